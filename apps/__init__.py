@@ -1,0 +1,1 @@
+"""Command-line programs of snn_keras: thin, one job each."""

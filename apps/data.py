@@ -1,0 +1,172 @@
+"""Data sets for the apps, as NumPy arrays: no network where they are prepared."""
+
+import dataclasses
+import json
+import pathlib
+
+import keras
+import numpy as np
+from absl import logging
+
+SHIPPED = pathlib.Path(__file__).parent.parent / "saved_models"
+
+
+@dataclasses.dataclass(frozen=True)
+class Split:
+    """Images as uint8 `(count, height, width, channels)`, labels as int64."""
+
+    images: np.ndarray
+    labels: np.ndarray
+
+    def __len__(self):
+        return len(self.labels)
+
+    def take(self, count):
+        """The first `count` images, or all of them where `count` is 0."""
+        return Split(self.images[: count or None], self.labels[: count or None])
+
+
+def load(name, split, data_dir=None):
+    """Loads one split of an image classification data set.
+
+    Args:
+        name: "digits" (scikit-learn's 8x8 digits: always there),
+            "fashion_mnist_test" (the test images that ship), or the name of a
+            TFDS data set such as "mnist", "fashion_mnist", "cifar10".
+        split: "train" or "test".
+        data_dir: TFDS directory that holds the prepared data set.
+
+    Raises:
+        ValueError: if the data set is not there, with the remedy.
+    """
+    if name == "digits":
+        return _digits(split)
+    if name == "fashion_mnist" and split == "test" and data_dir is None:
+        return shipped_test_images()
+    return _tfds(name, split, data_dir)
+
+
+def shipped_test_images():
+    """The Fashion-MNIST test set that ships with the project."""
+    path = SHIPPED / "fashion_mnist_test.npz"
+    if not path.exists():
+        raise ValueError(
+            f"The test images that ship with the project are missing: {path}. "
+            "Restore them from the repository."
+        )
+    with np.load(path) as data:
+        return Split(data["images"][..., None], data["labels"].astype("int64"))
+
+
+def _digits(split):
+    try:
+        from sklearn.datasets import load_digits
+    except ImportError as error:
+        raise ValueError(
+            "Data set 'digits' comes with scikit-learn, which is not installed: "
+            "pip install scikit-learn."
+        ) from error
+    digits = load_digits()
+    images = np.round(digits.images * (255 / 16)).astype("uint8")[..., None]
+    chosen = np.arange(len(images)) % 5 == 0
+    chosen = chosen if split == "test" else ~chosen
+    return Split(images[chosen], digits.target[chosen].astype("int64"))
+
+
+def _tfds(name, split, data_dir):
+    import tensorflow_datasets as tfds
+
+    try:
+        builder = tfds.builder(name, data_dir=data_dir)
+        data = builder.as_dataset(split=split, batch_size=-1)
+    except (AssertionError, ValueError, ImportError) as error:
+        raise ValueError(
+            f"Data set '{name}' ({split}) is not prepared in "
+            f"{data_dir or 'the default TFDS directory'}. Remedy: point --data_dir "
+            "at a prepared TFDS directory; or, with a network, run `python -m "
+            f"tensorflow_datasets.scripts.cli.main build {name}`; or choose "
+            "--dataset=digits, which is always there."
+        ) from error
+    missing = {"image", "label"} - set(builder.info.features or ())
+    if missing:
+        raise ValueError(
+            f"Data set '{name}' is not an image classification set: it has no "
+            f"{sorted(missing)}, only {sorted(builder.info.features or ())}."
+        )
+    data = tfds.as_numpy(data)
+    return Split(data["image"], data["label"].astype("int64"))
+
+
+def preprocess(images):
+    """The networks' input: float32 in [0, 1]."""
+    return images.astype("float32") / 255.0
+
+
+class Batches(keras.utils.PyDataset):
+    """Shuffled training batches, padded-and-cropped and flipped by seed.
+
+    Args:
+        split: A `Split`.
+        batch_size: Images a batch; the last incomplete batch is left out.
+        seed: Integer; with the epoch and batch numbers it fixes every draw.
+        crop: Pixels to pad by before cropping back to size; 0 for no crop.
+        flip: Whether to mirror half the images.
+    """
+
+    def __init__(self, split, batch_size, seed, crop=0, flip=False):
+        super().__init__()
+        if len(split) < batch_size:
+            raise ValueError(
+                f"batch_size must not exceed the {len(split)} training images. "
+                f"Received: batch_size={batch_size}"
+            )
+        self.split = split
+        self.batch_size = batch_size
+        self.seed = seed
+        self.crop = crop
+        self.flip = flip
+        self.epoch = 0
+        self._shuffle()
+
+    def __len__(self):
+        return len(self.split) // self.batch_size
+
+    def __getitem__(self, index):
+        chosen = self._order[index * self.batch_size : (index + 1) * self.batch_size]
+        rng = np.random.default_rng([self.seed, self.epoch, index + 1])
+        images = self.split.images[chosen]
+        if self.crop:
+            images = random_crop(images, self.crop, rng)
+        if self.flip:
+            mirrored = rng.random(len(images)) < 0.5
+            images = np.where(mirrored[:, None, None, None], images[:, :, ::-1], images)
+        return preprocess(images), self.split.labels[chosen]
+
+    def on_epoch_end(self):
+        self.epoch += 1
+        self._shuffle()
+
+    def _shuffle(self):
+        rng = np.random.default_rng([self.seed, self.epoch, 0])
+        self._order = rng.permutation(len(self.split))
+
+
+def random_crop(images, pad, rng):
+    """Pads `images` by `pad` pixels and crops each back at a random place."""
+    count, height, width, _ = images.shape
+    padded = np.pad(images, [(0, 0), (pad, pad), (pad, pad), (0, 0)])
+    windows = np.lib.stride_tricks.sliding_window_view(
+        padded, (height, width), axis=(1, 2)
+    )
+    y, x = rng.integers(0, 2 * pad + 1, (2, count))
+    return np.moveaxis(windows[np.arange(count), y, x], 1, -1)
+
+
+def write_json(path, content):
+    """Writes `content` to a temporary name, then renames it to `path`."""
+    path = pathlib.Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.partial")
+    temporary.write_text(json.dumps(content, indent=2) + "\n")
+    temporary.replace(path)
+    logging.info("wrote %s", path)

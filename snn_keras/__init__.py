@@ -1,0 +1,3 @@
+"""snn_keras: spiking networks from Keras models."""
+
+from snn_keras import layers as layers

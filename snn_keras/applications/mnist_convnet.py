@@ -1,0 +1,42 @@
+"""The convolutional network that paper 003 trains on MNIST and Fashion-MNIST."""
+
+import keras
+from keras import layers
+
+
+def mnist_convnet(input_shape=(28, 28, 1), classes=10, activation=None):
+    """64C3-AP2-128C3-AP2-128C3-AP2-512FC-10FC, with batch normalization.
+
+    Args:
+        input_shape: Shape of an image, `(height, width, channels)`.
+        classes: Number of classes.
+        activation: The activation, as a layer of which every place gets a copy
+            of its own, such as `snn_keras.layers.LSQReLU(levels=3)`; None for
+            `keras.layers.ReLU()`.
+
+    Returns:
+        A functional `keras.Model` from images to logits `(batch, classes)`.
+
+    Source: paper 003, section 4; the batch normalization is ours.
+    """
+    activation = activation or layers.ReLU()
+    x = inputs = keras.Input(input_shape)
+    for i, filters in enumerate((64, 128, 128), start=1):
+        x = layers.Conv2D(filters, 3, padding="same", use_bias=False, name=f"conv{i}")(
+            x
+        )
+        x = layers.BatchNormalization(name=f"norm{i}")(x)
+        x = copy_of(activation, f"act{i}")(x)
+        x = layers.AveragePooling2D(2, name=f"pool{i}")(x)
+    x = layers.Flatten(name="flatten")(x)
+    x = layers.Dense(512, use_bias=False, name="fc1")(x)
+    x = layers.BatchNormalization(name="norm4")(x)
+    x = copy_of(activation, "act4")(x)
+    return keras.Model(
+        inputs, layers.Dense(classes, name="fc2")(x), name="mnist_convnet"
+    )
+
+
+def copy_of(layer, name):
+    """A new layer with the configuration of `layer`, called `name`."""
+    return type(layer).from_config({**layer.get_config(), "name": name})

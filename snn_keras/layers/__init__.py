@@ -1,0 +1,9 @@
+"""Layers of a source network: activations that convert to spiking neurons."""
+
+from snn_keras.layers.lsq_relu import LSQReLU as LSQReLU
+from snn_keras.layers.noise import Noise as Noise
+from snn_keras.layers.noise import NoiseAdaptor as NoiseAdaptor
+from snn_keras.layers.qcfs import QCFS as QCFS
+from snn_keras.layers.quantized_activation import (
+    QuantizedActivation as QuantizedActivation,
+)

@@ -1,0 +1,68 @@
+"""LSQReLU: a ReLU of a few levels with a learned step."""
+
+import keras
+
+from snn_keras.layers.quantized_activation import QuantizedActivation
+
+
+@keras.saving.register_keras_serializable("snn_keras")
+class LSQReLU(QuantizedActivation):
+    r"""Quantized ReLU with a learned step size.
+
+    $$a = s \cdot \lfloor \mathrm{clip}(v / s, 0, p) \rceil$$
+
+    with halves rounded up. Gradients: see `snn_keras.ops.quantize`. It converts
+    to an integrate-and-fire neuron with threshold `theta = p * s`.
+
+    Args:
+        levels: Number of positive levels `p` >= 1; `2**b - 1` for b bits.
+        noise: Noise added in training: None, "adaptor", "residual" or a
+            `snn_keras.layers.Noise`.
+        initial_step: First step size > 0, in units of the pre-activation; with
+            `axis` a list. None: `2 * mean(|v|) / sqrt(p)` of the first training
+            batch.
+        axis: None for one step a layer, or the axis with a step a channel.
+        scale_gradient: Multiply the step's gradient by `1 / sqrt(N * p)`.
+
+    Input shape: `(batch, ...)`. Output shape: the same.
+
+    Example:
+
+    >>> layer = LSQReLU(levels=3, initial_step=0.5)
+    >>> layer(keras.ops.array([[-1.0, 0.25, 0.9, 7.0]])).tolist()
+    [[0.0, 0.5, 1.0, 1.5]]
+
+    Source: paper 000 eq. 3-5; paper 004 eq. 13.
+    """
+
+    parameter = "step"
+
+    def __init__(
+        self,
+        levels=3,
+        noise=None,
+        *,
+        initial_step=None,
+        axis=None,
+        scale_gradient=False,
+        **kwargs,
+    ):
+        super().__init__(levels, noise, initial_step, axis, scale_gradient, **kwargs)
+        self.initial_step = self._initial
+
+    @property
+    def step(self):
+        """The trainable step size, a variable of shape () or (channels,)."""
+        self._settle()
+        return self._size
+
+    @property
+    def threshold(self):
+        """The threshold `levels * step`, a tensor."""
+        return self.levels * self.step
+
+    def _to_step(self, size):
+        return size
+
+    def _from_step(self, step):
+        return step

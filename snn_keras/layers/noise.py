@@ -1,0 +1,76 @@
+"""Noise that a quantized activation adds while it trains."""
+
+import keras
+from keras import ops
+
+from snn_keras import _backend
+from snn_keras.ops import add_step_noise
+
+
+class Noise(keras.layers.Layer):
+    """Noise of a quantized activation; the base class adds none.
+
+    A quantized activation calls both hooks, in training only. Override one.
+    """
+
+    def on_input(self, v, step):
+        """Returns the pre-activation `v` with noise, before quantizing."""
+        return v
+
+    def on_output(self, a):
+        """Returns the quantized activation `a` with noise."""
+        return a
+
+
+@keras.saving.register_keras_serializable("snn_keras")
+class NoiseAdaptor(Noise):
+    r"""Uniform noise of one quantization step (paper 000 eq. 7-10).
+
+    $$a = s \cdot \lfloor \mathrm{clip}(v/s + \epsilon, 0, p) \rceil,
+    \qquad \epsilon \sim U(-\tfrac12, \tfrac12)$$
+
+    drawn afresh for every element at every training step. It imitates the
+    neuron that fires once too often or too rarely, and makes the expected
+    activation the clipped ReLU itself, which is what the spiking network's rate
+    tends to with time.
+
+    Args:
+        seed: Integer seed of the noise, or None for a random one.
+    """
+
+    def __init__(self, seed=None, **kwargs):
+        super().__init__(**kwargs)
+        self.seed = seed
+        self.seed_generator = keras.random.SeedGenerator(seed)
+        self.built = True
+
+    def on_input(self, v, step):
+        epsilon = _backend.random_uniform(ops.shape(v), self.seed_generator, v.dtype)
+        return add_step_noise(v, step, epsilon - 0.5)
+
+    def get_config(self):
+        return {**super().get_config(), "seed": self.seed}
+
+
+_BY_NAME = {"adaptor": NoiseAdaptor}
+
+
+def get(noise):
+    """Resolves the `noise` argument of a quantized activation.
+
+    Args:
+        noise: None, a name ("adaptor"), a `Noise`, or a serialized `Noise`.
+
+    Raises:
+        ValueError: if `noise` is none of these.
+    """
+    if noise is None or isinstance(noise, Noise):
+        return noise
+    if isinstance(noise, dict):
+        return keras.saving.deserialize_keras_object(noise)
+    if isinstance(noise, str) and noise in _BY_NAME:
+        return _BY_NAME[noise]()
+    raise ValueError(
+        f"noise must be None, one of {sorted(_BY_NAME)} or a "
+        f"snn_keras.layers.Noise. Received: noise={noise!r}"
+    )

@@ -1,0 +1,75 @@
+"""QCFS: a ReLU of a few levels with a learned threshold."""
+
+import keras
+
+from snn_keras.layers.quantized_activation import QuantizedActivation
+
+
+@keras.saving.register_keras_serializable("snn_keras")
+class QCFS(QuantizedActivation):
+    r"""Quantization-clip-floor-shift activation with a learned threshold.
+
+    $$a = \lambda \cdot \mathrm{clip}(\lfloor v L / \lambda \rceil / L, 0, 1)$$
+
+    with halves rounded up: `LSQReLU` with `p = L` and `s = lambda / L`, trained
+    by its threshold instead of its step. It converts to an integrate-and-fire
+    neuron with threshold `lambda`.
+
+    Args:
+        levels: Number of positive levels `L` >= 1.
+        noise: Noise added in training: None, "adaptor", "residual" or a
+            `snn_keras.layers.Noise`.
+        initial_threshold: First threshold `lambda` > 0, in units of the
+            pre-activation; with `axis` a list. None: `2 * sqrt(L) * mean(|v|)`
+            of the first training batch.
+        axis: None for one threshold a layer, or the axis with one a channel.
+        scale_gradient: Multiply the step's gradient by `1 / sqrt(N * L)`.
+
+    Input shape: `(batch, ...)`. Output shape: the same.
+
+    Example:
+
+    >>> layer = QCFS(levels=4, initial_threshold=2.0)
+    >>> layer(keras.ops.array([[-1.0, 0.25, 0.9, 7.0]])).tolist()
+    [[0.0, 0.5, 1.0, 2.0]]
+
+    Source: paper 001 eq. 6; paper 002 eq. 2 (misprinted there).
+    """
+
+    parameter = "threshold"
+
+    def __init__(
+        self,
+        levels=4,
+        noise=None,
+        *,
+        initial_threshold=None,
+        axis=None,
+        scale_gradient=False,
+        **kwargs,
+    ):
+        super().__init__(
+            levels, noise, initial_threshold, axis, scale_gradient, **kwargs
+        )
+        self.initial_threshold = self._initial
+
+    @property
+    def threshold(self):
+        """The trainable threshold, a variable of shape () or (channels,)."""
+        self._settle()
+        return self._size
+
+    @property
+    def step(self):
+        """The quantization step `threshold / levels`, a tensor."""
+        return self.threshold / self.levels
+
+    def threshold_value(self):
+        """The threshold as a NumPy array, exactly as trained."""
+        return self.size_value()
+
+    def _to_step(self, size):
+        return size / self.levels
+
+    def _from_step(self, step):
+        return step * self.levels

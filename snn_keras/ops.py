@@ -1,0 +1,85 @@
+"""Pure functions and their gradients: rounding, quantizing, noise, spiking.
+
+Notation (used throughout the package): `v` pre-activation, `s` > 0 quantization
+step, `p` number of positive levels, `theta = p * s` clipping point and firing
+threshold, `u` membrane potential.
+
+Every gradient is written with `stop_gradient` and explicit masks, never left to
+the backend's derivative of `clip` or `floor`: backends disagree at the ends of
+the range.
+"""
+
+from keras import ops
+
+
+def round_half_up(x):
+    """Rounds to the nearest integer, halves up: `floor(x + 1/2)`.
+
+    An integrate-and-fire neuron that starts at half its threshold fires on
+    `u >= theta`, so halves go up; `keras.ops.round` takes them to even.
+    """
+    return ops.floor(x + 0.5)
+
+
+def scale_gradient(x, factor):
+    """Returns `x` unchanged, and its gradient multiplied by `factor`."""
+    return x + (factor - 1.0) * (x - ops.stop_gradient(x))
+
+
+def quantize(v, step, levels):
+    r"""Quantizes to `levels` positive levels, with LSQ's gradients.
+
+    $$a = s \cdot \lfloor \mathrm{clip}(v / s, 0, p) \rceil$$
+
+    Gradients (paper 000 eq. 4-5; learned step size quantization):
+
+    * to `v`: 1 where `0 < v/s < p`, else 0;
+    * to `step`: 0 below the range, `round(v/s) - v/s` inside, `p` above it.
+
+    Args:
+        v: Pre-activation, any shape.
+        step: Quantization step `s` > 0, broadcastable to `v`.
+        levels: Number of positive levels `p` >= 1.
+
+    Returns:
+        A tensor like `v`.
+    """
+    x = v / step
+    inside = ops.logical_and(x > 0, x < levels)
+    clipped = ops.clip(x, 0, levels)
+    # The derivative of `clipped`, with open ends on every backend.
+    passing = ops.where(inside, x, ops.stop_gradient(clipped))
+    count = passing + ops.stop_gradient(round_half_up(clipped) - clipped)
+    return step * count
+
+
+def add_step_noise(v, step, noise):
+    r"""Adds `noise` quantization steps to `v` (paper 000 eq. 7).
+
+    $$v' = v + \epsilon s, \qquad \partial v' / \partial s = 0$$
+
+    Quantizing $v'$ then has the gradient of eq. 10 to the step,
+    $\lfloor v/s + \epsilon \rceil - (v/s + \epsilon)$.
+    """
+    return v + noise * ops.stop_gradient(step)
+
+
+def atan_surrogate(x, slope=2.0):
+    r"""Surrogate derivative of a spike at distance `x` from its threshold.
+
+    $$\frac{a}{2 (1 + (\frac{\pi}{2} a x)^2)}$$ with $a$ = `slope`.
+    """
+    return slope / (2.0 * (1.0 + ops.square(1.5707963267948966 * slope * x)))
+
+
+def spike(x, surrogate=atan_surrogate):
+    """Heaviside step, 1 where `x >= 0`, with a surrogate derivative.
+
+    Args:
+        x: Distance of the potential to the threshold, in units of the threshold.
+        surrogate: Function that gives the derivative used in the backward pass.
+    """
+    fired = ops.cast(x >= 0, x.dtype)
+    slope = ops.stop_gradient(surrogate(x))
+    # The bracket is exactly zero forward and has derivative `slope` backward.
+    return fired + slope * (x - ops.stop_gradient(x))
