@@ -1,3 +1,11 @@
-"""snn_keras: spiking networks from Keras models."""
+"""snn_keras: from a Keras model to a spiking network with the same answers."""
 
+from snn_keras import applications as applications
 from snn_keras import layers as layers
+from snn_keras import neurons as neurons
+from snn_keras.convert import Plan as Plan
+from snn_keras.convert import convert as convert
+from snn_keras.convert import plan as plan
+from snn_keras.convert import rule as rule
+from snn_keras.errors import ConversionError as ConversionError
+from snn_keras.simulate import SpikingModel as SpikingModel

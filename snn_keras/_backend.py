@@ -1,7 +1,7 @@
 """What snn_keras needs of a backend beyond Keras's public API, in one place."""
 
 import keras
-from keras import ops
+from keras import ops, tree
 
 
 def random_uniform(shape, seed, dtype="float32"):
@@ -40,3 +40,42 @@ def is_symbolic(x):
     except Exception:
         return True
     return False
+
+
+def scan(step, init, xs=None, length=None, dtypes=()):
+    """A compiled loop: `step(carry, x) -> (carry, ys)`, as `keras.ops.scan`.
+
+    `keras.ops.scan` on TensorFlow wants `ys` to look like the carry, and keeps
+    room for a copy of the carry at every step; this one does neither.
+
+    Args:
+        step: The loop's body; `ys` is a list of tensors, possibly empty.
+        init: The first carry, a structure of tensors.
+        xs: Tensor whose first axis is looped over, or None.
+        length: Iterations, where `xs` is None or its first axis is unknown.
+        dtypes: Dtypes of the `ys`.
+
+    Returns:
+        The last carry, and the list of `ys` stacked along a new first axis.
+    """
+    if keras.backend.backend() != "tensorflow":
+        return ops.scan(step, init, xs, length=length)
+    import tensorflow as tf
+
+    count = ops.shape(xs)[0] if length is None else length
+    flat = [tf.convert_to_tensor(x) for x in tree.flatten(init)]
+    arrays = [tf.TensorArray(dtype, size=count) for dtype in dtypes]
+
+    def body(i, flat, arrays):
+        carry = tree.pack_sequence_as(init, flat)
+        carry, ys = step(carry, None if xs is None else xs[i])
+        arrays = [a.write(i, y) for a, y in zip(arrays, ys, strict=True)]
+        return i + 1, tree.flatten(carry), arrays
+
+    _, flat, arrays = tf.while_loop(
+        lambda i, *_: i < count,
+        body,
+        (tf.constant(0), flat, arrays),
+        maximum_iterations=count,
+    )
+    return tree.pack_sequence_as(init, flat), [a.stack() for a in arrays]

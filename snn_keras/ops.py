@@ -72,14 +72,36 @@ def atan_surrogate(x, slope=2.0):
     return slope / (2.0 * (1.0 + ops.square(1.5707963267948966 * slope * x)))
 
 
-def spike(x, surrogate=atan_surrogate):
-    """Heaviside step, 1 where `x >= 0`, with a surrogate derivative.
+def spike(u, threshold, surrogate=atan_surrogate):
+    """Heaviside step, 1 where `u >= threshold`, with a surrogate derivative.
 
     Args:
-        x: Distance of the potential to the threshold, in units of the threshold.
-        surrogate: Function that gives the derivative used in the backward pass.
+        u: Membrane potential.
+        threshold: Firing threshold > 0, broadcastable to `u`.
+        surrogate: Gives the derivative of the spike to `(u - threshold) /
+            threshold`, which is used in the backward pass.
+
+    Returns:
+        0 or 1 for each element, of the dtype of `u`.
     """
-    fired = ops.cast(x >= 0, x.dtype)
-    slope = ops.stop_gradient(surrogate(x))
-    # The bracket is exactly zero forward and has derivative `slope` backward.
-    return fired + slope * (x - ops.stop_gradient(x))
+
+    @ops.custom_gradient
+    def fire(u, threshold):
+        def gradient(*args, upstream=None):
+            (upstream,) = args or (upstream,)
+            slope = upstream * surrogate(u / threshold - 1.0)
+            to_u = slope / threshold
+            to_threshold = -slope * u / ops.square(threshold)
+            return to_u, _sum_to(to_threshold, threshold)
+
+        return ops.cast(u >= threshold, u.dtype), gradient
+
+    return fire(u, threshold)
+
+
+def _sum_to(x, like):
+    """Sums `x` over the axes along which `like` was broadcast to it."""
+    lead = len(x.shape) - len(like.shape)
+    x = ops.sum(x, axis=tuple(range(lead))) if lead else x
+    axes = tuple(i for i, n in enumerate(like.shape) if n == 1 and x.shape[i] != 1)
+    return ops.sum(x, axis=axes, keepdims=True) if axes else x

@@ -48,6 +48,7 @@ class QuantizedActivation(keras.layers.Layer):
     """
 
     parameter = None  # "step" or "threshold"
+    neuron = "if"  # what it becomes where the user does not say
 
     def __init__(self, levels, noise, initial, axis, scale_gradient, **kwargs):
         super().__init__(**kwargs)

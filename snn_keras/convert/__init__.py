@@ -1,0 +1,12 @@
+"""From a source network to a spiking one: plan, then build."""
+
+from snn_keras.convert.build import build as build
+from snn_keras.convert.build import convert as convert
+from snn_keras.convert.plan import Plan as Plan
+from snn_keras.convert.plan import plan as plan
+from snn_keras.convert.rules import Identity as Identity
+from snn_keras.convert.rules import Linear as Linear
+from snn_keras.convert.rules import Opaque as Opaque
+from snn_keras.convert.rules import Refusal as Refusal
+from snn_keras.convert.rules import Rule as Rule
+from snn_keras.convert.rules import rule as rule

@@ -1,0 +1,16 @@
+"""Names of Keras operations that Keras does not export.
+
+`a + b` on KerasTensors puts an instance of a private operation class into the
+graph; this module is the one place that names those classes.
+"""
+
+from keras.src.ops import core, nn, numpy
+
+
+def operation_types(*names):
+    """The classes of these `keras.ops`, by their names in camel case."""
+    found = []
+    for name in names:
+        module = next(m for m in (numpy, nn, core) if hasattr(m, name))
+        found.append(getattr(module, name))
+    return tuple(found)

@@ -1,0 +1,168 @@
+"""Building: carries out a plan, and decides nothing."""
+
+import keras
+from keras import tree
+
+from snn_keras.convert.normalize import linear_config
+from snn_keras.convert.plan import Plan, plan
+from snn_keras.graph import Node, Tensor, fill
+from snn_keras.neurons import PerStep, Present, Readout, Spiking
+from snn_keras.simulate import SpikingModel
+
+
+def convert(model, timesteps, neuron="auto", data=None) -> SpikingModel:
+    """Converts a Keras model into a spiking network with the same weights.
+
+    Every quantized activation becomes a layer of spiking neurons with its
+    threshold; everything else stays what it is. The source is not changed.
+
+    Args:
+        model: A functional or Sequential `keras.Model` with quantized
+            activations (`snn_keras.layers.LSQReLU`, `QCFS`).
+        timesteps: Time steps of a run, an integer >= 1.
+        neuron: `"auto"` (what the activation's class names), `"if"`, a
+            configured cell of `snn_keras.neurons` whose threshold is set layer by
+            layer, or a dict of these by the activations' names.
+        data: Calibration inputs. With them a model with plain ReLUs converts
+            too: its activations are quantized to `timesteps` levels first.
+
+    Returns:
+        A `snn_keras.SpikingModel`.
+
+    Raises:
+        ValueError: if an argument is not valid.
+        ConversionError: if layers cannot be converted; it names them all, and
+            nothing is built.
+    """
+    if data is not None:
+        from snn_keras.convert.quantize import quantize_activations
+
+        model = quantize_activations(model, levels=timesteps, data=data)
+    return build(plan(model, timesteps, neuron), name=f"{model.name}_snn")
+
+
+def build(plan: Plan, name=None) -> SpikingModel:
+    """Builds the spiking network that `plan` describes."""
+    return Builder(plan).build(name)
+
+
+class Copies:
+    """Layers of our own in place of a source model's, shared as they are there."""
+
+    def __init__(self):
+        self._copies = {}
+
+    def own(self, node: Node, role=None):
+        """The copy of the node's operation, one for each `role` it plays."""
+        source = node.operation
+        key = (id(source), role)
+        if key not in self._copies:
+            copy = type(source).from_config(linear_config(source))
+            self._copies[key] = (source, copy)
+        return self._copies[key][1]
+
+    def copy_weights(self):
+        """Gives every copy, once built, the weights of its source."""
+        for source, copy in self._copies.values():
+            if isinstance(source, keras.layers.Layer) and source.weights:
+                copy.set_weights(source.get_weights())
+                if isinstance(source, keras.layers.Normalization):
+                    copy.finalize_state()
+
+
+def new_inputs(graph):
+    """Fresh `keras.Input`s for a graph, in the structure of its inputs."""
+    names = iter(graph.input_names)
+    return tree.map_structure(
+        lambda x: keras.Input(batch_shape=x.shape, dtype=x.dtype, name=next(names)),
+        graph.inputs,
+    )
+
+
+class Builder:
+    """Builds a spiking network, one step of its plan after the other.
+
+    Attributes:
+        tensors: The KerasTensor that carries each tensor of the source graph.
+    """
+
+    def __init__(self, plan: Plan):
+        self.plan = plan
+        self.tensors = {}
+        self._copies = Copies()
+        self._timed = set()
+        self._presented = {}
+        self._read = {}
+        self._wrappers = {}
+
+    def build(self, name):
+        graph = self.plan.graph
+        inputs = new_inputs(graph)
+        self.tensors = dict(
+            zip(tree.flatten(graph.inputs), tree.flatten(inputs), strict=True)
+        )
+        for step in self.plan.steps:
+            outputs = tree.flatten(step.rule.build(step, self))
+            self.tensors.update(zip(step.node.outputs, outputs, strict=True))
+            self._timed.update(step.node.outputs if step.coding.has_time else ())
+        ends = {x: self.decoded(x) for x in tree.flatten(graph.outputs)}
+        model = SpikingModel(inputs, fill(graph.outputs, ends), name=name)
+        self._copies.copy_weights()
+        return model
+
+    def own(self, node: Node):
+        """Our copy of the node's operation."""
+        return self._copies.own(node)
+
+    def over_time(self, x: Tensor):
+        """`x` with a time axis: as it is, or presented at every step."""
+        tensor = self.tensors[x]
+        if x in self._timed:
+            return tensor
+        if x not in self._presented:
+            self._presented[x] = Present(self.plan.timesteps)(tensor)
+        return self._presented[x]
+
+    def decoded(self, x: Tensor):
+        """`x` without a time axis: as it is, or read out."""
+        if x not in self._timed:
+            return self.tensors[x]
+        if x not in self._read:
+            self._read[x] = Readout()(self.tensors[x])
+        return self._read[x]
+
+    def per_step(self, node: Node):
+        """Applies our copy of the node's operation at every step."""
+        key = id(node.operation)
+        if key not in self._wrappers:
+            operation = self._copies.own(node, role="per step")
+            self._wrappers[key] = PerStep(
+                operation, call_arguments(node), name=node.name
+            )
+        inputs = [self.over_time(x) for x in node.inputs]
+        return self._wrappers[key](inputs if len(inputs) > 1 else inputs[0])
+
+    def spiking(self, step):
+        """Puts the step's cell in place of its activation."""
+        currents = self.over_time(step.node.inputs[0])
+        return Spiking(step.cell, name=step.node.name)(currents)
+
+
+def call_arguments(node: Node):
+    """The `arguments` of a `PerStep` that calls its operation as `node` does."""
+    if node.args and not node.kwargs and len(node.args) == 1:
+        (first,) = node.args
+        if isinstance(first, Tensor):
+            return None
+        if isinstance(first, list) and all(isinstance(x, Tensor) for x in first):
+            return None if len(first) > 1 else _slots(node)
+    return _slots(node)
+
+
+def _slots(node):
+    numbers = iter(range(len(node.inputs)))
+    args, kwargs = tree.map_structure(
+        lambda x: f"tensor:{next(numbers)}" if isinstance(x, Tensor) else x,
+        (list(node.args), node.kwargs),
+    )
+    return {"args": args, "kwargs": kwargs}

@@ -1,0 +1,147 @@
+"""Which rule every Keras layer and operation follows."""
+
+import keras
+from keras import layers
+
+from snn_keras.convert._keras import operation_types
+from snn_keras.convert.rules import (
+    Identity,
+    Linear,
+    Neuron,
+    Opaque,
+    Refusal,
+    Unquantized,
+    rule,
+)
+from snn_keras.layers import QuantizedActivation
+
+# Layers that apply an activation of their own to a linear map.
+FUSING = (
+    layers.Conv1D,
+    layers.Conv2D,
+    layers.Conv3D,
+    layers.Conv1DTranspose,
+    layers.Conv2DTranspose,
+    layers.Conv3DTranspose,
+    layers.DepthwiseConv1D,
+    layers.DepthwiseConv2D,
+    layers.SeparableConv1D,
+    layers.SeparableConv2D,
+    layers.Dense,
+    layers.EinsumDense,
+)
+
+rule(*FUSING)(Linear)
+rule(
+    layers.BatchNormalization,
+    layers.Normalization,
+    layers.Rescaling,
+    layers.AveragePooling1D,
+    layers.AveragePooling2D,
+    layers.AveragePooling3D,
+    layers.GlobalAveragePooling1D,
+    layers.GlobalAveragePooling2D,
+    layers.GlobalAveragePooling3D,
+    layers.ZeroPadding1D,
+    layers.ZeroPadding2D,
+    layers.ZeroPadding3D,
+    layers.Cropping1D,
+    layers.Cropping2D,
+    layers.Cropping3D,
+    layers.UpSampling1D,
+    layers.UpSampling2D,
+    layers.UpSampling3D,
+    layers.Reshape,
+    layers.Flatten,
+    layers.Permute,
+    layers.RepeatVector,
+    layers.Add,
+    layers.Subtract,
+    layers.Average,
+    layers.Concatenate,
+)(Linear)
+rule(
+    layers.Identity,
+    layers.Dropout,
+    layers.SpatialDropout1D,
+    layers.SpatialDropout2D,
+    layers.SpatialDropout3D,
+    layers.AlphaDropout,
+    layers.GaussianDropout,
+    layers.GaussianNoise,
+    layers.ActivityRegularization,
+)(Identity)
+rule(QuantizedActivation)(Neuron)
+rule(layers.ReLU, *operation_types("Relu", "Relu6"))(Unquantized)
+rule(*operation_types("Add", "Subtract", "Negative", "Concatenate"))(Linear)
+
+
+@rule(layers.Activation)
+class ActivationRule(Opaque):
+    """`Activation(name)` follows the rule of the function it names."""
+
+    def plan(self, node, codings, context):
+        function = node.operation.activation
+        if function is keras.activations.linear:
+            return Identity().plan(node, codings, context)
+        if function in (keras.activations.relu, keras.activations.relu6):
+            return Unquantized().plan(node, codings, context)
+        return super().plan(node, codings, context)
+
+
+@rule(layers.MaxPooling1D, layers.MaxPooling2D, layers.MaxPooling3D)
+class MaxPoolingRule(Opaque):
+    """Max pooling has no exact counterpart on unsigned spikes."""
+
+    def between_neurons(self, node):
+        return (
+            "the maximum does not commute with the mean over time.",
+            "use average pooling: quantize_activations(..., "
+            "replace_max_pooling=True).",
+        )
+
+
+@rule(*operation_types("Multiply", "Divide", "TrueDivide"))
+class ScaleRule(Linear):
+    """`x * c` and `x / c` are linear; products and quotients of signals are not."""
+
+    def check(self, node):
+        dividend_is_constant = "Divide" in type(node.operation).__name__ and (
+            node.inputs[0] is not node.args[0]
+        )
+        if len(node.inputs) > 1 or dividend_is_constant:
+            raise Refusal(
+                "it multiplies or divides by a signal that changes over time.",
+                "multiply by a constant, or divide by one.",
+            )
+
+
+@rule(
+    *operation_types(
+        "Reshape",
+        "Transpose",
+        "Squeeze",
+        "ExpandDims",
+        "GetItem",
+        "Mean",
+        "Sum",
+        "Pad",
+        "Flip",
+        "Repeat",
+        "Stack",
+        "Moveaxis",
+        "Swapaxes",
+    )
+)
+class PerSampleRule(Linear):
+    """Operations that are linear as long as they keep samples apart."""
+
+    def check(self, node):
+        samples = node.inputs[0].shape[:1]
+        if node.output.shape[:1] == samples and samples == (None,):
+            return
+        raise Refusal(
+            "it changes the batch axis, or the batch size is fixed, so that the "
+            "steps cannot be told from the samples.",
+            "keep axis 0 as it is, and leave the batch size of keras.Input open.",
+        )

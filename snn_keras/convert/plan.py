@@ -1,0 +1,168 @@
+"""Planning: what becomes of every layer, decided before anything is built."""
+
+import dataclasses
+
+import numpy as np
+from keras import tree
+
+from snn_keras.convert import normalize
+from snn_keras.convert.rules import Neuron, Refusal, Step, rule_for
+from snn_keras.convert.signals import Coding
+from snn_keras.errors import ConversionError
+from snn_keras.graph import Graph, is_graph
+from snn_keras.neurons import IFCell, SpikingCell
+from snn_keras.simulate.model import check_timesteps
+
+# The neurons that go by a name.
+NEURONS = {"if": IFCell}
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Plan:
+    """What each layer of a source network becomes; print it.
+
+    Attributes:
+        graph: The source network's graph.
+        timesteps: Time steps of a run.
+        steps: One `Step` for every node, in running order.
+    """
+
+    graph: Graph
+    timesteps: int
+    steps: tuple
+
+    def __str__(self):
+        rows = [("layer", "type", "becomes", "coding", "threshold")]
+        for step in self.steps:
+            rows.append(
+                (
+                    step.node.name,
+                    type(step.node.operation).__name__,
+                    step.action,
+                    step.coding.value,
+                    "" if step.cell is None else _range(step.cell.threshold),
+                )
+            )
+        return f"{self.graph.name}, {self.timesteps} time steps\n" + _table(rows)
+
+
+class Context:
+    """What rules may ask while planning.
+
+    Args:
+        graph: The source graph.
+        neuron: The `neuron` argument of `convert`.
+    """
+
+    def __init__(self, graph: Graph, neuron):
+        self.graph = graph
+        self.neuron = neuron
+        self._before_neuron = set()
+        for node in reversed(graph.nodes):
+            is_neuron = isinstance(rule_for(node.operation), Neuron)
+            if is_neuron or self._before_neuron.intersection(node.outputs):
+                self._before_neuron.update(node.inputs)
+
+    def feeds_neuron(self, node) -> bool:
+        """Whether any output of `node` reaches a spiking neuron."""
+        return bool(self._before_neuron.intersection(node.outputs))
+
+    def cell_for(self, node) -> SpikingCell:
+        """The spiking cell that the activation of `node` becomes."""
+        choice = self.neuron
+        if isinstance(choice, dict):
+            choice = choice.get(node.name, "auto")
+        if choice == "auto":
+            choice = node.operation.neuron
+        template = NEURONS[choice]() if isinstance(choice, str) else choice
+        return template.adapted_to(node.operation)
+
+
+def plan(model, timesteps, neuron="auto") -> Plan:
+    """Decides what each layer of `model` becomes, and builds nothing.
+
+    Args:
+        model: A functional or Sequential `keras.Model` with quantized
+            activations.
+        timesteps: Time steps of a run, an integer >= 1.
+        neuron: As for `snn_keras.convert`.
+
+    Returns:
+        A `Plan`; printing it shows a table.
+
+    Raises:
+        ValueError: if an argument is not valid.
+        ConversionError: if layers cannot be converted; it names them all.
+    """
+    timesteps = check_timesteps(timesteps)
+    try:
+        graph = normalize.read(model)
+    except ValueError as error:
+        raise ConversionError(str(error)) from error
+    check_neuron(neuron, graph)
+    context = Context(graph, neuron)
+    coding = dict.fromkeys(tree.flatten(graph.inputs), Coding.STATIC)
+    steps, refusals = [], []
+    for node in graph.nodes:
+        codings = tuple(coding[x] for x in node.inputs)
+        try:
+            if is_graph(node.operation) or not codings:
+                raise Refusal("it takes no tensor of the graph.", "remove it.")
+            step = rule_for(node.operation).plan(node, codings, context)
+        except Refusal as refusal:
+            refusals.append(f"  {node.describe()}: {refusal}")
+            # Planning goes on as if it could be done, to find the others too.
+            step = Step(node, None, codings, max(codings, key=_rank), "refused")
+        coding.update(dict.fromkeys(node.outputs, step.coding))
+        steps.append(step)
+    if refusals:
+        raise ConversionError(
+            f"Model '{graph.name}' cannot be converted; {len(refusals)} of its "
+            f"{len(graph.nodes)} layers stand in the way:\n" + "\n".join(refusals)
+        )
+    if not any(step.cell is not None for step in steps):
+        raise ConversionError(
+            f"Model '{graph.name}' has no activation that becomes a spiking neuron. "
+            "Remedy: use snn_keras.layers.LSQReLU or QCFS as activations, or give "
+            "a network with ReLUs to snn_keras.quantize_activations first."
+        )
+    return Plan(graph, timesteps, tuple(steps))
+
+
+def check_neuron(neuron, graph: Graph) -> None:
+    """Raises a ValueError unless `neuron` names neurons for this graph."""
+    if isinstance(neuron, dict):
+        neurons = [n.name for n in graph.nodes if isinstance(rule_for(n.operation), Neuron)]
+        unknown = sorted(set(neuron) - set(neurons))
+        if unknown:
+            raise ConversionError(
+                f"neuron: no activation of model '{graph.name}' is called "
+                f"{unknown}. Its quantized activations are {neurons}."
+            )
+    for choice in neuron.values() if isinstance(neuron, dict) else [neuron]:
+        known = isinstance(choice, str) and choice in {"auto", *NEURONS}
+        if not known and not isinstance(choice, SpikingCell):
+            raise ValueError(
+                f"neuron must be one of {sorted(['auto', *NEURONS])}, a cell of "
+                "snn_keras.neurons, or a dict of these by layer name. Received: "
+                f"neuron={choice!r}"
+            )
+
+
+def _rank(coding):
+    return [Coding.STATIC, Coding.DECODED, Coding.RATE].index(coding)
+
+
+def _range(threshold):
+    low, high = np.min(threshold), np.max(threshold)
+    return f"{low:.4g}" if low == high else f"{low:.4g} ... {high:.4g}"
+
+
+def _table(rows):
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    lines = [
+        "  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]
+    lines.insert(1, "-" * max(map(len, lines)))
+    return "\n".join(lines)

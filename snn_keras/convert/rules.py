@@ -1,0 +1,190 @@
+"""Rules: how each kind of operation acts on signals.
+
+A rule is found by the operation's class and its bases; the rule registered last
+for a class wins, so users add their own, or override ours, by the same
+decorator. A rule decides in `plan` and acts in `build`.
+"""
+
+import dataclasses
+from typing import Any
+
+from snn_keras.convert.signals import Coding
+from snn_keras.graph import Node
+
+_RULES: dict[type, "Rule"] = {}
+
+
+@dataclasses.dataclass(frozen=True)
+class Step:
+    """What becomes of one node.
+
+    Attributes:
+        node: The node of the source graph.
+        rule: The rule that decided.
+        codings: Codings of the node's input tensors.
+        coding: Coding of its outputs.
+        action: In words, what is built.
+        cell: The spiking cell it becomes, or None.
+    """
+
+    node: Node
+    rule: "Rule"
+    codings: tuple
+    coding: Coding
+    action: str
+    cell: Any = None
+
+
+class Refusal(Exception):
+    """A node cannot be converted: why, and what to do about it."""
+
+    def __init__(self, reason, remedy):
+        super().__init__(f"{reason} Remedy: {remedy}")
+        self.reason = reason
+        self.remedy = remedy
+
+
+class Rule:
+    """How a kind of operation acts on signals."""
+
+    def plan(self, node: Node, codings: tuple, context) -> Step:
+        """Decides what becomes of `node`, or raises a `Refusal`.
+
+        Args:
+            node: The node.
+            codings: Codings of `node.inputs`.
+            context: A `snn_keras.convert.plan.Context`.
+        """
+        raise NotImplementedError
+
+    def build(self, step: Step, builder):
+        """Builds what `step` says, with a `snn_keras.convert.build.Builder`.
+
+        Returns:
+            The node's outputs as KerasTensors.
+        """
+        raise NotImplementedError
+
+
+def rule(*operation_types):
+    """Class decorator: registers a `Rule` for operations of these types.
+
+    Example:
+
+    >>> @rule(MyUpsampling)                     # doctest: +SKIP
+    ... class MyUpsamplingRule(Linear):
+    ...     pass
+    """
+
+    def register(rule_type):
+        for operation_type in operation_types:
+            _RULES[operation_type] = rule_type()
+        return rule_type
+
+    return register
+
+
+def rule_for(operation) -> Rule:
+    """The rule of an operation: by its class, then by its bases."""
+    for base in type(operation).__mro__:
+        if base in _RULES:
+            return _RULES[base]
+    return Opaque()
+
+
+class Identity(Rule):
+    """Does nothing in inference, so it leaves no trace."""
+
+    def plan(self, node, codings, context):
+        return Step(node, self, codings, codings[0], "dropped")
+
+    def build(self, step, builder):
+        return builder.tensors[step.node.inputs[0]]
+
+
+class Opaque(Rule):
+    """Any function: exact wherever its inputs have no time axis.
+
+    Before the first neuron it runs once; behind the last one it runs once on
+    the decoded signal. Between neurons it is refused, for it does not commute
+    with the mean over time.
+    """
+
+    def plan(self, node, codings, context):
+        if not any(coding.has_time for coding in codings):
+            return Step(node, self, codings, _settled(codings), "once")
+        if context.feeds_neuron(node):
+            raise Refusal(*self.between_neurons(node))
+        return Step(node, self, codings, Coding.DECODED, "once, decoded")
+
+    def between_neurons(self, node):
+        """Why the operation cannot stand between neurons, and the remedy."""
+        return (
+            "it does not commute with the mean over time, and spiking neurons "
+            "stand before and behind it.",
+            "use an operation that is linear, or register a rule for it "
+            "(snn_keras.rule).",
+        )
+
+    def build(self, step, builder):
+        inputs = {x: builder.decoded(x) for x in step.node.inputs}
+        return step.node.call(builder.own(step.node), inputs)
+
+
+class Linear(Rule):
+    """Commutes with decoding: it acts on every step alone.
+
+    Affine maps are linear here: with rate coding their constant part enters at
+    every step, and its mean is itself.
+    """
+
+    def check(self, node):
+        """Raises a `Refusal` where the node's arguments make it not linear."""
+
+    def plan(self, node, codings, context):
+        if not any(coding.has_time for coding in codings):
+            return Step(node, self, codings, _settled(codings), "once")
+        try:
+            self.check(node)
+        except Refusal:
+            if context.feeds_neuron(node):
+                raise
+            return Step(node, self, codings, Coding.DECODED, "once, decoded")
+        if Coding.DECODED in codings:
+            return Step(node, self, codings, Coding.DECODED, "once, decoded")
+        return Step(node, self, codings, Coding.RATE, "every step")
+
+    def build(self, step, builder):
+        if step.coding.has_time:
+            return builder.per_step(step.node)
+        inputs = {x: builder.decoded(x) for x in step.node.inputs}
+        return step.node.call(builder.own(step.node), inputs)
+
+
+def _settled(codings):
+    return Coding.DECODED if Coding.DECODED in codings else Coding.STATIC
+
+
+class Neuron(Rule):
+    """A quantized activation: becomes the spiking cell its class names."""
+
+    def plan(self, node, codings, context):
+        try:
+            cell = context.cell_for(node)
+        except ValueError as error:
+            raise Refusal(str(error), "see above.") from error
+        return Step(node, self, codings, Coding.RATE, type(cell).__name__, cell)
+
+    def build(self, step, builder):
+        return builder.spiking(step)
+
+
+class Unquantized(Rule):
+    """An activation with a spiking counterpart, that is not quantized yet."""
+
+    def plan(self, node, codings, context):
+        raise Refusal(
+            "a plain ReLU has no step size and no threshold.",
+            "replace it with snn_keras.quantize_activations(model, ...), or give "
+            "convert calibration data: convert(model, timesteps, data=x).",
+        )

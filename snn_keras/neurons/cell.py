@@ -1,0 +1,82 @@
+"""What every spiking cell has in common."""
+
+import keras
+import numpy as np
+from keras import ops
+
+
+class SpikingCell(keras.layers.Layer):
+    """One time step of a layer of spiking neurons; a Keras RNN cell.
+
+    A subclass names its potentials in `call(currents, states)`, which returns
+    `(outputs, new_states)`, and their values at rest in `initial_state(shape)`.
+    It runs over time in `snn_keras.neurons.Spiking`, or, for inputs of shape
+    `(batch, time, features)`, in `keras.layers.RNN`.
+
+    The state is held in float32 whatever the compute dtype.
+
+    Args:
+        threshold: Firing threshold `theta` > 0, in units of the potential: a
+            float, or an array with one for each channel (the last axis).
+    """
+
+    num_states = 1
+
+    def __init__(self, threshold=1.0, **kwargs):
+        super().__init__(**kwargs)
+        values = np.asarray(threshold, "float32")
+        if not (np.isfinite(values).all() and (values > 0).all()):
+            raise ValueError(
+                f"{type(self).__name__} '{self.name}': threshold must be finite and "
+                f"greater than 0. Received: threshold={threshold!r}"
+            )
+        self.threshold = values.tolist()
+        self._features = None
+
+    @property
+    def state_size(self):
+        """Features of each state, for `keras.layers.RNN`."""
+        return [self._features] * self.num_states
+
+    @property
+    def output_size(self):
+        return self._features
+
+    def build(self, input_shape):
+        self._features = input_shape[-1]
+        self._state_shape = tuple(input_shape[1:])
+        values = np.asarray(self.threshold, "float32")
+        if values.ndim and values.shape != (input_shape[-1],):
+            raise ValueError(
+                f"{type(self).__name__} '{self.name}' has thresholds for "
+                f"{values.size} channels. Received inputs with "
+                f"{input_shape[-1]}: shape {tuple(input_shape)}."
+            )
+        self.theta = self.add_weight(
+            shape=values.shape,
+            initializer=lambda shape, dtype=None: ops.convert_to_tensor(values, dtype),
+            dtype="float32",
+            autocast=False,
+            name="threshold",
+        )
+
+    def get_initial_state(self, batch_size=None):
+        """The state of neurons at rest, a list of tensors `(batch, ...)`."""
+        return self.initial_state((batch_size, *self._state_shape))
+
+    def initial_state(self, shape):
+        """The state at rest for potentials of `shape`."""
+        raise NotImplementedError
+
+    def adapted_to(self, activation) -> "SpikingCell":
+        """A copy of this cell with the threshold of a quantized activation."""
+        config = {**self.get_config(), "threshold": activation.threshold_value()}
+        del config["name"]
+        return type(self).from_config(config)
+
+    def compute_output_spec(self, inputs, states, training=False):
+        state = [keras.KerasTensor(s.shape, s.dtype) for s in states]
+        return keras.KerasTensor(inputs.shape, self.compute_dtype), state
+
+    def get_config(self):
+        return {**super().get_config(), "threshold": self.threshold}

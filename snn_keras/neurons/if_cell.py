@@ -1,0 +1,52 @@
+"""The integrate-and-fire neuron with reset by subtraction."""
+
+import keras
+from keras import ops
+
+from snn_keras.neurons.cell import SpikingCell
+from snn_keras.ops import spike
+
+
+@keras.saving.register_keras_serializable("snn_keras")
+class IFCell(SpikingCell):
+    r"""Integrate-and-fire neuron with soft reset.
+
+    $$u_t = u_{t-1} + I_t, \quad z_t = [u_t \ge \theta], \quad
+    u_t \leftarrow u_t - \theta z_t, \quad y_t = \theta z_t$$
+
+    starting from $u_0$ = `initial` $\cdot \theta$. With $u_0 = \theta/2$ the
+    mean of $y$ over T steps of a constant current is the activation quantized
+    to T levels. The spike's surrogate derivative is
+    `snn_keras.ops.atan_surrogate` of $(u_t - \theta)/\theta$.
+
+    Args:
+        threshold: Firing threshold `theta` > 0; a float, or one a channel.
+        initial: Potential at rest, as a share of the threshold.
+
+    Input shape: `(batch, ...)`, the current of one step. Output shape: the
+    same; state: `[potential]`.
+
+    Example:
+
+    >>> rnn = keras.layers.RNN(IFCell(threshold=1.0), return_sequences=True)
+    >>> rnn(keras.ops.full((1, 4, 1), 0.5))[0, :, 0].tolist()
+    [1.0, 0.0, 1.0, 0.0]
+
+    Source: paper 000 eq. 1, 2, 6.
+    """
+
+    def __init__(self, threshold=1.0, *, initial=0.5, **kwargs):
+        super().__init__(threshold, **kwargs)
+        self.initial = initial
+
+    def initial_state(self, shape):
+        return [ops.broadcast_to(self.initial * self.theta.value, shape)]
+
+    def call(self, inputs, states, training=False):
+        theta = self.theta.value
+        u = states[0] + ops.cast(inputs, "float32")
+        z = spike(u, theta)
+        return ops.cast(theta * z, self.compute_dtype), [u - theta * z]
+
+    def get_config(self):
+        return {**super().get_config(), "initial": self.initial}

@@ -1,0 +1,63 @@
+"""The stretch of time that one pass through a spiking network covers.
+
+Layers with a memory ask for the current window: it says at which step the pass
+starts and how many steps it makes, hands each layer the state it left behind and
+takes the new one. Without a window a pass is a whole run from rest.
+
+The state is explicit, so a pass under a window is a pure function and may run
+inside a compiled loop.
+"""
+
+import contextvars
+
+_current = contextvars.ContextVar("snn_keras_window", default=None)
+
+
+class Window:
+    """Steps `start + 1 ... start + steps` of a run.
+
+    Args:
+        start: Steps already run; an integer or a scalar integer tensor.
+        steps: Steps of this pass, an integer.
+        states: State of each layer by its name, as `new_states` of the window
+            before holds them; empty at the start of a run.
+        over_time: Whether readouts give the decoded value after every step
+            instead of after the last.
+        monitor: Called as `monitor(layer, currents, outputs)` by every spiking
+            layer, or None.
+    """
+
+    def __init__(self, start, steps, states=None, over_time=False, monitor=None):
+        self.start = start
+        self.steps = steps
+        self.states = states or {}
+        self.new_states = {}
+        self.over_time = over_time
+        self.monitor = monitor
+
+    def __enter__(self):
+        self._token = _current.set(self)
+        return self
+
+    def __exit__(self, *_):
+        _current.reset(self._token)
+
+
+def current() -> Window | None:
+    """The window of the pass being made, or None."""
+    return _current.get()
+
+
+def state_of(layer, initial):
+    """The state `layer` left behind, or `initial()` where it starts from rest."""
+    window = current()
+    if window is None or layer.name not in window.states:
+        return initial()
+    return window.states[layer.name]
+
+
+def keep_state(layer, state) -> None:
+    """Leaves `state` for the next window."""
+    window = current()
+    if window is not None:
+        window.new_states[layer.name] = state

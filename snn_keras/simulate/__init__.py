@@ -1,0 +1,3 @@
+"""Running spiking networks over time."""
+
+from snn_keras.simulate.model import SpikingModel as SpikingModel

@@ -1,0 +1,146 @@
+"""A spiking network cut in three: before, in and after time."""
+
+from keras import ops, tree
+
+from snn_keras import _backend
+from snn_keras.graph import Graph, fill, run_nodes
+from snn_keras.neurons import Present, Readout
+from snn_keras.neurons.window import Window
+
+
+class Program:
+    """Runs a spiking network's graph over time, in chunks, with explicit state.
+
+    The nodes fall into three stages: those that depend on no time axis run once;
+    those between `Present` and `Readout` run at every step; those behind a
+    `Readout` run on decoded values.
+
+    Args:
+        graph: The graph of a spiking model.
+    """
+
+    def __init__(self, graph: Graph):
+        self.graph = graph
+        self.before, self.during, self.after = [], [], []
+        self.readouts = []
+        stage = dict.fromkeys(tree.flatten(graph.inputs), 0)
+        stages = (self.before, self.during, self.after)
+        for node in graph.nodes:
+            begins = isinstance(node.operation, Present)
+            at = 1 if begins else max((stage[x] for x in node.inputs), default=0)
+            stages[at].append(node)
+            if isinstance(node.operation, Readout):
+                self.readouts.append(node)
+                at = 2
+            stage.update(dict.fromkeys(node.outputs, at))
+        self.stage = stage
+
+    @property
+    def timesteps(self) -> int:
+        """Steps of a whole run."""
+        presents = [n.operation for n in self.during if isinstance(n.operation, Present)]
+        return presents[0].timesteps
+
+    def run(self, inputs, chunk_steps, over_time=False):
+        """Runs all steps from rest.
+
+        Args:
+            inputs: Input tensors, in the structure of the graph's inputs.
+            chunk_steps: Steps a chunk.
+            over_time: Whether to give the output after every step.
+
+        Returns:
+            Outputs `(batch, ...)`, or `(batch, timesteps, ...)` over time.
+        """
+        values = self.begin(inputs)
+        total = self.timesteps
+        steps = min(chunk_steps, total)
+        chunks, rest = divmod(total, steps)
+        state = self.initial_state(ops.shape(tree.flatten(inputs)[0])[0])
+        run = self._loop if chunks > 1 else self._once
+        decoded, state = run(values, chunks, steps, state, over_time)
+        if rest:
+            more, state = self.advance(values, total - rest, rest, state, over_time)
+            decoded = [_append(*x) if over_time else x[1] for x in zip(decoded, more)]
+        return self.finish(values, decoded, total if over_time else 0)
+
+    def begin(self, inputs) -> dict:
+        """Runs what comes before time; returns the values of its tensors."""
+        flat = tree.flatten(self.graph.inputs)
+        values = dict(zip(flat, tree.flatten(inputs), strict=True))
+        run_nodes(self.before, values)
+        return values
+
+    def initial_state(self, batch_size) -> dict:
+        """The state at rest of every layer that has one, by name."""
+        stateful = [n for n in self.during if hasattr(n.operation, "get_initial_state")]
+        return {n.name: n.operation.get_initial_state(batch_size) for n in stateful}
+
+    def advance(self, values, start, steps, state, over_time=False, monitor=None):
+        """Runs `steps` steps; returns what the readouts decode, and the state."""
+        values = dict(values)
+        with Window(start, steps, state, over_time, monitor) as window:
+            run_nodes(self.during, values)
+        return [values[n.output] for n in self.readouts], window.new_states
+
+    def finish(self, values, decoded, steps=0):
+        """Runs what comes after time, on decoded values of the readouts.
+
+        With `steps` > 0 these hold a time axis of that length, and so do the
+        outputs.
+        """
+        values = dict(values)
+        for node, x in zip(self.readouts, decoded, strict=True):
+            values[node.output] = _fold(x) if steps else x
+        if not steps:
+            run_nodes(self.after, values)
+            return fill(self.graph.outputs, values)
+        for x, stage in self.stage.items():
+            if stage == 0 and x in values:
+                values[x] = ops.repeat(values[x], steps, axis=0)
+        run_nodes(self.after, values)
+        outputs = fill(self.graph.outputs, values)
+        return tree.map_structure(lambda y: _unfold(y, steps), outputs)
+
+    def _once(self, values, chunks, steps, state, over_time):
+        return self.advance(values, 0, steps, state, over_time)
+
+    def _loop(self, values, chunks, steps, state, over_time):
+        """Runs `chunks` chunks of `steps` steps in one compiled loop."""
+
+        def body(carry, _):
+            start, state = carry
+            decoded, state = self.advance(values, start, steps, state, over_time)
+            kept = decoded if over_time else []
+            return (start + steps, state), kept
+
+        dtypes = [n.operation.compute_dtype for n in self.readouts if over_time]
+        start = ops.convert_to_tensor(0, "int32")
+        (_, state), parts = _backend.scan(
+            body, (start, state), length=chunks, dtypes=dtypes
+        )
+        if over_time:
+            return [_join(part) for part in parts], state
+        count = chunks * steps
+        return [n.operation.decode(state[n.name], count) for n in self.readouts], state
+
+
+def _append(x, more):
+    return ops.concatenate([x, more], axis=1)
+
+
+def _join(x):
+    """[chunks, B, steps, ...] -> [B, chunks * steps, ...]"""
+    x = ops.moveaxis(x, 0, 1)
+    batch, chunks, steps, *rest = ops.shape(x)
+    return ops.reshape(x, (batch, chunks * steps, *rest))
+
+
+def _fold(x):
+    """[B, T, ...] -> [B * T, ...]"""
+    return ops.reshape(x, (-1, *ops.shape(x)[2:]))
+
+
+def _unfold(y, steps):
+    """[B * T, ...] -> [B, T, ...]"""
+    return ops.reshape(y, (-1, steps, *ops.shape(y)[1:]))
