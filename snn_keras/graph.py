@@ -121,10 +121,10 @@ def trace(model) -> Graph:
     names = _Names()
     inputs = tree.map_structure(
         lambda x: Tensor(tuple(x.shape), keras.backend.standardize_dtype(x.dtype)),
-        _structure_of_inputs(model),
+        _unwrap(_structure_of_inputs(model)),
     )
     nodes: list[Node] = []
-    outputs = _inline(model, inputs, nodes, names)
+    outputs = _unwrap(_inline(model, inputs, nodes, names))
     input_names = tuple(x.name for x in model.inputs)
     return Graph(model.name, inputs, outputs, input_names, tuple(nodes))
 
@@ -157,6 +157,12 @@ def is_graph(operation) -> bool:
     return isinstance(operation, keras.Model) and hasattr(operation, "operations")
 
 
+def _unwrap(structure):
+    """A single tensor out of its list, as models from `.h5` files hold it."""
+    alone = isinstance(structure, (list, tuple)) and len(structure) == 1
+    return structure[0] if alone else structure
+
+
 def _structure_of_inputs(model):
     if isinstance(model, keras.Sequential):
         return model.inputs[0]
@@ -187,7 +193,9 @@ def _inline(model, arguments, nodes: list, names: "_Names"):
             )
             name = names.unique(operation.name)
             nodes.append(
-                Node(name, operation, tuple(args), kwargs, tuple(tree.flatten(produced)))
+                Node(
+                    name, operation, tuple(args), kwargs, tuple(tree.flatten(produced))
+                )
             )
         for theirs, ours in zip(
             tree.flatten(outputs), tree.flatten(produced), strict=True

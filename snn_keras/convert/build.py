@@ -57,7 +57,10 @@ class Copies:
         source = node.operation
         key = (id(source), role)
         if key not in self._copies:
-            copy = type(source).from_config(linear_config(source))
+            config = linear_config(source)
+            if isinstance(source, keras.layers.Layer):
+                config["name"] = node.name  # nested models may share names
+            copy = type(source).from_config(config)
             self._copies[key] = (source, copy)
         return self._copies[key][1]
 

@@ -1,9 +1,9 @@
 """Which rule every Keras layer and operation follows."""
 
-import keras
 from keras import layers
 
 from snn_keras.convert._keras import operation_types
+from snn_keras.convert.normalize import FUSING
 from snn_keras.convert.rules import (
     Identity,
     Linear,
@@ -14,22 +14,6 @@ from snn_keras.convert.rules import (
     rule,
 )
 from snn_keras.layers import QuantizedActivation
-
-# Layers that apply an activation of their own to a linear map.
-FUSING = (
-    layers.Conv1D,
-    layers.Conv2D,
-    layers.Conv3D,
-    layers.Conv1DTranspose,
-    layers.Conv2DTranspose,
-    layers.Conv3DTranspose,
-    layers.DepthwiseConv1D,
-    layers.DepthwiseConv2D,
-    layers.SeparableConv1D,
-    layers.SeparableConv2D,
-    layers.Dense,
-    layers.EinsumDense,
-)
 
 rule(*FUSING)(Linear)
 rule(
@@ -72,21 +56,8 @@ rule(
     layers.ActivityRegularization,
 )(Identity)
 rule(QuantizedActivation)(Neuron)
-rule(layers.ReLU, *operation_types("Relu", "Relu6"))(Unquantized)
+rule(layers.ReLU)(Unquantized)
 rule(*operation_types("Add", "Subtract", "Negative", "Concatenate"))(Linear)
-
-
-@rule(layers.Activation)
-class ActivationRule(Opaque):
-    """`Activation(name)` follows the rule of the function it names."""
-
-    def plan(self, node, codings, context):
-        function = node.operation.activation
-        if function is keras.activations.linear:
-            return Identity().plan(node, codings, context)
-        if function in (keras.activations.relu, keras.activations.relu6):
-            return Unquantized().plan(node, codings, context)
-        return super().plan(node, codings, context)
 
 
 @rule(layers.MaxPooling1D, layers.MaxPooling2D, layers.MaxPooling3D)
@@ -96,8 +67,7 @@ class MaxPoolingRule(Opaque):
     def between_neurons(self, node):
         return (
             "the maximum does not commute with the mean over time.",
-            "use average pooling: quantize_activations(..., "
-            "replace_max_pooling=True).",
+            "use average pooling: quantize_activations(..., replace_max_pooling=True).",
         )
 
 

@@ -1,35 +1,79 @@
-"""Brings a source graph into the form that the rules know."""
+"""Brings a source graph into the form that the rules know.
+
+Keras has many ways to say the same: an activation may be a layer, an argument of
+the layer before, an `Activation` by name or a plain operation. Here each becomes
+a node of its own, with one class for one function.
+"""
 
 import dataclasses
 
 import keras
+from keras import layers
 
-from snn_keras.convert.layer_rules import FUSING
+from snn_keras.convert._keras import operation_types
 from snn_keras.graph import Graph, Node, Tensor, trace
+
+# Layers that apply an activation of their own to a linear map.
+FUSING = (
+    layers.Conv1D,
+    layers.Conv2D,
+    layers.Conv3D,
+    layers.Conv1DTranspose,
+    layers.Conv2DTranspose,
+    layers.Conv3DTranspose,
+    layers.DepthwiseConv1D,
+    layers.DepthwiseConv2D,
+    layers.SeparableConv1D,
+    layers.SeparableConv2D,
+    layers.Dense,
+    layers.EinsumDense,
+)
+
+_RELU, _RELU6 = operation_types("Relu", "Relu6")
 
 
 def read(model) -> Graph:
-    """The graph of `model`, every activation a node of its own."""
-    return split_activations(trace(model))
-
-
-def split_activations(graph: Graph) -> Graph:
-    """Splits `Conv2D(..., activation=f)` and the like into the layer and `f`.
-
-    The layer's node then stands for the layer without its activation
-    (`linear_config`); the new one is called after both.
-    """
+    """The graph of `model` in normal form."""
+    graph = trace(model)
     nodes = []
     for node in graph.nodes:
-        function = fused_activation(node.operation)
-        if function is None:
-            nodes.append(node)
-            continue
-        between = Tensor(node.output.shape, node.output.dtype)
-        nodes.append(dataclasses.replace(node, outputs=(between,)))
-        activation = _as_layer(function, node.name)
-        nodes.append(Node(activation.name, activation, (between,), {}, node.outputs))
+        for part in split_activation(node):
+            nodes.append(dataclasses.replace(part, operation=canonical(part.operation)))
     return dataclasses.replace(graph, nodes=tuple(nodes))
+
+
+def split_activation(node: Node) -> list[Node]:
+    """Splits `Conv2D(..., activation=f)` and the like into the layer and `f`.
+
+    The layer's node then stands for the layer without its activation (see
+    `linear_config`); the new one is called after both.
+    """
+    function = fused_activation(node.operation)
+    if function is None:
+        return [node]
+    between = Tensor(node.output.shape, node.output.dtype)
+    suffix = getattr(function, "__name__", type(function).__name__).lower()
+    name = f"{node.name}_{suffix}"
+    if not isinstance(function, layers.Layer):
+        function = layers.Activation(function, name=name)
+    return [
+        dataclasses.replace(node, outputs=(between,)),
+        Node(name, function, (between,), {}, node.outputs),
+    ]
+
+
+def canonical(operation):
+    """The same function as a ReLU or Identity layer, where it is one."""
+    function = type(operation)
+    if isinstance(operation, layers.Activation):
+        function = operation.activation
+    if function in (keras.activations.relu, _RELU):
+        return layers.ReLU(name=operation.name)
+    if function in (keras.activations.relu6, _RELU6):
+        return layers.ReLU(max_value=6.0, name=operation.name)
+    if function is keras.activations.linear:
+        return layers.Identity(name=operation.name)
+    return operation
 
 
 def fused_activation(operation):
@@ -46,10 +90,3 @@ def linear_config(operation) -> dict:
     if fused_activation(operation) is not None:
         config["activation"] = "linear"
     return config
-
-
-def _as_layer(function, name):
-    if isinstance(function, keras.layers.Layer):
-        return function
-    suffix = getattr(function, "__name__", type(function).__name__).lower()
-    return keras.layers.Activation(function, name=f"{name}_{suffix}")

@@ -5,8 +5,9 @@ import dataclasses
 import numpy as np
 from keras import tree
 
+from snn_keras.convert import layer_rules as _  # registers the rules
 from snn_keras.convert import normalize
-from snn_keras.convert.rules import Neuron, Refusal, Step, rule_for
+from snn_keras.convert.rules import Refusal, Step, rule_for
 from snn_keras.convert.signals import Coding
 from snn_keras.errors import ConversionError
 from snn_keras.graph import Graph, is_graph
@@ -59,8 +60,9 @@ class Context:
         self.neuron = neuron
         self._before_neuron = set()
         for node in reversed(graph.nodes):
-            is_neuron = isinstance(rule_for(node.operation), Neuron)
-            if is_neuron or self._before_neuron.intersection(node.outputs):
+            if rule_for(node.operation).spikes or self._before_neuron.intersection(
+                node.outputs
+            ):
                 self._before_neuron.update(node.inputs)
 
     def feeds_neuron(self, node) -> bool:
@@ -112,7 +114,7 @@ def plan(model, timesteps, neuron="auto") -> Plan:
         except Refusal as refusal:
             refusals.append(f"  {node.describe()}: {refusal}")
             # Planning goes on as if it could be done, to find the others too.
-            step = Step(node, None, codings, max(codings, key=_rank), "refused")
+            step = Step(node, None, codings, Coding.RATE, "refused")
         coding.update(dict.fromkeys(node.outputs, step.coding))
         steps.append(step)
     if refusals:
@@ -132,7 +134,7 @@ def plan(model, timesteps, neuron="auto") -> Plan:
 def check_neuron(neuron, graph: Graph) -> None:
     """Raises a ValueError unless `neuron` names neurons for this graph."""
     if isinstance(neuron, dict):
-        neurons = [n.name for n in graph.nodes if isinstance(rule_for(n.operation), Neuron)]
+        neurons = [n.name for n in graph.nodes if rule_for(n.operation).spikes]
         unknown = sorted(set(neuron) - set(neurons))
         if unknown:
             raise ConversionError(
@@ -147,10 +149,6 @@ def check_neuron(neuron, graph: Graph) -> None:
                 "snn_keras.neurons, or a dict of these by layer name. Received: "
                 f"neuron={choice!r}"
             )
-
-
-def _rank(coding):
-    return [Coding.STATIC, Coding.DECODED, Coding.RATE].index(coding)
 
 
 def _range(threshold):

@@ -38,14 +38,18 @@ class Step:
 class Refusal(Exception):
     """A node cannot be converted: why, and what to do about it."""
 
-    def __init__(self, reason, remedy):
-        super().__init__(f"{reason} Remedy: {remedy}")
-        self.reason = reason
-        self.remedy = remedy
+    def __init__(self, reason, remedy=None):
+        super().__init__(reason if remedy is None else f"{reason} Remedy: {remedy}")
 
 
 class Rule:
-    """How a kind of operation acts on signals."""
+    """How a kind of operation acts on signals.
+
+    Attributes:
+        spikes: Whether the operation becomes a layer of spiking neurons.
+    """
+
+    spikes = False
 
     def plan(self, node: Node, codings: tuple, context) -> Step:
         """Decides what becomes of `node`, or raises a `Refusal`.
@@ -168,11 +172,13 @@ def _settled(codings):
 class Neuron(Rule):
     """A quantized activation: becomes the spiking cell its class names."""
 
+    spikes = True
+
     def plan(self, node, codings, context):
         try:
             cell = context.cell_for(node)
         except ValueError as error:
-            raise Refusal(str(error), "see above.") from error
+            raise Refusal(str(error)) from error
         return Step(node, self, codings, Coding.RATE, type(cell).__name__, cell)
 
     def build(self, step, builder):
@@ -180,11 +186,24 @@ class Neuron(Rule):
 
 
 class Unquantized(Rule):
-    """An activation with a spiking counterpart, that is not quantized yet."""
+    """A ReLU: has a spiking counterpart, once it is quantized."""
+
+    spikes = True
 
     def plan(self, node, codings, context):
+        check_plain_relu(node.operation)
         raise Refusal(
             "a plain ReLU has no step size and no threshold.",
             "replace it with snn_keras.quantize_activations(model, ...), or give "
             "convert calibration data: convert(model, timesteps, data=x).",
+        )
+
+
+def check_plain_relu(relu):
+    """Raises a `Refusal` for a ReLU that no spiking neuron here computes."""
+    if relu.negative_slope or relu.threshold:
+        raise Refusal(
+            f"a ReLU with negative_slope={relu.negative_slope} and "
+            f"threshold={relu.threshold} has no spiking counterpart.",
+            "train with a plain ReLU, or a quantized activation of snn_keras.",
         )

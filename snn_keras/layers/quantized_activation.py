@@ -164,6 +164,18 @@ class QuantizedActivation(keras.layers.Layer):
         """The threshold `theta = levels * step` as a NumPy array."""
         return np.asarray(self.levels * self.step_value(), "float32")
 
+    def set_threshold(self, threshold):
+        """Sets the size so that the threshold becomes `threshold`.
+
+        Args:
+            threshold: A value > 0, or with `axis` one for each channel.
+        """
+        size = self._from_step(np.asarray(threshold, "float32") / self.levels)
+        check_size(self, size)
+        self._size.assign(np.broadcast_to(size, self._size.shape))
+        if self._from_data is not None:
+            self._from_data.assign(np.zeros(self._size.shape, "float32"))
+
     def save_own_variables(self, store):
         self._settle()
         super().save_own_variables(store)

@@ -71,9 +71,7 @@ class Spiking(keras.layers.Layer):
             self.cell.compute_dtype,
         )
         window_lib.keep_state(self, state)
-        window = window_lib.current()
-        if window is not None and window.monitor is not None:
-            window.monitor(self, currents, outputs)
+        window_lib.observe(self, currents, outputs)
         return outputs
 
     def compute_output_spec(self, currents, training=False):

@@ -23,8 +23,9 @@ class Window:
             before holds them; empty at the start of a run.
         over_time: Whether readouts give the decoded value after every step
             instead of after the last.
-        monitor: Called as `monitor(layer, currents, outputs)` by every spiking
-            layer, or None.
+        monitor: Watches the spiking layers, or None. It has a state for each
+            layer, `monitor.initial_state(layer, batch_size)`, that
+            `monitor.update(layer, state, currents, outputs)` carries on.
     """
 
     def __init__(self, start, steps, states=None, over_time=False, monitor=None):
@@ -61,3 +62,18 @@ def keep_state(layer, state) -> None:
     window = current()
     if window is not None:
         window.new_states[layer.name] = state
+
+
+def observe(layer, currents, outputs) -> None:
+    """Shows the window's monitor, if any, what `layer` received and sent."""
+    window = current()
+    if window is not None and window.monitor is not None:
+        key = monitor_key(layer.name)
+        window.new_states[key] = window.monitor.update(
+            layer, window.states[key], currents, outputs
+        )
+
+
+def monitor_key(name) -> str:
+    """Where the state of a layer's monitor is kept among the states."""
+    return f"{name}/monitor"

@@ -41,7 +41,8 @@ class SpikingModel(keras.Model):
     def call(self, inputs, training=None, mask=None):
         if training:
             return super().call(inputs, training=training)
-        return self.program.run(inputs, chunk_steps=self.chunk_steps)
+        outputs, _ = self.program.run(inputs, self.chunk_steps)
+        return outputs
 
     def predict_over_time(self, x, batch_size=None, verbose="auto"):
         """The decoded output after every step, from one run.
@@ -100,7 +101,8 @@ class _OverTime(keras.Model):
 
     def call(self, inputs):
         model = self.spiking_model
-        return model.program.run(inputs, model.chunk_steps, over_time=True)
+        outputs, _ = model.program.run(inputs, model.chunk_steps, over_time=True)
+        return outputs
 
 
 def check_timesteps(timesteps) -> int:

@@ -4,8 +4,8 @@ from keras import ops, tree
 
 from snn_keras import _backend
 from snn_keras.graph import Graph, fill, run_nodes
-from snn_keras.neurons import Present, Readout
-from snn_keras.neurons.window import Window
+from snn_keras.neurons import Present, Readout, Spiking
+from snn_keras.neurons.window import Window, monitor_key
 
 
 class Program:
@@ -38,31 +38,40 @@ class Program:
     @property
     def timesteps(self) -> int:
         """Steps of a whole run."""
-        presents = [n.operation for n in self.during if isinstance(n.operation, Present)]
+        presents = [
+            n.operation for n in self.during if isinstance(n.operation, Present)
+        ]
         return presents[0].timesteps
 
-    def run(self, inputs, chunk_steps, over_time=False):
+    def run(self, inputs, chunk_steps, over_time=False, monitor=None):
         """Runs all steps from rest.
 
         Args:
             inputs: Input tensors, in the structure of the graph's inputs.
             chunk_steps: Steps a chunk.
             over_time: Whether to give the output after every step.
+            monitor: Watches the spiking layers; see `snn_keras.neurons.window`.
 
         Returns:
-            Outputs `(batch, ...)`, or `(batch, timesteps, ...)` over time.
+            Outputs `(batch, ...)`, or `(batch, timesteps, ...)` over time; and
+            the state after the last step.
         """
-        values = self.begin(inputs)
         total = self.timesteps
         steps = min(chunk_steps, total)
         chunks, rest = divmod(total, steps)
-        state = self.initial_state(ops.shape(tree.flatten(inputs)[0])[0])
+        values = self.begin(inputs)
+        state = self.initial_state(ops.shape(tree.flatten(inputs)[0])[0], monitor)
         run = self._loop if chunks > 1 else self._once
-        decoded, state = run(values, chunks, steps, state, over_time)
+        decoded, state = run(values, chunks, steps, state, over_time, monitor)
         if rest:
-            more, state = self.advance(values, total - rest, rest, state, over_time)
-            decoded = [_append(*x) if over_time else x[1] for x in zip(decoded, more)]
-        return self.finish(values, decoded, total if over_time else 0)
+            more, state = self.advance(
+                values, total - rest, rest, state, over_time, monitor
+            )
+            decoded = [
+                ops.concatenate(x, axis=1) if over_time else x[1]
+                for x in zip(decoded, more, strict=True)
+            ]
+        return self.finish(values, decoded, total if over_time else 0), state
 
     def begin(self, inputs) -> dict:
         """Runs what comes before time; returns the values of its tensors."""
@@ -71,10 +80,17 @@ class Program:
         run_nodes(self.before, values)
         return values
 
-    def initial_state(self, batch_size) -> dict:
+    def initial_state(self, batch_size, monitor=None) -> dict:
         """The state at rest of every layer that has one, by name."""
-        stateful = [n for n in self.during if hasattr(n.operation, "get_initial_state")]
-        return {n.name: n.operation.get_initial_state(batch_size) for n in stateful}
+        layers = [n.operation for n in self.during]
+        stateful = [x for x in layers if hasattr(x, "get_initial_state")]
+        state = {x.name: x.get_initial_state(batch_size) for x in stateful}
+        if monitor is not None:
+            for layer in layers:
+                if isinstance(layer, Spiking):
+                    key = monitor_key(layer.name)
+                    state[key] = monitor.initial_state(layer, batch_size)
+        return state
 
     def advance(self, values, start, steps, state, over_time=False, monitor=None):
         """Runs `steps` steps; returns what the readouts decode, and the state."""
@@ -102,15 +118,17 @@ class Program:
         outputs = fill(self.graph.outputs, values)
         return tree.map_structure(lambda y: _unfold(y, steps), outputs)
 
-    def _once(self, values, chunks, steps, state, over_time):
-        return self.advance(values, 0, steps, state, over_time)
+    def _once(self, values, chunks, steps, state, over_time, monitor):
+        return self.advance(values, 0, steps, state, over_time, monitor)
 
-    def _loop(self, values, chunks, steps, state, over_time):
+    def _loop(self, values, chunks, steps, state, over_time, monitor):
         """Runs `chunks` chunks of `steps` steps in one compiled loop."""
 
         def body(carry, _):
             start, state = carry
-            decoded, state = self.advance(values, start, steps, state, over_time)
+            decoded, state = self.advance(
+                values, start, steps, state, over_time, monitor
+            )
             kept = decoded if over_time else []
             return (start + steps, state), kept
 
@@ -123,10 +141,6 @@ class Program:
             return [_join(part) for part in parts], state
         count = chunks * steps
         return [n.operation.decode(state[n.name], count) for n in self.readouts], state
-
-
-def _append(x, more):
-    return ops.concatenate([x, more], axis=1)
 
 
 def _join(x):
