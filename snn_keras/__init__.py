@@ -8,5 +8,6 @@ from snn_keras.convert import convert as convert
 from snn_keras.convert import plan as plan
 from snn_keras.convert import quantize_activations as quantize_activations
 from snn_keras.convert import rule as rule
+from snn_keras.convert import verify as verify
 from snn_keras.errors import ConversionError as ConversionError
 from snn_keras.simulate import SpikingModel as SpikingModel

@@ -11,3 +11,5 @@ from snn_keras.convert.rules import Opaque as Opaque
 from snn_keras.convert.rules import Refusal as Refusal
 from snn_keras.convert.rules import Rule as Rule
 from snn_keras.convert.rules import rule as rule
+from snn_keras.convert.verify import Report as Report
+from snn_keras.convert.verify import verify as verify

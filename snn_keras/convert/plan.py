@@ -13,6 +13,7 @@ from snn_keras.errors import ConversionError
 from snn_keras.graph import Graph, is_graph
 from snn_keras.neurons import IFCell, SpikingCell
 from snn_keras.simulate.model import check_timesteps
+from snn_keras.text import table
 
 # The neurons that go by a name.
 NEURONS = {"if": IFCell}
@@ -44,7 +45,7 @@ class Plan:
                     "" if step.cell is None else _range(step.cell.threshold),
                 )
             )
-        return f"{self.graph.name}, {self.timesteps} time steps\n" + _table(rows)
+        return f"{self.graph.name}, {self.timesteps} time steps\n" + table(rows)
 
 
 class Context:
@@ -154,13 +155,3 @@ def check_neuron(neuron, graph: Graph) -> None:
 def _range(threshold):
     low, high = np.min(threshold), np.max(threshold)
     return f"{low:.4g}" if low == high else f"{low:.4g} ... {high:.4g}"
-
-
-def _table(rows):
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    lines = [
-        "  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    ]
-    lines.insert(1, "-" * max(map(len, lines)))
-    return "\n".join(lines)

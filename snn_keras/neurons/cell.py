@@ -44,7 +44,7 @@ class SpikingCell(keras.layers.Layer):
 
     def build(self, input_shape):
         self._features = input_shape[-1]
-        self._state_shape = tuple(input_shape[1:])
+        self.state_shape = tuple(input_shape[1:])
         values = np.asarray(self.threshold, "float32")
         if values.ndim and values.shape != (input_shape[-1],):
             raise ValueError(
@@ -62,7 +62,7 @@ class SpikingCell(keras.layers.Layer):
 
     def get_initial_state(self, batch_size=None):
         """The state of neurons at rest, a list of tensors `(batch, ...)`."""
-        return self.initial_state((batch_size, *self._state_shape))
+        return self.initial_state((batch_size, *self.state_shape))
 
     def initial_state(self, shape):
         """The state at rest for potentials of `shape`."""
