@@ -19,31 +19,41 @@ from snn_keras import applications, layers
 
 FLAGS = flags.FLAGS
 
-flags.DEFINE_string(
-    "dataset", "digits", "Data set: digits, or the name of a TFDS image set."
-)
-flags.DEFINE_string("data_dir", None, "Directory of prepared TFDS data sets.")
-flags.DEFINE_enum(
-    "model", "mnist_convnet", ["mnist_convnet"], "Network of snn_keras.applications."
-)
-flags.DEFINE_enum(
-    "quantizer", "lsq", ["lsq", "qcfs", "none"], "Activation; none is a plain ReLU."
-)
-flags.DEFINE_integer("levels", 3, "Positive levels of an activation.", lower_bound=1)
-flags.DEFINE_enum("noise", "none", ["none", "adaptor"], "Noise added in training.")
-flags.DEFINE_integer("epochs", 20, "Passes over the training set.", lower_bound=1)
-flags.DEFINE_integer("batch_size", 128, "Images a training step.", lower_bound=1)
-flags.DEFINE_float(
-    "learning_rate", 1e-3, "Adam's learning rate; falls to 0 on a cosine."
-)
-flags.DEFINE_float("weight_decay", 1e-4, "Decoupled weight decay.", lower_bound=0.0)
-flags.DEFINE_float("label_smoothing", 0.0, "Label smoothing.", lower_bound=0.0)
-flags.DEFINE_integer("crop", 0, "Pixels to pad by, then crop at random.", lower_bound=0)
-flags.DEFINE_bool("flip", False, "Mirror half the training images.")
-flags.DEFINE_integer("train_images", 0, "Use the first N only; 0 for all.")
-flags.DEFINE_integer("seed", 0, "Seed of weights, order, augmentation and noise.")
-flags.DEFINE_string("output", "runs/model.keras", "Where to write the model.")
-flags.DEFINE_enum("progress", "bar", ["bar", "line", "none"], "Progress report.")
+
+def define_flags():
+    """Flags of this program."""
+    flags.DEFINE_string(
+        "dataset", "digits", "Data set: digits, or the name of a TFDS image set."
+    )
+    flags.DEFINE_string("data_dir", None, "Directory of prepared TFDS data sets.")
+    flags.DEFINE_enum(
+        "model",
+        "mnist_convnet",
+        ["mnist_convnet"],
+        "Network of snn_keras.applications.",
+    )
+    flags.DEFINE_enum(
+        "quantizer", "lsq", ["lsq", "qcfs", "none"], "Activation; none is a plain ReLU."
+    )
+    flags.DEFINE_integer(
+        "levels", 3, "Positive levels of an activation.", lower_bound=1
+    )
+    flags.DEFINE_enum("noise", "none", ["none", "adaptor"], "Noise added in training.")
+    flags.DEFINE_integer("epochs", 20, "Passes over the training set.", lower_bound=1)
+    flags.DEFINE_integer("batch_size", 128, "Images a training step.", lower_bound=1)
+    flags.DEFINE_float(
+        "learning_rate", 1e-3, "Adam's learning rate; falls to 0 on a cosine."
+    )
+    flags.DEFINE_float("weight_decay", 1e-4, "Decoupled weight decay.", lower_bound=0.0)
+    flags.DEFINE_float("label_smoothing", 0.0, "Label smoothing.", lower_bound=0.0)
+    flags.DEFINE_integer(
+        "crop", 0, "Pixels to pad by, then crop at random.", lower_bound=0
+    )
+    flags.DEFINE_bool("flip", False, "Mirror half the training images.")
+    flags.DEFINE_integer("train_images", 0, "Use the first N only; 0 for all.")
+    flags.DEFINE_integer("seed", 0, "Seed of weights, order, augmentation and noise.")
+    flags.DEFINE_string("output", "runs/model.keras", "Where to write the model.")
+    flags.DEFINE_enum("progress", "bar", ["bar", "line", "none"], "Progress report.")
 
 
 def build_model(input_shape, classes):
@@ -135,4 +145,5 @@ def main(argv):
 
 
 if __name__ == "__main__":
+    define_flags()
     app.run(main)

@@ -5,7 +5,6 @@ import dataclasses
 import numpy as np
 from keras import tree
 
-from snn_keras.convert import layer_rules as _  # registers the rules
 from snn_keras.convert import normalize
 from snn_keras.convert.rules import Refusal, Step, rule_for
 from snn_keras.convert.signals import Coding

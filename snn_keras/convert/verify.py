@@ -79,7 +79,9 @@ class Report:
         return {**dataclasses.asdict(self), "exact": self.exact, "entry": self.entry}
 
     def __str__(self):
-        rows = [("layer", "mean", "std", "off by 0", "1", "2", "more", "own", "clipped")]
+        rows = [
+            ("layer", "mean", "std", "off by 0", "1", "2", "more", "own", "clipped")
+        ]
         for layer in self.layers:
             off = [
                 sum(share for k, share in layer.off.items() if abs(k) == size)

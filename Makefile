@@ -1,0 +1,37 @@
+# make venv   the environment: .venv with the pinned packages
+# make demo   convert the shipped model, accuracy at each time step, a plot
+# make test   all tests but the slow ones, on TensorFlow and on JAX
+# make test-slow   the slow ones
+# make lint   ruff
+PYTHON ?= python3
+BIN := .venv/bin
+export TF_CPP_MIN_LOG_LEVEL ?= 2
+
+.PHONY: venv demo test test-slow lint clean
+
+venv: .venv/.installed
+
+.venv/.installed: setup.cfg constraints.txt
+	$(PYTHON) -c "import sys; assert sys.version_info >= (3, 11), 'Python 3.11 or newer is needed: make PYTHON=python3.11'"
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+	  --constraint constraints.txt --editable ".[dev,jax]"
+	touch $@
+
+demo: venv
+	$(BIN)/python -m apps.demo
+
+test: venv
+	KERAS_BACKEND=tensorflow $(BIN)/python -m pytest -m "not slow"
+	KERAS_BACKEND=jax $(BIN)/python -m pytest -m "not slow"
+
+test-slow: venv
+	KERAS_BACKEND=tensorflow $(BIN)/python -m pytest -m slow
+	KERAS_BACKEND=jax $(BIN)/python -m pytest -m slow
+
+lint: venv
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+clean:
+	rm -rf .venv build dist *.egg-info demo

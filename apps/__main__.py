@@ -1,0 +1,29 @@
+"""The programs of snn_keras by name: `snn_keras train --help`."""
+
+import importlib
+import sys
+
+from absl import app
+
+PROGRAMS = {
+    "train": "train a quantized network",
+    "evaluate": "convert a trained network, accuracy at each time step",
+    "demo": "convert the network that ships and run it on real images",
+}
+
+
+def main():
+    """Runs the program that the first argument names."""
+    name = sys.argv[1] if len(sys.argv) > 1 else None
+    if name not in PROGRAMS:
+        print("usage: snn_keras PROGRAM [flags]; snn_keras PROGRAM --help\n")
+        for program, purpose in PROGRAMS.items():
+            print(f"  {program:10} {purpose}")
+        sys.exit(0 if name in ("--help", "-h", "help") else 2)
+    program = importlib.import_module(f"apps.{name}")
+    program.define_flags()
+    app.run(program.main, argv=[f"snn_keras {name}", *sys.argv[2:]])
+
+
+if __name__ == "__main__":
+    main()

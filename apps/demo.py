@@ -1,0 +1,75 @@
+"""Converts the model that ships and runs it on real test images.
+
+    python -m apps.demo
+
+Needs no network: Fashion-MNIST networks and the 10,000 test images lie in
+saved_models/. Prints the accuracy of the source network and, from one run, of the
+spiking network at each time step; writes the plot and the figures.
+"""
+
+import pathlib
+
+from absl import app, flags
+
+import snn_keras
+from apps import data
+from apps.evaluate import evaluate, load_model, print_accuracy
+from snn_keras import analysis
+
+FLAGS = flags.FLAGS
+
+MODELS = {
+    "with noise adaptor": "fashion_mnist_adaptor.keras",
+    "without noise": "fashion_mnist_plain.keras",
+}
+
+
+def define_flags():
+    """Flags of this program."""
+    flags.DEFINE_integer("timesteps", 16, "Time steps of the run.")
+    flags.DEFINE_integer("samples", 0, "Use the first N images only; 0 for all.")
+    flags.DEFINE_integer("batch_size", 100, "Images a batch.", lower_bound=1)
+    flags.DEFINE_bool("compare", False, "Run the network without noise too.")
+    flags.DEFINE_string("output", "demo", "Directory for the plot and the figures.")
+
+
+def main(argv):
+    if len(argv) > 1:
+        raise app.UsageError(f"unexpected arguments: {argv[1:]}")
+    test = data.shipped_test_images().take(FLAGS.samples)
+    images = data.preprocess(test.images)
+    output = pathlib.Path(FLAGS.output)
+    results = {}
+    for label, file in list(MODELS.items())[: None if FLAGS.compare else 1]:
+        model = load_model(data.SHIPPED / file)
+        snn = snn_keras.convert(model, FLAGS.timesteps)
+        print(f"converting {file}, {label}")
+        print(snn_keras.plan(model, FLAGS.timesteps))
+        results[label] = evaluate(model, snn, images, test.labels, FLAGS.batch_size)
+        steps = sorted({1, 2, 4, 8, *range(1, FLAGS.timesteps + 1)})
+        print_accuracy(
+            label, results[label], [t for t in steps if t <= FLAGS.timesteps]
+        )
+    data.write_json(output / "accuracy.json", results)
+    write_plot(output / "accuracy.png", results)
+    print(f"\nwrote {output / 'accuracy.png'} and {output / 'accuracy.json'}")
+
+
+def write_plot(path, results):
+    """Draws the accuracies of `evaluate` by label, without a display."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    ax = analysis.plot_accuracy_over_time(
+        {label: figures["snn"] for label, figures in results.items()},
+        {label: figures["ann"] for label, figures in results.items()},
+    )
+    ax.set_title("Fashion-MNIST, 10,000 test images, integrate-and-fire neurons")
+    temporary = path.with_name(f".{path.stem}.partial.png")
+    ax.figure.savefig(temporary, dpi=150)
+    temporary.replace(path)
+
+
+if __name__ == "__main__":
+    define_flags()
+    app.run(main)

@@ -1,0 +1,107 @@
+"""Converts a trained model and prints its accuracy at each time step.
+
+    python -m apps.evaluate --model=runs/fashion.keras --dataset=fashion_mnist
+
+One run gives every time step. A model with plain ReLUs is quantized first, to
+--levels levels, on --calibration_images training images.
+"""
+
+import pathlib
+import time
+
+import keras
+from absl import app, flags
+
+import snn_keras
+from apps import data
+from snn_keras import analysis
+
+FLAGS = flags.FLAGS
+
+
+def define_flags():
+    """Flags of this program; a function, so that others can import the rest."""
+    flags.DEFINE_string("model", None, "The model to convert, a .keras or .h5 file.")
+    flags.DEFINE_string("dataset", "digits", "Data set: digits, or a TFDS image set.")
+    flags.DEFINE_string("data_dir", None, "Directory of prepared TFDS data sets.")
+    flags.DEFINE_integer("timesteps", 16, "Time steps of the run.")
+    flags.DEFINE_string("neuron", "auto", "Neuron: auto or if.")
+    flags.DEFINE_integer("samples", 0, "Evaluate the first N only; 0 for all.")
+    flags.DEFINE_integer("batch_size", 100, "Images a batch.", lower_bound=1)
+    flags.DEFINE_integer("levels", 0, "Quantize plain ReLUs to N levels first.")
+    flags.DEFINE_integer("calibration_images", 1000, "Training images for that.")
+    flags.DEFINE_bool("raw_pixels", False, "Feed pixels 0-255, not scaled to [0, 1].")
+    flags.DEFINE_bool("verify", False, "Print the mismatch of every layer too.")
+    flags.DEFINE_string("output", None, "Write the figures to this JSON file.")
+    flags.mark_flag_as_required("model")
+
+
+def load_model(path):
+    """Loads a model for inference, or says what is wrong with the file."""
+    path = pathlib.Path(path)
+    if not path.exists():
+        raise app.UsageError(f"--model: there is no file {path}")
+    try:
+        return keras.models.load_model(path, compile=False)
+    except (ValueError, OSError, KeyError) as error:
+        raise app.UsageError(
+            f"--model: {path} is not a Keras model: {error}"
+        ) from error
+
+
+def evaluate(model, snn, images, labels, batch_size, verbose=1):
+    """Accuracy of a source network, and of its spiking network at every step.
+
+    Returns:
+        `{"ann": accuracy, "snn": [accuracy at 1, 2, ... T], "seconds": ...}`
+    """
+    answers = model.predict(images, batch_size=batch_size, verbose=0).argmax(-1)
+    started = time.monotonic()
+    outputs = snn.predict_over_time(images, batch_size=batch_size, verbose=verbose)
+    return {
+        "samples": len(labels),
+        "ann": float((answers == labels).mean()),
+        "snn": analysis.accuracy_over_time(outputs, labels).tolist(),
+        "seconds": round(time.monotonic() - started, 1),
+    }
+
+
+def print_accuracy(name, figures, timesteps=None):
+    """Prints the accuracies of `evaluate`, at powers of two by default."""
+    last = len(figures["snn"])
+    timesteps = timesteps or [2**i for i in range(last.bit_length())]
+    if last not in timesteps:
+        timesteps.append(last)
+    print(f"\n{name}: accuracy on {figures['samples']} test images")
+    print(f"  source network   {figures['ann']:7.2%}")
+    for t in timesteps:
+        print(f"  spiking, T = {t:<4}{figures['snn'][t - 1]:7.2%}")
+    print(f"  ({figures['seconds']} s, one run of {last} steps)", flush=True)
+
+
+def main(argv):
+    if len(argv) > 1:
+        raise app.UsageError(f"unexpected arguments: {argv[1:]}")
+    model = load_model(FLAGS.model)
+    scale = (lambda x: x.astype("float32")) if FLAGS.raw_pixels else data.preprocess
+    test = data.load(FLAGS.dataset, "test", FLAGS.data_dir).take(FLAGS.samples)
+    images = scale(test.images)
+    if FLAGS.levels:
+        train = data.load(FLAGS.dataset, "train", FLAGS.data_dir)
+        model = snn_keras.quantize_activations(
+            model,
+            levels=FLAGS.levels,
+            data=scale(train.take(FLAGS.calibration_images).images),
+        )
+    snn = snn_keras.convert(model, FLAGS.timesteps, neuron=FLAGS.neuron)
+    figures = evaluate(model, snn, images, test.labels, FLAGS.batch_size)
+    print_accuracy(model.name, figures)
+    if FLAGS.verify:
+        print(snn_keras.verify(model, snn, images[:256]))
+    if FLAGS.output:
+        data.write_json(FLAGS.output, figures)
+
+
+if __name__ == "__main__":
+    define_flags()
+    app.run(main)

@@ -1,0 +1,55 @@
+"""Accuracy at every time step, as numbers and as a picture."""
+
+import numpy as np
+
+
+def accuracy_over_time(outputs, labels):
+    """The share of right answers after each step.
+
+    Args:
+        outputs: `(timesteps, samples, classes)`, as
+            `SpikingModel.predict_over_time` gives them.
+        labels: `(samples,)`, the right classes.
+
+    Returns:
+        NumPy array `(timesteps,)`, in [0, 1].
+    """
+    return np.mean(np.argmax(outputs, axis=-1) == np.asarray(labels), axis=-1)
+
+
+def plot_accuracy_over_time(accuracies, ann_accuracy=None, ax=None):
+    """Draws accuracy against time steps, one line a network.
+
+    Args:
+        accuracies: `{label: (timesteps,) array in [0, 1]}`.
+        ann_accuracy: `{label: accuracy}` of the source networks, drawn as
+            horizontal lines in the colour of their network, or None.
+        ax: Matplotlib axes to draw on; new ones by default.
+
+    Returns:
+        The axes.
+    """
+    import matplotlib.pyplot as plt
+
+    if ax is None:
+        _, ax = plt.subplots(figsize=(7, 4.2), layout="constrained")
+    markers = "osD^v"
+    for i, (label, accuracy) in enumerate(accuracies.items()):
+        steps = np.arange(1, len(accuracy) + 1)
+        (line,) = ax.plot(
+            steps,
+            100 * np.asarray(accuracy),
+            marker=markers[i % len(markers)],
+            label=f"{label}: spiking, T = {steps[-1]}: {accuracy[-1]:.2%}",
+        )
+        if ann_accuracy and label in ann_accuracy:
+            ax.axhline(
+                100 * ann_accuracy[label],
+                color=line.get_color(),
+                linestyle="--",
+                label=f"{label}: source network: {ann_accuracy[label]:.2%}",
+            )
+    ax.set(xlabel="time steps T", ylabel="test accuracy (%)")
+    ax.grid(alpha=0.3)
+    ax.legend(frameon=False)
+    return ax

@@ -1,0 +1,55 @@
+"""Law: the spiking network's spikes are the reference's, every one of them."""
+
+import keras
+import numpy as np
+import pytest
+
+import snn_keras
+from snn_keras.neurons import Spiking
+from tests import reference
+from tests.graphs import Maker
+
+SEEDS = range(200)
+
+
+# JAX compiles an eager run operation by operation, seconds a network.
+EAGER = SEEDS if keras.backend.backend() == "tensorflow" else SEEDS[::10]
+
+
+def recorder(snn):
+    """A model that gives every layer's output over time, in one pass."""
+    layers = {x.name: x.output for x in snn.layers if isinstance(x, Spiking)}
+    return keras.Model(snn.input, layers)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_spikes_of_random_networks(seed):
+    network = Maker(seed).make()
+    timesteps = 1 + seed % 6
+    snn = snn_keras.convert(network.model, timesteps)
+    trace = reference.simulate(network.nodes, network.inputs, timesteps)
+    runs = [recorder(snn).predict(network.keras_inputs, verbose=0)]
+    if seed in EAGER:
+        runs.append(recorder(snn)(network.keras_inputs))
+    for outputs in runs:
+        assert outputs
+        for name, sent in outputs.items():
+            theta = snn.get_layer(name).cell.threshold
+            expected = np.moveaxis(trace.spikes[name] * theta, 0, 1)
+            assert np.array_equal(np.asarray(sent), expected), name
+
+
+@pytest.mark.parametrize("seed", SEEDS[::10])
+def test_decoded_outputs_over_time(seed):
+    network = Maker(seed).make()
+    snn = snn_keras.convert(network.model, timesteps=11)  # chunks of 4, 4 and 3
+    trace = reference.simulate(network.nodes, network.inputs, 11)
+    received = keras.tree.flatten(
+        snn.predict_over_time(network.keras_inputs, verbose=0)
+    )
+    for name, over_time in zip(network.outputs, received, strict=True):
+        expected = trace.decoded(name).astype("float32")
+        for t in (1, 2, 4, 8):
+            assert np.array_equal(over_time[t - 1], expected[t - 1]), (name, t)
+        # XLA divides by 3 as it multiplies by 1/3: off by a last bit.
+        np.testing.assert_array_max_ulp(over_time, expected, maxulp=1)
