@@ -130,7 +130,7 @@ def main(argv):
         verbose={"bar": 1, "line": 2, "none": 0}[FLAGS.progress],
     )
     temporary = output.with_name(f".{output.stem}.partial.keras")
-    model.save(temporary)
+    model.save(temporary, include_optimizer=False)
     temporary.replace(output)
     logging.info("wrote %s", output)
     data.write_json(

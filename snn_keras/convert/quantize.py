@@ -10,6 +10,7 @@ from keras import ops, tree
 from snn_keras import graph as graph_lib
 from snn_keras.convert import normalize
 from snn_keras.convert.build import Copies, new_inputs
+from snn_keras.convert.data import batches, check_data
 from snn_keras.convert.rules import Refusal, check_plain_relu
 from snn_keras.errors import ConversionError
 from snn_keras.layers import QCFS, LSQReLU, QuantizedActivation
@@ -159,7 +160,6 @@ def calibrate(model, data, ceilings, calibration, batch_size):
         if isinstance(n.operation, QuantizedActivation) and n.name in ceilings
     }
     count = len(tree.flatten(data)[0])
-    progress = keras.utils.Progbar(count, unit_name="calibration image", verbose=0)
     quota = max(1, _SAMPLE * batch_size // count)
 
     def call(node, values):
@@ -169,10 +169,8 @@ def calibrate(model, data, ceilings, calibration, batch_size):
         samples[node.name].add(ops.convert_to_numpy(v), quota)
         return ops.clip(v, 0, ceilings[node.name] or float("inf"))
 
-    for start in range(0, count, batch_size):
-        batch = tree.map_structure(lambda x: x[start : start + batch_size], data)
+    for batch in batches(data, batch_size):
         graph.run(tree.map_structure(ops.convert_to_tensor, batch), call)
-        progress.update(min(start + batch_size, count))
     for node in graph.nodes:
         if node.name in samples:
             layer, sample = node.operation, samples[node.name]
@@ -256,44 +254,3 @@ _CALIBRATIONS = {
     "percentile": _by_percentile,
     "lsq": _by_lsq,
 }
-
-
-def check_data(data, graph):
-    """Returns `data` as arrays in the structure of the graph's inputs.
-
-    Raises:
-        ValueError: if it is empty, not finite, or does not fit the inputs.
-    """
-    try:
-        tree.assert_same_structure(data, graph.inputs)
-    except (ValueError, TypeError) as error:
-        raise ValueError(
-            f"data must have the structure of the model's inputs, "
-            f"{tree.map_structure(lambda x: x.shape, graph.inputs)}. Received: "
-            f"{type(data).__name__}."
-        ) from error
-    data = tree.map_structure(np.asarray, data)
-    for name, x, expected in zip(
-        graph.input_names, tree.flatten(data), tree.flatten(graph.inputs), strict=True
-    ):
-        fits = len(x.shape) == len(expected.shape) and all(
-            wanted in (None, got)
-            for wanted, got in zip(expected.shape[1:], x.shape[1:], strict=True)
-        )
-        if not fits:
-            raise ValueError(
-                f"data for input '{name}' has the wrong shape: expected "
-                f"{expected.shape}, received {x.shape}."
-            )
-        if not len(x):
-            raise ValueError(
-                f"data for input '{name}' is empty: shape {x.shape}. Give it at "
-                "least one sample; a thousand serve well."
-            )
-        if not np.isfinite(x).all():
-            bad = int(np.sum(~np.isfinite(x)))
-            raise ValueError(
-                f"data for input '{name}' holds {bad} values that are not finite "
-                "(NaN or infinity). Remove them before calibrating."
-            )
-    return data

@@ -7,6 +7,7 @@ import numpy as np
 from keras import ops, tree
 
 from snn_keras.convert import normalize
+from snn_keras.convert.data import batches, check_data
 from snn_keras.convert.rules import rule_for
 from snn_keras.errors import ConversionError
 from snn_keras.neurons import Spiking
@@ -129,7 +130,7 @@ def verify(ann, snn, x, batch_size=32) -> Report:
 
     Raises:
         ConversionError: if the two do not have the same layers of neurons.
-        ValueError: if `x` is empty.
+        ValueError: if `x` is empty, not finite, or does not fit the model.
     """
     graph = normalize.read(ann)
     sources = {n.name: n for n in graph.nodes if rule_for(n.operation).spikes}
@@ -140,14 +141,12 @@ def verify(ann, snn, x, batch_size=32) -> Report:
             f"Neurons of '{snn.name}': {found}; activations of '{ann.name}': "
             f"{list(sources)}."
         )
+    x = check_data(x, graph)
     count = len(tree.flatten(x)[0])
-    if not count:
-        raise ValueError("verify needs at least one sample. Received none.")
     source, spiking = _Source(ann, graph, found), _Spiking(snn)
     tallies = {name: _Tally(sources[name].operation) for name in found}
     agree, error = 0, 0.0
-    for start in range(0, count, batch_size):
-        batch = tree.map_structure(lambda a: a[start : start + batch_size], x)
+    for batch in batches(x, batch_size):
         expected, activations = source.predict_on_batch(batch)
         received, totals = spiking.predict_on_batch(batch)
         for name, tally in tallies.items():

@@ -77,6 +77,8 @@ class Program:
         """Runs what comes before time; returns the values of its tensors."""
         flat = tree.flatten(self.graph.inputs)
         values = dict(zip(flat, tree.flatten(inputs), strict=True))
+        for name, expected in zip(self.graph.input_names, flat, strict=True):
+            check_shape(name, expected.shape, tuple(values[expected].shape))
         run_nodes(self.before, values)
         return values
 
@@ -141,6 +143,18 @@ class Program:
             return [_join(part) for part in parts], state
         count = chunks * steps
         return [n.operation.decode(state[n.name], count) for n in self.readouts], state
+
+
+def check_shape(name, expected, received):
+    """Raises a ValueError unless an input has the shape the network expects."""
+    pairs = zip(expected[1:], received[1:], strict=False)
+    if len(expected) != len(received) or any(
+        None not in pair and pair[0] != pair[1] for pair in pairs
+    ):
+        raise ValueError(
+            f"Input '{name}' of the spiking network has the wrong shape: expected "
+            f"shape {expected}, received {received}."
+        )
 
 
 def _join(x):

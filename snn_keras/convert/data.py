@@ -1,0 +1,53 @@
+"""Inputs that users give: checked, and cut into batches."""
+
+import numpy as np
+from keras import tree
+
+
+def batches(data, batch_size):
+    """Yields a structure of arrays in batches of `batch_size` samples."""
+    count = len(tree.flatten(data)[0])
+    for start in range(0, count, batch_size):
+        part = slice(start, start + batch_size)
+        yield tree.map_structure(lambda x, part=part: x[part], data)
+
+
+def check_data(data, graph):
+    """Returns `data` as arrays in the structure of the graph's inputs.
+
+    Raises:
+        ValueError: if it is empty, not finite, or does not fit the inputs.
+    """
+    try:
+        tree.assert_same_structure(data, graph.inputs)
+    except (ValueError, TypeError) as error:
+        raise ValueError(
+            f"data must have the structure of the model's inputs, "
+            f"{tree.map_structure(lambda x: x.shape, graph.inputs)}. Received: "
+            f"{type(data).__name__}."
+        ) from error
+    data = tree.map_structure(np.asarray, data)
+    for name, x, expected in zip(
+        graph.input_names, tree.flatten(data), tree.flatten(graph.inputs), strict=True
+    ):
+        fits = len(x.shape) == len(expected.shape) and all(
+            wanted in (None, got)
+            for wanted, got in zip(expected.shape[1:], x.shape[1:], strict=True)
+        )
+        if not fits:
+            raise ValueError(
+                f"data for input '{name}' has the wrong shape: expected "
+                f"{expected.shape}, received {x.shape}."
+            )
+        if not len(x):
+            raise ValueError(
+                f"data for input '{name}' is empty: shape {x.shape}. Give it at "
+                "least one sample; a thousand serve well."
+            )
+        if not np.isfinite(x).all():
+            bad = int(np.sum(~np.isfinite(x)))
+            raise ValueError(
+                f"data for input '{name}' holds {bad} values that are not finite "
+                "(NaN or infinity). Remove them before calibrating."
+            )
+    return data

@@ -1,0 +1,90 @@
+"""Dependencies between the folders point one way, and the core needs no TensorFlow."""
+
+import ast
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+import snn_keras
+
+PACKAGE = pathlib.Path(snn_keras.__file__).parent
+ROOT = PACKAGE.parent
+
+# Each folder or module may use those in the layers before its own.
+LAYERS = [
+    {"_backend", "errors", "text", "ops", "graph"},
+    {"layers", "neurons"},
+    {"simulate"},
+    {"convert", "applications"},
+    {"analysis", "export", "training", "interop"},
+    {"apps"},
+]
+MAY_USE_TENSORFLOW = {
+    "_backend.py",  # random numbers and loops, inside functions
+    "data.py",  # tensorflow_datasets, inside a function
+}
+
+
+def rank(name):
+    return next(i for i, names in enumerate(LAYERS) if name in names)
+
+
+def imports(path):
+    """Every module that a file imports, wherever in the file."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, node) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            for alias in node.names:
+                yield f"{node.module}.{alias.name}", node
+
+
+def files():
+    found = [*PACKAGE.rglob("*.py"), *(ROOT / "apps").glob("*.py")]
+    return [p for p in found if p != PACKAGE / "__init__.py"]
+
+
+def unit(path):
+    """The folder or module of the architecture that a file belongs to."""
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return parts[1] if parts[0] == "snn_keras" else "apps"
+
+
+@pytest.mark.parametrize("path", files(), ids=lambda p: str(p.relative_to(ROOT)))
+def test_dependencies_point_one_way(path):
+    for name, _ in imports(path):
+        parts = name.split(".")
+        if parts[0] == "snn_keras" and len(parts) > 1 and unit(path) != "apps":
+            assert rank(parts[1]) <= rank(unit(path)), name
+        assert parts[0] != "apps" or unit(path) == "apps", name
+
+
+@pytest.mark.parametrize("path", files(), ids=lambda p: str(p.relative_to(ROOT)))
+def test_no_stray_tensorflow_or_private_keras(path):
+    for name, node in imports(path):
+        root = name.split(".")[0]
+        if root.startswith("tensorflow"):
+            assert path.name in MAY_USE_TENSORFLOW, name
+            assert node.col_offset > 0, f"{name} is imported at the top of a module"
+        if name.startswith("keras.src"):
+            assert path.name == "_keras.py", name
+
+
+def test_imports_without_tensorflow():
+    code = (
+        "import sys; sys.modules['tensorflow'] = None\n"
+        "import numpy as np, snn_keras, keras\n"
+        "m = keras.Sequential([keras.Input((3,)), keras.layers.Dense(4),"
+        " snn_keras.layers.LSQReLU(initial_step=0.5), keras.layers.Dense(2)])\n"
+        "print(snn_keras.convert(m, 3).predict(np.ones((2, 3)), verbose=0).shape)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={"KERAS_BACKEND": "jax", "PATH": "", "HOME": str(ROOT)},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout.strip() == "(2, 2)", done.stderr

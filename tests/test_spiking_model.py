@@ -1,0 +1,233 @@
+"""A converted network is an ordinary Keras model, whichever way it is run."""
+
+import itertools
+import os
+import pathlib
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+
+import snn_keras
+from snn_keras.layers import LSQReLU
+from snn_keras.neurons import IFCell, Spiking
+from tests.graphs import Maker, dyadic
+
+LOSS = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+
+
+def source(seed=0, classes=5):
+    """A small convolutional network on dyadic numbers, and inputs for it."""
+    rng = np.random.default_rng(seed)
+    x = inputs = keras.Input((6, 6, 2))
+    x = keras.layers.Conv2D(4, 3, name="conv")(x)
+    x = LSQReLU(2, initial_step=0.5, name="act1")(x)
+    x = keras.layers.Conv2D(4, 3, name="conv2")(x)
+    x = LSQReLU(2, initial_step=0.25, name="act2")(x)
+    x = keras.layers.Flatten(name="flatten")(x)
+    outputs = keras.layers.Dense(classes, name="dense")(x)
+    model = keras.Model(inputs, outputs)
+    model.set_weights(
+        [w if w.ndim == 0 else dyadic(rng, w.shape) for w in model.get_weights()]
+    )
+    return model, dyadic(rng, (7, 6, 6, 2), 16, 32)
+
+
+def assert_same_decoding(received, expected):
+    """Equal where the mean over t is exact; elsewhere up to its rounding.
+
+    XLA divides by a constant as it multiplies by the reciprocal, which is off by
+    up to two units in the last place.
+    """
+    for t in (1, 2, 4, 8, 16):
+        if t <= len(expected):
+            assert np.array_equal(received[t - 1], expected[t - 1]), t
+    np.testing.assert_array_max_ulp(received, expected, maxulp=2)
+
+
+@pytest.mark.parametrize("timesteps", [1, 3, 4, 8, 11, 16])
+def test_chunks_equal_the_whole_run(timesteps):
+    model, x = source()
+    snn = snn_keras.convert(model, timesteps)
+    whole = snn.with_timesteps(timesteps)
+    whole.chunk_steps = timesteps
+    expected = whole.predict_over_time(x, verbose=0)
+    for steps in (1, 2, 3, 4):
+        snn = snn.with_timesteps(timesteps)
+        snn.chunk_steps = steps
+        over_time = snn.predict_over_time(x, verbose=0)
+        assert_same_decoding(over_time, expected)
+        np.testing.assert_array_max_ulp(
+            snn.predict(x, verbose=0), expected[-1], maxulp=2
+        )
+
+
+def test_training_pass_equals_inference():
+    model, x = source()
+    snn = snn_keras.convert(model, 4)
+    assert np.array_equal(np.asarray(snn(x, training=True)), np.asarray(snn(x)))
+
+
+def test_more_steps_continue_the_run():
+    model, x = source()
+    snn = snn_keras.convert(model, 6)
+    longer = snn.with_timesteps(11)
+    assert (snn.timesteps, longer.timesteps) == (6, 11)
+    assert_same_decoding(
+        longer.predict_over_time(x, verbose=0)[:6], snn.predict_over_time(x, verbose=0)
+    )
+
+
+def test_with_timesteps_shares_weights():
+    model, _ = source()
+    snn = snn_keras.convert(model, 6)
+    other = snn.with_timesteps(2)
+    assert [id(v) for v in other.variables] == [id(v) for v in snn.variables]
+
+
+def test_evaluate_is_kerass_own():
+    model, x = source()
+    snn = snn_keras.convert(model, 4)
+    snn.compile(loss=LOSS, metrics=["sparse_categorical_accuracy"])
+    labels = snn.predict(x, verbose=0).argmax(-1)
+    results = snn.evaluate(x, labels, verbose=0, return_dict=True)
+    assert results["sparse_categorical_accuracy"] == 1.0
+
+
+def test_fit_lowers_the_loss():
+    model, x = source()
+    snn = snn_keras.convert(model, 4)
+    labels = np.arange(len(x)) % 5
+    snn.compile(keras.optimizers.Adam(0.01), LOSS)
+    history = snn.fit(x, labels, epochs=10, verbose=0).history["loss"]
+    assert history[-1] < history[0]
+
+
+def test_every_weight_of_the_snn_gets_a_gradient():
+    model, x = source()
+    snn = snn_keras.convert(model, 4)
+    before = snn.get_weights()
+    snn.compile(keras.optimizers.SGD(1.0), LOSS)
+    snn.fit(x, np.arange(len(x)) % 5, epochs=1, verbose=0)
+    for weight, old in zip(snn.weights, before, strict=True):
+        assert not np.array_equal(np.asarray(weight), old), weight.path
+
+
+def test_save_and_load(tmp_path):
+    model, x = source()
+    snn = snn_keras.convert(model, 5)
+    snn.save(tmp_path / "snn.keras")
+    loaded = keras.models.load_model(tmp_path / "snn.keras")
+    assert isinstance(loaded, snn_keras.SpikingModel)
+    assert loaded.timesteps == 5
+    expected = snn.predict_over_time(x, verbose=0)
+    assert np.array_equal(loaded.predict_over_time(x, verbose=0), expected)
+
+
+FRESH = """
+import sys, numpy as np, keras, snn_keras
+model = keras.models.load_model(sys.argv[1])
+x = np.load(sys.argv[2])
+np.save(sys.argv[3], model.predict_over_time(x, verbose=0))
+"""
+
+
+@pytest.mark.parametrize("seed", [3, 4])
+def test_load_in_a_fresh_process(tmp_path, seed):
+    candidates = (Maker(i).make() for i in itertools.count(100 * seed))
+    network = next(n for n in candidates if len(n.inputs) == len(n.outputs) == 1)
+    x = network.keras_inputs
+    snn = snn_keras.convert(network.model, 5)
+    snn.save(tmp_path / "snn.keras")
+    np.save(tmp_path / "x.npy", x)
+    files = [str(tmp_path / name) for name in ("snn.keras", "x.npy", "y.npy")]
+    root = pathlib.Path(snn_keras.__file__).parent.parent
+    subprocess.run(
+        [sys.executable, "-c", FRESH, *files],
+        check=True,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(root)},
+    )
+    received = np.load(tmp_path / "y.npy")
+    assert np.array_equal(received, snn.predict_over_time(x, verbose=0))
+
+
+def test_source_is_unchanged():
+    model, x = source()
+    weights, config = model.get_weights(), model.get_config()
+    expected = model.predict(x, verbose=0)
+    snn_keras.convert(model, 4).predict(x, verbose=0)
+    assert model.get_config() == config
+    for new, old in zip(model.get_weights(), weights, strict=True):
+        assert np.array_equal(new, old)
+    assert np.array_equal(model.predict(x, verbose=0), expected)
+    for layer in model.layers:
+        assert layer.output is not None  # raises where a layer was called again
+
+
+def test_what_precedes_the_first_neuron_runs_once():
+    model, _ = source()
+    snn = snn_keras.convert(model, 4)
+    assert [n.name for n in snn.program.before] == ["conv"]
+    assert snn.get_layer("conv").output.shape == (None, 4, 4, 4)
+
+
+def test_inputs_of_the_wrong_shape_are_refused():
+    model, _ = source()
+    snn = snn_keras.convert(model, 4)
+    with pytest.raises(
+        ValueError, match=r"expected shape.*\(None, 6, 6, 2\).*\(.*5, 6, 2\)"
+    ):
+        snn.predict(np.zeros((2, 5, 6, 2), "float32"), verbose=0)
+
+
+# --- Cells ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("unroll", [True, False])
+def test_cell_inside_keras_rnn(unroll):
+    currents = dyadic(np.random.default_rng(0), (3, 9, 4), 16, 32)
+    theta = [0.25, 0.5, 1.0, 1.5]
+    rnn = keras.layers.RNN(
+        IFCell(theta), return_sequences=True, return_state=True, unroll=unroll
+    )
+    outputs, potential = rnn(currents)
+    spiking = Spiking(IFCell(theta))
+    assert np.array_equal(np.asarray(outputs), np.asarray(spiking(currents)))
+    sent = np.asarray(outputs).sum(1)
+    assert np.array_equal(
+        np.asarray(potential), np.asarray(theta) / 2 + currents.sum(1) - sent
+    )
+
+
+def test_cell_inside_a_functional_rnn_model(tmp_path):
+    inputs = keras.Input((9, 4))
+    outputs = keras.layers.RNN(IFCell(0.5), return_sequences=True)(inputs)
+    model = keras.Model(inputs, keras.layers.Dense(2)(outputs))
+    x = dyadic(np.random.default_rng(0), (3, 9, 4), 16, 32)
+    model.save(tmp_path / "rnn.keras")
+    loaded = keras.models.load_model(tmp_path / "rnn.keras")
+    assert np.array_equal(loaded.predict(x, verbose=0), model.predict(x, verbose=0))
+
+
+@pytest.mark.parametrize("timesteps", [1, 5, 8, 9, 20])
+def test_unrolled_equals_looped(timesteps, monkeypatch):
+    currents = dyadic(np.random.default_rng(1), (2, timesteps, 3, 2), 16, 32)
+    results = []
+    for limit in (0, 100):
+        monkeypatch.setattr("snn_keras.neurons.spiking.UNROLL_LIMIT", limit)
+        results.append(np.asarray(Spiking(IFCell([0.5, 0.75]))(currents)))
+    assert np.array_equal(*results)
+
+
+@pytest.mark.parametrize("levels", [1, 2, 3, 5])
+def test_mean_over_p_steps_is_the_quantized_activation(levels):
+    """A constant current for T = p steps: the neuron is the quantizer."""
+    v = dyadic(np.random.default_rng(2), (50, 40), 64, 300)
+    step = 0.75
+    currents = np.repeat(v[:, None], levels, axis=1)
+    sent = np.asarray(Spiking(IFCell(levels * step))(currents)).sum(1)
+    expected = np.asarray(LSQReLU(levels, initial_step=step)(v)) * levels
+    assert np.array_equal(sent, expected)
