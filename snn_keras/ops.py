@@ -49,8 +49,21 @@ def quantize(v, step, levels):
     clipped = ops.clip(x, 0, levels)
     # The derivative of `clipped`, with open ends on every backend.
     passing = ops.where(inside, x, ops.stop_gradient(clipped))
-    count = passing + ops.stop_gradient(round_half_up(clipped) - clipped)
-    return step * count
+    count = ops.stop_gradient(level_of(v, step, levels))
+    return step * (passing + ops.stop_gradient(count - passing))
+
+
+def level_of(v, step, levels):
+    """The level of `v`, `round(clip(v / step, 0, levels))`, without a gradient.
+
+    It is exact at the edges between levels: compilers replace a division by an
+    approximate reciprocal, so the quotient is only a first guess, which the
+    products `(k + 1/2) * step` correct. They are what a neuron compares with.
+    """
+    guess = ops.clip(round_half_up(v / step), 0, levels)
+    too_low = ops.logical_and(v >= (guess + 0.5) * step, guess < levels)
+    too_high = ops.logical_and(v < (guess - 0.5) * step, guess > 0)
+    return guess + ops.cast(too_low, v.dtype) - ops.cast(too_high, v.dtype)
 
 
 def add_step_noise(v, step, noise):

@@ -1,6 +1,7 @@
 """Layers that give a spiking network its time axis, `(batch, time, ...)`."""
 
 import keras
+import numpy as np
 from keras import ops, tree
 
 from snn_keras import _backend
@@ -140,16 +141,22 @@ class Readout(keras.layers.Layer):
         )
         sums, state = scan_time(_accumulate, state, currents, "float32")
         window_lib.keep_state(self, state)
-        start = 0 if window is None else window.start
         steps = currents.shape[1]
-        if window is None or not window.over_time:
-            return self.decode(state, start + steps)
-        counts = ops.reshape(start + 1 + ops.arange(steps), (1, steps))
-        return self.decode([sums], ops.expand_dims(counts, _trailing(sums, 2)))
+        if window is None:
+            return self.decode(state, steps, steps)
+        if not window.over_time:
+            return self.decode(state, window.start + steps, window.total)
+        counts = ops.reshape(window.start + 1 + ops.arange(steps), (1, steps))
+        counts = ops.expand_dims(counts, _trailing(sums, 2))
+        return self.decode([sums], counts, window.total)
 
-    def decode(self, state, count):
-        """The decoded value, given the state after `count` steps."""
-        return ops.cast(state[0] / ops.cast(count, "float32"), self.compute_dtype)
+    def decode(self, state, count, total):
+        """The decoded value, given the state after `count` of `total` steps."""
+        # Compilers divide approximately, and each in its own way: looking up the
+        # reciprocal gives the same mean however the run is cut and compiled.
+        reciprocals = np.float32(1) / np.arange(1, total + 1, dtype="float32")
+        weight = ops.take(ops.convert_to_tensor(reciprocals), count - 1)
+        return ops.cast(state[0] * weight, self.compute_dtype)
 
     def compute_output_spec(self, currents):
         batch, _, *rest = currents.shape

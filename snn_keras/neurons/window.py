@@ -19,6 +19,7 @@ class Window:
     Args:
         start: Steps already run; an integer or a scalar integer tensor.
         steps: Steps of this pass, an integer.
+        total: Steps of the whole run, an integer.
         states: State of each layer by its name, as `new_states` of the window
             before holds them; empty at the start of a run.
         over_time: Whether readouts give the decoded value after every step
@@ -28,9 +29,10 @@ class Window:
             `monitor.update(layer, state, currents, outputs)` carries on.
     """
 
-    def __init__(self, start, steps, states=None, over_time=False, monitor=None):
+    def __init__(self, start, steps, total, states=None, over_time=False, monitor=None):
         self.start = start
         self.steps = steps
+        self.total = total
         self.states = states or {}
         self.new_states = {}
         self.over_time = over_time

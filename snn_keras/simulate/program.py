@@ -97,7 +97,8 @@ class Program:
     def advance(self, values, start, steps, state, over_time=False, monitor=None):
         """Runs `steps` steps; returns what the readouts decode, and the state."""
         values = dict(values)
-        with Window(start, steps, state, over_time, monitor) as window:
+        total = self.timesteps
+        with Window(start, steps, total, state, over_time, monitor) as window:
             run_nodes(self.during, values)
         return [values[n.output] for n in self.readouts], window.new_states
 
@@ -141,8 +142,11 @@ class Program:
         )
         if over_time:
             return [_join(part) for part in parts], state
-        count = chunks * steps
-        return [n.operation.decode(state[n.name], count) for n in self.readouts], state
+        decoded = [
+            n.operation.decode(state[n.name], chunks * steps, self.timesteps)
+            for n in self.readouts
+        ]
+        return decoded, state
 
 
 def check_shape(name, expected, received):
