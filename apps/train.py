@@ -3,8 +3,8 @@
     python -m apps.train --dataset=fashion_mnist --data_dir=... \\
         --levels=2 --noise=adaptor --epochs=20 --output=runs/fashion.keras
 
-Beside the model `NAME.keras` it writes `NAME.json`: the flags and the accuracy
-of every epoch. A run that was stopped goes on where it was when started again.
+Beside the model `NAME.keras` it writes `NAME.json`: the command and the accuracy
+of every epoch.
 """
 
 import pathlib
