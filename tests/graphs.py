@@ -239,6 +239,25 @@ class Maker:
             },
         )
 
+    def add_max_pool(self, edge):
+        rank = len(edge.shape) - 1
+        if rank == 0 or min(edge.shape[:-1]) < 2:
+            return self.add_activation(edge)
+        params = {"window": (2,) * rank, "strides": (2,) * rank, "padding": "valid"}
+        if self.rng.random() < 0.5:
+            params |= {"strides": (1,) * rank, "padding": "same"}
+        return self._layer(
+            "MaxPooling",
+            edge,
+            "max_pool",
+            params,
+            {
+                "pool_size": 2,
+                "strides": params["strides"],
+                "padding": params["padding"],
+            },
+        )
+
     def add_zero_pad(self, edge):
         rank = len(edge.shape) - 1
         if not rank >= 1 or max(edge.shape[:-1], default=9) > 5:
@@ -329,7 +348,8 @@ class Maker:
         bias = dyadic(self.rng, (units,))
         dense = keras.layers.Dense(units, name=self._name("shared"))
         step = int(self.rng.integers(2, 13)) / 8
-        act = LSQReLU(3, initial_step=step, name=self._name("shared_act"))
+        levels = int(self.rng.choice(self.levels))
+        act = LSQReLU(levels, initial_step=step, name=self._name("shared_act"))
         results = []
         for i, x in enumerate((edge, other)):
             suffix = f"_{i}" if i else ""
@@ -337,7 +357,7 @@ class Maker:
             hidden = self._edge(
                 dense.name + suffix, dense(x.tensor), [x], "dense", params
             )
-            params = {"step": step, "levels": 3}
+            params = {"step": step, "levels": levels}
             results.append(
                 self._edge(
                     act.name + suffix,
@@ -359,7 +379,8 @@ class Maker:
         dense = keras.layers.Dense(units, use_bias=False, name=self._name("inner"))
         norm, params = self._batch_norm(units)
         step = int(self.rng.integers(2, 13)) / 8
-        act = LSQReLU(2, initial_step=step, name=self._name("inner_act"))
+        levels = int(self.rng.choice(self.levels))
+        act = LSQReLU(levels, initial_step=step, name=self._name("inner_act"))
         start = keras.Input(edge.shape)
         if self.rng.random() < 0.5:
             model = keras.Sequential([start, dense, norm, act])
@@ -367,10 +388,11 @@ class Maker:
             model = keras.Model(start, act(norm(dense(start))))
         dense.set_weights([kernel])
         self._set_batch_norm(norm, params)
+        activation = {"step": step, "levels": levels}
         self.nodes += [
             Node(dense.name, "dense", (edge.name,), {"kernel": kernel, "bias": None}),
             Node(norm.name, "batch_norm", (dense.name,), params),
-            Node(act.name, "activation", (norm.name,), {"step": step, "levels": 2}),
+            Node(act.name, "activation", (norm.name,), activation),
         ]
         self.edges.append(Edge(act.name, model(edge.tensor)))
         return self.edges[-1]
@@ -468,6 +490,7 @@ KINDS = (
     "crop",
     "dense",
     "depthwise",
+    *("max_pool",) * 2,
     "mean",
     "nested",
     "permute",

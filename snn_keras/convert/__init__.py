@@ -6,6 +6,8 @@ from snn_keras.convert.build import convert as convert
 from snn_keras.convert.plan import Plan as Plan
 from snn_keras.convert.plan import plan as plan
 from snn_keras.convert.quantize import quantize_activations as quantize_activations
+from snn_keras.convert.rules import Affine as Affine
+from snn_keras.convert.rules import Difference as Difference
 from snn_keras.convert.rules import Identity as Identity
 from snn_keras.convert.rules import Linear as Linear
 from snn_keras.convert.rules import Opaque as Opaque

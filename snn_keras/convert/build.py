@@ -6,11 +6,22 @@ from keras import tree
 from snn_keras.convert.normalize import linear_config
 from snn_keras.convert.plan import Plan, plan
 from snn_keras.graph import Node, Tensor, fill
-from snn_keras.neurons import PerStep, Present, Readout, Spiking
+from snn_keras.neurons import (
+    AffinePerStep,
+    FusedSpiking,
+    PerStep,
+    Present,
+    Readout,
+    Spiking,
+    TemporalDifference,
+)
 from snn_keras.simulate import SpikingModel
+from snn_keras.simulate.model import check_timesteps
 
 
-def convert(model, timesteps, neuron="auto", data=None) -> SpikingModel:
+def convert(
+    model, timesteps, neuron="auto", data=None, *, input_steps=None, fused=True
+) -> SpikingModel:
     """Converts a Keras model into a spiking network with the same weights.
 
     Every quantized activation becomes a layer of spiking neurons with its
@@ -19,12 +30,18 @@ def convert(model, timesteps, neuron="auto", data=None) -> SpikingModel:
     Args:
         model: A functional or Sequential `keras.Model` with quantized
             activations (`snn_keras.layers.LSQReLU`, `QCFS`).
-        timesteps: Time steps of a run, an integer >= 1.
-        neuron: `"auto"` (what the activation's class names), `"if"`, a
-            configured cell of `snn_keras.neurons` whose threshold is set layer by
-            layer, or a dict of these by the activations' names.
+        timesteps: Time steps of a run, an integer >= 1; or `"settle"`, with
+            signed neurons: run until no neuron fires any more.
+        neuron: `"auto"` (what the activation's class names), `"if"`,
+            `"signed"`, `"bit_serial"`, a configured cell of `snn_keras.neurons`
+            whose threshold is set layer by layer, or a dict of these by the
+            activations' names.
         data: Calibration inputs. With them a model with plain ReLUs converts
             too: its activations are quantized to `timesteps` levels first.
+        input_steps: With signed neurons, the steps P for which input and biases
+            are on; the hidden layers' number of levels by default.
+        fused: With bit-serial neurons, whether to run in one pass over decoded
+            signals; False runs all steps one by one. The spikes are the same.
 
     Returns:
         A `snn_keras.SpikingModel`.
@@ -37,8 +54,9 @@ def convert(model, timesteps, neuron="auto", data=None) -> SpikingModel:
     if data is not None:
         from snn_keras.convert.quantize import quantize_activations
 
-        model = quantize_activations(model, levels=timesteps, data=data)
-    return build(plan(model, timesteps, neuron), name=f"{model.name}_snn")
+        model = quantize_activations(model, check_timesteps(timesteps), data=data)
+    made = plan(model, timesteps, neuron, input_steps=input_steps, fused=fused)
+    return build(made, name=f"{model.name}_snn")
 
 
 def build(plan: Plan, name=None) -> SpikingModel:
@@ -123,7 +141,8 @@ class Builder:
         if x in self._timed:
             return tensor
         if x not in self._presented:
-            self._presented[x] = Present(self.plan.timesteps)(tensor)
+            timing = self.plan.timing
+            self._presented[x] = Present(timing.timesteps, timing.input_steps)(tensor)
         return self._presented[x]
 
     def decoded(self, x: Tensor):
@@ -131,24 +150,49 @@ class Builder:
         if x not in self._timed:
             return self.tensors[x]
         if x not in self._read:
-            self._read[x] = Readout()(self.tensors[x])
+            readout = Readout(self.plan.timing.input_steps)
+            self._read[x] = readout(self.tensors[x])
         return self._read[x]
 
     def per_step(self, node: Node):
         """Applies our copy of the node's operation at every step."""
-        key = id(node.operation)
-        if key not in self._wrappers:
-            operation = self._copies.own(node, role="per step")
-            self._wrappers[key] = PerStep(
-                operation, call_arguments(node), name=node.name
-            )
-        inputs = [self.over_time(x) for x in node.inputs]
-        return self._wrappers[key](inputs if len(inputs) > 1 else inputs[0])
+        return self._over_time(PerStep, node)
+
+    def affine_per_step(self, node: Node):
+        """The same for an affine map, whose constant part goes with the input."""
+        input_steps = self.plan.timing.input_steps
+        if input_steps is None:
+            return self.per_step(node)
+        return self._over_time(AffinePerStep, node, input_steps=input_steps)
+
+    def difference(self, node: Node):
+        """Applies our copy of the operation to the sum so far; sends what changed."""
+        layer = TemporalDifference(
+            self._copies.own(node, role=node.name),
+            call_arguments(node),
+            name=node.name,
+        )
+        return layer(self._timed_inputs(node))
 
     def spiking(self, step):
         """Puts the step's cell in place of its activation."""
-        currents = self.over_time(step.node.inputs[0])
-        return Spiking(step.cell, name=step.node.name)(currents)
+        (current,) = step.node.inputs
+        if not step.coding.has_time:
+            return FusedSpiking(step.cell, name=step.node.name)(self.tensors[current])
+        return Spiking(step.cell, name=step.node.name)(self.over_time(current))
+
+    def _over_time(self, wrapper, node, **arguments):
+        key = (wrapper, id(node.operation))
+        if key not in self._wrappers:
+            operation = self._copies.own(node, role="per step")
+            self._wrappers[key] = wrapper(
+                operation, call_arguments(node), name=node.name, **arguments
+            )
+        return self._wrappers[key](self._timed_inputs(node))
+
+    def _timed_inputs(self, node):
+        inputs = [self.over_time(x) for x in node.inputs]
+        return inputs if len(inputs) > 1 else inputs[0]
 
 
 def call_arguments(node: Node):

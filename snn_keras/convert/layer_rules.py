@@ -5,21 +5,20 @@ from keras import layers
 from snn_keras.convert._keras import operation_types
 from snn_keras.convert.normalize import FUSING
 from snn_keras.convert.rules import (
+    Affine,
+    Difference,
     Identity,
     Linear,
     Neuron,
-    Opaque,
     Refusal,
     Unquantized,
     rule,
 )
 from snn_keras.layers import QuantizedActivation
 
-rule(*FUSING)(Linear)
+rule(*FUSING)(Affine)
+rule(layers.BatchNormalization, layers.Normalization, layers.Rescaling)(Affine)
 rule(
-    layers.BatchNormalization,
-    layers.Normalization,
-    layers.Rescaling,
     layers.AveragePooling1D,
     layers.AveragePooling2D,
     layers.AveragePooling3D,
@@ -57,18 +56,18 @@ rule(
 )(Identity)
 rule(QuantizedActivation)(Neuron)
 rule(layers.ReLU)(Unquantized)
-rule(*operation_types("Add", "Subtract", "Negative", "Concatenate"))(Linear)
+rule(*operation_types("Add", "Subtract"))(Affine)  # a constant may be added
+rule(*operation_types("Negative", "Concatenate"))(Linear)
 
 
-@rule(layers.MaxPooling1D, layers.MaxPooling2D, layers.MaxPooling3D)
-class MaxPoolingRule(Opaque):
-    """Max pooling has no exact counterpart on unsigned spikes."""
-
-    def between_neurons(self, node):
-        return (
-            "the maximum does not commute with the mean over time.",
-            "use average pooling: quantize_activations(..., replace_max_pooling=True).",
-        )
+rule(
+    layers.MaxPooling1D,
+    layers.MaxPooling2D,
+    layers.MaxPooling3D,
+    layers.GlobalMaxPooling1D,
+    layers.GlobalMaxPooling2D,
+    layers.GlobalMaxPooling3D,
+)(Difference)
 
 
 @rule(*operation_types("Multiply", "Divide", "TrueDivide"))

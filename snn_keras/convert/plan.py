@@ -10,12 +10,18 @@ from snn_keras.convert.rules import Refusal, Step, rule_for
 from snn_keras.convert.signals import Coding
 from snn_keras.errors import ConversionError
 from snn_keras.graph import Graph, is_graph
-from snn_keras.neurons import IFCell, SpikingCell
+from snn_keras.neurons import (
+    BitSerialCell,
+    IFCell,
+    SignedIFCell,
+    SpikingCell,
+    Timing,
+)
 from snn_keras.simulate.model import check_timesteps
 from snn_keras.text import table
 
 # The neurons that go by a name.
-NEURONS = {"if": IFCell}
+NEURONS = {"if": IFCell, "signed": SignedIFCell, "bit_serial": BitSerialCell}
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -24,12 +30,12 @@ class Plan:
 
     Attributes:
         graph: The source network's graph.
-        timesteps: Time steps of a run.
+        timing: When things happen in a run.
         steps: One `Step` for every node, in running order.
     """
 
     graph: Graph
-    timesteps: int
+    timing: Timing
     steps: tuple
 
     def __str__(self):
@@ -44,7 +50,15 @@ class Plan:
                     "" if step.cell is None else _range(step.cell.threshold),
                 )
             )
-        return f"{self.graph.name}, {self.timesteps} time steps\n" + table(rows)
+        timing = self.timing
+        length = (
+            "runs until it settles"
+            if timing.timesteps == "settle"
+            else f"{timing.timesteps} time steps"
+        )
+        if timing.input_steps is not None:
+            length += f", input on for {timing.input_steps}"
+        return f"{self.graph.name}, {length}\n" + table(rows)
 
 
 class Context:
@@ -52,17 +66,25 @@ class Context:
 
     Args:
         graph: The source graph.
-        neuron: The `neuron` argument of `convert`.
+        timesteps, neuron, input_steps, fused: As for `convert`.
+
+    Attributes:
+        timing: When things happen in a run.
     """
 
-    def __init__(self, graph: Graph, neuron):
+    def __init__(self, graph: Graph, timesteps, neuron, input_steps, fused):
         self.graph = graph
-        self.neuron = neuron
+        self._templates = {
+            node.name: _template(node, neuron)
+            for node in graph.nodes
+            if rule_for(node.operation).spikes
+        }
+        self.timing = self._make_timing(timesteps, input_steps)
+        self.fused = fused and any(t.needs_whole_run for t in self._used())
         self._before_neuron = set()
         for node in reversed(graph.nodes):
-            if rule_for(node.operation).spikes or self._before_neuron.intersection(
-                node.outputs
-            ):
+            spikes = node.name in self._templates
+            if spikes or self._before_neuron.intersection(node.outputs):
                 self._before_neuron.update(node.inputs)
 
     def feeds_neuron(self, node) -> bool:
@@ -71,23 +93,47 @@ class Context:
 
     def cell_for(self, node) -> SpikingCell:
         """The spiking cell that the activation of `node` becomes."""
-        choice = self.neuron
-        if isinstance(choice, dict):
-            choice = choice.get(node.name, "auto")
-        if choice == "auto":
-            choice = node.operation.neuron
-        template = NEURONS[choice]() if isinstance(choice, str) else choice
-        return template.adapted_to(node.operation)
+        return self._templates[node.name].adapted_to(node.operation, self.timing)
+
+    def _used(self):
+        return [t for t in self._templates.values() if t is not None]
+
+    def _make_timing(self, timesteps, input_steps):
+        cells = self._used()
+        if len({cell.needs_whole_run for cell in cells}) > 1:
+            raise ConversionError(
+                "neuron: bit-serial neurons code a signal by its bits, others by its "
+                "rate; a network is of one kind. Received: "
+                f"{ {n: type(t).__name__ for n, t in self._templates.items()} }"
+            )
+        activations = [
+            node.operation
+            for node in self.graph.nodes
+            if self._templates.get(node.name) is not None
+        ]
+        wanted = {cell.input_steps(activations) for cell in cells} - {None}
+        if input_steps is not None and wanted and wanted != {1}:
+            wanted = {check_timesteps(input_steps)}
+        steps = next(iter(wanted), None)
+        return Timing(check_timesteps(timesteps, steps), steps)
 
 
-def plan(model, timesteps, neuron="auto") -> Plan:
+def _template(node, neuron):
+    """The cell to adapt for `node`; None where it is not quantized yet."""
+    if isinstance(neuron, dict):
+        neuron = neuron.get(node.name, "auto")
+    if neuron == "auto":
+        neuron = getattr(node.operation, "neuron", None)
+    return NEURONS[neuron]() if isinstance(neuron, str) else neuron
+
+
+def plan(model, timesteps, neuron="auto", *, input_steps=None, fused=True) -> Plan:
     """Decides what each layer of `model` becomes, and builds nothing.
 
     Args:
         model: A functional or Sequential `keras.Model` with quantized
             activations.
-        timesteps: Time steps of a run, an integer >= 1.
-        neuron: As for `snn_keras.convert`.
+        timesteps, neuron, input_steps, fused: As for `snn_keras.convert`.
 
     Returns:
         A `Plan`; printing it shows a table.
@@ -96,13 +142,14 @@ def plan(model, timesteps, neuron="auto") -> Plan:
         ValueError: if an argument is not valid.
         ConversionError: if layers cannot be converted; it names them all.
     """
-    timesteps = check_timesteps(timesteps)
+    if timesteps != "settle":
+        timesteps = check_timesteps(timesteps)
     try:
         graph = normalize.read(model)
     except ValueError as error:
         raise ConversionError(str(error)) from error
     check_neuron(neuron, graph)
-    context = Context(graph, neuron)
+    context = Context(graph, timesteps, neuron, input_steps, fused)
     coding = dict.fromkeys(tree.flatten(graph.inputs), Coding.STATIC)
     steps, refusals = [], []
     for node in graph.nodes:
@@ -128,7 +175,7 @@ def plan(model, timesteps, neuron="auto") -> Plan:
             "Remedy: use snn_keras.layers.LSQReLU or QCFS as activations, or give "
             "a network with ReLUs to snn_keras.quantize_activations first."
         )
-    return Plan(graph, timesteps, tuple(steps))
+    return Plan(graph, context.timing, tuple(steps))
 
 
 def check_neuron(neuron, graph: Graph) -> None:

@@ -135,12 +135,27 @@ class Opaque(Rule):
         return step.node.call(builder.own(step.node), inputs)
 
 
-class Linear(Rule):
-    """Commutes with decoding: it acts on every step alone.
+class Difference(Opaque):
+    """A function that does not commute with decoding, made exact in total.
 
-    Affine maps are linear here: with rate coding their constant part enters at
-    every step, and its mean is itself.
+    Between neurons it becomes a `TemporalDifference`: it is applied to the sum
+    of the signal so far, and what changed is sent. For functions with
+    F(c x) = c F(x), c > 0.
     """
+
+    def plan(self, node, codings, context):
+        if not any(coding.has_time for coding in codings):
+            return super().plan(node, codings, context)
+        return Step(node, self, codings, Coding.RATE, "temporal difference")
+
+    def build(self, step, builder):
+        if step.coding.has_time:
+            return builder.difference(step.node)
+        return super().build(step, builder)
+
+
+class Linear(Rule):
+    """Commutes with decoding: it acts on every step alone."""
 
     def check(self, node):
         """Raises a `Refusal` where the node's arguments make it not linear."""
@@ -160,9 +175,20 @@ class Linear(Rule):
 
     def build(self, step, builder):
         if step.coding.has_time:
-            return builder.per_step(step.node)
+            return self.over_time(step.node, builder)
         inputs = {x: builder.decoded(x) for x in step.node.inputs}
         return step.node.call(builder.own(step.node), inputs)
+
+    def over_time(self, node, builder):
+        """Builds the operation on signals with a time axis."""
+        return builder.per_step(node)
+
+
+class Affine(Linear):
+    """Linear plus a constant part, which is on as long as the input is."""
+
+    def over_time(self, node, builder):
+        return builder.affine_per_step(node)
 
 
 def _settled(codings):
@@ -179,7 +205,10 @@ class Neuron(Rule):
             cell = context.cell_for(node)
         except ValueError as error:
             raise Refusal(str(error)) from error
-        return Step(node, self, codings, Coding.RATE, type(cell).__name__, cell)
+        name = type(cell).__name__
+        if context.fused:
+            return Step(node, self, codings, Coding.STATIC, f"{name}, fused", cell)
+        return Step(node, self, codings, Coding.RATE, name, cell)
 
     def build(self, step, builder):
         return builder.spiking(step)

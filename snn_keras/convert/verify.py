@@ -134,8 +134,12 @@ def verify(ann, snn, x, batch_size=32) -> Report:
     """
     graph = normalize.read(ann)
     sources = {n.name: n for n in graph.nodes if rule_for(n.operation).spikes}
-    found = [n.name for n in snn.program.during if isinstance(n.operation, Spiking)]
-    if not isinstance(snn, SpikingModel) or set(found) != set(sources):
+    if not isinstance(snn, SpikingModel):
+        raise ConversionError(
+            f"verify needs a spiking model as second argument. Received: {snn!r}"
+        )
+    found = [layer.name for layer in snn.layers if isinstance(layer, Spiking)]
+    if set(found) != set(sources):
         raise ConversionError(
             "verify needs a spiking model and the source it was converted from. "
             f"Neurons of '{snn.name}': {found}; activations of '{ann.name}': "
@@ -145,15 +149,16 @@ def verify(ann, snn, x, batch_size=32) -> Report:
     count = len(tree.flatten(x)[0])
     source, spiking = _Source(ann, graph, found), _Spiking(snn)
     tallies = {name: _Tally(sources[name].operation) for name in found}
+    divisor = snn.program.input_steps or snn.timesteps
+    if not snn.program.during:
+        divisor = 1
     agree, error = 0, 0.0
     for batch in batches(x, batch_size):
         expected, activations = source.predict_on_batch(batch)
         received, totals = spiking.predict_on_batch(batch)
         for name, tally in tallies.items():
             currents, outputs = totals[name]
-            tally.add(
-                activations[name], currents / snn.timesteps, outputs / snn.timesteps
-            )
+            tally.add(activations[name], currents / divisor, outputs / divisor)
         first, second = tree.flatten(expected)[0], tree.flatten(received)[0]
         agree += int(np.sum(_answer(first) == _answer(second)))
         error = max(error, float(np.abs(first - second).max()))

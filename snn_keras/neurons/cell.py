@@ -4,6 +4,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from snn_keras.neurons.scan import scan_time
+
 
 class SpikingCell(keras.layers.Layer):
     """One time step of a layer of spiking neurons; a Keras RNN cell.
@@ -21,6 +23,7 @@ class SpikingCell(keras.layers.Layer):
     """
 
     num_states = 1
+    needs_whole_run = False  # whether it must see all steps in one pass
 
     def __init__(self, threshold=1.0, **kwargs):
         super().__init__(**kwargs)
@@ -68,9 +71,38 @@ class SpikingCell(keras.layers.Layer):
         """The state at rest for potentials of `shape`."""
         raise NotImplementedError
 
-    def adapted_to(self, activation) -> "SpikingCell":
-        """A copy of this cell with the threshold of a quantized activation."""
-        config = {**self.get_config(), "threshold": activation.threshold_value()}
+    def run(self, currents, state, training=False):
+        """Runs over the steps of `currents` `(batch, time, ...)`.
+
+        Returns:
+            The outputs `(batch, time, ...)`, and the state after the last step.
+        """
+        return scan_time(
+            lambda x, state: self(x, state, training=training),
+            state,
+            currents,
+            self.compute_dtype,
+        )
+
+    def input_steps(self, activations) -> int | None:
+        """Steps after which a network of these neurons switches its input off.
+
+        Args:
+            activations: The network's quantized activations.
+
+        Returns:
+            An integer, or None for an input that stays on; see `Timing`.
+        """
+        return None
+
+    def adapted_to(self, activation, timing) -> "SpikingCell":
+        """A copy of this cell for the place of a quantized activation.
+
+        Args:
+            activation: The `snn_keras.layers.QuantizedActivation`.
+            timing: The network's `snn_keras.neurons.Timing`.
+        """
+        config = {**self.get_config(), "threshold": timing.threshold_of(activation)}
         del config["name"]
         return type(self).from_config(config)
 

@@ -4,38 +4,8 @@ import keras
 import numpy as np
 from keras import ops, tree
 
-from snn_keras import _backend
 from snn_keras.neurons import window as window_lib
-
-# Loops longer than this are compiled as loops, not unrolled: unrolling is
-# faster to run and slower to compile.
-UNROLL_LIMIT = 8
-
-
-def scan_time(step, state, inputs, dtype):
-    """Runs `step(x_t, state) -> (y_t, state)` over axis 1 of `inputs`.
-
-    `dtype` is that of `y_t`.
-
-    Returns:
-        The outputs, stacked along axis 1, and the last state.
-    """
-    steps = inputs.shape[1]
-    if steps is not None and steps <= UNROLL_LIMIT:
-        outputs = []
-        for t in range(steps):
-            output, state = step(inputs[:, t], state)
-            outputs.append(output)
-        return ops.stack(outputs, axis=1), state
-
-    def body(state, x):
-        output, state = step(x, state)
-        return state, [output]
-
-    state, (outputs,) = _backend.scan(
-        body, state, ops.moveaxis(inputs, 1, 0), dtypes=[dtype]
-    )
-    return ops.moveaxis(outputs, 0, 1), state
+from snn_keras.neurons.scan import scan_time
 
 
 @keras.saving.register_keras_serializable("snn_keras")
@@ -65,18 +35,24 @@ class Spiking(keras.layers.Layer):
         state = window_lib.state_of(
             self, lambda: self.cell.initial_state(ops.shape(currents[:, 0]))
         )
-        outputs, state = scan_time(
-            lambda x, state: self.cell(x, state, training=training),
-            state,
-            currents,
-            self.cell.compute_dtype,
-        )
+        outputs, state = self.cell.run(currents, state, training)
         window_lib.keep_state(self, state)
         window_lib.observe(self, currents, outputs)
         return outputs
 
     def compute_output_spec(self, currents, training=False):
         return keras.KerasTensor(currents.shape, self.compute_dtype)
+
+    def with_timesteps(self, timesteps):
+        """This layer in a network that runs for `timesteps` steps."""
+        if not hasattr(self.cell, "timesteps"):
+            return self
+        config = {
+            **self.cell.get_config(),
+            "timesteps": timesteps,
+            "threshold": ops.convert_to_numpy(self.cell.theta),
+        }
+        return type(self)(type(self.cell).from_config(config), name=self.name)
 
     def get_config(self):
         cell = keras.saving.serialize_keras_object(self.cell)
@@ -89,43 +65,94 @@ class Spiking(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable("snn_keras")
+class FusedSpiking(Spiking):
+    """Runs a bit-serial cell in one pass, on decoded signals without a time axis.
+
+    Nothing fires before all of a layer's input is in, so only its sum matters:
+    the spikes are those of `Spiking`, the output is their sum.
+
+    Args:
+        cell: A `snn_keras.neurons.BitSerialCell`.
+
+    Input shape: `(batch, ...)`, the total current. Output shape: the same.
+    """
+
+    def build(self, input_shape):
+        super().build((input_shape[0], 1, *input_shape[1:]))
+
+    def spikes(self, current):
+        """What the neurons send, `(batch, timesteps, ...)`."""
+        potential, _ = self.cell.initial_state(ops.shape(current))
+        return self.cell.fire(potential + ops.cast(current, "float32"))
+
+    def call(self, current, training=False):
+        outputs = self.spikes(current)
+        window_lib.observe(self, ops.expand_dims(current, 1), outputs)
+        return ops.sum(outputs, axis=1)
+
+
+@keras.saving.register_keras_serializable("snn_keras")
 class Present(keras.layers.Layer):
     """Presents a tensor as the same constant current at every time step.
 
     Args:
-        timesteps: Steps of a whole run, an integer >= 1.
+        timesteps: Steps of a whole run, an integer >= 1; or "settle", for a run
+            whose length the window alone knows.
+        input_steps: Steps after which the current is switched off, or None.
 
     Input shape: `(batch, ...)`. Output shape: `(batch, timesteps, ...)`; under a
     window, as many steps as the window has.
     """
 
-    def __init__(self, timesteps, **kwargs):
+    def __init__(self, timesteps, input_steps=None, **kwargs):
         super().__init__(**kwargs)
         self.timesteps = timesteps
+        self.input_steps = input_steps
         self.built = True
 
     def call(self, x):
         window = window_lib.current()
         steps = self.timesteps if window is None else window.steps
         batch, *rest = ops.shape(x)
-        return ops.broadcast_to(ops.expand_dims(x, 1), (batch, steps, *rest))
+        y = ops.broadcast_to(ops.expand_dims(x, 1), (batch, steps, *rest))
+        if self.input_steps is None:
+            return y
+        return y * window_lib.input_is_on(
+            self.input_steps, steps, len(x.shape), x.dtype
+        )
 
     def compute_output_spec(self, x):
         batch, *rest = x.shape
-        return keras.KerasTensor((batch, self.timesteps, *rest), self.compute_dtype)
+        steps = None if self.timesteps == "settle" else self.timesteps
+        return keras.KerasTensor((batch, steps, *rest), self.compute_dtype)
 
     def get_config(self):
-        return {**super().get_config(), "timesteps": self.timesteps}
+        config = {"timesteps": self.timesteps, "input_steps": self.input_steps}
+        return {**super().get_config(), **config}
+
+    def with_timesteps(self, timesteps):
+        """This layer in a network that runs for `timesteps` steps."""
+        return type(self)(timesteps, self.input_steps, name=self.name)
 
 
 @keras.saving.register_keras_serializable("snn_keras")
 class Readout(keras.layers.Layer):
-    """Integrates without firing and decodes: the mean over the steps so far.
+    """Integrates without firing, and decodes.
+
+    The decoded value is the mean over the steps so far, or, for an input that is
+    switched off after `input_steps` steps, the sum divided by that number.
+
+    Args:
+        input_steps: Steps for which the network's input is on, or None.
 
     Input shape: `(batch, time, ...)`. Output shape: `(batch, ...)`; under a
     window that asks for it, `(batch, time, ...)`, the decoded value after each
     step.
     """
+
+    def __init__(self, input_steps=None, **kwargs):
+        super().__init__(**kwargs)
+        self.input_steps = input_steps
 
     def build(self, input_shape):
         self._state_shape = tuple(input_shape[2:])
@@ -152,15 +179,21 @@ class Readout(keras.layers.Layer):
 
     def decode(self, state, count, total):
         """The decoded value, given the state after `count` of `total` steps."""
-        # Compilers divide approximately, and each in its own way: looking up the
-        # reciprocal gives the same mean however the run is cut and compiled.
-        reciprocals = np.float32(1) / np.arange(1, total + 1, dtype="float32")
-        weight = ops.take(ops.convert_to_tensor(reciprocals), count - 1)
+        # Compilers divide approximately, and each in its own way: multiplying by
+        # a reciprocal made here gives one mean however a run is cut and compiled.
+        if self.input_steps is not None:
+            weight = np.float32(1) / np.float32(self.input_steps)
+        else:
+            reciprocals = np.float32(1) / np.arange(1, total + 1, dtype="float32")
+            weight = ops.take(ops.convert_to_tensor(reciprocals), count - 1)
         return ops.cast(state[0] * weight, self.compute_dtype)
 
     def compute_output_spec(self, currents):
         batch, _, *rest = currents.shape
         return keras.KerasTensor((batch, *rest), self.compute_dtype)
+
+    def get_config(self):
+        return {**super().get_config(), "input_steps": self.input_steps}
 
 
 def _trailing(x, first):
@@ -237,7 +270,41 @@ class PerStep(keras.layers.Layer):
     def from_config(cls, config):
         deserialize = keras.saving.deserialize_keras_object
         operation = deserialize(config.pop("operation"))
-        return cls(operation, deserialize(config.pop("arguments")), **config)
+        arguments = deserialize(config.pop("arguments"))
+        return cls(operation, arguments, **config)
+
+
+@keras.saving.register_keras_serializable("snn_keras")
+class AffinePerStep(PerStep):
+    r"""`PerStep` for an affine map whose constant part is switched off.
+
+    $$y_t = f(x_t) - (1 - g_t) f(0)$$
+
+    with $g_t = 1$ for the first `input_steps` steps and 0 from then on.
+
+    Args:
+        operation, arguments: See `PerStep`.
+        input_steps: Steps for which the constant part is on.
+    """
+
+    def __init__(self, operation, arguments=None, *, input_steps, **kwargs):
+        super().__init__(operation, arguments, **kwargs)
+        self.input_steps = input_steps
+
+    def call(self, inputs):
+        outputs = super().call(inputs)
+        zeros = tree.map_structure(lambda x: ops.zeros_like(x[:1, 0]), inputs)
+        constant = self._apply(self.operation, zeros)
+        steps = tree.flatten(inputs)[0].shape[1]
+
+        def switch(y, c):
+            on = window_lib.input_is_on(self.input_steps, steps, len(c.shape), y.dtype)
+            return y - (1 - on) * ops.expand_dims(c, 1)
+
+        return tree.map_structure(switch, outputs, constant)
+
+    def get_config(self):
+        return {**super().get_config(), "input_steps": self.input_steps}
 
 
 def _is_slot(x):

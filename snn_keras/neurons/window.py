@@ -10,6 +10,8 @@ inside a compiled loop.
 
 import contextvars
 
+from keras import ops
+
 _current = contextvars.ContextVar("snn_keras_window", default=None)
 
 
@@ -71,11 +73,23 @@ def observe(layer, currents, outputs) -> None:
     window = current()
     if window is not None and window.monitor is not None:
         key = monitor_key(layer.name)
-        window.new_states[key] = window.monitor.update(
-            layer, window.states[key], currents, outputs
-        )
+        state = window.monitor.update(layer, window.states.get(key), currents, outputs)
+        if state is not None:
+            window.new_states[key] = state
 
 
 def monitor_key(name) -> str:
     """Where the state of a layer's monitor is kept among the states."""
     return f"{name}/monitor"
+
+
+def input_is_on(input_steps, steps, rank, dtype):
+    """1 while the input is on, 0 after `input_steps` steps of the run.
+
+    Returns:
+        A tensor `(1, steps, 1, ...)` that fits a tensor of `rank` + 1 axes.
+    """
+    window = current()
+    start = 0 if window is None else window.start
+    on = ops.cast(start + ops.arange(steps) < input_steps, dtype)
+    return ops.reshape(on, (1, steps) + (1,) * (rank - 1))

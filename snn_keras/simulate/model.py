@@ -7,7 +7,6 @@ import numpy as np
 from keras import tree
 
 from snn_keras import graph as graph_lib
-from snn_keras.neurons import Present
 from snn_keras.simulate.program import Program
 
 
@@ -29,8 +28,8 @@ class SpikingModel(keras.Model):
     chunk_steps = 4
 
     @property
-    def timesteps(self) -> int:
-        """Time steps of a run."""
+    def timesteps(self):
+        """Time steps of a run, an integer, or "settle"."""
         return self.program.timesteps
 
     @property
@@ -44,6 +43,18 @@ class SpikingModel(keras.Model):
         outputs, _ = self.program.run(inputs, self.chunk_steps)
         return outputs
 
+    def settling_steps(self, x, batch_size=None, verbose="auto"):
+        """Steps until the last neuron fires, for a model run until it settles.
+
+        Args:
+            x, batch_size, verbose: As for `predict`.
+
+        Returns:
+            NumPy array `(batch,)` of integers.
+        """
+        runner = self._remember("settling", lambda: _Settling(self))
+        return runner.predict(x, batch_size=batch_size, verbose=verbose)
+
     def predict_over_time(self, x, batch_size=None, verbose="auto"):
         """The decoded output after every step, from one run.
 
@@ -55,7 +66,11 @@ class SpikingModel(keras.Model):
         Returns:
             NumPy array(s) `(timesteps, batch, ...)`, in the structure of the
             model's outputs; the last entry is what `predict` gives.
+
+        Raises:
+            ValueError: if the run has no fixed number of steps, or no time axis.
         """
+        self.program.check_has_steps()
         runner = self._remember("over_time", lambda: _OverTime(self))
         outputs = runner.predict(x, batch_size=batch_size, verbose=verbose)
         return tree.map_structure(lambda y: np.moveaxis(y, 1, 0), outputs)
@@ -66,13 +81,13 @@ class SpikingModel(keras.Model):
         Raises:
             ValueError: if `timesteps` is not an integer >= 1.
         """
-        timesteps = check_timesteps(timesteps)
+        timesteps = check_timesteps(timesteps, self.program.input_steps)
         graph = graph_lib.trace(self)
 
         def call(node, values):
             operation = node.operation
-            if isinstance(operation, Present):
-                operation = Present(timesteps, name=operation.name)
+            if hasattr(operation, "with_timesteps"):
+                operation = operation.with_timesteps(timesteps)
             return node.call(operation, values)
 
         inputs = tree.map_structure(
@@ -105,8 +120,27 @@ class _OverTime(keras.Model):
         return outputs
 
 
-def check_timesteps(timesteps) -> int:
-    """Returns `timesteps`, or raises a ValueError unless an integer >= 1."""
+class _Settling(_OverTime):
+    """Runs a spiking model until it settles, and gives the steps it took."""
+
+    def call(self, inputs):
+        return self.spiking_model.program.settle(inputs)[1]
+
+
+def check_timesteps(timesteps, input_steps=None):
+    """Returns `timesteps` if it is an integer >= 1, or "settle".
+
+    Raises:
+        ValueError: if it is neither, or "settle" for a network whose input is
+            never switched off.
+    """
+    if timesteps == "settle":
+        if input_steps is None:
+            raise ValueError(
+                'timesteps="settle" needs neurons whose input is switched off after '
+                'some steps: neuron="signed". Others never come to rest.'
+            )
+        return timesteps
     valid = isinstance(timesteps, (int, np.integer)) and not isinstance(timesteps, bool)
     if not valid or timesteps < 1:
         raise ValueError(

@@ -1,11 +1,16 @@
 """A spiking network cut in three: before, in and after time."""
 
+import functools
+
 from keras import ops, tree
 
 from snn_keras import _backend
 from snn_keras.graph import Graph, fill, run_nodes
 from snn_keras.neurons import Present, Readout, Spiking
 from snn_keras.neurons.window import Window, monitor_key
+
+# Steps after which a run that does not settle is given up.
+SETTLE_LIMIT = 10_000
 
 
 class Program:
@@ -34,14 +39,39 @@ class Program:
                 at = 2
             stage.update(dict.fromkeys(node.outputs, at))
         self.stage = stage
+        cells = [getattr(n.operation, "cell", None) for n in self.during]
+        self.needs_whole_run = any(c.needs_whole_run for c in cells if c is not None)
 
     @property
-    def timesteps(self) -> int:
-        """Steps of a whole run."""
-        presents = [
-            n.operation for n in self.during if isinstance(n.operation, Present)
-        ]
-        return presents[0].timesteps
+    def timesteps(self):
+        """Steps of a whole run, or "settle"."""
+        return next(self._settings("timesteps"))
+
+    @property
+    def input_steps(self):
+        """Steps for which the input is on, or None for all."""
+        return next(self._settings("input_steps"), None)
+
+    def _settings(self, name):
+        """What the layers and cells of the network hold under `name`."""
+        for node in [*self.during, *self.before]:
+            layer = node.operation
+            for holder in (layer, getattr(layer, "cell", None)):
+                if name in getattr(holder, "__dict__", {}):
+                    yield getattr(holder, name)
+
+    def check_has_steps(self):
+        """Raises a ValueError unless outputs over time exist."""
+        if not self.during:
+            raise ValueError(
+                "this network is run in one pass and has no output over time. "
+                'Remedy: convert(..., neuron="bit_serial", fused=False).'
+            )
+        if self.timesteps == "settle":
+            raise ValueError(
+                "this network runs until it settles, each batch for as long as it "
+                "takes. Remedy: snn.with_timesteps(T).predict_over_time(x)."
+            )
 
     def run(self, inputs, chunk_steps, over_time=False, monitor=None):
         """Runs all steps from rest.
@@ -57,10 +87,14 @@ class Program:
             the state after the last step.
         """
         total = self.timesteps
-        steps = min(chunk_steps, total)
+        values, state = self.begin(inputs, monitor)
+        if not self.during:
+            return fill(self.graph.outputs, values), state
+        if total == "settle":
+            decoded, _, state = self._settle(values, state, monitor)
+            return self.finish(values, decoded), state
+        steps = total if self.needs_whole_run else min(chunk_steps, total)
         chunks, rest = divmod(total, steps)
-        values = self.begin(inputs)
-        state = self.initial_state(ops.shape(tree.flatten(inputs)[0])[0], monitor)
         run = self._loop if chunks > 1 else self._once
         decoded, state = run(values, chunks, steps, state, over_time, monitor)
         if rest:
@@ -73,14 +107,31 @@ class Program:
             ]
         return self.finish(values, decoded, total if over_time else 0), state
 
-    def begin(self, inputs) -> dict:
-        """Runs what comes before time; returns the values of its tensors."""
+    def settle(self, inputs):
+        """Runs until no neuron fires any more.
+
+        Returns:
+            Outputs `(batch, ...)`, and the last step `(batch,)` at which any
+            neuron of a sample fired.
+        """
+        values, state = self.begin(inputs)
+        decoded, last, _ = self._settle(values, state, None)
+        return self.finish(values, decoded), last
+
+    def begin(self, inputs, monitor=None):
+        """Runs what comes before time, at rest.
+
+        Returns:
+            The values of its tensors, and the initial state of all layers.
+        """
         flat = tree.flatten(self.graph.inputs)
         values = dict(zip(flat, tree.flatten(inputs), strict=True))
         for name, expected in zip(self.graph.input_names, flat, strict=True):
             check_shape(name, expected.shape, tuple(values[expected].shape))
-        run_nodes(self.before, values)
-        return values
+        state = self.initial_state(ops.shape(values[flat[0]])[0], monitor)
+        with Window(0, None, None, state, monitor=monitor) as window:
+            run_nodes(self.before, values)
+        return values, {**state, **window.new_states}
 
     def initial_state(self, batch_size, monitor=None) -> dict:
         """The state at rest of every layer that has one, by name."""
@@ -88,7 +139,8 @@ class Program:
         stateful = [x for x in layers if hasattr(x, "get_initial_state")]
         state = {x.name: x.get_initial_state(batch_size) for x in stateful}
         if monitor is not None:
-            for layer in layers:
+            for node in [*self.before, *self.during]:
+                layer = node.operation
                 if isinstance(layer, Spiking):
                     key = monitor_key(layer.name)
                     state[key] = monitor.initial_state(layer, batch_size)
@@ -100,7 +152,8 @@ class Program:
         total = self.timesteps
         with Window(start, steps, total, state, over_time, monitor) as window:
             run_nodes(self.during, values)
-        return [values[n.output] for n in self.readouts], window.new_states
+        decoded = [values[n.output] for n in self.readouts]
+        return decoded, {**state, **window.new_states}
 
     def finish(self, values, decoded, steps=0):
         """Runs what comes after time, on decoded values of the readouts.
@@ -120,6 +173,29 @@ class Program:
         run_nodes(self.after, values)
         outputs = fill(self.graph.outputs, values)
         return tree.map_structure(lambda y: _unfold(y, steps), outputs)
+
+    def _settle(self, values, state, monitor):
+        """Runs single steps until the input is off and all neurons are silent."""
+        flat = tree.flatten(self.graph.inputs)
+        batch_size = ops.shape(values[flat[0]])[0]
+
+        def goes_on(start, active, *_):
+            due = ops.logical_or(active, start < self.input_steps)
+            return ops.logical_and(due, start < SETTLE_LIMIT)
+
+        def body(start, active, last, state):
+            activity = _Activity(monitor)
+            _, state = self.advance(values, start, 1, state, monitor=activity)
+            fired = activity.fired()
+            last = ops.where(fired, start + 1, last)
+            return start + 1, ops.any(fired), last, state
+
+        start = ops.convert_to_tensor(0, "int32")
+        last = ops.zeros((batch_size,), "int32")
+        active = ops.convert_to_tensor(True)
+        *_, last, state = ops.while_loop(goes_on, body, (start, active, last, state))
+        decoded = [n.operation.decode(state[n.name], 1, 1) for n in self.readouts]
+        return decoded, last, state
 
     def _once(self, values, chunks, steps, state, over_time, monitor):
         return self.advance(values, 0, steps, state, over_time, monitor)
@@ -147,6 +223,25 @@ class Program:
             for n in self.readouts
         ]
         return decoded, state
+
+
+class _Activity:
+    """Monitor: which samples' neurons fired, beside what `monitor` watches."""
+
+    def __init__(self, monitor):
+        self.monitor = monitor
+        self.samples = []
+
+    def update(self, layer, state, currents, outputs):
+        axes = tuple(range(1, len(outputs.shape)))
+        self.samples.append(ops.any(outputs != 0, axis=axes))
+        if self.monitor is None:
+            return state
+        return self.monitor.update(layer, state, currents, outputs)
+
+    def fired(self):
+        """Whether any neuron of each sample fired, `(batch,)`."""
+        return functools.reduce(ops.logical_or, self.samples)
 
 
 def check_shape(name, expected, received):

@@ -1,0 +1,94 @@
+"""The neuron that sends its activation bit by bit."""
+
+import keras
+import numpy as np
+from keras import ops
+
+from snn_keras.neurons.cell import SpikingCell
+from snn_keras.ops import spike
+
+
+@keras.saving.register_keras_serializable("snn_keras")
+class BitSerialCell(SpikingCell):
+    r"""Integrates a whole input first, then fires bit by bit.
+
+    It integrates the currents of all T input steps on top of
+    $u_0 = \theta_2 / 2^{T+1}$, and then, most significant bit first,
+
+    $$z_t = [u \ge w_t], \quad u \leftarrow u - w_t z_t, \quad y_t = w_t z_t,
+    \qquad w_t = \theta_2 / 2^t, \quad \theta_2 = 2^b s.$$
+
+    The output decodes by its sum. Law: at T = b the spikes are the bits of the
+    quantized activation's level, exactly.
+
+    Args:
+        threshold: `theta_2 = 2^b s` > 0, twice the weight of the first bit; a
+            float, or one a channel.
+        timesteps: Steps T >= 1 of the input, and of the output.
+
+    As a Keras RNN cell it takes `2 T` steps: T of input, then T in which it
+    fires. Input shape: `(batch, ...)`. Output shape: the same; state:
+    `[potential, step]`.
+
+    Source: paper 002 eq. 7-8.
+    """
+
+    num_states = 2
+    needs_whole_run = True
+
+    def __init__(self, threshold=2.0, *, timesteps=1, **kwargs):
+        super().__init__(threshold, **kwargs)
+        self.timesteps = timesteps
+
+    def initial_state(self, shape):
+        start = self.theta.value * 2.0 ** -(self.timesteps + 1)
+        return [ops.broadcast_to(start, shape), ops.zeros(shape)]
+
+    def call(self, inputs, states, training=False):
+        u, step = states
+        charging = ops.cast(step < self.timesteps, "float32")
+        u = u + charging * ops.cast(inputs, "float32")
+        exponent = step + 1.0 - self.timesteps  # t, once it fires
+        weight = self.theta.value * ops.power(2.0, -ops.maximum(exponent, 0.0))
+        y = (1.0 - charging) * weight * spike(u, weight)
+        return ops.cast(y, self.compute_dtype), [u - y, step + 1.0]
+
+    def run(self, currents, state, training=False):
+        """Takes the currents `(batch, T, ...)` and fires `(batch, T, ...)`."""
+        total = state[0]
+        for t in range(currents.shape[1]):
+            total = total + ops.cast(currents[:, t], "float32")
+        return self.fire(total), state
+
+    def fire(self, potential):
+        """The T outputs `(batch, T, ...)` of neurons charged to `potential`."""
+        outputs = []
+        for t in range(1, self.timesteps + 1):
+            weight = self.theta.value * 2.0**-t
+            y = weight * spike(potential, weight)
+            potential = potential - y
+            outputs.append(ops.cast(y, self.compute_dtype))
+        return ops.stack(outputs, axis=1)
+
+    def input_steps(self, activations):
+        """1: only the sum of the input counts, so it may enter at once.
+
+        The paper lets 1/T of every constant part enter at each of T steps, which
+        sums to the same but for T rounding errors.
+        """
+        return 1
+
+    def adapted_to(self, activation, timing):
+        bits = int(activation.levels).bit_length()
+        if activation.levels != 2**bits - 1:
+            raise ValueError(
+                f"bit-serial neurons need 2**b - 1 levels (1, 3, 7, 15, ...), so that "
+                f"every level is b bits. '{activation.name}' has "
+                f"{activation.levels} levels."
+            )
+        return type(self)(
+            np.float32(2.0**bits) * activation.step_value(), timesteps=timing.timesteps
+        )
+
+    def get_config(self):
+        return {**super().get_config(), "timesteps": self.timesteps}

@@ -1,0 +1,86 @@
+"""The integrate-and-fire neuron that takes spikes back."""
+
+import keras
+from keras import ops
+
+from snn_keras.neurons.cell import SpikingCell
+from snn_keras.ops import spike
+
+
+@keras.saving.register_keras_serializable("snn_keras")
+class SignedIFCell(SpikingCell):
+    r"""Integrate-and-fire neuron with negative spikes and a count ceiling.
+
+    $$u_t = u_{t-1} + I_t, \qquad
+    z_t = \begin{cases}
+    +1 & u_t \ge \theta \text{ and } Z_{t-1} < p \\
+    -1 & u_t < 0 \text{ and } Z_{t-1} > 0 \\
+    0 & \text{otherwise}\end{cases}$$
+
+    $u_t \leftarrow u_t - \theta z_t$, $Z_t = Z_{t-1} + z_t$, $y_t = \theta z_t$,
+    from $u_0 = \theta/2$, $Z_0 = 0$. Law: with the input and all biases on for
+    the first P steps only and $\theta = P s$, the count at rest is exactly the
+    level of the quantized activation, $\mathrm{clip}(\lfloor v/s \rceil, 0, p)$.
+
+    The surrogate derivative of the positive spike is that of `IFCell`; the
+    negative spike passes none.
+
+    Args:
+        threshold: Firing threshold `theta` > 0; a float, or one a channel.
+        ceiling: Largest spike count `p`, an integer >= 1; None for no ceiling
+            (and, after conversion, for an input that stays on).
+        initial: Potential at rest, as a share of the threshold.
+
+    Input shape: `(batch, ...)`, the current of one step. Output shape: the
+    same; state: `[potential, count]`.
+
+    Source: paper 004 algorithm 1, with `u < 0` in place of its `u <= 0`.
+    """
+
+    num_states = 2
+
+    def __init__(self, threshold=1.0, *, ceiling="levels", initial=0.5, **kwargs):
+        super().__init__(threshold, **kwargs)
+        valid = ceiling in ("levels", None) or (
+            isinstance(ceiling, int) and not isinstance(ceiling, bool) and ceiling >= 1
+        )
+        if not valid:
+            raise ValueError(
+                f"SignedIFCell '{self.name}': ceiling must be an integer >= 1, None, "
+                'or "levels" (taken from the activation on conversion). Received: '
+                f"ceiling={ceiling!r}"
+            )
+        self.ceiling = ceiling
+        self.initial = initial
+
+    def input_steps(self, activations):
+        """P, the most frequent number of levels: that of the hidden layers."""
+        if self.ceiling is None:
+            return None
+        levels = [a.levels for a in activations]
+        return max(levels, key=levels.count)
+
+    def initial_state(self, shape):
+        theta = self.theta.value
+        return [ops.broadcast_to(self.initial * theta, shape), ops.zeros(shape)]
+
+    def call(self, inputs, states, training=False):
+        theta = self.theta.value
+        u, count = states
+        u = u + ops.cast(inputs, "float32")
+        fires = spike(u, theta)
+        if isinstance(self.ceiling, int):
+            fires = fires * ops.cast(count < self.ceiling, "float32")
+        corrects = ops.cast(ops.logical_and(u < 0, count > 0), "float32")
+        z = fires - corrects
+        return ops.cast(theta * z, self.compute_dtype), [u - theta * z, count + z]
+
+    def adapted_to(self, activation, timing):
+        cell = super().adapted_to(activation, timing)
+        if self.ceiling == "levels":
+            cell.ceiling = activation.levels
+        return cell
+
+    def get_config(self):
+        config = {"ceiling": self.ceiling, "initial": self.initial}
+        return {**super().get_config(), **config}

@@ -1,0 +1,157 @@
+"""Laws of the lossless neurons: at rest, the network is its source, exactly."""
+
+import itertools
+
+import keras
+import numpy as np
+import pytest
+
+import snn_keras
+from snn_keras.convert.verify import Totals
+from snn_keras.neurons import (
+    FusedSpiking,
+    SignedIFCell,
+    Spiking,
+    TemporalDifference,
+)
+from tests import reference
+from tests.graphs import Maker
+
+SEEDS = range(200)
+
+
+def spiking_layers(snn):
+    return [layer for layer in snn.layers if isinstance(layer, Spiking)]
+
+
+def step_of(network, name):
+    """The quantization step of an activation, as its node has it."""
+    return next(n.params["step"] for n in network.nodes if n.name == name)
+
+
+class Watched(keras.Model):
+    """A spiking model, with the sums of what its neurons sent."""
+
+    def __init__(self, snn):
+        super().__init__()
+        self.snn = snn
+        self.built = True
+
+    def call(self, inputs):
+        program = self.snn.program
+        outputs, state = program.run(inputs, self.snn.chunk_steps, monitor=Totals())
+        layers = spiking_layers(self.snn)
+        return outputs, {x.name: state[f"{x.name}/monitor"][1] for x in layers}
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_signed_neurons_settle_to_the_source(seed):
+    network = Maker(seed).make()
+    phase = (None, 1, 2, 4, 8)[seed % 5]
+    snn = snn_keras.convert(network.model, "settle", neuron="signed", input_steps=phase)
+    phase = snn.program.input_steps
+    outputs, sums = Watched(snn).predict(network.keras_inputs, verbose=0)
+    levels = reference.integer_activation(network.nodes, network.inputs)
+    assert sums
+    for name, total in sums.items():
+        theta = phase * np.asarray(step_of(network, name))
+        assert np.array_equal(total, theta * levels[name]), name
+    if phase & (phase - 1) == 0:  # else the decoded outputs are rounded
+        source = reference.evaluate(network.nodes, network.inputs)
+        flat = keras.tree.flatten(outputs)
+        for name, output in zip(network.outputs, flat, strict=True):
+            assert np.array_equal(output, source[name]), name
+
+
+@pytest.mark.parametrize("seed", SEEDS[::4])
+def test_signed_neurons_spike_for_spike(seed):
+    network = Maker(seed).make()
+    phase, timesteps = 1 + seed % 4, 6
+    snn = snn_keras.convert(
+        network.model, timesteps, neuron="signed", input_steps=phase
+    )
+    trace = reference.simulate(
+        network.nodes, network.inputs, timesteps, "signed", phase
+    )
+    layers = {x.name: x.output for x in spiking_layers(snn)}
+    recorded = keras.Model(snn.input, layers).predict(network.keras_inputs, verbose=0)
+    for name, sent in recorded.items():
+        theta = phase * np.asarray(step_of(network, name))
+        expected = np.moveaxis(trace.spikes[name] * theta, 0, 1)
+        assert np.array_equal(sent, expected), name
+
+
+def test_settling_steps_are_the_references():
+    for seed in range(5):
+        network = Maker(seed).make()
+        snn = snn_keras.convert(network.model, "settle", neuron="signed", input_steps=2)
+        steps = snn.settling_steps(network.keras_inputs, verbose=0)
+        trace, _ = reference.settle(network.nodes, network.inputs, 2, 1000)
+        active = sum(
+            np.abs(z).reshape(*z.shape[:2], -1).sum(-1) for z in trace.spikes.values()
+        )
+        last = [np.max(np.nonzero(a)[0], initial=-1) + 1 for a in active.T]
+        assert steps.tolist() == last
+
+
+@pytest.mark.parametrize("bits", [1, 2, 3, 4, 8])
+@pytest.mark.parametrize("seed", SEEDS[:20])
+def test_bit_serial_spikes_are_the_bits(seed, bits):
+    network = Maker(1000 * bits + seed, levels=(2**bits - 1,)).make()
+    levels = reference.integer_activation(network.nodes, network.inputs)
+    literal = snn_keras.convert(network.model, bits, neuron="bit_serial", fused=False)
+    fused = snn_keras.convert(network.model, bits, neuron="bit_serial")
+    layers = {x.name: x.output for x in spiking_layers(literal)}
+    sent = keras.Model(literal.input, layers).predict(network.keras_inputs, verbose=0)
+    currents = {x.name: x.input for x in fused.layers if isinstance(x, FusedSpiking)}
+    currents = keras.Model(fused.input, currents).predict(
+        network.keras_inputs, verbose=0
+    )
+    assert set(sent) == set(currents)
+    for name, outputs in sent.items():
+        expected = reference.bits(levels[name], bits)  # [T, B, ...]
+        weights = 2.0 ** np.arange(bits - 1, -1, -1)
+        weights = weights.reshape(-1, *[1] * (expected.ndim - 1))
+        step = np.asarray(step_of(network, name))
+        expected = np.moveaxis(expected * weights * step, 0, 1)
+        assert np.array_equal(outputs, expected), name
+        layer = fused.get_layer(name)
+        assert np.array_equal(np.asarray(layer.spikes(currents[name])), expected), name
+    source = reference.evaluate(network.nodes, network.inputs)
+    for snn in (literal, fused):
+        flat = keras.tree.flatten(snn.predict(network.keras_inputs, verbose=0))
+        for name, output in zip(network.outputs, flat, strict=True):
+            assert np.array_equal(output, source[name]), name
+
+
+@pytest.mark.parametrize("timesteps", [1, 2, 3, 4, 6])
+@pytest.mark.parametrize("seed", SEEDS[:5])
+def test_bit_serial_with_more_or_fewer_steps_than_bits(seed, timesteps):
+    network = Maker(seed, levels=(7,)).make()
+    trace = reference.simulate(network.nodes, network.inputs, timesteps, "bit_serial")
+    snn = snn_keras.convert(network.model, timesteps, neuron="bit_serial", fused=False)
+    other = snn_keras.convert(network.model, 3, neuron="bit_serial", fused=False)
+    for model in (snn, other.with_timesteps(timesteps)):
+        layers = {x.name: x.output for x in spiking_layers(model)}
+        sent = keras.Model(model.input, layers).predict(network.keras_inputs, verbose=0)
+        for name, outputs in sent.items():
+            spikes = np.moveaxis(trace.spikes[name], 0, 1)
+            assert np.array_equal(outputs != 0, spikes), name
+
+
+@pytest.mark.parametrize("neuron", ["if", SignedIFCell(ceiling=None), "signed"])
+@pytest.mark.parametrize("seed", SEEDS[:20])
+def test_max_pooling_sums_to_the_pooled_sum(seed, neuron):
+    kinds = ("max_pool", "conv", "activation", "merge")
+    candidates = (Maker(i, kinds=kinds).make() for i in itertools.count(50 * seed))
+    for network in candidates:
+        snn = snn_keras.convert(network.model, 7, neuron=neuron)
+        pools = [x for x in snn.layers if isinstance(x, TemporalDifference)]
+        if pools:
+            break
+    ends = {x.name: (x.input, x.output) for x in pools}
+    recorded = keras.Model(snn.input, ends).predict(network.keras_inputs, verbose=0)
+    for pool in pools:
+        x, y = recorded[pool.name]
+        whole = np.asarray(pool.operation(x.sum(axis=1)))
+        assert np.array_equal(y.sum(axis=1), whole)
