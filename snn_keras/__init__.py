@@ -1,8 +1,10 @@
 """snn_keras: from a Keras model to a spiking network with the same answers."""
 
 from snn_keras import applications as applications
+from snn_keras import callbacks as callbacks
 from snn_keras import layers as layers
 from snn_keras import neurons as neurons
+from snn_keras import regularizers as regularizers
 from snn_keras.convert import Plan as Plan
 from snn_keras.convert import convert as convert
 from snn_keras.convert import plan as plan

@@ -85,7 +85,7 @@ def atan_surrogate(x, slope=2.0):
     return slope / (2.0 * (1.0 + ops.square(1.5707963267948966 * slope * x)))
 
 
-def spike(u, threshold, surrogate=atan_surrogate):
+def spike(u, threshold, surrogate=atan_surrogate, strict=False):
     """Heaviside step, 1 where `u >= threshold`, with a surrogate derivative.
 
     Args:
@@ -93,6 +93,7 @@ def spike(u, threshold, surrogate=atan_surrogate):
         threshold: Firing threshold > 0, broadcastable to `u`.
         surrogate: Gives the derivative of the spike to `(u - threshold) /
             threshold`, which is used in the backward pass.
+        strict: Whether to fire only where `u > threshold`.
 
     Returns:
         0 or 1 for each element, of the dtype of `u`.
@@ -107,9 +108,59 @@ def spike(u, threshold, surrogate=atan_surrogate):
             to_threshold = -slope * u / ops.square(threshold)
             return to_u, _sum_to(to_threshold, threshold)
 
-        return ops.cast(u >= threshold, u.dtype), gradient
+        fired = u > threshold if strict else u >= threshold
+        return ops.cast(fired, u.dtype), gradient
 
     return fire(u, threshold)
+
+
+def standardize(x):
+    """`(x - mean) / deviation`, over each sample's own elements; 0 if constant.
+
+    Args:
+        x: `(batch, ...)`.
+    """
+    axes = tuple(range(1, len(x.shape)))
+    centred = x - ops.mean(x, axis=axes, keepdims=True)
+    deviation = ops.sqrt(ops.mean(ops.square(centred), axis=axes, keepdims=True))
+    low = ops.min(x, axis=axes, keepdims=True)
+    varies = ops.max(x, axis=axes, keepdims=True) > low
+    return ops.where(varies, centred / ops.where(varies, deviation, 1.0), 0.0)
+
+
+def spread(x, half_range):
+    """Scales each sample of `x` so that its largest magnitude is `half_range`."""
+    axes = tuple(range(1, len(x.shape)))
+    largest = ops.max(ops.abs(x), axis=axes, keepdims=True)
+    return half_range * x / ops.where(largest > 0, largest, 1.0)
+
+
+def count_bits(level, num_bits):
+    """The number of ones among the `num_bits` bits of integer levels."""
+    level = ops.cast(level, "int32")
+    ones = [ops.bitwise_and(ops.right_shift(level, i), 1) for i in range(num_bits)]
+    return ops.cast(sum(ones), "float32")
+
+
+def bit_sparsity(a, step, levels):
+    """The number of one bits of quantized activations, with a surrogate gradient.
+
+    Each of the b bits has derivative 1 to `a` where `0 < a < levels * step`,
+    and 0 elsewhere (paper 002 eq. 9-10).
+
+    Args:
+        a: Quantized activations, multiples of `step`.
+        step: Quantization step, broadcastable to `a`.
+        levels: Number of positive levels.
+
+    Returns:
+        A tensor like `a`.
+    """
+    num_bits = int(levels).bit_length()
+    inside = ops.logical_and(a > 0, a < levels * step)
+    slope = num_bits * ops.cast(inside, a.dtype)
+    ones = ops.cast(count_bits(level_of(a, step, levels), num_bits), a.dtype)
+    return ops.stop_gradient(ones) + slope * (a - ops.stop_gradient(a))
 
 
 def _sum_to(x, like):

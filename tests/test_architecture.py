@@ -19,6 +19,7 @@ LAYERS = [
     {"simulate"},
     {"convert", "applications"},
     {"analysis", "export", "training", "interop"},
+    {"callbacks", "regularizers"},
     {"apps"},
 ]
 MAY_USE_TENSORFLOW = {

@@ -14,7 +14,7 @@ from snn_keras.convert.rules import (
     Unquantized,
     rule,
 )
-from snn_keras.layers import QuantizedActivation
+from snn_keras.layers import NoisySpike, QuantizedActivation
 
 rule(*FUSING)(Affine)
 rule(layers.BatchNormalization, layers.Normalization, layers.Rescaling)(Affine)
@@ -54,7 +54,7 @@ rule(
     layers.GaussianNoise,
     layers.ActivityRegularization,
 )(Identity)
-rule(QuantizedActivation)(Neuron)
+rule(QuantizedActivation, NoisySpike)(Neuron)
 rule(layers.ReLU)(Unquantized)
 rule(*operation_types("Add", "Subtract"))(Affine)  # a constant may be added
 rule(*operation_types("Negative", "Concatenate"))(Linear)

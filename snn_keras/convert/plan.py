@@ -10,18 +10,29 @@ from snn_keras.convert.rules import Refusal, Step, rule_for
 from snn_keras.convert.signals import Coding
 from snn_keras.errors import ConversionError
 from snn_keras.graph import Graph, is_graph
+from snn_keras.layers import NoisySpike
 from snn_keras.neurons import (
     BitSerialCell,
     IFCell,
+    NoisyLIFCell,
+    OffsetSpikesCell,
     SignedIFCell,
     SpikingCell,
+    SRPCell,
     Timing,
 )
 from snn_keras.simulate.model import check_timesteps
 from snn_keras.text import table
 
 # The neurons that go by a name.
-NEURONS = {"if": IFCell, "signed": SignedIFCell, "bit_serial": BitSerialCell}
+NEURONS = {
+    "if": IFCell,
+    "signed": SignedIFCell,
+    "bit_serial": BitSerialCell,
+    "lif": NoisyLIFCell,
+    "srp": SRPCell,
+    "cos": OffsetSpikesCell,
+}
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -56,6 +67,11 @@ class Plan:
             if timing.timesteps == "settle"
             else f"{timing.timesteps} time steps"
         )
+        extra = max(
+            (step.cell.extra_steps for step in self.steps if step.cell), default=0
+        )
+        if extra:
+            length += f" after {extra} extra steps"
         if timing.input_steps is not None:
             length += f", input on for {timing.input_steps}"
         return f"{self.graph.name}, {length}\n" + table(rows)
@@ -81,6 +97,7 @@ class Context:
         }
         self.timing = self._make_timing(timesteps, input_steps)
         self.fused = fused and any(t.needs_whole_run for t in self._used())
+        self.repeats_source = any(t.repeats_source for t in self._used())
         self._before_neuron = set()
         for node in reversed(graph.nodes):
             spikes = node.name in self._templates
@@ -100,10 +117,11 @@ class Context:
 
     def _make_timing(self, timesteps, input_steps):
         cells = self._used()
-        if len({cell.needs_whole_run for cell in cells}) > 1:
+        if len({(c.needs_whole_run, c.repeats_source) for c in cells}) > 1:
             raise ConversionError(
-                "neuron: bit-serial neurons code a signal by its bits, others by its "
-                "rate; a network is of one kind. Received: "
+                "neuron: bit-serial neurons code a signal by its bits, noisy LIF "
+                "neurons repeat the source network, others code by a rate; a network "
+                "is of one kind. Received: "
                 f"{ {n: type(t).__name__ for n, t in self._templates.items()} }"
             )
         activations = [
@@ -124,6 +142,13 @@ def _template(node, neuron):
         neuron = neuron.get(node.name, "auto")
     if neuron == "auto":
         neuron = getattr(node.operation, "neuron", None)
+    if isinstance(node.operation, NoisySpike) and not (
+        neuron == "lif" or isinstance(neuron, NoisyLIFCell)
+    ):
+        raise ConversionError(
+            f"neuron: {node.describe()} was trained as a noisy LIF neuron and becomes "
+            f'one: neuron="auto", "lif" or a NoisyLIFCell. Received: {neuron!r}'
+        )
     return NEURONS[neuron]() if isinstance(neuron, str) else neuron
 
 

@@ -117,13 +117,15 @@ class Opaque(Rule):
     def plan(self, node, codings, context):
         if not any(coding.has_time for coding in codings):
             return Step(node, self, codings, _settled(codings), "once")
-        if context.feeds_neuron(node):
-            raise Refusal(*self.between_neurons(node))
-        return Step(node, self, codings, Coding.DECODED, "once, decoded")
+        if not context.feeds_neuron(node):
+            return Step(node, self, codings, Coding.DECODED, "once, decoded")
+        if context.repeats_source:
+            return Step(node, self, codings, Coding.RATE, "every step")
+        return self.plan_between_neurons(node, codings)
 
-    def between_neurons(self, node):
-        """Why the operation cannot stand between neurons, and the remedy."""
-        return (
+    def plan_between_neurons(self, node, codings):
+        """Decides on a signal over time that later neurons depend on."""
+        raise Refusal(
             "it does not commute with the mean over time, and spiking neurons "
             "stand before and behind it.",
             "use an operation that is linear, or register a rule for it "
@@ -131,6 +133,8 @@ class Opaque(Rule):
         )
 
     def build(self, step, builder):
+        if step.coding.has_time:
+            return builder.per_step(step.node)
         inputs = {x: builder.decoded(x) for x in step.node.inputs}
         return step.node.call(builder.own(step.node), inputs)
 
@@ -143,13 +147,13 @@ class Difference(Opaque):
     F(c x) = c F(x), c > 0.
     """
 
-    def plan(self, node, codings, context):
-        if not any(coding.has_time for coding in codings):
-            return super().plan(node, codings, context)
-        return Step(node, self, codings, Coding.RATE, "temporal difference")
+    action = "temporal difference"
+
+    def plan_between_neurons(self, node, codings):
+        return Step(node, self, codings, Coding.RATE, self.action)
 
     def build(self, step, builder):
-        if step.coding.has_time:
+        if step.action == self.action:
             return builder.difference(step.node)
         return super().build(step, builder)
 

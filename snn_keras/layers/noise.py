@@ -52,14 +52,45 @@ class NoiseAdaptor(Noise):
         return {**super().get_config(), "seed": self.seed}
 
 
-_BY_NAME = {"adaptor": NoiseAdaptor}
+@keras.saving.register_keras_serializable("snn_keras")
+class ResidualNoise(Noise):
+    r"""Gaussian noise as large as the conversion's error (NQ, paper 001 eq. 13).
+
+    $$a = \mathrm{QCFS}(v) + \delta G, \qquad G \sim N(0, 1)$$
+
+    $\delta$ is 0 until `snn_keras.callbacks.ResidualNoise` measures it, after
+    every epoch, as the standard deviation of the error that the converted
+    network makes in this layer. No gradient flows to it.
+
+    Args:
+        seed: Integer seed of the noise, or None for a random one.
+    """
+
+    def __init__(self, seed=None, **kwargs):
+        super().__init__(**kwargs)
+        self.seed = seed
+        self.seed_generator = keras.random.SeedGenerator(seed)
+        self.delta = self.add_weight(
+            shape=(), initializer="zeros", trainable=False, name="delta"
+        )
+        self.built = True
+
+    def on_output(self, a):
+        noise = _backend.random_normal(ops.shape(a), self.seed_generator, a.dtype)
+        return a + ops.cast(self.delta, a.dtype) * noise
+
+    def get_config(self):
+        return {**super().get_config(), "seed": self.seed}
+
+
+_BY_NAME = {"adaptor": NoiseAdaptor, "residual": ResidualNoise}
 
 
 def get(noise):
     """Resolves the `noise` argument of a quantized activation.
 
     Args:
-        noise: None, a name ("adaptor"), a `Noise`, or a serialized `Noise`.
+        noise: None, a name ("adaptor", "residual"), a `Noise`, or a serialized `Noise`.
 
     Raises:
         ValueError: if `noise` is none of these.

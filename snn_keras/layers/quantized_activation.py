@@ -103,7 +103,10 @@ class QuantizedActivation(keras.layers.Layer):
             step = scale_gradient(step, 1.0 / math.sqrt(features * self.levels))
         if training and self.noise is not None:
             noisy = self.noise.on_input(v, step)
-            return self.noise.on_output(quantize(noisy, step, self.levels))
+            return self.noise.on_output(self._quantize(noisy, step))
+        return self._quantize(v, step)
+
+    def _quantize(self, v, step):
         return quantize(v, step, self.levels)
 
     def _current_size(self, v, training):

@@ -2,7 +2,10 @@
 
 from snn_keras.neurons.bit_serial_cell import BitSerialCell as BitSerialCell
 from snn_keras.neurons.cell import SpikingCell as SpikingCell
+from snn_keras.neurons.corrected_if_cells import OffsetSpikesCell as OffsetSpikesCell
+from snn_keras.neurons.corrected_if_cells import SRPCell as SRPCell
 from snn_keras.neurons.if_cell import IFCell as IFCell
+from snn_keras.neurons.noisy_lif_cell import NoisyLIFCell as NoisyLIFCell
 from snn_keras.neurons.signed_if_cell import SignedIFCell as SignedIFCell
 from snn_keras.neurons.spiking import AffinePerStep as AffinePerStep
 from snn_keras.neurons.spiking import FusedSpiking as FusedSpiking

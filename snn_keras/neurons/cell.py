@@ -24,6 +24,8 @@ class SpikingCell(keras.layers.Layer):
 
     num_states = 1
     needs_whole_run = False  # whether it must see all steps in one pass
+    repeats_source = False  # whether every step is a pass of the source network
+    extra_steps = 0  # steps spent on `prepare` before the run
 
     def __init__(self, threshold=1.0, **kwargs):
         super().__init__(**kwargs)

@@ -35,7 +35,11 @@ class Spiking(keras.layers.Layer):
         state = window_lib.state_of(
             self, lambda: self.cell.initial_state(ops.shape(currents[:, 0]))
         )
-        outputs, state = self.cell.run(currents, state, training)
+        window = window_lib.current()
+        if window is not None and window.preparing and self.cell.extra_steps:
+            outputs, state = self.cell.prepare(currents, state)
+        else:
+            outputs, state = self.cell.run(currents, state, training)
         window_lib.keep_state(self, state)
         window_lib.observe(self, currents, outputs)
         return outputs

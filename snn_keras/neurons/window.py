@@ -29,9 +29,20 @@ class Window:
         monitor: Watches the spiking layers, or None. It has a state for each
             layer, `monitor.initial_state(layer, batch_size)`, that
             `monitor.update(layer, state, currents, outputs)` carries on.
+        preparing: Whether these are extra steps before the run, in which cells
+            correct their state.
     """
 
-    def __init__(self, start, steps, total, states=None, over_time=False, monitor=None):
+    def __init__(
+        self,
+        start,
+        steps,
+        total,
+        states=None,
+        over_time=False,
+        monitor=None,
+        preparing=False,
+    ):
         self.start = start
         self.steps = steps
         self.total = total
@@ -39,6 +50,7 @@ class Window:
         self.new_states = {}
         self.over_time = over_time
         self.monitor = monitor
+        self.preparing = preparing
 
     def __enter__(self):
         self._token = _current.set(self)

@@ -33,6 +33,11 @@ class SpikingModel(keras.Model):
         return self.program.timesteps
 
     @property
+    def extra_steps(self) -> int:
+        """Steps that the neurons spend on correcting themselves before a run."""
+        return self.program.extra_steps
+
+    @property
     def program(self) -> Program:
         """The network cut into what runs once before, in and after time."""
         return self._remember("program", lambda: Program(graph_lib.trace(self)))

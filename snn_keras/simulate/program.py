@@ -40,7 +40,9 @@ class Program:
             stage.update(dict.fromkeys(node.outputs, at))
         self.stage = stage
         cells = [getattr(n.operation, "cell", None) for n in self.during]
-        self.needs_whole_run = any(c.needs_whole_run for c in cells if c is not None)
+        cells = [cell for cell in cells if cell is not None]
+        self.needs_whole_run = any(cell.needs_whole_run for cell in cells)
+        self.extra_steps = max((cell.extra_steps for cell in cells), default=0)
 
     @property
     def timesteps(self):
@@ -93,6 +95,8 @@ class Program:
         if total == "settle":
             decoded, _, state = self._settle(values, state, monitor)
             return self.finish(values, decoded), state
+        if self.extra_steps:
+            state = self._prepare(values, state)
         steps = total if self.needs_whole_run else min(chunk_steps, total)
         chunks, rest = divmod(total, steps)
         run = self._loop if chunks > 1 else self._once
@@ -173,6 +177,19 @@ class Program:
         run_nodes(self.after, values)
         outputs = fill(self.graph.outputs, values)
         return tree.map_structure(lambda y: _unfold(y, steps), outputs)
+
+    def _prepare(self, values, state):
+        """Runs the extra steps; returns the state that the run starts from."""
+        steps = self.extra_steps
+        values = dict(values)
+        with Window(0, steps, steps, state, preparing=True) as window:
+            run_nodes(self.during, values)
+        corrected = {
+            n.name: window.new_states[n.name]
+            for n in self.during
+            if isinstance(n.operation, Spiking) and n.operation.cell.extra_steps
+        }
+        return {**state, **corrected}
 
     def _settle(self, values, state, monitor):
         """Runs single steps until the input is off and all neurons are silent."""

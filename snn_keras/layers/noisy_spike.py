@@ -1,0 +1,79 @@
+"""NoisySpike: a spiking neuron trained at a single time step, with noise."""
+
+import functools
+
+import keras
+import numpy as np
+from keras import ops
+
+from snn_keras import _backend
+from snn_keras.ops import atan_surrogate, spike, spread, standardize
+
+DISTRIBUTIONS = ("gaussian", "uniform")
+
+
+@keras.saving.register_keras_serializable("snn_keras")
+class NoisySpike(keras.layers.Layer):
+    r"""Fires where the current and a noise exceed 1.
+
+    $$a = [v + n > 1], \qquad n \in [0, 1], \quad E[n] = \tfrac12$$
+
+    The noise stands for the potential that a leaky integrate-and-fire neuron
+    would have left from earlier steps. In training it is drawn afresh for every
+    element; in inference it is its mean. Surrogate gradient, with a = 3:
+
+    $$\frac{a}{2 (1 + (\frac{\pi}{2} a (v + n - 1))^2)}$$
+
+    It converts to `snn_keras.neurons.NoisyLIFCell`.
+
+    Args:
+        noise: `"gaussian"`, a standard normal scaled for each sample so that it
+            spans [0, 1], or `"uniform"`.
+        seed: Integer seed of the noise, or None for a random one.
+
+    Input shape: `(batch, ...)`. Output shape: the same, 0 or 1.
+
+    Source: paper 003 eq. 2-6.
+    """
+
+    neuron = "lif"
+    levels = 1
+    axis = None
+
+    def __init__(self, noise="gaussian", *, seed=None, **kwargs):
+        super().__init__(**kwargs)
+        check_distribution(self, noise)
+        self.noise = noise
+        self.seed = seed
+        self.seed_generator = keras.random.SeedGenerator(seed)
+        self.built = True
+
+    def call(self, v, training=False):
+        noise = self._draw(v) if training else 0.5
+        surrogate = functools.partial(atan_surrogate, slope=3.0)
+        return spike(v + noise, ops.ones((), v.dtype), surrogate, strict=True)
+
+    def _draw(self, v):
+        if self.noise == "uniform":
+            return _backend.random_uniform(ops.shape(v), self.seed_generator, v.dtype)
+        normal = _backend.random_normal(ops.shape(v), self.seed_generator, v.dtype)
+        return 0.5 + spread(standardize(normal), 0.5)
+
+    def step_value(self):
+        """The value of a spike, 1, as a NumPy array."""
+        return np.ones((), "float32")
+
+    def compute_output_shape(self, input_shape):
+        return tuple(input_shape)
+
+    def get_config(self):
+        return {**super().get_config(), "noise": self.noise, "seed": self.seed}
+
+
+def check_distribution(layer, noise):
+    """Raises a ValueError unless `noise` names a distribution."""
+    if noise not in DISTRIBUTIONS:
+        raise ValueError(
+            f"{type(layer).__name__} '{layer.name}': noise must be one of "
+            f"{DISTRIBUTIONS}. Received: noise={noise!r}"
+        )

@@ -1,0 +1,44 @@
+"""SlipReLU: between a clipped ReLU and QCFS."""
+
+import keras
+from keras import ops
+
+from snn_keras.layers.qcfs import QCFS
+
+
+@keras.saving.register_keras_serializable("snn_keras")
+class SlipReLU(QCFS):
+    r"""A weighted mean of a clipped ReLU and QCFS.
+
+    $$a = c \cdot \mathrm{clip}(v, 0, \lambda) + (1 - c) \cdot \mathrm{QCFS}(v)$$
+
+    It converts as QCFS does, to an integrate-and-fire neuron with threshold
+    `lambda`.
+
+    Args:
+        levels: Number of positive levels `L` >= 1.
+        noise: As for `QCFS`.
+        slope: The weight c of the clipped ReLU, in [0, 1].
+        initial_threshold, axis, scale_gradient: As for `QCFS`.
+
+    Input shape: `(batch, ...)`. Output shape: the same.
+
+    Source: baseline in paper 000, table 3.
+    """
+
+    def __init__(self, levels=4, noise=None, *, slope=0.5, **kwargs):
+        super().__init__(levels, noise, **kwargs)
+        if not 0 <= slope <= 1:
+            raise ValueError(
+                f"SlipReLU '{self.name}': slope must lie in [0, 1]. Received: "
+                f"slope={slope!r}"
+            )
+        self.slope = slope
+
+    def _quantize(self, v, step):
+        clipped = ops.minimum(ops.relu(v), self.levels * step)
+        quantized = super()._quantize(v, step)
+        return self.slope * clipped + (1.0 - self.slope) * quantized
+
+    def get_config(self):
+        return {**super().get_config(), "slope": self.slope}

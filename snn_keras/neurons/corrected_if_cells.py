@@ -1,0 +1,112 @@
+"""Integrate-and-fire neurons that spend extra steps to correct themselves first.
+
+Before the run proper, the network runs `extra_steps` steps in which each layer
+looks at its own behaviour (`prepare`), and starts the run with what it learned.
+These steps are part of the cost: report T + extra steps.
+"""
+
+import keras
+import numpy as np
+from keras import ops
+
+from snn_keras.neurons.if_cell import IFCell
+from snn_keras.ops import spike
+
+
+@keras.saving.register_keras_serializable("snn_keras")
+class SRPCell(IFCell):
+    """Integrate-and-fire neuron that silences those that fire by mistake.
+
+    After the extra steps only the neurons whose potential ended above 0 may
+    fire; all start anew from `initial * theta` (baseline of paper 001's tables,
+    METHODS "SRP").
+
+    Args:
+        threshold, initial: As for `IFCell`.
+        extra_steps: Steps of the first run, tau >= 1.
+
+    Input shape: `(batch, ...)`. Output shape: the same; state: `[potential,
+    may fire]`.
+    """
+
+    num_states = 2
+
+    def __init__(self, threshold=1.0, *, extra_steps=4, **kwargs):
+        super().__init__(threshold, **kwargs)
+        self.extra_steps = check_extra_steps(self, extra_steps)
+
+    def initial_state(self, shape):
+        return [*super().initial_state(shape), ops.ones(shape)]
+
+    def call(self, inputs, states, training=False):
+        u, active = states
+        theta = self.theta.value
+        u = u + ops.cast(inputs, "float32")
+        z = active * spike(u, theta)
+        return ops.cast(theta * z, self.compute_dtype), [u - theta * z, active]
+
+    def prepare(self, currents, state):
+        """Outputs of the extra steps, and the state to start the run with."""
+        outputs, (u, _) = self.run(currents, state)
+        return outputs, [state[0], ops.cast(u > 0, "float32")]
+
+    def get_config(self):
+        return {**super().get_config(), "extra_steps": self.extra_steps}
+
+
+@keras.saving.register_keras_serializable("snn_keras")
+class OffsetSpikesCell(IFCell):
+    """Integrate-and-fire neuron that shifts its potential by one spike (COS).
+
+    After the extra steps, a neuron that fired and ended with u < 0 starts the
+    run lower, by just enough to lose one of its spikes; one that ended with
+    u >= theta starts higher, to gain one (METHODS "Offset spikes"). Layers are
+    corrected in order, each driven by those before it.
+
+    Args:
+        threshold, initial: As for `IFCell`.
+        extra_steps: Steps rho >= 1 of the first run.
+        margin: What keeps a shifted potential off its threshold, > 0.
+
+    Input shape: `(batch, ...)`. Output shape: the same; state: `[potential]`.
+    """
+
+    def __init__(self, threshold=1.0, *, extra_steps=4, margin=2.0**-20, **kwargs):
+        super().__init__(threshold, **kwargs)
+        self.extra_steps = check_extra_steps(self, extra_steps)
+        self.margin = margin
+
+    def prepare(self, currents, state):
+        """Outputs of the corrected extra steps, and the corrected start."""
+        theta = self.theta.value
+        (u,) = state
+        least = ops.full_like(u, np.inf)  # before the reset, at a firing step
+        most = ops.full_like(u, -np.inf)  # at a silent step
+        for t in range(currents.shape[1]):
+            reached = u + ops.cast(currents[:, t], "float32")
+            _, (u,) = self.call(currents[:, t], [u])
+            fired = u < reached
+            least = ops.where(fired, ops.minimum(least, reached), least)
+            most = ops.where(fired, most, ops.maximum(most, reached))
+        lower = ops.maximum(theta, least - theta + self.margin)
+        higher = ops.maximum(theta, theta + self.margin - most)
+        loses = ops.logical_and(u < 0, ops.isfinite(least))
+        gains = ops.logical_and(u >= theta, ops.isfinite(most))
+        shift = ops.where(loses, -lower, ops.where(gains, higher, 0.0))
+        start = [state[0] + shift]
+        outputs, _ = self.run(currents, start)
+        return outputs, start
+
+    def get_config(self):
+        config = {"extra_steps": self.extra_steps, "margin": self.margin}
+        return {**super().get_config(), **config}
+
+
+def check_extra_steps(cell, extra_steps):
+    """Returns `extra_steps`, or raises a ValueError unless an integer >= 1."""
+    if not isinstance(extra_steps, int) or extra_steps < 1:
+        raise ValueError(
+            f"{type(cell).__name__} '{cell.name}': extra_steps must be an integer "
+            f">= 1. Received: extra_steps={extra_steps!r}"
+        )
+    return extra_steps

@@ -1,0 +1,122 @@
+"""The leaky neuron of a network trained with noise at a single step."""
+
+import zlib
+
+import keras
+from keras import ops
+
+from snn_keras import _backend
+from snn_keras.neurons.cell import SpikingCell
+from snn_keras.ops import atan_surrogate, spike, spread, standardize
+
+
+@keras.saving.register_keras_serializable("snn_keras")
+class NoisyLIFCell(SpikingCell):
+    r"""Leaky integrate-and-fire neuron with noise and hard reset.
+
+    $$h_t = n_t + I_t, \qquad z_t = [h_t > \theta], \qquad V_t = h_t (1 - z_t)$$
+
+    Stage 2: $n_t$ is fresh noise in [0, 1] with mean $\beta$; nothing is
+    remembered. Stage 3: the potential takes the place of part of it,
+
+    $$n_t = N(\lambda V_{t-1}) + n'_t, \qquad
+    N(A) = \frac{\hat A}{\alpha \max |\hat A|} + \beta$$
+
+    with $\hat A$ standardized over each sample of the layer, and $n'_t$ noise of
+    zero mean and half range $\frac12 - 1/\alpha$. With $\alpha = 2$ no noise is
+    left; with large $\alpha$ stage 3 is stage 2. Outputs are averaged over time.
+
+    The noise at step t depends on `seed` and t alone and is the same for every
+    sample, so that a run can be repeated and a sample's result does not depend
+    on its batch.
+
+    Args:
+        threshold: Firing threshold `theta` > 0.
+        stage: 2 or 3.
+        alpha: Range of the potential's share, >= 2; stage 3 only.
+        beta: Mean of the noise.
+        decay: Leak `lambda` in [0, 1].
+        noise: `"gaussian"` or `"uniform"`.
+        seed: Integer seed of the noise.
+
+    Input shape: `(batch, ...)`. Output shape: the same; state: `[potential,
+    step]`.
+
+    Source: paper 003 eq. 1-10.
+    """
+
+    num_states = 2
+    repeats_source = True
+
+    def __init__(
+        self,
+        threshold=1.0,
+        *,
+        stage=3,
+        alpha=4.0,
+        beta=0.5,
+        decay=0.5,
+        noise="gaussian",
+        seed=0,
+        **kwargs,
+    ):
+        super().__init__(threshold, **kwargs)
+        for name, value, valid, expected in (
+            ("stage", stage, stage in (2, 3), "2 or 3"),
+            ("alpha", alpha, alpha >= 2, "at least 2, or the noise's range is < 0"),
+            ("decay", decay, 0 <= decay <= 1, "in [0, 1]"),
+            ("noise", noise, noise in ("gaussian", "uniform"), "gaussian or uniform"),
+        ):
+            if not valid:
+                raise ValueError(
+                    f"NoisyLIFCell '{self.name}': {name} must be {expected}. "
+                    f"Received: {name}={value!r}"
+                )
+        self.stage = stage
+        self.alpha = alpha
+        self.beta = beta
+        self.decay = decay
+        self.noise = noise
+        self.seed = seed
+
+    def initial_state(self, shape):
+        return [ops.zeros(shape), ops.zeros((), "int32")]
+
+    def call(self, inputs, states, training=False):
+        potential, step = states
+        theta = self.theta.value
+        noise = self.beta + self._noise(potential, ops.cast(step, "int32"))
+        h = noise + ops.cast(inputs, "float32")
+        z = spike(h, theta, lambda x: atan_surrogate(x, slope=3.0), strict=True)
+        return ops.cast(z, self.compute_dtype), [h * (1.0 - z), step + 1]
+
+    def _noise(self, potential, step):
+        """The noise, and what is remembered, about their mean."""
+        half_range = 0.5
+        remembered = 0.0
+        if self.stage == 3:
+            half_range = 0.5 - 1.0 / self.alpha
+            standard = standardize(self.decay * potential)
+            remembered = spread(standard, 1.0 / self.alpha)
+        if half_range == 0:
+            return remembered
+        shape = (1, *ops.shape(potential)[1:])
+        if self.noise == "uniform":
+            drawn = 2.0 * _backend.uniform_at(shape, self.seed, step) - 1.0
+            return remembered + half_range * drawn
+        drawn = standardize(_backend.normal_at(shape, self.seed, step))
+        return remembered + spread(drawn, half_range)
+
+    def adapted_to(self, activation, timing):
+        config = self.get_config()
+        del config["name"]
+        # Layers draw apart: each has a seed of its own, made from its name.
+        config["seed"] = (self.seed + zlib.crc32(activation.name.encode())) % 2**31
+        if hasattr(activation, "noise") and isinstance(activation.noise, str):
+            config["noise"] = activation.noise
+        return type(self).from_config(config)
+
+    def get_config(self):
+        names = ("stage", "alpha", "beta", "decay", "noise", "seed")
+        config = {name: getattr(self, name) for name in names}
+        return {**super().get_config(), **config}

@@ -1,0 +1,3 @@
+"""Regularizers of source networks."""
+
+from snn_keras.training.bit_sparsity import BitSparsity as BitSparsity

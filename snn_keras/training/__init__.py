@@ -1,0 +1,1 @@
+"""What training a source network needs beside Keras's own."""

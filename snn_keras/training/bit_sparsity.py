@@ -1,0 +1,58 @@
+"""A penalty on the bits that a bit-serial network sends."""
+
+import keras
+from keras import ops
+
+from snn_keras.layers import QuantizedActivation
+from snn_keras.ops import bit_sparsity
+
+
+@keras.saving.register_keras_serializable("snn_keras")
+class BitSparsity(keras.regularizers.Regularizer):
+    r"""Penalizes the number of one bits of quantized activations.
+
+    $$L_{reg} = \lambda \sum_{layers} \sum_{neurons} \sum_{t=1}^{b} bit_t(a)$$
+
+    summed over a layer's neurons, and averaged over the batch by Keras. The
+    surrogate derivative of each of the b bits to $a$ is 1 where
+    $0 < a < \theta$, else 0.
+
+    Args:
+        strength: `lambda` >= 0.
+
+    Use `apply(model)` to put it on every quantized activation but the last.
+
+    Source: paper 002 eq. 9-10.
+    """
+
+    def __init__(self, strength=1e-8):
+        if not strength >= 0:
+            raise ValueError(
+                f"BitSparsity: strength must be >= 0. Received: strength={strength!r}"
+            )
+        self.strength = strength
+        self.layer = None
+
+    def __call__(self, a):
+        if self.layer is None:
+            raise ValueError(
+                "BitSparsity needs the step of the activation it regularizes. "
+                "Remedy: BitSparsity(strength).apply(model)."
+            )
+        step = ops.stop_gradient(ops.convert_to_tensor(self.layer.step))
+        return self.strength * ops.sum(bit_sparsity(a, step, self.layer.levels))
+
+    def apply(self, model):
+        """Puts the penalty on all quantized activations of `model` but the last."""
+        layers = [x for x in model.layers if isinstance(x, QuantizedActivation)]
+        if len(layers) < 2:
+            raise ValueError(
+                f"BitSparsity leaves the last quantized activation out, and "
+                f"'{model.name}' has only {len(layers)}."
+            )
+        for layer in layers[:-1]:
+            layer.activity_regularizer = type(self)(self.strength)
+            layer.activity_regularizer.layer = layer
+
+    def get_config(self):
+        return {"strength": self.strength}

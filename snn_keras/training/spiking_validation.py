@@ -1,0 +1,68 @@
+"""Evaluates the converted network while its source trains, and keeps the best."""
+
+import pathlib
+
+import keras
+import numpy as np
+
+from snn_keras.convert import convert
+
+
+class SpikingValidation(keras.callbacks.Callback):
+    """Accuracy of the spiking network after every epoch, and its best epoch.
+
+    The source network and the spiking network made from it are at their best at
+    different epochs: the one to keep is that of the best spiking network.
+
+    Args:
+        x, y: Inputs and integer labels `(samples,)`, or one-hot labels.
+        timesteps: The time steps T to report, a sequence of integers >= 1.
+        filepath: Where to keep the source model whose spiking network is best at
+            the last of `timesteps`, a `.keras` file; None to keep none.
+        neuron: As for `snn_keras.convert`.
+        batch_size: Samples a batch.
+
+    Logs: `snn_accuracy_T` for each T.
+    """
+
+    def __init__(
+        self,
+        x,
+        y,
+        timesteps=(1, 2, 4, 8),
+        filepath=None,
+        *,
+        neuron="auto",
+        batch_size=64,
+    ):
+        super().__init__()
+        self.x = x
+        self.labels = np.argmax(y, axis=-1) if np.ndim(y) > 1 else np.asarray(y)
+        self.timesteps = tuple(timesteps)
+        self.filepath = filepath and pathlib.Path(filepath)
+        self.neuron = neuron
+        self.batch_size = batch_size
+        self.best = -np.inf
+        self._snn = None
+
+    def on_epoch_end(self, epoch, logs=None):
+        snn = convert(self.model, max(self.timesteps), neuron=self.neuron)
+        if self._snn is None:
+            self._snn = snn
+        self._snn.set_weights(snn.get_weights())  # it is compiled already
+        outputs = self._snn.predict_over_time(self.x, self.batch_size, verbose=0)
+        accuracy = np.mean(outputs.argmax(-1) == self.labels, axis=-1)
+        for t in self.timesteps:
+            value = float(accuracy[t - 1])
+            if logs is not None:
+                logs[f"snn_accuracy_{t}"] = value
+        if value > self.best:
+            self.best = value
+            self._keep()
+
+    def _keep(self):
+        if self.filepath is None:
+            return
+        partial = self.filepath.with_name(f".{self.filepath.stem}.partial.keras")
+        self.model.save(partial, include_optimizer=False)
+        partial.replace(self.filepath)
