@@ -22,12 +22,12 @@ demo: venv
 	$(BIN)/python -m apps.demo
 
 test: venv
-	KERAS_BACKEND=tensorflow $(BIN)/python -m pytest -m "not slow"
-	KERAS_BACKEND=jax $(BIN)/python -m pytest -m "not slow"
+	KERAS_BACKEND=tensorflow $(BIN)/python -m pytest -n 2 -m "not slow"
+	KERAS_BACKEND=jax $(BIN)/python -m pytest -n 2 -m "not slow"
 
 test-slow: venv
-	KERAS_BACKEND=tensorflow $(BIN)/python -m pytest -m slow
-	KERAS_BACKEND=jax $(BIN)/python -m pytest -m slow
+	KERAS_BACKEND=tensorflow $(BIN)/python -m pytest -n 2 -m slow
+	KERAS_BACKEND=jax $(BIN)/python -m pytest -n 2 -m slow
 
 lint: venv
 	$(BIN)/ruff check .

@@ -10,6 +10,7 @@ import dataclasses
 
 import keras
 import numpy as np
+import pytest
 
 from snn_keras.layers import QCFS, LSQReLU
 from tests.reference import Node
@@ -48,6 +49,12 @@ class Network:
 def dyadic(rng, shape, scale=8, high=8):
     """Multiples of 1/scale in [-high/scale, high/scale]."""
     return (rng.integers(-high, high + 1, shape) / scale).astype("float32")
+
+
+def seeds(total, quick):
+    """Seeds of random networks; all but the first `quick` are slow tests."""
+    slow = [pytest.param(i, marks=pytest.mark.slow) for i in range(quick, total)]
+    return [*range(quick), *slow]
 
 
 class Maker:

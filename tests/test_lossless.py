@@ -15,9 +15,7 @@ from snn_keras.neurons import (
     TemporalDifference,
 )
 from tests import reference
-from tests.graphs import Maker
-
-SEEDS = range(200)
+from tests.graphs import Maker, seeds
 
 
 def spiking_layers(snn):
@@ -44,7 +42,7 @@ class Watched(keras.Model):
         return outputs, {x.name: state[f"{x.name}/monitor"][1] for x in layers}
 
 
-@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("seed", seeds(200, quick=40))
 def test_signed_neurons_settle_to_the_source(seed):
     network = Maker(seed).make()
     phase = (None, 1, 2, 4, 8)[seed % 5]
@@ -63,7 +61,7 @@ def test_signed_neurons_settle_to_the_source(seed):
             assert np.array_equal(output, source[name]), name
 
 
-@pytest.mark.parametrize("seed", SEEDS[::4])
+@pytest.mark.parametrize("seed", seeds(50, quick=10))
 def test_signed_neurons_spike_for_spike(seed):
     network = Maker(seed).make()
     phase, timesteps = 1 + seed % 4, 6
@@ -95,7 +93,7 @@ def test_settling_steps_are_the_references():
 
 
 @pytest.mark.parametrize("bits", [1, 2, 3, 4, 8])
-@pytest.mark.parametrize("seed", SEEDS[:20])
+@pytest.mark.parametrize("seed", seeds(20, quick=5))
 def test_bit_serial_spikes_are_the_bits(seed, bits):
     network = Maker(1000 * bits + seed, levels=(2**bits - 1,)).make()
     levels = reference.integer_activation(network.nodes, network.inputs)
@@ -125,7 +123,7 @@ def test_bit_serial_spikes_are_the_bits(seed, bits):
 
 
 @pytest.mark.parametrize("timesteps", [1, 2, 3, 4, 6])
-@pytest.mark.parametrize("seed", SEEDS[:5])
+@pytest.mark.parametrize("seed", seeds(5, quick=2))
 def test_bit_serial_with_more_or_fewer_steps_than_bits(seed, timesteps):
     network = Maker(seed, levels=(7,)).make()
     trace = reference.simulate(network.nodes, network.inputs, timesteps, "bit_serial")
@@ -140,7 +138,7 @@ def test_bit_serial_with_more_or_fewer_steps_than_bits(seed, timesteps):
 
 
 @pytest.mark.parametrize("neuron", ["if", SignedIFCell(ceiling=None), "signed"])
-@pytest.mark.parametrize("seed", SEEDS[:20])
+@pytest.mark.parametrize("seed", seeds(20, quick=4))
 def test_max_pooling_sums_to_the_pooled_sum(seed, neuron):
     kinds = ("max_pool", "conv", "activation", "merge")
     candidates = (Maker(i, kinds=kinds).make() for i in itertools.count(50 * seed))

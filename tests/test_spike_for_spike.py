@@ -7,13 +7,7 @@ import pytest
 import snn_keras
 from snn_keras.neurons import Spiking
 from tests import reference
-from tests.graphs import Maker
-
-SEEDS = range(200)
-
-
-# JAX compiles an eager run operation by operation, seconds a network.
-EAGER = SEEDS if keras.backend.backend() == "tensorflow" else SEEDS[::10]
+from tests.graphs import Maker, seeds
 
 
 def recorder(snn):
@@ -22,24 +16,27 @@ def recorder(snn):
     return keras.Model(snn.input, layers)
 
 
-@pytest.mark.parametrize("seed", SEEDS)
-def test_spikes_of_random_networks(seed):
+@pytest.mark.parametrize("eager", [False, True])
+@pytest.mark.parametrize("seed", seeds(200, quick=40))
+def test_spikes_of_random_networks(seed, eager):
     network = Maker(seed).make()
     timesteps = 1 + seed % 6
     snn = snn_keras.convert(network.model, timesteps)
     trace = reference.simulate(network.nodes, network.inputs, timesteps)
-    runs = [recorder(snn).predict(network.keras_inputs, verbose=0)]
-    if seed in EAGER:
-        runs.append(recorder(snn)(network.keras_inputs))
-    for outputs in runs:
-        assert outputs
-        for name, sent in outputs.items():
-            theta = snn.get_layer(name).cell.threshold
-            expected = np.moveaxis(trace.spikes[name] * theta, 0, 1)
-            assert np.array_equal(np.asarray(sent), expected), name
+    record = recorder(snn)
+    outputs = (
+        record(network.keras_inputs)
+        if eager
+        else record.predict(network.keras_inputs, verbose=0)  # XLA
+    )
+    assert outputs
+    for name, sent in outputs.items():
+        theta = snn.get_layer(name).cell.threshold
+        expected = np.moveaxis(trace.spikes[name] * theta, 0, 1)
+        assert np.array_equal(np.asarray(sent), expected), name
 
 
-@pytest.mark.parametrize("seed", SEEDS[::10])
+@pytest.mark.parametrize("seed", seeds(50, quick=10))
 def test_decoded_outputs_over_time(seed):
     network = Maker(seed).make()
     snn = snn_keras.convert(network.model, timesteps=11)  # chunks of 4, 4 and 3

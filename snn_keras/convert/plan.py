@@ -130,9 +130,15 @@ class Context:
             if self._templates.get(node.name) is not None
         ]
         wanted = {cell.input_steps(activations) for cell in cells} - {None}
-        if input_steps is not None and wanted and wanted != {1}:
-            wanted = {check_timesteps(input_steps)}
         steps = next(iter(wanted), None)
+        if input_steps is not None:
+            if steps is None or any(cell.needs_whole_run for cell in cells):
+                raise ValueError(
+                    "input_steps is for signed neurons, whose input is switched off "
+                    f"after so many steps. Received: input_steps={input_steps!r} with "
+                    f"neurons {sorted({type(cell).__name__ for cell in cells})}"
+                )
+            steps = check_timesteps(input_steps)
         return Timing(check_timesteps(timesteps, steps), steps)
 
 
