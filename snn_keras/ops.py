@@ -21,6 +21,12 @@ def round_half_up(x):
     return ops.floor(x + 0.5)
 
 
+def divide_by_integer(x, n):
+    """`x / n`, correct where compilers multiply by a rounded reciprocal."""
+    quotient = x * (1.0 / n)
+    return quotient + (x - quotient * n) * (1.0 / n)
+
+
 def scale_gradient(x, factor):
     """Returns `x` unchanged, and its gradient multiplied by `factor`."""
     return x + (factor - 1.0) * (x - ops.stop_gradient(x))

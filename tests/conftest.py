@@ -1,5 +1,6 @@
 """Settings of all tests: the backend comes from KERAS_BACKEND."""
 
+import gc
 import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -14,3 +15,9 @@ def fresh_keras():
     keras.utils.set_random_seed(0)
     yield
     keras.backend.clear_session()
+
+
+def pytest_collection_finish():
+    """Spares the imported modules the collections that every test ends with."""
+    gc.collect()
+    gc.freeze()

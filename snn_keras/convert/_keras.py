@@ -4,6 +4,7 @@
 graph; this module is the one place that names those classes.
 """
 
+from keras.src.activations import activations
 from keras.src.ops import core, nn, numpy
 
 
@@ -11,6 +12,6 @@ def operation_types(*names):
     """The classes of these `keras.ops`, by their names in camel case."""
     found = []
     for name in names:
-        module = next(m for m in (numpy, nn, core) if hasattr(m, name))
+        module = next(m for m in (numpy, nn, core, activations) if hasattr(m, name))
         found.append(getattr(module, name))
     return tuple(found)

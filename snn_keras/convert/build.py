@@ -54,6 +54,12 @@ def convert(
     if data is not None:
         from snn_keras.convert.quantize import quantize_activations
 
+        if timesteps == "settle":
+            raise ValueError(
+                'timesteps="settle" with data: the number of levels is not given. '
+                "Remedy: model = quantize_activations(model, levels, data=data), then "
+                "convert(model, ...)."
+            )
         model = quantize_activations(model, check_timesteps(timesteps), data=data)
     made = plan(model, timesteps, neuron, input_steps=input_steps, fused=fused)
     return build(made, name=f"{model.name}_snn")

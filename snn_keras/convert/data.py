@@ -18,15 +18,23 @@ def check_data(data, graph):
     Raises:
         ValueError: if it is empty, not finite, or does not fit the inputs.
     """
+    if isinstance(data, list) and len(data) == 1 and not tree.is_nested(graph.inputs):
+        data = data[0]
     try:
         tree.assert_same_structure(data, graph.inputs)
     except (ValueError, TypeError) as error:
+        received = sorted(data) if isinstance(data, dict) else type(data).__name__
         raise ValueError(
             f"data must have the structure of the model's inputs, "
             f"{tree.map_structure(lambda x: x.shape, graph.inputs)}. Received: "
-            f"{type(data).__name__}."
+            f"{received}."
         ) from error
     data = tree.map_structure(np.asarray, data)
+    counts = {name: len(x) if x.ndim else 0 for name, x in _named(data, graph)}
+    if len(set(counts.values())) > 1:
+        raise ValueError(
+            f"data must hold as many samples for every input. Received: {counts}."
+        )
     for name, x, expected in zip(
         graph.input_names, tree.flatten(data), tree.flatten(graph.inputs), strict=True
     ):
@@ -44,6 +52,10 @@ def check_data(data, graph):
                 f"data for input '{name}' is empty: shape {x.shape}. Give it at "
                 "least one sample; a thousand serve well."
             )
+        if x.dtype.kind not in "fiub":
+            raise ValueError(
+                f"data for input '{name}' must be numbers. Received: {x.dtype}."
+            )
         if not np.isfinite(x).all():
             bad = int(np.sum(~np.isfinite(x)))
             raise ValueError(
@@ -51,3 +63,7 @@ def check_data(data, graph):
                 "(NaN or infinity). Remove them before calibrating."
             )
     return data
+
+
+def _named(data, graph):
+    return zip(graph.input_names, tree.flatten(data), strict=True)

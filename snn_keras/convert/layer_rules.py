@@ -75,6 +75,7 @@ class ScaleRule(Linear):
     """`x * c` and `x / c` are linear; products and quotients of signals are not."""
 
     def check(self, node):
+        super().check(node)
         dividend_is_constant = "Divide" in type(node.operation).__name__ and (
             node.inputs[0] is not node.args[0]
         )
@@ -85,7 +86,7 @@ class ScaleRule(Linear):
             )
 
 
-@rule(
+rule(
     *operation_types(
         "Reshape",
         "Transpose",
@@ -94,23 +95,11 @@ class ScaleRule(Linear):
         "GetItem",
         "Mean",
         "Sum",
-        "Pad",
         "Flip",
         "Repeat",
         "Stack",
         "Moveaxis",
         "Swapaxes",
     )
-)
-class PerSampleRule(Linear):
-    """Operations that are linear as long as they keep samples apart."""
-
-    def check(self, node):
-        samples = node.inputs[0].shape[:1]
-        if node.output.shape[:1] == samples and samples == (None,):
-            return
-        raise Refusal(
-            "it changes the batch axis, or the batch size is fixed, so that the "
-            "steps cannot be told from the samples.",
-            "keep axis 0 as it is, and leave the batch size of keras.Input open.",
-        )
+)(Linear)
+rule(*operation_types("Pad"))(Affine)  # it may pad with a constant

@@ -29,7 +29,7 @@ FUSING = (
     layers.EinsumDense,
 )
 
-_RELU, _RELU6 = operation_types("Relu", "Relu6")
+_RELU, _RELU6, _ACTIVATION_RELU = operation_types("Relu", "Relu6", "ReLU")
 
 
 def read(model) -> Graph:
@@ -67,9 +67,16 @@ def canonical(operation):
     function = type(operation)
     if isinstance(operation, layers.Activation):
         function = operation.activation
-    if function in (keras.activations.relu, _RELU):
+    if function is _ACTIVATION_RELU:
+        return layers.ReLU(
+            operation.max_value,
+            operation.negative_slope,
+            operation.threshold,
+            name=operation.name,
+        )
+    if function in (keras.activations.relu, keras.ops.relu, _RELU):
         return layers.ReLU(name=operation.name)
-    if function in (keras.activations.relu6, _RELU6):
+    if function in (keras.activations.relu6, keras.ops.relu6, _RELU6):
         return layers.ReLU(max_value=6.0, name=operation.name)
     if function is keras.activations.linear:
         return layers.Identity(name=operation.name)

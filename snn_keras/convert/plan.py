@@ -21,7 +21,7 @@ from snn_keras.neurons import (
     SRPCell,
     Timing,
 )
-from snn_keras.simulate.model import check_timesteps
+from snn_keras.simulate.model import check_count, check_timesteps
 from snn_keras.text import table
 
 # The neurons that go by a name.
@@ -138,7 +138,7 @@ class Context:
                     f"after so many steps. Received: input_steps={input_steps!r} with "
                     f"neurons {sorted({type(cell).__name__ for cell in cells})}"
                 )
-            steps = check_timesteps(input_steps)
+            steps = check_count("input_steps", input_steps)
         return Timing(check_timesteps(timesteps, steps), steps)
 
 
@@ -213,7 +213,7 @@ def check_neuron(neuron, graph: Graph) -> None:
     """Raises a ValueError unless `neuron` names neurons for this graph."""
     if isinstance(neuron, dict):
         neurons = [n.name for n in graph.nodes if rule_for(n.operation).spikes]
-        unknown = sorted(set(neuron) - set(neurons))
+        unknown = sorted(set(neuron) - set(neurons), key=str)
         if unknown:
             raise ConversionError(
                 f"neuron: no activation of model '{graph.name}' is called "

@@ -1,6 +1,7 @@
 """From a float network to a quantized source network."""
 
 import dataclasses
+import itertools
 import warnings
 
 import keras
@@ -15,6 +16,7 @@ from snn_keras.convert.rules import Refusal, check_plain_relu
 from snn_keras.errors import ConversionError
 from snn_keras.layers import QCFS, LSQReLU, QuantizedActivation
 from snn_keras.layers import noise as noise_lib
+from snn_keras.simulate.model import check_count
 
 _QUANTIZERS = {"lsq": LSQReLU, "qcfs": QCFS}
 _POOLING = {
@@ -56,7 +58,7 @@ def quantize_activations(
             `snn_keras.layers.Noise`, of which every activation gets a copy.
         data: Inputs to calibrate the steps on, as `model.predict` takes them; a
             thousand samples do. None: each step comes from the first training
-            batch.
+            batch, and where a ReLU saturates is forgotten.
         replace_max_pooling: Whether to put average pooling in place of max
             pooling, which integrate-and-fire neurons cannot compute.
         calibration: How `data` sets a threshold: `"mse"` (least squared error of
@@ -82,14 +84,15 @@ def quantize_activations(
             raise ValueError(
                 f"{name} must be one of {sorted(known)}. Received: {name}={given!r}"
             )
+    check_count("batch_size", batch_size)
     graph = _read(model)
     if data is not None:
         data = check_data(data, graph)
     noise = noise_lib.get(noise)
-    copies = Copies()
+    copies, numbers = Copies(), itertools.count()
 
     def activation(name):
-        own = noise and type(noise).from_config(noise.get_config())
+        own = noise and noise.copy(next(numbers))
         start = {} if data is None else {f"initial_{kind.parameter}": 1.0}
         return kind(levels, own, axis=axis, name=name, **start)
 
@@ -138,7 +141,9 @@ def _read(model):
     if not relus:
         raise ConversionError(
             f"Model '{model.name}' has no ReLU to quantize. Its layers are of the "
-            f"types {sorted({type(n.operation).__name__ for n in graph.nodes})}."
+            f"types {sorted({type(n.operation).__name__ for n in graph.nodes})}. "
+            "Remedy: train it with ReLU activations, or put snn_keras.layers.LSQReLU "
+            "in their place."
         )
     return graph
 
@@ -214,10 +219,8 @@ class _Sample:
         """A threshold for the layer, or for each channel."""
         values = np.concatenate(self.parts)
         highest = np.minimum(self.highest, ceiling or np.inf)
-        thetas = [
-            min(rule(values[:, c], levels, highest[c]), highest[c])
-            for c in range(values.shape[1])
-        ]
+        thetas = [rule(values[:, c], levels, top) for c, top in enumerate(highest)]
+        thetas = np.where(np.greater(thetas, 0), np.minimum(thetas, highest), highest)
         return np.asarray(thetas[0] if self.axis is None else thetas, "float32")
 
 

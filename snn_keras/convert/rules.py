@@ -8,6 +8,9 @@ decorator. A rule decides in `plan` and acts in `build`.
 import dataclasses
 from typing import Any
 
+import keras
+import numpy as np
+
 from snn_keras.convert.signals import Coding
 from snn_keras.graph import Node
 
@@ -163,6 +166,11 @@ class Linear(Rule):
 
     def check(self, node):
         """Raises a `Refusal` where the node's arguments make it not linear."""
+        if not keeps_samples_apart(node):
+            raise Refusal(
+                "it acts along the batch axis, and would mix samples with time steps.",
+                "keep axis 0 as it is, and leave the batch size of keras.Input open.",
+            )
 
     def plan(self, node, codings, context):
         if not any(coding.has_time for coding in codings):
@@ -195,6 +203,31 @@ class Affine(Linear):
         return builder.affine_per_step(node)
 
 
+def keeps_samples_apart(node) -> bool:
+    """Whether the node's operation leaves the batch axis alone."""
+    operation = node.operation
+    axis = getattr(operation, "axis", 1)
+    rank = len(node.inputs[0].shape)
+    reduces_all = axis is None and type(operation).__name__ != "Squeeze"
+    axes = [] if axis is None else np.atleast_1d(axis)
+    if reduces_all or any(a in (0, -rank) for a in axes):
+        return False
+    if isinstance(operation, keras.layers.Layer):
+        return True
+    # Any other trace of the batch axis shows in how the output follows its size.
+    for size in (5, 7):
+        probe = {
+            x: keras.KerasTensor((size, *x.shape[1:]), x.dtype) for x in node.inputs
+        }
+        try:
+            outputs = node.call(operation.compute_output_spec, probe)
+        except (ValueError, TypeError):
+            return False
+        if any(y.shape[:1] != (size,) for y in keras.tree.flatten(outputs)):
+            return False
+    return True
+
+
 def _settled(codings):
     return Coding.DECODED if Coding.DECODED in codings else Coding.STATIC
 
@@ -205,6 +238,13 @@ class Neuron(Rule):
     spikes = True
 
     def plan(self, node, codings, context):
+        axis, rank = node.operation.axis, len(node.inputs[0].shape)
+        if axis not in (None, -1, rank - 1):
+            raise Refusal(
+                f"it has a step for each entry of axis {axis}; neurons have their "
+                "thresholds along the last axis.",
+                "use axis=-1, or one step for the layer (axis=None).",
+            )
         try:
             cell = context.cell_for(node)
         except ValueError as error:

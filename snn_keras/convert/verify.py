@@ -145,6 +145,8 @@ def verify(ann, snn, x, batch_size=32) -> Report:
             f"Neurons of '{snn.name}': {found}; activations of '{ann.name}': "
             f"{list(sources)}."
         )
+    for name, node in sources.items():
+        check_pair(node, snn.get_layer(name))
     x = check_data(x, graph)
     count = len(tree.flatten(x)[0])
     source, spiking = _Source(ann, graph, found), _Spiking(snn)
@@ -164,6 +166,21 @@ def verify(ann, snn, x, batch_size=32) -> Report:
         error = max(error, float(np.abs(first - second).max()))
     layers = tuple(tally.mismatch(name) for name, tally in tallies.items())
     return Report(snn.timesteps, count, layers, agree / count, error)
+
+
+def check_pair(node, layer):
+    """Raises a ConversionError unless `layer` can have come from `node`."""
+    if not hasattr(node.operation, "step_value"):
+        raise ConversionError(
+            f"verify: {node.describe()} is not quantized. Remedy: compare with the "
+            "model that quantize_activations returned."
+        )
+    shape, expected = layer.cell.state_shape, tuple(node.output.shape[1:])
+    if shape != expected:
+        raise ConversionError(
+            f"verify: {node.describe()} has shape {expected}, and the neurons of the "
+            f"spiking model {shape}: they are not of one conversion."
+        )
 
 
 def _answer(y):

@@ -21,6 +21,13 @@ class Noise(keras.layers.Layer):
         """Returns the quantized activation `a` with noise."""
         return a
 
+    def copy(self, number):
+        """A copy for the activation of this number, which draws for itself."""
+        config = self.get_config()
+        if config.get("seed") is not None:
+            config["seed"] += number
+        return type(self).from_config(config)
+
 
 @keras.saving.register_keras_serializable("snn_keras")
 class NoiseAdaptor(Noise):

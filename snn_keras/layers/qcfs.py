@@ -3,6 +3,7 @@
 import keras
 
 from snn_keras.layers.quantized_activation import QuantizedActivation
+from snn_keras.ops import divide_by_integer
 
 
 @keras.saving.register_keras_serializable("snn_keras")
@@ -62,14 +63,14 @@ class QCFS(QuantizedActivation):
     @property
     def step(self):
         """The quantization step `threshold / levels`, a tensor."""
-        return self.threshold / self.levels
+        return divide_by_integer(self.threshold, self.levels)
 
     def threshold_value(self):
         """The threshold as a NumPy array, exactly as trained."""
         return self.size_value()
 
     def _to_step(self, size):
-        return size / self.levels
+        return divide_by_integer(size, self.levels)
 
     def _from_step(self, step):
         return step * self.levels

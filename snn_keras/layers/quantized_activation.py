@@ -52,14 +52,21 @@ class QuantizedActivation(keras.layers.Layer):
 
     def __init__(self, levels, noise, initial, axis, scale_gradient, **kwargs):
         super().__init__(**kwargs)
-        if isinstance(levels, bool) or int(levels) != levels or levels < 1:
+        check_levels(self, levels)
+        if not (axis is None or (isinstance(axis, int) and axis != 0)):
             raise ValueError(
-                f"{type(self).__name__} '{self.name}': levels must be an integer "
-                f">= 1. Received: levels={levels!r}"
+                f"{type(self).__name__} '{self.name}': axis must be None or an integer "
+                f"other than 0, the batch axis. Received: axis={axis!r}"
             )
         if initial is not None:
-            check_size(self, initial)
-            initial = np.asarray(initial, "float32").tolist()
+            size = check_size(self, initial)
+            if size.ndim != (0 if axis is None else size.ndim and 1):
+                raise ValueError(
+                    f"{type(self).__name__} '{self.name}': initial_{self.parameter} "
+                    "must be a number, or with axis=... a list of one for each "
+                    f"channel. Received: {initial!r} with axis={axis!r}"
+                )
+            initial = size.tolist() if size.ndim else float(initial)
         self.levels = int(levels)
         self.noise = noise_lib.get(noise)
         self.axis = axis
@@ -68,7 +75,21 @@ class QuantizedActivation(keras.layers.Layer):
         self.supports_masking = True
 
     def build(self, input_shape):
+        if self.axis is not None and not -len(input_shape) < self.axis < len(
+            input_shape
+        ):
+            raise ValueError(
+                f"{type(self).__name__} '{self.name}': axis={self.axis} is out of range "
+                f"for inputs of shape {tuple(input_shape)}."
+            )
         shape = () if self.axis is None else (input_shape[self.axis],)
+        given_shape = np.shape(self._initial)
+        if given_shape and given_shape != shape:
+            raise ValueError(
+                f"{type(self).__name__} '{self.name}': initial_{self.parameter} has "
+                f"{given_shape[0]} entries, and axis {self.axis} of the input shape "
+                f"{tuple(input_shape)} has {shape[0]}."
+            )
         if shape == (None,):
             raise ValueError(
                 f"{type(self).__name__} '{self.name}' needs a fixed size along "
@@ -113,15 +134,17 @@ class QuantizedActivation(keras.layers.Layer):
         if self._from_data is None:
             return ops.cast(self._size, v.dtype)
         size = self._size + self._from_data
-        known = ops.all(size > 0)
         from_data = ops.cond(
-            known,
-            lambda: ops.convert_to_tensor(self._from_data),
+            ops.any(size != 0),  # 0 in all channels: no batch was seen yet
+            lambda: ops.add(self._from_data, 0.0),
             lambda: ops.stop_gradient(self._size_from(v) - self._size),
         )
         if training:
             self._from_data.assign(from_data)
-        return ops.cast(self._size + from_data, v.dtype)
+        size = self._size + from_data
+        # What the constraint does for a given size: never below the smallest.
+        size = size + ops.stop_gradient(ops.maximum(size, _SMALLEST) - size)
+        return ops.cast(size, v.dtype)
 
     def _size_from(self, v):
         """The LSQ paper's first size, from one batch of pre-activations."""
@@ -136,9 +159,10 @@ class QuantizedActivation(keras.layers.Layer):
         """Moves a size that came from data into the trained weight."""
         if self._from_data is None or _backend.is_symbolic(self._from_data):
             return
-        offset = ops.convert_to_numpy(self._from_data)
-        if offset.any():
-            self._size.assign(ops.convert_to_numpy(self._size) + offset)
+        size = ops.convert_to_numpy(self._size.value)
+        offset = ops.convert_to_numpy(self._from_data.value)
+        if (size + offset).any() and (offset.any() or (size < _SMALLEST).any()):
+            self._size.assign(np.maximum(size + offset, _SMALLEST))
             self._from_data.assign(np.zeros_like(offset))
 
     def _broadcast(self, step, v):
@@ -155,7 +179,7 @@ class QuantizedActivation(keras.layers.Layer):
             ValueError: if it is unset, not finite or not positive.
         """
         self._settle()
-        size = ops.convert_to_numpy(self._size).astype("float32")
+        size = ops.convert_to_numpy(self._size.value).astype("float32")
         check_size(self, size)
         return size
 
@@ -197,14 +221,36 @@ class QuantizedActivation(keras.layers.Layer):
         }
 
 
+def check_levels(layer, levels):
+    """Raises a ValueError unless `levels` is an integer >= 1."""
+    try:
+        valid = not isinstance(levels, bool) and int(levels) == levels >= 1
+    except (TypeError, ValueError, OverflowError):
+        valid = False
+    if not valid:
+        raise ValueError(
+            f"{type(layer).__name__} '{layer.name}': levels must be an integer >= 1. "
+            f"Received: levels={levels!r}"
+        )
+
+
 def check_size(layer, size):
-    """Raises a ValueError unless every entry of `size` is finite and > 0."""
-    size = np.asarray(size, "float32")
-    if not (np.isfinite(size).all() and (size > 0).all()):
-        worst = size[~(np.isfinite(size) & (size > 0))].ravel()[0]
+    """Returns `size` as an array, if every entry is finite and > 0.
+
+    Raises:
+        ValueError: otherwise.
+    """
+    try:
+        values = np.asarray(size, "float32")
+    except (TypeError, ValueError):
+        values = np.asarray([])
+    valid = np.isfinite(values) & (values > 0)
+    if not values.size or not valid.all():
+        worst = values[~valid].ravel()[0] if values.size else size
         raise ValueError(
             f"{type(layer).__name__} '{layer.name}': {layer.parameter} must be "
             f"finite and greater than 0. Received: {worst}. Train the layer, give "
             f"it initial_{layer.parameter}=..., or calibrate it on data with "
             "snn_keras.quantize_activations."
         )
+    return values

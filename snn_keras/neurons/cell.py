@@ -29,11 +29,16 @@ class SpikingCell(keras.layers.Layer):
 
     def __init__(self, threshold=1.0, **kwargs):
         super().__init__(**kwargs)
-        values = np.asarray(threshold, "float32")
-        if not (np.isfinite(values).all() and (values > 0).all()):
+        try:
+            values = np.asarray(threshold, "float32")
+        except (TypeError, ValueError):
+            values = np.asarray([])
+        valid = values.size and values.ndim <= 1
+        if not valid or not (np.isfinite(values).all() and (values > 0).all()):
             raise ValueError(
                 f"{type(self).__name__} '{self.name}': threshold must be finite and "
-                f"greater than 0. Received: threshold={threshold!r}"
+                "greater than 0, a number or a list of one for each channel. "
+                f"Received: threshold={threshold!r}"
             )
         self.threshold = values.tolist()
         self._features = None
@@ -114,3 +119,13 @@ class SpikingCell(keras.layers.Layer):
 
     def get_config(self):
         return {**super().get_config(), "threshold": self.threshold}
+
+
+def check_share(cell, initial):
+    """Returns `initial`, or raises a ValueError unless it is a finite number."""
+    if not (isinstance(initial, (int, float)) and np.isfinite(initial)):
+        raise ValueError(
+            f"{type(cell).__name__} '{cell.name}': initial must be a finite number, "
+            f"the share of the threshold to start from. Received: initial={initial!r}"
+        )
+    return initial

@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from snn_keras.neurons.cell import SpikingCell
+from snn_keras.neurons.cell import SpikingCell, check_share
 from snn_keras.ops import spike
 
 
@@ -37,7 +37,7 @@ class IFCell(SpikingCell):
 
     def __init__(self, threshold=1.0, *, initial=0.5, **kwargs):
         super().__init__(threshold, **kwargs)
-        self.initial = initial
+        self.initial = check_share(self, initial)
 
     def initial_state(self, shape):
         return [ops.broadcast_to(self.initial * self.theta.value, shape)]

@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from snn_keras.neurons.cell import SpikingCell
+from snn_keras.neurons.cell import SpikingCell, check_share
 from snn_keras.ops import spike
 
 
@@ -51,7 +51,7 @@ class SignedIFCell(SpikingCell):
                 f"ceiling={ceiling!r}"
             )
         self.ceiling = ceiling
-        self.initial = initial
+        self.initial = check_share(self, initial)
 
     def input_steps(self, activations):
         """P, the most frequent number of levels: that of the hidden layers."""

@@ -5,6 +5,7 @@ import numpy as np
 from keras import ops, tree
 
 from snn_keras.neurons import window as window_lib
+from snn_keras.neurons.cell import SpikingCell
 from snn_keras.neurons.scan import scan_time
 
 
@@ -20,6 +21,11 @@ class Spiking(keras.layers.Layer):
 
     def __init__(self, cell, **kwargs):
         super().__init__(**kwargs)
+        if not isinstance(cell, SpikingCell):
+            raise ValueError(
+                f"{type(self).__name__} '{self.name}': cell must be a cell of "
+                f"snn_keras.neurons. Received: cell={cell!r}"
+            )
         self.cell = cell
 
     def build(self, input_shape):

@@ -25,7 +25,14 @@ class SpikingModel(keras.Model):
     with `timesteps`. In training the whole run is unfolded.
     """
 
-    chunk_steps = 4
+    @property
+    def chunk_steps(self) -> int:
+        """Steps that one pass of the compiled loop makes."""
+        return self.__dict__.get("_chunk_steps", 4)
+
+    @chunk_steps.setter
+    def chunk_steps(self, steps):
+        self.__dict__["_chunk_steps"] = check_count("chunk_steps", steps)
 
     @property
     def timesteps(self):
@@ -146,10 +153,12 @@ def check_timesteps(timesteps, input_steps=None):
                 'some steps: neuron="signed". Others never come to rest.'
             )
         return timesteps
-    valid = isinstance(timesteps, (int, np.integer)) and not isinstance(timesteps, bool)
-    if not valid or timesteps < 1:
-        raise ValueError(
-            "timesteps must be an integer >= 1, the number of time steps of a run. "
-            f"Received: timesteps={timesteps!r}"
-        )
-    return int(timesteps)
+    return check_count("timesteps", timesteps)
+
+
+def check_count(name, value) -> int:
+    """Returns `value`, or raises a ValueError unless it is an integer >= 1."""
+    valid = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+    if not valid or value < 1:
+        raise ValueError(f"{name} must be an integer >= 1. Received: {name}={value!r}")
+    return int(value)

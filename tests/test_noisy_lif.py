@@ -1,0 +1,146 @@
+"""Laws of the network trained with noise at one step (paper 003)."""
+
+import keras
+import numpy as np
+import pytest
+
+import snn_keras
+from snn_keras import _backend
+from snn_keras.layers import NoisySpike
+from snn_keras.neurons import NoisyLIFCell, Spiking
+from tests import reference
+from tests.autodiff import gradients
+
+
+def source():
+    rng = np.random.default_rng(0)
+    model = keras.Sequential(
+        [
+            keras.Input((6, 6, 2)),
+            keras.layers.Conv2D(8, 3),
+            NoisySpike(name="spike1"),
+            keras.layers.MaxPooling2D(),
+            keras.layers.Flatten(),
+            keras.layers.Dense(12),
+            NoisySpike("uniform", name="spike2"),
+            keras.layers.Dense(3),
+        ]
+    )
+    return model, rng.normal(0, 1, (9, 6, 6, 2)).astype("float32")
+
+
+def currents(shape=(4, 7, 5, 3)):
+    return np.random.default_rng(1).normal(0.3, 0.5, shape).astype("float32")
+
+
+def test_alpha_2_draws_no_noise(monkeypatch):
+    def refuse(*_):
+        raise AssertionError("noise was drawn")
+
+    monkeypatch.setattr(_backend, "normal_at", refuse)
+    monkeypatch.setattr(_backend, "uniform_at", refuse)
+    for noise in ("gaussian", "uniform"):
+        Spiking(NoisyLIFCell(alpha=2, noise=noise))(currents())
+        with pytest.raises(Exception, match="noise was drawn"):
+            Spiking(NoisyLIFCell(alpha=2.5, noise=noise))(currents())
+
+
+@pytest.mark.parametrize("noise", ["gaussian", "uniform"])
+def test_large_alpha_is_stage_2(noise):
+    x = currents()
+    stage2 = Spiking(NoisyLIFCell(stage=2, noise=noise))(x)
+    stage3 = Spiking(NoisyLIFCell(stage=3, alpha=1e6, noise=noise))(x)
+    assert np.mean(np.asarray(stage2) != np.asarray(stage3)) < 1e-3
+
+
+@pytest.mark.parametrize("stage", [2, 3])
+@pytest.mark.parametrize("noise", ["gaussian", "uniform"])
+def test_a_sample_does_not_depend_on_its_batch(stage, noise):
+    model, x = source()
+    snn = snn_keras.convert(model, 6, neuron=NoisyLIFCell(stage=stage, noise=noise))
+    whole = snn.predict_over_time(x, verbose=0)
+    alone = snn.predict_over_time(x[4:5], verbose=0)
+    np.testing.assert_allclose(whole[:, 4:5], alone, rtol=1e-5, atol=1e-6)
+
+
+def test_a_run_repeats_and_seeds_differ():
+    model, x = source()
+    runs = [
+        snn_keras.convert(model, 6, neuron=NoisyLIFCell(seed=seed)).predict(
+            x, verbose=0
+        )
+        for seed in (1, 1, 2)
+    ]
+    assert np.array_equal(runs[0], runs[1])
+    assert not np.array_equal(runs[0], runs[2])
+
+
+def test_chunks_equal_the_whole_run():
+    model, x = source()
+    snn = snn_keras.convert(model, 7)
+    runs = []
+    for steps in (1, 3, 7):
+        snn = snn.with_timesteps(7)
+        snn.chunk_steps = steps
+        runs.append(snn.predict_over_time(x, verbose=0))
+    for run in runs[1:]:
+        np.testing.assert_allclose(run, runs[0], rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("stage", [2, 3])
+@pytest.mark.parametrize("noise", ["gaussian", "uniform"])
+def test_spikes_are_the_references(stage, noise):
+    """The same currents and the same noise give the reference's spikes."""
+    x, alpha = currents(), 4.0
+    cell = NoisyLIFCell(stage=stage, alpha=alpha, noise=noise, seed=5)
+    sent = np.asarray(Spiking(cell)(x))
+    half_range = 0.5 if stage == 2 else 0.5 - 1 / alpha
+    shape = (1, *x.shape[2:])
+    potential = np.zeros_like(x[:, 0], "float64")
+    for t in range(x.shape[1]):
+        if noise == "uniform":
+            drawn = 2 * np.asarray(_backend.uniform_at(shape, 5, t), "float64") - 1
+        else:
+            drawn = np.asarray(_backend.normal_at(shape, 5, t), "float64")
+            drawn = 2 * (reference.normalised_potential(drawn, 2.0, 0.0))
+        n = 0.5 + half_range * drawn
+        if stage == 3:
+            n = n - 0.5 + reference.normalised_potential(0.5 * potential, alpha, 0.5)
+        h = x[:, t] + n
+        spikes = reference.noisy_spike(x[:, t], n)
+        clear = np.abs(h - 1) > 1e-5  # elsewhere float32 may decide otherwise
+        assert np.array_equal(sent[:, t][clear], spikes[clear]), t
+        assert clear.mean() > 0.99
+        potential = h * (1 - sent[:, t])
+
+
+@pytest.mark.parametrize("noise", ["gaussian", "uniform"])
+def test_training_noise_spans_0_to_1_about_a_half(noise):
+    layer = NoisySpike(noise, seed=0)
+    drawn = np.asarray(layer._draw(np.zeros((50, 20, 20), "float32")))
+    assert drawn.min() >= 0 and drawn.max() <= 1
+    assert abs(drawn.mean() - 0.5) < 0.01
+    assert drawn.std() > 0.1
+
+
+def test_inference_takes_the_noises_mean():
+    v = np.array([[-1.0, 0.4, 0.5, 0.625, 2.0]], "float32")
+    assert np.asarray(NoisySpike()(v)).tolist() == [[0, 0, 0, 1, 1]]
+
+
+@pytest.mark.parametrize("jit", [False, True])
+def test_surrogate_gradient(jit):
+    v = np.random.default_rng(0).normal(0, 1, (5, 8)).astype("float32")
+    layer = NoisySpike()
+    _, (received,) = gradients(lambda x: layer(x), v, jit=jit)
+    expected = reference.noisy_spike_surrogate(v.astype("float64") + 0.5)
+    np.testing.assert_allclose(received, expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "argument", [{"stage": 1}, {"alpha": 1.5}, {"decay": 2}, {"noise": "pink"}]
+)
+def test_arguments_are_checked(argument):
+    (name,) = argument
+    with pytest.raises(ValueError, match=f"{name} must be"):
+        NoisyLIFCell(**argument)

@@ -1,0 +1,133 @@
+"""What training adds: residual noise, bit sparsity, validation of the SNN."""
+
+import keras
+import numpy as np
+import pytest
+
+import snn_keras
+from snn_keras.layers import QCFS, LSQReLU, ResidualNoise, SlipReLU
+from snn_keras.ops import bit_sparsity
+from tests import reference
+from tests.autodiff import gradients
+from tests.graphs import dyadic
+
+LOSS = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+
+
+def network(activation):
+    layers = [keras.Input((8,))]
+    for _ in range(2):
+        layers += [keras.layers.Dense(16), activation()]
+    return keras.Sequential([*layers, keras.layers.Dense(4)])
+
+
+def data(count=64):
+    rng = np.random.default_rng(0)
+    return rng.normal(0, 1, (count, 8)).astype("float32"), np.arange(count) % 4
+
+
+@pytest.mark.parametrize("levels", [1, 3, 7, 15, 5])
+@pytest.mark.parametrize("jit", [False, True])
+def test_bit_sparsity_and_its_gradient(levels, jit):
+    rng = np.random.default_rng(0)
+    step = np.float32(0.375)
+    a = (rng.integers(0, levels + 1, (6, 9)) * step).astype("float32")
+    received = np.asarray(bit_sparsity(a, step, levels)).sum()
+    assert received == reference.bit_sparsity_penalty(a, step, levels)
+    _, (slope,) = gradients(lambda x: bit_sparsity(x, step, levels), a, jit=jit)
+    assert np.array_equal(slope, reference.bit_sparsity_gradient(a, step, levels))
+
+
+def test_bit_sparsity_regularizes_all_but_the_last():
+    model = network(lambda: LSQReLU(3, initial_step=0.5))
+    x, _ = data()
+    snn_keras.regularizers.BitSparsity(0.25).apply(model)
+    model(x)
+    first = model.layers[1]
+    a = np.asarray(first(model.layers[0](x)))
+    expected = 0.25 * reference.bit_sparsity_penalty(a, 0.5, 3) / len(x)
+    model(x)
+    np.testing.assert_allclose(float(model.losses[0]), expected, rtol=1e-6)
+    assert len(model.losses) == 1
+
+
+def test_bit_sparsity_lowers_the_number_of_bits():
+    x, y = data(256)
+    ones = []
+    for strength in (0.0, 1e-2):
+        keras.utils.set_random_seed(1)
+        model = network(lambda: LSQReLU(7, initial_step=0.25))
+        snn_keras.regularizers.BitSparsity(strength).apply(model)
+        model.compile(keras.optimizers.Adam(0.01), LOSS)
+        model.fit(x, y, epochs=20, verbose=0)
+        a = np.asarray(model.layers[1](model.layers[0](x)))
+        step = model.layers[1].step_value()
+        ones.append(reference.bit_sparsity_penalty(a, step, 7))
+    assert ones[1] < 0.8 * ones[0]
+
+
+def test_residual_noise_is_the_conversions_error():
+    model = network(lambda: QCFS(4, "residual", initial_threshold=1.0))
+    x, y = data()
+    model.compile(keras.optimizers.SGD(0.0), LOSS)
+    noisy = [layer for layer in model.layers if isinstance(layer, QCFS)]
+    assert all(float(layer.noise.delta) == 0 for layer in noisy)
+    callback = snn_keras.callbacks.ResidualNoise(x)
+    history = model.fit(x, y, epochs=1, verbose=0, callbacks=[callback])
+    snn = snn_keras.convert(model, 4)
+    report = snn_keras.verify(model, snn, x)
+    for layer, mismatch in zip(noisy, report.layers, strict=True):
+        delta = float(layer.noise.delta)
+        np.testing.assert_allclose(delta, mismatch.std * 0.25, rtol=1e-6)
+    # The first layer is exact at T = L; the error enters in the second.
+    assert float(noisy[1].noise.delta) > 0
+    assert history.history["delta_mean"][0] > 0
+
+
+def test_residual_noise_has_deviation_delta_and_no_gradient():
+    noise = ResidualNoise(seed=0)
+    noise.delta.assign(0.5)
+    a = np.zeros((300, 300), "float32")
+    added = np.asarray(noise.on_output(a))
+    assert abs(added.mean()) < 0.01
+    assert abs(added.std() - 0.5) < 0.01
+    assert not noise.trainable_variables
+
+
+def test_residual_noise_without_noisy_layers_is_refused():
+    model = network(lambda: LSQReLU(3, initial_step=0.5))
+    x, y = data()
+    model.compile("sgd", LOSS)
+    with pytest.raises(ValueError, match=r'no activation with noise="residual"'):
+        model.fit(x, y, verbose=0, callbacks=[snn_keras.callbacks.ResidualNoise(x)])
+
+
+def test_spiking_validation_reports_and_keeps_the_best(tmp_path):
+    model = network(lambda: LSQReLU(3, initial_step=0.5))
+    x, y = data()
+    path = tmp_path / "best.keras"
+    callback = snn_keras.callbacks.SpikingValidation(x, y, (1, 2, 5), path)
+    model.compile(keras.optimizers.Adam(0.05), LOSS)
+    history = model.fit(x, y, epochs=4, verbose=0, callbacks=[callback]).history
+    best = keras.models.load_model(path)
+    outputs = snn_keras.convert(best, 5).predict_over_time(x, verbose=0)
+    accuracy = (outputs.argmax(-1) == y).mean(-1)
+    epoch = int(np.argmax(history["snn_accuracy_5"]))
+    for t in (1, 2, 5):
+        assert history[f"snn_accuracy_{t}"][epoch] == accuracy[t - 1]
+    assert [p.name for p in tmp_path.iterdir()] == ["best.keras"]
+
+
+@pytest.mark.parametrize("slope", [0.0, 0.25, 1.0])
+def test_slip_relu(slope):
+    v = dyadic(np.random.default_rng(0), (30, 30), 64, 200)
+    layer = SlipReLU(4, slope=slope, initial_threshold=1.5)
+    expected = reference.slip_relu(v, 1.5, 4, slope)
+    assert np.array_equal(np.asarray(layer(v)), expected)
+    again = SlipReLU.from_config(layer.get_config())
+    assert np.array_equal(np.asarray(again(v)), expected)
+
+
+def test_slip_relu_slope_is_checked():
+    with pytest.raises(ValueError, match=r"slope must lie in \[0, 1\]"):
+        SlipReLU(slope=1.5)
