@@ -87,6 +87,8 @@ def main(argv):
     test = data.load(FLAGS.dataset, "test", FLAGS.data_dir).take(FLAGS.samples)
     images = scale(test.images)
     if FLAGS.levels:
+        float_answers = model.predict(images, FLAGS.batch_size, verbose=0).argmax(-1)
+        print(f"float network: {(float_answers == test.labels).mean():.2%}", flush=True)
         train = data.load(FLAGS.dataset, "train", FLAGS.data_dir)
         model = snn_keras.quantize_activations(
             model,

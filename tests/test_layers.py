@@ -508,19 +508,16 @@ def test_initial_sizes_are_refused(make, size):
 @MAKES
 @pytest.mark.parametrize("axis", [None, -1])
 def test_sizes_that_do_not_fit_the_channels_are_refused(make, axis):
-    layer = make(
-        2, name="act", axis=axis, **{f"initial_{make.parameter}": [0.5, 1.0, 2.0]}
-    )
+    sizes = {f"initial_{make.parameter}": [0.5, 1.0, 2.0]}
     with pytest.raises(ValueError, match=f"{make.__name__} 'act'"):
-        layer.build((None, CHANNELS))
+        make(2, name="act", axis=axis, **sizes).build((None, CHANNELS))
 
 
 @MAKES
 @pytest.mark.parametrize("axis", [3, -4, "channels"])
 def test_axes_that_the_input_lacks_are_refused(make, axis):
-    layer = make(2, name="act", axis=axis)
     with pytest.raises(ValueError, match=rf"{make.__name__} 'act'.*axis"):
-        layer.build((None, 2, CHANNELS))
+        make(2, name="act", axis=axis).build((None, 2, CHANNELS))
 
 
 @MAKES

@@ -23,7 +23,9 @@ def check_data(data, graph):
     try:
         tree.assert_same_structure(data, graph.inputs)
     except (ValueError, TypeError) as error:
-        received = sorted(data) if isinstance(data, dict) else type(data).__name__
+        received = type(data).__name__
+        if isinstance(data, dict):
+            received += f" with keys {sorted(data, key=str)}"
         raise ValueError(
             f"data must have the structure of the model's inputs, "
             f"{tree.map_structure(lambda x: x.shape, graph.inputs)}. Received: "
@@ -54,7 +56,7 @@ def check_data(data, graph):
             )
         if x.dtype.kind not in "fiub":
             raise ValueError(
-                f"data for input '{name}' must be numbers. Received: {x.dtype}."
+                f"data for input '{name}' must be numbers. Received: dtype {x.dtype}."
             )
         if not np.isfinite(x).all():
             bad = int(np.sum(~np.isfinite(x)))

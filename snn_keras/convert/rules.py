@@ -76,11 +76,11 @@ class Rule:
 def rule(*operation_types):
     """Class decorator: registers a `Rule` for operations of these types.
 
-    Example:
+    For a layer of your own that is linear:
 
-    >>> @rule(MyUpsampling)                     # doctest: +SKIP
-    ... class MyUpsamplingRule(Linear):
-    ...     pass
+        @snn_keras.rule(MyUpsampling)
+        class MyUpsamplingRule(snn_keras.convert.Linear):
+            pass
     """
 
     def register(rule_type):

@@ -79,8 +79,8 @@ class QuantizedActivation(keras.layers.Layer):
             input_shape
         ):
             raise ValueError(
-                f"{type(self).__name__} '{self.name}': axis={self.axis} is out of range "
-                f"for inputs of shape {tuple(input_shape)}."
+                f"{type(self).__name__} '{self.name}': axis={self.axis} is not an axis "
+                f"of inputs of shape {tuple(input_shape)}."
             )
         shape = () if self.axis is None else (input_shape[self.axis],)
         given_shape = np.shape(self._initial)

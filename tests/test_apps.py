@@ -1,0 +1,111 @@
+"""The command-line programs, end to end on small data."""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+
+from apps import data
+
+ROOT = pathlib.Path(data.__file__).parent.parent
+pytestmark = pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow",
+    reason="programs run in processes of their own; once is enough",
+)
+
+
+def program(*arguments, ok=True):
+    """Runs a program, and returns what it printed."""
+    done = subprocess.run(
+        [sys.executable, "-m", "apps", *map(str, arguments)],
+        cwd=ROOT,
+        env={**os.environ, "KERAS_BACKEND": "tensorflow"},
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode == 0) == ok, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def test_train_then_evaluate(tmp_path):
+    model, figures = tmp_path / "digits.keras", tmp_path / "figures.json"
+    program(
+        "train",
+        "--epochs=2",
+        "--noise=adaptor",
+        "--batch_size=64",
+        "--progress=none",
+        f"--output={model}",
+    )
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["digits.json", "digits.keras"]
+    history = json.loads(model.with_suffix(".json").read_text())["history"]
+    assert len(history["val_accuracy"]) == 2
+    printed = program(
+        "evaluate",
+        f"--model={model}",
+        "--timesteps=6",
+        "--verify",
+        f"--output={figures}",
+    )
+    result = json.loads(figures.read_text())
+    assert result["samples"] == 360 and len(result["snn"]) == 6
+    assert f"spiking, T = 4   {result['snn'][3]:7.2%}" in printed
+    assert "most error enters at" in printed
+
+
+def test_demo_on_a_few_images(tmp_path):
+    printed = program("demo", "--samples=200", "--timesteps=4", f"--output={tmp_path}")
+    result = json.loads((tmp_path / "accuracy.json").read_text())["with noise adaptor"]
+    assert result["samples"] == 200
+    assert result["snn"][3] > 0.88
+    assert all(f"spiking, T = {t}" in printed for t in (1, 2, 3, 4))
+    assert (tmp_path / "accuracy.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["evaluate", "--model=nowhere.keras"], "there is no file nowhere.keras"),
+        (["evaluate", "--model=setup.cfg"], "setup.cfg is not a Keras model"),
+        (["train", "--output=model.h5"], "--output must end in .keras"),
+        (["train", "--dataset=no_such_set"], "Data set 'no_such_set'"),
+        (["train", "--dataset=mnist", "--data_dir=/nowhere"], "--dataset=digits"),
+        (["train", "--train_images=5"], "batch_size must not exceed the 5"),
+        (["dance"], "usage: snn_keras PROGRAM"),
+    ],
+)
+def test_bad_arguments(arguments, message):
+    assert message in program(*arguments, ok=False)
+
+
+def test_batches_are_fixed_by_their_seed():
+    split = data.load("digits", "train")
+    for crop, flip in ((0, False), (2, True)):
+        one, two, other = (
+            data.Batches(split, 50, seed, crop, flip) for seed in (1, 1, 2)
+        )
+        assert np.array_equal(one[3][0], two[3][0])
+        assert not np.array_equal(one[3][0], other[3][0])
+        first = one[3][0]
+        one.on_epoch_end()
+        assert not np.array_equal(one[3][0], first)
+
+
+def test_random_crop_moves_images():
+    images = np.zeros((40, 6, 6, 1), "uint8")
+    images[:, 3, 3] = 1
+    cropped = data.random_crop(images, 2, np.random.default_rng(0))
+    places = np.argwhere(cropped[..., 0])
+    assert len(places) == 40  # the pixel stays in every image
+    assert set(places[:, 1]) == set(range(1, 6))
+
+
+def test_shipped_images_are_the_test_set():
+    split = data.shipped_test_images()
+    assert split.images.shape == (10_000, 28, 28, 1)
+    assert np.bincount(split.labels).tolist() == [1000] * 10
