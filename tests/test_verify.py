@@ -1,0 +1,98 @@
+"""verify measures the mismatch, and names the layer where it enters."""
+
+import keras
+import numpy as np
+import pytest
+
+import snn_keras
+from snn_keras.layers import LSQReLU
+from tests import reference
+from tests.graphs import Maker, dyadic
+
+
+def chain(depth=6):
+    """A deep network on dyadic numbers."""
+    rng = np.random.default_rng(3)
+    x = inputs = keras.Input((12,))
+    for i in range(depth):
+        x = keras.layers.Dense(12, name=f"dense{i}")(x)
+        x = LSQReLU(3, initial_step=0.5, name=f"act{i}")(x)
+    model = keras.Model(inputs, keras.layers.Dense(4, name="head")(x))
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.Dense):
+            kernel, bias = layer.get_weights()
+            layer.set_weights(
+                [dyadic(rng, kernel.shape, 16, 8), dyadic(rng, bias.shape)]
+            )
+    return model, dyadic(rng, (40, 12), 16, 32)
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("neuron", ["if", "signed"])
+def test_figures_are_those_of_the_reference(seed, neuron):
+    network = Maker(seed).make()
+    timesteps, phase = 6, 4 if neuron == "signed" else None
+    snn = snn_keras.convert(network.model, timesteps, neuron=neuron, input_steps=phase)
+    report = snn_keras.verify(network.model, snn, network.keras_inputs, batch_size=2)
+    trace = reference.simulate(
+        network.nodes, network.inputs, timesteps, neuron, phase=phase
+    )
+    source = reference.evaluate(network.nodes, network.inputs)
+    steps = {n.name: n.params.get("step") for n in network.nodes}
+    assert report.layers
+    for layer in report.layers:
+        decoded = trace.decoded(layer.name)[-1]
+        error = (decoded - source[layer.name]) / steps[layer.name]
+        np.testing.assert_allclose(layer.mean, error.mean(), atol=1e-6)
+        np.testing.assert_allclose(layer.std, error.std(), atol=1e-6)
+        np.testing.assert_allclose(sum(layer.off.values()), 1.0)
+        off = np.mean(np.abs(error) < 0.49)
+        assert layer.off.get(0, 0.0) >= off
+
+
+@pytest.mark.parametrize("neuron, timesteps", [("bit_serial", 2), ("signed", "settle")])
+def test_lossless_networks_are_exact(neuron, timesteps):
+    model, x = chain()
+    snn = snn_keras.convert(model, timesteps, neuron=neuron)
+    report = snn_keras.verify(model, snn, x)
+    assert report.exact and report.entry is None and report.agreement == 1.0
+    assert all(layer.off == {0: 1.0} for layer in report.layers)
+    assert "no layer adds an error of its own" in str(report)
+
+
+@pytest.mark.parametrize("faulty", [0, 2, 5])
+def test_a_planted_fault_is_named(faulty):
+    model, x = chain()
+    snn = snn_keras.convert(model, "settle", neuron="signed")
+    cell = snn.get_layer(f"act{faulty}").cell
+    cell.theta.assign(cell.theta.value * 0.5)
+    report = snn_keras.verify(model, snn, x)
+    assert report.entry == f"act{faulty}"
+    assert f"most error enters at 'act{faulty}'" in str(report)
+    own = {layer.name: layer.own_rms for layer in report.layers}
+    assert all(own[f"act{i}"] == 0 for i in range(6) if i != faulty)
+    for layer in report.layers[:faulty]:
+        assert layer.off == {0: 1.0}
+
+
+def test_report_as_plain_values():
+    model, x = chain()
+    report = snn_keras.verify(model, snn_keras.convert(model, 4), x)
+    content = report.to_dict()
+    assert content["timesteps"] == 4 and content["samples"] == len(x)
+    assert [layer["name"] for layer in content["layers"]] == [
+        f"act{i}" for i in range(6)
+    ]
+    assert content["entry"] == report.entry
+
+
+def test_neurons_of_several_kinds():
+    """A dict names the neurons of some layers; the rest are what they were."""
+    model, x = chain()
+    snn = snn_keras.convert(model, 9, neuron={"act0": "signed", "act3": "signed"})
+    kinds = [type(snn.get_layer(f"act{i}").cell).__name__ for i in range(6)]
+    assert (
+        kinds
+        == ["SignedIFCell", "IFCell", "IFCell"] + ["SignedIFCell"] + ["IFCell"] * 2
+    )
+    assert snn_keras.verify(model, snn, x).layers[0].off == {0: 1.0}
