@@ -228,42 +228,10 @@ class Maker:
         return out
 
     def add_avg_pool(self, edge):
-        rank = len(edge.shape) - 1
-        if rank == 0 or min(edge.shape[:-1]) < 2:
-            return self.add_activation(edge)
-        params = {"window": (2,) * rank, "strides": (2,) * rank, "padding": "valid"}
-        if self.rng.random() < 0.5:
-            params |= {"strides": (1,) * rank, "padding": "same"}
-        return self._layer(
-            "AveragePooling",
-            edge,
-            "avg_pool",
-            params,
-            {
-                "pool_size": 2,
-                "strides": params["strides"],
-                "padding": params["padding"],
-            },
-        )
+        return self._pool(edge, "AveragePooling", "avg_pool")
 
     def add_max_pool(self, edge):
-        rank = len(edge.shape) - 1
-        if rank == 0 or min(edge.shape[:-1]) < 2:
-            return self.add_activation(edge)
-        params = {"window": (2,) * rank, "strides": (2,) * rank, "padding": "valid"}
-        if self.rng.random() < 0.5:
-            params |= {"strides": (1,) * rank, "padding": "same"}
-        return self._layer(
-            "MaxPooling",
-            edge,
-            "max_pool",
-            params,
-            {
-                "pool_size": 2,
-                "strides": params["strides"],
-                "padding": params["padding"],
-            },
-        )
+        return self._pool(edge, "MaxPooling", "max_pool")
 
     def add_zero_pad(self, edge):
         rank = len(edge.shape) - 1
@@ -448,6 +416,17 @@ class Maker:
     def _set_batch_norm(layer, params):
         names = ("gamma", "beta", "mean", "variance")
         layer.set_weights([params[k].astype("float32") for k in names])
+
+    def _pool(self, edge, kind, node_kind):
+        rank = len(edge.shape) - 1
+        if rank == 0 or min(edge.shape[:-1]) < 2:
+            return self.add_activation(edge)
+        params = {"window": (2,) * rank, "strides": (2,) * rank, "padding": "valid"}
+        if self.rng.random() < 0.5:
+            params |= {"strides": (1,) * rank, "padding": "same"}
+        arguments = {"pool_size": 2, **params}
+        del arguments["window"]
+        return self._layer(kind, edge, node_kind, params, arguments)
 
     def _layer(self, kind, edge, node_kind, params, arguments):
         rank = len(edge.shape) - 1

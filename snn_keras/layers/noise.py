@@ -11,7 +11,16 @@ class Noise(keras.layers.Layer):
     """Noise of a quantized activation; the base class adds none.
 
     A quantized activation calls both hooks, in training only. Override one.
+
+    Args:
+        seed: Integer seed of the noise, or None for a random one.
     """
+
+    def __init__(self, seed=None, **kwargs):
+        super().__init__(**kwargs)
+        self.seed = seed
+        self.seed_generator = keras.random.SeedGenerator(seed)
+        self.built = True
 
     def on_input(self, v, step):
         """Returns the pre-activation `v` with noise, before quantizing."""
@@ -24,9 +33,12 @@ class Noise(keras.layers.Layer):
     def copy(self, number):
         """A copy for the activation of this number, which draws for itself."""
         config = self.get_config()
-        if config.get("seed") is not None:
+        if self.seed is not None:
             config["seed"] += number
         return type(self).from_config(config)
+
+    def get_config(self):
+        return {**super().get_config(), "seed": self.seed}
 
 
 @keras.saving.register_keras_serializable("snn_keras")
@@ -45,18 +57,9 @@ class NoiseAdaptor(Noise):
         seed: Integer seed of the noise, or None for a random one.
     """
 
-    def __init__(self, seed=None, **kwargs):
-        super().__init__(**kwargs)
-        self.seed = seed
-        self.seed_generator = keras.random.SeedGenerator(seed)
-        self.built = True
-
     def on_input(self, v, step):
         epsilon = _backend.random_uniform(ops.shape(v), self.seed_generator, v.dtype)
         return add_step_noise(v, step, epsilon - 0.5)
-
-    def get_config(self):
-        return {**super().get_config(), "seed": self.seed}
 
 
 @keras.saving.register_keras_serializable("snn_keras")
@@ -74,20 +77,14 @@ class ResidualNoise(Noise):
     """
 
     def __init__(self, seed=None, **kwargs):
-        super().__init__(**kwargs)
-        self.seed = seed
-        self.seed_generator = keras.random.SeedGenerator(seed)
+        super().__init__(seed, **kwargs)
         self.delta = self.add_weight(
             shape=(), initializer="zeros", trainable=False, name="delta"
         )
-        self.built = True
 
     def on_output(self, a):
         noise = _backend.random_normal(ops.shape(a), self.seed_generator, a.dtype)
         return a + ops.cast(self.delta, a.dtype) * noise
-
-    def get_config(self):
-        return {**super().get_config(), "seed": self.seed}
 
 
 _BY_NAME = {"adaptor": NoiseAdaptor, "residual": ResidualNoise}

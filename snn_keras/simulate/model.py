@@ -27,7 +27,7 @@ class SpikingModel(keras.Model):
 
     @property
     def chunk_steps(self) -> int:
-        """Steps that one pass of the compiled loop makes."""
+        """Steps that one pass of the compiled loop makes; set it before a run."""
         return self.__dict__.get("_chunk_steps", 4)
 
     @chunk_steps.setter
