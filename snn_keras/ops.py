@@ -22,9 +22,14 @@ def round_half_up(x):
 
 
 def divide_by_integer(x, n):
-    """`x / n`, correct where compilers multiply by a rounded reciprocal."""
-    quotient = x * (1.0 / n)
-    return quotient + (x - quotient * n) * (1.0 / n)
+    """`x / n`, exact where compilers multiply by a rounded reciprocal instead.
+
+    The quotient is corrected by its remainder. Compilers fold that away where
+    they know `n`, so `n` is hidden from them.
+    """
+    n = ops.cast(ops.where(x == x, float(n), 1.0), x.dtype)
+    quotient = x / n
+    return quotient + (x - quotient * n) / n
 
 
 def scale_gradient(x, factor):
