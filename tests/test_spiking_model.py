@@ -111,6 +111,41 @@ def test_save_and_load(tmp_path):
     assert np.array_equal(loaded.predict_over_time(x, verbose=0), expected)
 
 
+def bits_source():
+    """As `source`, with activations of two bits and max pooling between."""
+    x = inputs = keras.Input((6, 6, 2))
+    x = keras.layers.Conv2D(4, 3, name="conv")(x)
+    x = LSQReLU(3, initial_step=0.5, name="act1")(x)
+    x = keras.layers.MaxPooling2D(name="pool")(x)
+    x = keras.layers.Dense(5, name="dense")(x)
+    x = LSQReLU(3, initial_step=0.25, name="act2")(x)
+    return keras.Model(inputs, keras.layers.Flatten(name="flatten")(x))
+
+
+@pytest.mark.parametrize(
+    "timesteps, options",
+    [
+        (7, {"neuron": "signed"}),
+        ("settle", {"neuron": "signed"}),
+        (2, {"neuron": "bit_serial"}),
+        (2, {"neuron": "bit_serial", "fused": False}),
+        (5, {"neuron": "srp"}),
+        (5, {"neuron": "cos"}),
+        (5, {"neuron": {"act2": "signed"}}),
+    ],
+)
+def test_every_neuron_saves_loads_and_runs_compiled(tmp_path, timesteps, options):
+    model, (_, x) = bits_source(), source()
+    snn = snn_keras.convert(model, timesteps, **options)
+    snn.save(tmp_path / "snn.keras")
+    loaded = keras.models.load_model(tmp_path / "snn.keras")
+    assert loaded.timesteps == timesteps
+    expected = snn.predict(x, verbose=0)
+    assert np.array_equal(loaded.predict(x, verbose=0), expected)
+    # Eager and compiled sums may differ in the order of a convolution's terms.
+    np.testing.assert_allclose(np.asarray(loaded(x)), expected, atol=1e-5)
+
+
 FRESH = """
 import sys, numpy as np, keras, snn_keras
 model = keras.models.load_model(sys.argv[1])
