@@ -73,7 +73,7 @@ def test_no_stray_tensorflow_or_private_keras(path):
             assert path.name == "_keras.py", name
 
 
-def test_imports_without_tensorflow():
+def test_imports_without_tensorflow(tmp_path):
     code = (
         "import sys; sys.modules['tensorflow'] = None\n"
         "import numpy as np, snn_keras, keras\n"
@@ -83,7 +83,7 @@ def test_imports_without_tensorflow():
     )
     done = subprocess.run(
         [sys.executable, "-c", code],
-        env={"KERAS_BACKEND": "jax", "PATH": "", "HOME": str(ROOT)},
+        env={"KERAS_BACKEND": "jax", "PATH": "", "HOME": str(tmp_path)},
         cwd=ROOT,
         capture_output=True,
         text=True,
