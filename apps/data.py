@@ -25,6 +25,17 @@ class Split:
         """The first `count` images, or all of them where `count` is 0."""
         return Split(self.images[: count or None], self.labels[: count or None])
 
+    def hold_out(self, count):
+        """The split without its last `count` images, and these."""
+        if not 0 < count < len(self):
+            raise ValueError(
+                f"Cannot hold out {count} of {len(self)} images. Remedy: --held_out."
+            )
+        return (
+            Split(self.images[:-count], self.labels[:-count]),
+            Split(self.images[-count:], self.labels[-count:]),
+        )
+
 
 def load(name, split, data_dir=None):
     """Loads one split of an image classification data set.
@@ -111,9 +122,13 @@ class Batches(keras.utils.PyDataset):
         seed: Integer; with the epoch and batch numbers it fixes every draw.
         crop: Pixels to pad by before cropping back to size; 0 for no crop.
         flip: Whether to mirror half the images.
+        classes: Give labels one-hot, with so many classes; None for integers.
+
+    Attributes:
+        epoch: Number of the epoch, from 0; it may be set.
     """
 
-    def __init__(self, split, batch_size, seed, crop=0, flip=False):
+    def __init__(self, split, batch_size, seed, crop=0, flip=False, classes=None):
         super().__init__()
         if len(split) < batch_size:
             raise ValueError(
@@ -125,8 +140,18 @@ class Batches(keras.utils.PyDataset):
         self.seed = seed
         self.crop = crop
         self.flip = flip
+        self.classes = classes
         self.epoch = 0
-        self._shuffle()
+
+    @property
+    def epoch(self):
+        return self._epoch
+
+    @epoch.setter
+    def epoch(self, epoch):
+        self._epoch = epoch
+        rng = np.random.default_rng([self.seed, epoch, 0])
+        self._order = rng.permutation(len(self.split))
 
     def __len__(self):
         return len(self.split) // self.batch_size
@@ -140,15 +165,13 @@ class Batches(keras.utils.PyDataset):
         if self.flip:
             mirrored = rng.random(len(images)) < 0.5
             images = np.where(mirrored[:, None, None, None], images[:, :, ::-1], images)
-        return preprocess(images), self.split.labels[chosen]
+        labels = self.split.labels[chosen]
+        if self.classes is not None:
+            labels = keras.utils.to_categorical(labels, self.classes)
+        return preprocess(images), labels
 
     def on_epoch_end(self):
         self.epoch += 1
-        self._shuffle()
-
-    def _shuffle(self):
-        rng = np.random.default_rng([self.seed, self.epoch, 0])
-        self._order = rng.permutation(len(self.split))
 
 
 def random_crop(images, pad, rng):

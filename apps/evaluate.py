@@ -4,8 +4,12 @@
 
 One run gives every time step. A model with plain ReLUs is quantized first, to
 --levels levels, on --calibration_images training images.
+
+    --neuron=signed                        the neurons, and
+    --neuron=if --neuron_options=initial=0     their options
 """
 
+import ast
 import pathlib
 import time
 
@@ -14,7 +18,7 @@ from absl import app, flags
 
 import snn_keras
 from apps import data
-from snn_keras import analysis
+from snn_keras import analysis, neurons
 
 FLAGS = flags.FLAGS
 
@@ -25,11 +29,25 @@ def define_flags():
     flags.DEFINE_string("dataset", "digits", "Data set: digits, or a TFDS image set.")
     flags.DEFINE_string("data_dir", None, "Directory of prepared TFDS data sets.")
     flags.DEFINE_integer("timesteps", 16, "Time steps of the run.")
-    flags.DEFINE_string("neuron", "auto", "Neuron: auto or if.")
+    flags.DEFINE_enum(
+        "neuron", "auto", ["auto", *sorted(neurons.by_name)], "The neurons."
+    )
+    flags.DEFINE_list(
+        "neuron_options", [], "Options of the neurons' cell, such as stage=2,alpha=4."
+    )
     flags.DEFINE_integer("samples", 0, "Evaluate the first N only; 0 for all.")
     flags.DEFINE_integer("batch_size", 100, "Images a batch.", lower_bound=1)
     flags.DEFINE_integer("levels", 0, "Quantize plain ReLUs to N levels first.")
-    flags.DEFINE_integer("calibration_images", 1000, "Training images for that.")
+    flags.DEFINE_enum(
+        "calibration",
+        "mse",
+        ["mse", "max", "percentile", "lsq"],
+        "How their thresholds come from training images.",
+    )
+    flags.DEFINE_bool("bias_correction", False, "Correct the mean error of channels.")
+    flags.DEFINE_integer(
+        "calibration_images", 1000, "Training images for both.", lower_bound=1
+    )
     flags.DEFINE_bool("raw_pixels", False, "Feed pixels 0-255, not scaled to [0, 1].")
     flags.DEFINE_bool("verify", False, "Print the mismatch of every layer too.")
     flags.DEFINE_string("output", None, "Write the figures to this JSON file.")
@@ -49,6 +67,30 @@ def load_model(path):
         ) from error
 
 
+def make_neuron(name, options):
+    """The neuron that the flags name: a name, or a cell with options.
+
+    Args:
+        name: A name that `snn_keras.convert` knows.
+        options: Strings `"option=value"`.
+    """
+    if not options:
+        return name
+    if name not in neurons.by_name:
+        raise app.UsageError(f"--neuron_options needs a --neuron. Received: {name}")
+    values = {}
+    for option in options:
+        key, _, value = option.partition("=")
+        try:
+            values[key] = ast.literal_eval(value)
+        except (ValueError, SyntaxError):
+            values[key] = value
+    try:
+        return neurons.by_name[name](**values)
+    except (TypeError, ValueError) as error:
+        raise app.UsageError(f"--neuron_options: {error}") from error
+
+
 def evaluate(model, snn, images, labels, batch_size, verbose=1):
     """Accuracy of a source network, and of its spiking network at every step.
 
@@ -57,11 +99,12 @@ def evaluate(model, snn, images, labels, batch_size, verbose=1):
     """
     answers = model.predict(images, batch_size=batch_size, verbose=0).argmax(-1)
     started = time.monotonic()
-    outputs = snn.predict_over_time(images, batch_size=batch_size, verbose=verbose)
+    accuracy = analysis.accuracy_by_timesteps(snn, images, labels, batch_size, verbose)
     return {
         "samples": len(labels),
         "ann": float((answers == labels).mean()),
-        "snn": analysis.accuracy_over_time(outputs, labels).tolist(),
+        "snn": accuracy.tolist(),
+        "extra_steps": snn.extra_steps,
         "seconds": round(time.monotonic() - started, 1),
     }
 
@@ -76,7 +119,8 @@ def print_accuracy(name, figures, timesteps=None):
     print(f"  source network   {figures['ann']:7.2%}")
     for t in timesteps:
         print(f"  spiking, T = {t:<4}{figures['snn'][t - 1]:7.2%}")
-    print(f"  ({figures['seconds']} s, one run of {last} steps)", flush=True)
+    extra = f" + {figures['extra_steps']} extra" if figures["extra_steps"] else ""
+    print(f"  ({figures['seconds']} s for T = 1 ... {last}{extra})", flush=True)
 
 
 def main(argv):
@@ -86,16 +130,29 @@ def main(argv):
     scale = (lambda x: x.astype("float32")) if FLAGS.raw_pixels else data.preprocess
     test = data.load(FLAGS.dataset, "test", FLAGS.data_dir).take(FLAGS.samples)
     images = scale(test.images)
+    calibration = None
+    if FLAGS.levels or FLAGS.bias_correction:
+        train = data.load(FLAGS.dataset, "train", FLAGS.data_dir)
+        calibration = scale(train.take(FLAGS.calibration_images).images)
+    source = model
     if FLAGS.levels:
         float_answers = model.predict(images, FLAGS.batch_size, verbose=0).argmax(-1)
         print(f"float network: {(float_answers == test.labels).mean():.2%}", flush=True)
-        train = data.load(FLAGS.dataset, "train", FLAGS.data_dir)
         model = snn_keras.quantize_activations(
             model,
             levels=FLAGS.levels,
-            data=scale(train.take(FLAGS.calibration_images).images),
+            data=calibration,
+            calibration=FLAGS.calibration,
         )
-    snn = snn_keras.convert(model, FLAGS.timesteps, neuron=FLAGS.neuron)
+    snn = snn_keras.convert(
+        source,
+        FLAGS.timesteps,
+        make_neuron(FLAGS.neuron, FLAGS.neuron_options),
+        data=calibration,
+        levels=FLAGS.levels or None,
+        calibration=FLAGS.calibration,
+        bias_correction=FLAGS.bias_correction,
+    )
     figures = evaluate(model, snn, images, test.labels, FLAGS.batch_size)
     print_accuracy(model.name, figures)
     if FLAGS.verify:

@@ -5,6 +5,7 @@ import os
 import pathlib
 import subprocess
 import sys
+import time
 
 import keras
 import numpy as np
@@ -56,6 +57,75 @@ def test_train_then_evaluate(tmp_path):
     assert result["samples"] == 360 and len(result["snn"]) == 6
     assert f"spiking, T = 4   {result['snn'][3]:7.2%}" in printed
     assert "most error enters at" in printed
+
+
+def test_float_then_quantized_by_each_method(tmp_path):
+    few = ["--train_images=256", "--batch_size=64", "--epochs=1", "--progress=none"]
+    start = tmp_path / "float.keras"
+    program("train", *few, "--quantizer=none", f"--output={start}")
+    for name, flags in {
+        "nq": ["--quantizer=qcfs", "--noise=residual", "--snn_timesteps=1,3"],
+        "bits": ["--levels=15", "--bit_sparsity=1e-5"],
+        "slip": ["--quantizer=slip_relu"],
+    }.items():
+        output = tmp_path / f"{name}.keras"
+        program(
+            "train",
+            *few,
+            *flags,
+            "--held_out=64",
+            f"--init={start}",
+            f"--output={output}",
+        )
+        history = json.loads(output.with_suffix(".json").read_text())["history"]
+        assert ("delta_mean" in history) == (name == "nq")
+        assert ("snn_accuracy_3" in history) == (name == "nq")
+        keras.models.load_model(output)
+    spikes = tmp_path / "lif.keras"
+    program("train", *few, "--quantizer=spike", "--loss=mse", f"--output={spikes}")
+    for options in ("stage=2", "stage=3,alpha=2,noise=uniform"):
+        program(
+            "evaluate",
+            f"--model={spikes}",
+            "--timesteps=2",
+            "--samples=50",
+            "--neuron=lif",
+            f"--neuron_options={options}",
+        )
+    left = {path.name for path in tmp_path.iterdir() if path.name.startswith(".")}
+    assert not left
+
+
+def test_a_killed_training_goes_on_to_the_same_weights(tmp_path):
+    def arguments(name):
+        return [
+            *("train", "--train_images=640", "--batch_size=32", "--epochs=4"),
+            *("--quantizer=qcfs", "--noise=residual", "--snn_timesteps=2"),
+            *("--held_out=64", "--progress=none", f"--output={tmp_path / name}.keras"),
+        ]
+
+    program(*arguments("whole"))
+    killed = subprocess.Popen(
+        [sys.executable, "-m", "apps", *arguments("killed")],
+        cwd=ROOT,
+        env={**os.environ, "KERAS_BACKEND": "tensorflow"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    backup = tmp_path / ".killed.backup" / "training_metadata.json"
+    while not backup.exists() and killed.poll() is None:
+        time.sleep(0.05)
+    killed.kill()
+    killed.wait()
+    assert backup.exists()
+    program(*arguments("killed"))
+    epochs = json.loads((tmp_path / "killed.json").read_text())["epochs"]
+    assert epochs[0] > 1 and epochs[-1] == 4
+    one, other = (
+        keras.models.load_model(tmp_path / f"{name}.keras").get_weights()
+        for name in ("whole", "killed")
+    )
+    assert all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
 
 
 def test_demo_on_a_few_images(tmp_path):

@@ -647,3 +647,17 @@ def test_a_refused_model_converts_once_it_is_mended():
         snn_keras.convert(model, 4)
     act.step.assign(0.5)
     assert snn_keras.convert(model, 4).predict(samples(), verbose=0).shape == (6, 2)
+
+
+def test_bias_correction_needs_data_and_neurons_that_err():
+    with pytest.raises(ValueError, match=says("bias_correction", "data=x")):
+        snn_keras.convert(source(), 4, bias_correction=True)
+    for neuron in ("signed", "bit_serial"):
+        model = keras.Sequential([keras.Input((4,)), LSQReLU(3, initial_step=0.5)])
+        with pytest.raises(ValueError, match=says("if, srp, cos", "Cell")):
+            snn_keras.convert(model, 4, neuron, data=samples(), bias_correction=True)
+
+
+def test_settling_needs_levels_for_plain_relus():
+    with pytest.raises(ValueError, match=says("settle", "levels=...")):
+        snn_keras.convert(relu_source(), "settle", "signed", data=samples())

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import snn_keras
-from snn_keras.convert.verify import Totals
+from snn_keras.convert.probe import Totals
 from snn_keras.neurons import (
     FusedSpiking,
     SignedIFCell,

@@ -17,6 +17,28 @@ def accuracy_over_time(outputs, labels):
     return np.mean(np.argmax(outputs, axis=-1) == np.asarray(labels), axis=-1)
 
 
+def accuracy_by_timesteps(snn, x, labels, batch_size=None, verbose="auto"):
+    """The share of right answers of runs of 1, 2, ... T steps.
+
+    Where signals are coded by a rate one run gives them all; bit-serial
+    networks run anew for every number of steps.
+
+    Args:
+        snn: A `SpikingModel` of T steps.
+        x, batch_size, verbose: As for `predict`.
+        labels: `(samples,)`, the right classes.
+
+    Returns:
+        NumPy array `(timesteps,)`, in [0, 1].
+    """
+    if not snn.needs_whole_run:
+        outputs = snn.predict_over_time(x, batch_size, verbose)
+        return accuracy_over_time(outputs, labels)
+    runs = [snn.with_timesteps(t + 1) for t in range(snn.timesteps)]
+    outputs = [run.predict(x, batch_size, verbose) for run in runs]
+    return accuracy_over_time(np.stack(outputs), labels)
+
+
 def plot_accuracy_over_time(accuracies, ann_accuracy=None, ax=None):
     """Draws accuracy against time steps, one line a network.
 

@@ -2,7 +2,7 @@
 
 from snn_keras.convert import layer_rules as layer_rules
 from snn_keras.convert.build import build as build
-from snn_keras.convert.build import convert as convert
+from snn_keras.convert.conversion import convert as convert
 from snn_keras.convert.plan import Plan as Plan
 from snn_keras.convert.plan import plan as plan
 from snn_keras.convert.quantize import quantize_activations as quantize_activations

@@ -4,10 +4,11 @@ import keras
 from keras import tree
 
 from snn_keras.convert.normalize import linear_config
-from snn_keras.convert.plan import Plan, plan
+from snn_keras.convert.plan import Plan
 from snn_keras.graph import Node, Tensor, fill
 from snn_keras.neurons import (
     AffinePerStep,
+    BiasCorrection,
     FusedSpiking,
     PerStep,
     Present,
@@ -16,53 +17,6 @@ from snn_keras.neurons import (
     TemporalDifference,
 )
 from snn_keras.simulate import SpikingModel
-from snn_keras.simulate.model import check_timesteps
-
-
-def convert(
-    model, timesteps, neuron="auto", data=None, *, input_steps=None, fused=True
-) -> SpikingModel:
-    """Converts a Keras model into a spiking network with the same weights.
-
-    Every quantized activation becomes a layer of spiking neurons with its
-    threshold; everything else stays what it is. The source is not changed.
-
-    Args:
-        model: A functional or Sequential `keras.Model` with quantized
-            activations (`snn_keras.layers.LSQReLU`, `QCFS`).
-        timesteps: Time steps of a run, an integer >= 1; or `"settle"`, with
-            signed neurons: run until no neuron fires any more.
-        neuron: `"auto"` (what the activation's class names), `"if"`,
-            `"signed"`, `"bit_serial"`, a configured cell of `snn_keras.neurons`
-            whose threshold is set layer by layer, or a dict of these by the
-            activations' names.
-        data: Calibration inputs. With them a model with plain ReLUs converts
-            too: its activations are quantized to `timesteps` levels first.
-        input_steps: With signed neurons, the steps P for which input and biases
-            are on; the hidden layers' number of levels by default.
-        fused: With bit-serial neurons, whether to run in one pass over decoded
-            signals; False runs all steps one by one. The spikes are the same.
-
-    Returns:
-        A `snn_keras.SpikingModel`.
-
-    Raises:
-        ValueError: if an argument is not valid.
-        ConversionError: if layers cannot be converted; it names them all, and
-            nothing is built.
-    """
-    if data is not None:
-        from snn_keras.convert.quantize import quantize_activations
-
-        if timesteps == "settle":
-            raise ValueError(
-                'timesteps="settle" with data: the number of levels is not given. '
-                "Remedy: model = quantize_activations(model, levels, data=data), then "
-                "convert(model, ...)."
-            )
-        model = quantize_activations(model, check_timesteps(timesteps), data=data)
-    made = plan(model, timesteps, neuron, input_steps=input_steps, fused=fused)
-    return build(made, name=f"{model.name}_snn")
 
 
 def build(plan: Plan, name=None) -> SpikingModel:
@@ -185,7 +139,10 @@ class Builder:
         (current,) = step.node.inputs
         if not step.coding.has_time:
             return FusedSpiking(step.cell, name=step.node.name)(self.tensors[current])
-        return Spiking(step.cell, name=step.node.name)(self.over_time(current))
+        currents = self.over_time(current)
+        if self.plan.bias_correction:
+            currents = BiasCorrection(name=f"{step.node.name}_bias")(currents)
+        return Spiking(step.cell, name=step.node.name)(currents)
 
     def _over_time(self, wrapper, node, **arguments):
         key = (wrapper, id(node.operation))

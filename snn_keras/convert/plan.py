@@ -5,34 +5,16 @@ import dataclasses
 import numpy as np
 from keras import tree
 
+from snn_keras import neurons as neurons_lib
 from snn_keras.convert import normalize
 from snn_keras.convert.rules import Refusal, Step, rule_for
 from snn_keras.convert.signals import Coding
 from snn_keras.errors import ConversionError
 from snn_keras.graph import Graph, is_graph
 from snn_keras.layers import NoisySpike
-from snn_keras.neurons import (
-    BitSerialCell,
-    IFCell,
-    NoisyLIFCell,
-    OffsetSpikesCell,
-    SignedIFCell,
-    SpikingCell,
-    SRPCell,
-    Timing,
-)
+from snn_keras.neurons import NoisyLIFCell, SpikingCell, Timing
 from snn_keras.simulate.model import check_count, check_timesteps
 from snn_keras.text import table
-
-# The neurons that go by a name.
-NEURONS = {
-    "if": IFCell,
-    "signed": SignedIFCell,
-    "bit_serial": BitSerialCell,
-    "lif": NoisyLIFCell,
-    "srp": SRPCell,
-    "cos": OffsetSpikesCell,
-}
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -43,11 +25,13 @@ class Plan:
         graph: The source network's graph.
         timing: When things happen in a run.
         steps: One `Step` for every node, in running order.
+        bias_correction: Whether the neurons' currents are corrected on data.
     """
 
     graph: Graph
     timing: Timing
     steps: tuple
+    bias_correction: bool = False
 
     def __str__(self):
         rows = [("layer", "type", "becomes", "coding", "threshold")]
@@ -74,6 +58,8 @@ class Plan:
             length += f" after {extra} extra steps"
         if timing.input_steps is not None:
             length += f", input on for {timing.input_steps}"
+        if self.bias_correction:
+            length += ", currents corrected on data"
         return f"{self.graph.name}, {length}\n" + table(rows)
 
 
@@ -111,6 +97,16 @@ class Context:
     def cell_for(self, node) -> SpikingCell:
         """The spiking cell that the activation of `node` becomes."""
         return self._templates[node.name].adapted_to(node.operation, self.timing)
+
+    def check_bias_correction(self):
+        """Raises a ValueError unless these neurons' errors are biases."""
+        exact = self.timing.input_steps is not None
+        if exact or any(t.needs_whole_run or t.repeats_source for t in self._used()):
+            raise ValueError(
+                "bias_correction is for neurons that code by a rate and err: if, srp, "
+                "cos. Received neurons "
+                f"{sorted({type(t).__name__ for t in self._used()})}"
+            )
 
     def _used(self):
         return [t for t in self._templates.values() if t is not None]
@@ -155,16 +151,25 @@ def _template(node, neuron):
             f"neuron: {node.describe()} was trained as a noisy LIF neuron and becomes "
             f'one: neuron="auto", "lif" or a NoisyLIFCell. Received: {neuron!r}'
         )
-    return NEURONS[neuron]() if isinstance(neuron, str) else neuron
+    return neurons_lib.by_name[neuron]() if isinstance(neuron, str) else neuron
 
 
-def plan(model, timesteps, neuron="auto", *, input_steps=None, fused=True) -> Plan:
+def plan(
+    model,
+    timesteps,
+    neuron="auto",
+    *,
+    input_steps=None,
+    fused=True,
+    bias_correction=False,
+) -> Plan:
     """Decides what each layer of `model` becomes, and builds nothing.
 
     Args:
         model: A functional or Sequential `keras.Model` with quantized
             activations.
-        timesteps, neuron, input_steps, fused: As for `snn_keras.convert`.
+        timesteps, neuron, input_steps, fused, bias_correction: As for
+            `snn_keras.convert`.
 
     Returns:
         A `Plan`; printing it shows a table.
@@ -181,6 +186,8 @@ def plan(model, timesteps, neuron="auto", *, input_steps=None, fused=True) -> Pl
         raise ConversionError(str(error)) from error
     check_neuron(neuron, graph)
     context = Context(graph, timesteps, neuron, input_steps, fused)
+    if bias_correction:
+        context.check_bias_correction()
     coding = dict.fromkeys(tree.flatten(graph.inputs), Coding.STATIC)
     steps, refusals = [], []
     for node in graph.nodes:
@@ -206,7 +213,7 @@ def plan(model, timesteps, neuron="auto", *, input_steps=None, fused=True) -> Pl
             "Remedy: use snn_keras.layers.LSQReLU or QCFS as activations, or give "
             "a network with ReLUs to snn_keras.quantize_activations first."
         )
-    return Plan(graph, context.timing, tuple(steps))
+    return Plan(graph, context.timing, tuple(steps), bias_correction)
 
 
 def check_neuron(neuron, graph: Graph) -> None:
@@ -220,12 +227,12 @@ def check_neuron(neuron, graph: Graph) -> None:
                 f"{unknown}. Its quantized activations are {neurons}."
             )
     for choice in neuron.values() if isinstance(neuron, dict) else [neuron]:
-        known = isinstance(choice, str) and choice in {"auto", *NEURONS}
+        known = isinstance(choice, str) and choice in {"auto", *neurons_lib.by_name}
         if not known and not isinstance(choice, SpikingCell):
+            names = sorted(["auto", *neurons_lib.by_name])
             raise ValueError(
-                f"neuron must be one of {sorted(['auto', *NEURONS])}, a cell of "
-                "snn_keras.neurons, or a dict of these by layer name. Received: "
-                f"neuron={choice!r}"
+                f"neuron must be one of {names}, a cell of snn_keras.neurons, or a "
+                f"dict of these by layer name. Received: neuron={choice!r}"
             )
 
 

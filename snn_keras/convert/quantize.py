@@ -14,11 +14,11 @@ from snn_keras.convert.build import Copies, new_inputs
 from snn_keras.convert.data import batches, check_data
 from snn_keras.convert.rules import Refusal, check_plain_relu
 from snn_keras.errors import ConversionError
-from snn_keras.layers import QCFS, LSQReLU, QuantizedActivation
+from snn_keras.layers import QCFS, LSQReLU, QuantizedActivation, SlipReLU
 from snn_keras.layers import noise as noise_lib
 from snn_keras.simulate.model import check_count
 
-_QUANTIZERS = {"lsq": LSQReLU, "qcfs": QCFS}
+_QUANTIZERS = {"lsq": LSQReLU, "qcfs": QCFS, "slip_relu": SlipReLU}
 _POOLING = {
     keras.layers.MaxPooling1D: keras.layers.AveragePooling1D,
     keras.layers.MaxPooling2D: keras.layers.AveragePooling2D,
@@ -53,7 +53,8 @@ def quantize_activations(
     Args:
         model: A float functional or Sequential `keras.Model`.
         levels: Positive levels `p` of every activation, an integer >= 1.
-        quantizer: `"lsq"` (`LSQReLU`) or `"qcfs"` (`QCFS`).
+        quantizer: `"lsq"` (`LSQReLU`), `"qcfs"` (`QCFS`) or `"slip_relu"`
+            (`SlipReLU`).
         noise: Noise added in training: None, `"adaptor"`, `"residual"` or a
             `snn_keras.layers.Noise`, of which every activation gets a copy.
         data: Inputs to calibrate the steps on, as `model.predict` takes them; a
@@ -118,6 +119,15 @@ def quantize_activations(
         }
         calibrate(quantized, data, ceilings, calibration, batch_size)
     return quantized
+
+
+def has_plain_relu(model) -> bool:
+    """Whether the model, which may be of any kind, holds a ReLU to quantize."""
+    try:
+        graph = normalize.read(model)
+    except ValueError:
+        return True  # quantize_activations says what is wrong with it
+    return any(isinstance(n.operation, keras.layers.ReLU) for n in graph.nodes)
 
 
 def _read(model):

@@ -2,12 +2,12 @@
 
 import dataclasses
 
-import keras
 import numpy as np
-from keras import ops, tree
+from keras import tree
 
 from snn_keras.convert import normalize
 from snn_keras.convert.data import batches, check_data
+from snn_keras.convert.probe import SourceProbe, SpikingProbe
 from snn_keras.convert.rules import rule_for
 from snn_keras.errors import ConversionError
 from snn_keras.neurons import Spiking
@@ -149,18 +149,14 @@ def verify(ann, snn, x, batch_size=32) -> Report:
         check_pair(node, snn.get_layer(name))
     x = check_data(x, graph)
     count = len(tree.flatten(x)[0])
-    source, spiking = _Source(ann, graph, found), _Spiking(snn)
+    source, spiking = SourceProbe(ann, graph, found), SpikingProbe(snn)
     tallies = {name: _Tally(sources[name].operation) for name in found}
-    divisor = snn.program.input_steps or snn.timesteps
-    if not snn.program.during:
-        divisor = 1
     agree, error = 0, 0.0
     for batch in batches(x, batch_size):
         expected, activations = source.predict_on_batch(batch)
-        received, totals = spiking.predict_on_batch(batch)
+        received, decoded = spiking.predict_on_batch(batch)
         for name, tally in tallies.items():
-            currents, outputs = totals[name]
-            tally.add(activations[name], currents / divisor, outputs / divisor)
+            tally.add(activations[name], *decoded[name])
         first, second = tree.flatten(expected)[0], tree.flatten(received)[0]
         agree += int(np.sum(_answer(first) == _answer(second)))
         error = max(error, float(np.abs(first - second).max()))
@@ -185,62 +181,6 @@ def check_pair(node, layer):
 
 def _answer(y):
     return np.argmax(y.reshape(len(y), -1), axis=-1)
-
-
-class _Source(keras.Model):
-    """The source network, with its activations beside its output."""
-
-    def __init__(self, model, graph, names):
-        super().__init__(name=f"{model.name}_activations")
-        self.model = model
-        self.graph = graph
-        self.names = names
-        self.built = True
-
-    def call(self, inputs):
-        kept = {}
-
-        def call(node, values):
-            # A split layer still applies its activation: that is what both of
-            # its nodes are to give, for the quantizers are idempotent.
-            output = node.call(node.operation, values)
-            if node.name in self.names:
-                kept[node.name] = output
-            return output
-
-        return self.graph.run(inputs, call), kept
-
-
-class _Spiking(keras.Model):
-    """A spiking network, with what its neurons received and sent in all."""
-
-    def __init__(self, model):
-        super().__init__(name=f"{model.name}_totals")
-        self.model = model
-        self.built = True
-
-    def call(self, inputs):
-        program = self.model.program
-        outputs, state = program.run(inputs, self.model.chunk_steps, monitor=Totals())
-        return outputs, {
-            name.removesuffix("/monitor"): total
-            for name, total in state.items()
-            if name.endswith("/monitor")
-        }
-
-
-class Totals:
-    """Monitor: the sum over time of each layer's currents and outputs."""
-
-    def initial_state(self, layer, batch_size):
-        zeros = ops.zeros((batch_size, *layer.cell.state_shape), "float32")
-        return [zeros, zeros]
-
-    def update(self, layer, state, currents, outputs):
-        return [
-            total + ops.sum(ops.cast(x, "float32"), axis=1)
-            for total, x in zip(state, (currents, outputs), strict=True)
-        ]
 
 
 class _Tally:

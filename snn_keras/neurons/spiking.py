@@ -102,6 +102,25 @@ class FusedSpiking(Spiking):
 
 
 @keras.saving.register_keras_serializable("snn_keras")
+class BiasCorrection(keras.layers.Layer):
+    """Adds a constant current to every channel, at every step.
+
+    Input shape: `(batch, time, ..., channels)`. Output shape: the same.
+    """
+
+    def build(self, input_shape):
+        self.bias = self.add_weight(
+            shape=(input_shape[-1],), initializer="zeros", name="bias"
+        )
+
+    def call(self, currents):
+        return currents + ops.cast(self.bias, currents.dtype)
+
+    def compute_output_spec(self, currents):
+        return keras.KerasTensor(currents.shape, self.compute_dtype)
+
+
+@keras.saving.register_keras_serializable("snn_keras")
 class Present(keras.layers.Layer):
     """Presents a tensor as the same constant current at every time step.
 

@@ -45,6 +45,11 @@ class SpikingModel(keras.Model):
         return self.program.extra_steps
 
     @property
+    def needs_whole_run(self) -> bool:
+        """Whether an output means something only at the end of a run."""
+        return self.program.needs_whole_run
+
+    @property
     def program(self) -> Program:
         """The network cut into what runs once before, in and after time."""
         return self._remember("program", lambda: Program(graph_lib.trace(self)))

@@ -22,7 +22,9 @@ class SpikingValidation(keras.callbacks.Callback):
         neuron: As for `snn_keras.convert`.
         batch_size: Samples a batch.
 
-    Logs: `snn_accuracy_T` for each T.
+    Logs: `snn_accuracy_T` for each T. Where `fit` goes on after an interruption
+    (`keras.callbacks.BackupAndRestore`, or `initial_epoch`), the model kept at
+    `filepath` counts as the best so far.
     """
 
     def __init__(
@@ -45,20 +47,33 @@ class SpikingValidation(keras.callbacks.Callback):
         self.best = -np.inf
         self._snn = None
 
+    def on_train_begin(self, logs=None):
+        self._began = False
+
+    def on_epoch_begin(self, epoch, logs=None):
+        resumed = epoch > 0 and not self._began
+        if resumed and self.filepath is not None and self.filepath.exists():
+            kept = keras.models.load_model(self.filepath, compile=False)
+            self.best = self._accuracy(kept)[self.timesteps[-1] - 1]
+        self._began = True
+
     def on_epoch_end(self, epoch, logs=None):
-        snn = convert(self.model, max(self.timesteps), neuron=self.neuron)
+        accuracy = self._accuracy(self.model)
+        for t in self.timesteps:
+            if logs is not None:
+                logs[f"snn_accuracy_{t}"] = float(accuracy[t - 1])
+        if accuracy[self.timesteps[-1] - 1] > self.best:
+            self.best = accuracy[self.timesteps[-1] - 1]
+            self._keep()
+
+    def _accuracy(self, model):
+        """Accuracy of the network converted from `model` after each step."""
+        snn = convert(model, max(self.timesteps), neuron=self.neuron)
         if self._snn is None:
             self._snn = snn
         self._snn.set_weights(snn.get_weights())  # it is compiled already
         outputs = self._snn.predict_over_time(self.x, self.batch_size, verbose=0)
-        accuracy = np.mean(outputs.argmax(-1) == self.labels, axis=-1)
-        for t in self.timesteps:
-            value = float(accuracy[t - 1])
-            if logs is not None:
-                logs[f"snn_accuracy_{t}"] = value
-        if value > self.best:
-            self.best = value
-            self._keep()
+        return np.mean(outputs.argmax(-1) == self.labels, axis=-1)
 
     def _keep(self):
         if self.filepath is None:

@@ -1,0 +1,87 @@
+"""What the layers of a source network and of its spiking network compute."""
+
+import keras
+from keras import ops
+
+
+class SourceProbe(keras.Model):
+    """A source network, with its activations beside its output.
+
+    Args:
+        model: The source model.
+        graph: Its graph, as `normalize.read` gives it.
+        names: Names of the activations to keep.
+
+    `predict_on_batch` gives the model's output, and `{name: activation}`.
+    """
+
+    def __init__(self, model, graph, names):
+        super().__init__(name=f"{model.name}_activations")
+        self.model = model
+        self.graph = graph
+        self.names = names
+        self.built = True
+
+    def call(self, inputs):
+        kept = {}
+
+        def call(node, values):
+            # A split layer still applies its activation: that is what both of
+            # its nodes are to give, for the quantizers are idempotent.
+            output = node.call(node.operation, values)
+            if node.name in self.names:
+                kept[node.name] = output
+            return output
+
+        return self.graph.run(inputs, call), kept
+
+
+class SpikingProbe(keras.Model):
+    """A spiking network, with what its neurons received and sent, decoded.
+
+    Args:
+        model: The `SpikingModel`.
+
+    `predict_on_batch` gives the model's output, and `{name: (current, output)}`,
+    each `(batch, ...)`.
+    """
+
+    def __init__(self, model):
+        super().__init__(name=f"{model.name}_decoded")
+        self.model = model
+        self.built = True
+
+    def call(self, inputs):
+        program = self.model.program
+        outputs, state = program.run(inputs, self.model.chunk_steps, monitor=Totals())
+        return outputs, {
+            name.removesuffix("/monitor"): totals
+            for name, totals in state.items()
+            if name.endswith("/monitor")
+        }
+
+    def predict_on_batch(self, x):
+        outputs, totals = super().predict_on_batch(x)
+        program = self.model.program
+        steps = program.input_steps or program.timesteps
+        if not program.during:
+            steps = 1
+        # Divided here, for compilers divide approximately.
+        return outputs, {
+            name: tuple(total / steps for total in pair)
+            for name, pair in totals.items()
+        }
+
+
+class Totals:
+    """Monitor: the sum over time of each layer's currents and outputs."""
+
+    def initial_state(self, layer, batch_size):
+        zeros = ops.zeros((batch_size, *layer.cell.state_shape), "float32")
+        return [zeros, zeros]
+
+    def update(self, layer, state, currents, outputs):
+        return [
+            total + ops.sum(ops.cast(x, "float32"), axis=1)
+            for total, x in zip(state, (currents, outputs), strict=True)
+        ]
