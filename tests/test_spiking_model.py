@@ -11,8 +11,14 @@ import numpy as np
 import pytest
 
 import snn_keras
-from snn_keras.layers import LSQReLU
-from snn_keras.neurons import IFCell, Spiking
+from snn_keras.layers import LSQReLU, NoisySpike
+from snn_keras.neurons import (
+    IFCell,
+    NoisyLIFCell,
+    OffsetSpikesCell,
+    SignedIFCell,
+    Spiking,
+)
 from tests.graphs import Maker, dyadic
 
 LOSS = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
@@ -48,6 +54,72 @@ def test_chunks_equal_the_whole_run(timesteps):
         over_time = snn.predict_over_time(x, verbose=0)
         assert np.array_equal(over_time, expected)
         assert np.array_equal(snn.predict(x, verbose=0), expected[-1])
+
+
+def lif_source():
+    """As `bits_source`, trained as noisy LIF neurons would be."""
+    x = inputs = keras.Input((6, 6, 2))
+    x = keras.layers.Conv2D(4, 3, name="conv")(x)
+    x = NoisySpike(name="act1")(x)
+    x = keras.layers.Dense(5, name="dense")(x)
+    x = NoisySpike(name="act2")(x)
+    return keras.Model(inputs, keras.layers.Flatten(name="flatten")(x))
+
+
+OVER_TIME = pytest.mark.parametrize(
+    "neuron",
+    [
+        "if",
+        IFCell(initial=0),
+        "signed",
+        SignedIFCell(ceiling=None),
+        "srp",
+        OffsetSpikesCell(extra_steps=3),
+        {"act1": "signed"},
+        {"act2": "cos"},
+        NoisyLIFCell(stage=2),
+        NoisyLIFCell(stage=3, noise="uniform"),
+        NoisyLIFCell(alpha=2),
+    ],
+    ids=repr,
+)
+
+
+def network_of(neuron, timesteps):
+    """A spiking network of these neurons, and inputs."""
+    make = lif_source if isinstance(neuron, NoisyLIFCell) else bits_source
+    keras.utils.set_random_seed(0)
+    return snn_keras.convert(make(), timesteps, neuron), source()[1]
+
+
+@OVER_TIME
+def test_chunks_of_every_neuron_equal_the_whole_run(neuron):
+    snn, x = network_of(neuron, 11)
+    results = []
+    for steps in (11, 1, 4):
+        snn = snn.with_timesteps(11)
+        snn.chunk_steps = steps
+        results.append(snn.predict_over_time(x, verbose=0))
+        assert np.array_equal(results[-1], results[0])
+        assert np.array_equal(snn.predict(x, verbose=0), results[0][-1])
+    assert np.abs(results[0]).max() > 0
+
+
+@OVER_TIME
+@pytest.mark.parametrize("first", [1, 4])
+def test_steps_and_then_more_equal_all_of_them(neuron, first):
+    snn, x = network_of(neuron, 7)
+    program = snn.program
+    values, start = program.begin(keras.ops.convert_to_tensor(x))
+    whole, end = program.advance(values, 0, 7, start)
+    _, state = program.advance(values, 0, first, start)
+    decoded, state = program.advance(values, first, 7 - first, state)
+    for one, other in zip(
+        keras.tree.flatten([whole, end]),
+        keras.tree.flatten([decoded, state]),
+        strict=True,
+    ):
+        assert np.array_equal(np.asarray(one), np.asarray(other))
 
 
 def test_training_pass_equals_inference():

@@ -95,8 +95,6 @@ class Program:
         if total == "settle":
             decoded, _, state = self._settle(values, state, monitor)
             return self.finish(values, decoded), state
-        if self.extra_steps:
-            state = self._prepare(values, state)
         steps = total if self.needs_whole_run else min(chunk_steps, total)
         chunks, rest = divmod(total, steps)
         run = self._loop if chunks > 1 else self._once
@@ -123,10 +121,10 @@ class Program:
         return self.finish(values, decoded), last
 
     def begin(self, inputs, monitor=None):
-        """Runs what comes before time, at rest.
+        """Runs what comes before time, and the extra steps of the neurons.
 
         Returns:
-            The values of its tensors, and the initial state of all layers.
+            The values of its tensors, and the state in which a run starts.
         """
         flat = tree.flatten(self.graph.inputs)
         values = dict(zip(flat, tree.flatten(inputs), strict=True))
@@ -135,7 +133,8 @@ class Program:
         state = self.initial_state(ops.shape(values[flat[0]])[0], monitor)
         with Window(0, None, None, state, monitor=monitor) as window:
             run_nodes(self.before, values)
-        return values, {**state, **window.new_states}
+        state = {**state, **window.new_states}
+        return values, self._prepare(values, state) if self.extra_steps else state
 
     def initial_state(self, batch_size, monitor=None) -> dict:
         """The state at rest of every layer that has one, by name."""
