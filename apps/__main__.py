@@ -8,6 +8,7 @@ from absl import app
 PROGRAMS = {
     "train": "train a quantized network",
     "evaluate": "convert a trained network, accuracy at each time step",
+    "results": "compare all methods, and write the tables",
     "demo": "convert the network that ships and run it on real images",
 }
 

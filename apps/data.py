@@ -187,9 +187,14 @@ def random_crop(images, pad, rng):
 
 def write_json(path, content):
     """Writes `content` to a temporary name, then renames it to `path`."""
+    write_text(path, json.dumps(content, indent=2) + "\n")
+
+
+def write_text(path, content):
+    """Writes `content` to a temporary name, then renames it to `path`."""
     path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.partial")
-    temporary.write_text(json.dumps(content, indent=2) + "\n")
+    temporary.write_text(content)
     temporary.replace(path)
     logging.info("wrote %s", path)

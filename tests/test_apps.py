@@ -137,6 +137,28 @@ def test_demo_on_a_few_images(tmp_path):
     assert (tmp_path / "accuracy.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_results_on_a_few_images(tmp_path):
+    arguments = [
+        *("results", "--samples=50", "--datasets=fashion_mnist"),
+        *("--rows=plain_if,adaptor_signed,plain_cos", f"--metrics={tmp_path / 'm'}"),
+        f"--page={tmp_path / 'page.md'}",
+    ]
+    program(*arguments)
+    metrics = {p.stem: json.loads(p.read_text()) for p in (tmp_path / "m").iterdir()}
+    assert set(metrics) == {
+        f"fashion_mnist_{row}" for row in ("plain_if", "adaptor_signed", "plain_cos")
+    }
+    page = (tmp_path / "page.md").read_text()
+    for figures in metrics.values():
+        assert figures["samples"] == 50
+        assert f"| {figures['snn'][4]:.2%}".removesuffix("%") in page
+    metrics["fashion_mnist_plain_if"]["snn"][4] = 0.125
+    kept = tmp_path / "m" / "fashion_mnist_plain_if.json"
+    kept.write_text(json.dumps(metrics["fashion_mnist_plain_if"]))
+    program(*arguments)  # makes the page from the metrics that are there
+    assert "| 12.50 |" in (tmp_path / "page.md").read_text()
+
+
 @pytest.mark.parametrize(
     "arguments, message",
     [
@@ -146,6 +168,8 @@ def test_demo_on_a_few_images(tmp_path):
         (["train", "--dataset=no_such_set"], "Data set 'no_such_set'"),
         (["train", "--dataset=mnist", "--data_dir=/nowhere"], "--dataset=digits"),
         (["train", "--train_images=5"], "batch_size must not exceed the 5"),
+        (["results", "--rows=nonsense"], "--rows: no row ['nonsense']"),
+        (["evaluate", "--model=m.keras", "--neuron=x"], "should be one of"),
         (["dance"], "usage: snn_keras PROGRAM"),
     ],
 )

@@ -5,3 +5,4 @@ from snn_keras.analysis.accuracy import accuracy_over_time as accuracy_over_time
 from snn_keras.analysis.accuracy import (
     plot_accuracy_over_time as plot_accuracy_over_time,
 )
+from snn_keras.analysis.spikes import spike_statistics as spike_statistics
