@@ -35,7 +35,7 @@ ACTIVATIONS = {
     "lsq": layers.LSQReLU,
     "qcfs": layers.QCFS,
     "slip_relu": layers.SlipReLU,
-    "spike": lambda levels, noise: layers.NoisySpike(),
+    "noisy_spike": lambda levels, noise: layers.NoisySpike(),
     "none": lambda levels, noise: keras.layers.ReLU(),
 }
 
@@ -61,7 +61,7 @@ def define_flags():
         "quantizer",
         "lsq",
         sorted(ACTIVATIONS),
-        "Activation; none is a plain ReLU, spike a noisy spike (paper 003).",
+        "Activation; none is a plain ReLU, noisy_spike that of paper 003.",
     )
     flags.DEFINE_integer(
         "levels", 3, "Positive levels of an activation.", lower_bound=1
@@ -192,8 +192,6 @@ def main(argv):
     output = pathlib.Path(FLAGS.output)
     if output.suffix != ".keras":
         raise app.UsageError(f"--output must end in .keras. Received: {output}")
-    if FLAGS.init and FLAGS.quantizer == "spike":
-        raise app.UsageError("--quantizer=spike trains from nothing, without --init.")
     keras.utils.set_random_seed(FLAGS.seed)
     train = data.load(FLAGS.dataset, "train", FLAGS.data_dir).take(FLAGS.train_images)
     test = data.load(FLAGS.dataset, "test", FLAGS.data_dir)

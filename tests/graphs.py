@@ -372,6 +372,32 @@ class Maker:
         self.edges.append(Edge(act.name, model(edge.tensor)))
         return self.edges[-1]
 
+    def add_function(self, edge):
+        """A product of signals, or a function that does not commute with decoding.
+
+        Of activations, for a product of finer numbers would not fit float32; and an
+        activation follows.
+        """
+        edges = [self._activated(edge), self._activated(self.edges[-1])]
+        if edges[0].shape != edges[1].shape:
+            edges = [edges[0]] * 2
+        kind = str(self.rng.choice(["product", "square", "at_least"]))
+        x, params = edges[0].tensor, {}
+        if kind == "product":
+            if self.rng.random() < 0.5:
+                tensor = x * edges[1].tensor
+            else:
+                tensor = keras.layers.Multiply()([x, edges[1].tensor])
+        elif kind == "square":
+            edges, tensor = edges[:1], keras.ops.square(x)
+        else:
+            edges, tensor, params = edges[:1], keras.ops.maximum(x, 0.5), {"bound": 0.5}
+        made = self._edge(self._name(kind), tensor, edges, kind, params)
+        return self.add_activation(made)
+
+    def _activated(self, edge):
+        return edge if edge.depth == 0 else self.add_activation(edge)
+
     # --- helpers ---------------------------------------------------------------------
 
     def _fitting(self, edge):
@@ -486,3 +512,5 @@ KINDS = (
     "upsample",
     "zero_pad",
 )
+# With functions that a temporal difference makes exact in total.
+ALL_KINDS = (*KINDS, *("function",) * 3)

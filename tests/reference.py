@@ -43,6 +43,7 @@ class Node:
       add, subtract, average      concat: axis               mean: axes, keepdims
       scale: factor               shift: offset              negate
       activation: step, levels    relu
+      product, square             at_least: bound
     The axes of concat and mean count the batch, and are never the batch.
     """
 
@@ -289,8 +290,11 @@ FUNCTIONS: dict[str, Callable[..., Array]] = {
     "mean": lambda p, x: x.mean(p["axes"], keepdims=p.get("keepdims", False)),
     "activation": lambda p, x: quantize(x, p["step"], p["levels"]),
     "relu": lambda p, x: np.maximum(x, 0.0),
+    "product": lambda p, x, y: x * y,
+    "square": lambda p, x: x * x,
+    "at_least": lambda p, x: np.maximum(x, p["bound"]),
 }
-NONLINEAR = {"activation", "relu", "max_pool"}
+NONLINEAR = {"activation", "relu", "max_pool", "product", "square", "at_least"}
 
 
 # --- The quantized network -----------------------------------------------------------
@@ -390,22 +394,29 @@ class BitSerialIF:
         return weight * self.spike
 
 
-class EventMaxPool:
-    """y_t = F(x_1 + ... + x_t) - F(x_1 + ... + x_{t-1}) (METHODS 2; 004 alg. 2).
+class TemporalDifference:
+    """y_t = F(x_1..x_t) - F(x_1..x_{t-1}), from 0 on (METHODS 2; 004 alg. 2).
 
-    The sum stands for the decoded signal in every coding, because max pooling commutes
-    with the positive factor between them. The y_t add up to F of the whole sum.
+    F is f of the decoded signal so far, ``sum / n``, encoded again: times ``n``. In a
+    rate n is t; otherwise it is what the sum of a whole run is divided by. The y_t add
+    up to n f of the decoded signal.
     """
 
-    def __init__(self, params):
-        self.params, self.total, self.pooled = params, 0.0, 0.0
+    def __init__(self, node, n=None):
+        # Max pooling commutes with the factor n, which then need not be rounded.
+        self.node, self.n = node, 1 if node.kind == "max_pool" else n
+        self.t, self.totals, self.sent = 0, None, 0.0
 
-    def step(self, x):
-        """One time step of the pooled signal."""
-        previous = self.pooled
-        self.total = self.total + x
-        self.pooled = _max_pool(self.params, self.total)
-        return self.pooled - previous
+    def step(self, *signals):
+        """One time step of the function's arguments."""
+        self.t += 1
+        before = self.totals or [0.0] * len(signals)
+        self.totals = [a + b for a, b in zip(before, signals, strict=True)]
+        previous = self.sent
+        n = self.n or self.t
+        decoded = [total / n for total in self.totals]
+        self.sent = n * FUNCTIONS[self.node.kind](self.node.params, *decoded)
+        return self.sent - previous
 
 
 # --- Simulation ----------------------------------------------------------------------
@@ -463,21 +474,21 @@ def _affine(node, arguments, on):
     return y if on else y - f(node.params, *map(np.zeros_like, arguments))
 
 
-def _pools(nodes, analog):
+def _differences(nodes, analog, n=None):
     return {
-        node.name: EventMaxPool(node.params)
+        node.name: TemporalDifference(node, n)
         for node in nodes
-        if node.kind == "max_pool" and node.name not in analog
+        if node.kind in NONLINEAR - {"activation", "relu"} and node.name not in analog
     }
 
 
-def _steps(nodes, inputs, neurons, is_on=lambda t: True) -> Iterator[tuple]:
+def _steps(nodes, inputs, neurons, is_on=lambda t: True, n=None) -> Iterator[tuple]:
     """Yield (signals, spikes, potentials) for t = 1, 2, ... (METHODS 2: zero delay).
 
     What is static, and every constant part, enters in full at each step that is on.
     """
     analog = evaluate(_static(nodes), inputs)
-    cells = neurons | _pools(nodes, analog)
+    cells = neurons | _differences(nodes, analog, n)
     for t in count(1):
         signals: Signals = {}
         for node in nodes:
@@ -552,7 +563,7 @@ def _simulate_bit_serial(nodes, inputs, timesteps, initial):
     decoding is the plain sum. The trace is in METHODS' units.
     """
     analog = evaluate(_static(nodes), inputs)
-    pools = _pools(nodes, analog)
+    differences = _differences(nodes, analog, timesteps)
     signals: dict[str, list[Array]] = {}
     spikes: dict[str, list[Array]] = {}
     potentials: dict[str, list[Array]] = {}
@@ -570,8 +581,8 @@ def _simulate_bit_serial(nodes, inputs, timesteps, initial):
                 signals[name].append(neuron.fire(t))
                 spikes[name].append(neuron.spike)
                 potentials[name].append(neuron.potential)
-        elif name in pools:
-            signals[name] = [pools[name].step(x) for (x,) in arguments]
+        elif name in differences:
+            signals[name] = [differences[name].step(*xs) for xs in arguments]
         else:
             signals[name] = [_affine(node, xs, on=True) for xs in arguments]
     return _trace(
@@ -612,7 +623,7 @@ def simulate(
     if neuron == "signed":
         P = _phase(nodes, phase)
         neurons = _signed_neurons(nodes, P, initial)
-        steps = islice(_steps(nodes, inputs, neurons, lambda t: t <= P), timesteps)
+        steps = islice(_steps(nodes, inputs, neurons, lambda t: t <= P, P), timesteps)
         return _trace(*_collect(steps), divisor=lambda t: P)
     if neuron == "bit_serial":
         return _simulate_bit_serial(nodes, inputs, timesteps, initial)
@@ -634,7 +645,7 @@ def settle(
     P = _phase(nodes, phase)
     neurons = _signed_neurons(nodes, P, "half")
     steps = []
-    run = _steps(nodes, inputs, neurons, lambda t: t <= P)
+    run = _steps(nodes, inputs, neurons, lambda t: t <= P, P)
     for t, step in enumerate(islice(run, max_steps), start=1):
         steps.append(step)
         _, spikes, _ = step

@@ -67,6 +67,7 @@ def test_float_then_quantized_by_each_method(tmp_path):
         "nq": ["--quantizer=qcfs", "--noise=residual", "--snn_timesteps=1,3"],
         "bits": ["--levels=15", "--bit_sparsity=1e-5"],
         "slip": ["--quantizer=slip_relu"],
+        "lif": ["--quantizer=noisy_spike", "--loss=mse"],
     }.items():
         output = tmp_path / f"{name}.keras"
         program(
@@ -81,8 +82,8 @@ def test_float_then_quantized_by_each_method(tmp_path):
         assert ("delta_mean" in history) == (name == "nq")
         assert ("snn_accuracy_3" in history) == (name == "nq")
         keras.models.load_model(output)
-    spikes = tmp_path / "lif.keras"
-    program("train", *few, "--quantizer=spike", "--loss=mse", f"--output={spikes}")
+    spikes = tmp_path / "new.keras"
+    program("train", *few, "--quantizer=noisy_spike", f"--output={spikes}")
     for options in ("stage=2", "stage=3,alpha=2,noise=uniform"):
         program(
             "evaluate",

@@ -144,3 +144,27 @@ def test_arguments_are_checked(argument):
     (name,) = argument
     with pytest.raises(ValueError, match=f"{name} must be"):
         NoisyLIFCell(**argument)
+
+
+def test_a_float_network_becomes_its_mean():
+    """With uniform noise, the mean spike is the ReLU clipped at the threshold."""
+    rng = np.random.default_rng(0)
+    inputs = keras.Input((4,))
+    x = keras.layers.Dense(16, activation="relu")(inputs)
+    model = keras.Model(inputs, keras.layers.Dense(3)(x))
+    x = rng.normal(0, 1, (200, 4)).astype("float32")
+    spiking = snn_keras.quantize_activations(
+        model, quantizer="noisy_spike", data=x, calibration="max"
+    )
+    (spike,) = (y for y in spiking.layers if isinstance(y, NoisySpike))
+    spike.noise = "uniform"
+    snn = snn_keras.convert(spiking, 4000, NoisyLIFCell(stage=2))
+    np.testing.assert_allclose(
+        snn.predict(x[:20], verbose=0), model.predict(x[:20], verbose=0), atol=0.1
+    )
+
+
+def test_noisy_spikes_need_data():
+    model = keras.Sequential([keras.Input((4,)), keras.layers.ReLU()])
+    with pytest.raises(ValueError, match="needs data"):
+        snn_keras.quantize_activations(model, quantizer="noisy_spike")

@@ -1,10 +1,12 @@
-"""Names of Keras operations that Keras does not export.
+"""Names of Keras operations and layers that Keras does not export.
 
 `a + b` on KerasTensors puts an instance of a private operation class into the
-graph; this module is the one place that names those classes.
+graph, and `keras.applications` hold layers of their own; this module is the one
+place that names those classes.
 """
 
 from keras.src.activations import activations
+from keras.src.applications.convnext import LayerScale as LayerScale
 from keras.src.ops import core, nn, numpy
 
 

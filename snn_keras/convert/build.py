@@ -39,6 +39,8 @@ class Copies:
             if isinstance(source, keras.layers.Layer):
                 config["name"] = node.name  # nested models may share names
             copy = type(source).from_config(config)
+            if isinstance(source, keras.layers.Layer) and source.built:
+                copy.build_from_config(source.get_build_config())
             self._copies[key] = (source, copy)
         return self._copies[key][1]
 
@@ -125,11 +127,13 @@ class Builder:
             return self.per_step(node)
         return self._over_time(AffinePerStep, node, input_steps=input_steps)
 
-    def difference(self, node: Node):
-        """Applies our copy of the operation to the sum so far; sends what changed."""
+    def difference(self, node: Node, homogeneous: bool):
+        """Applies our copy of the operation to the signal so far; sends changes."""
         layer = TemporalDifference(
             self._copies.own(node, role=node.name),
             call_arguments(node),
+            input_steps=self.plan.timing.input_steps,
+            homogeneous=homogeneous,
             name=node.name,
         )
         return layer(self._timed_inputs(node))

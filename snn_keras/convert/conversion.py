@@ -3,7 +3,7 @@
 from snn_keras.convert.bias_correction import correct_biases
 from snn_keras.convert.build import build
 from snn_keras.convert.plan import plan
-from snn_keras.convert.quantize import has_plain_relu, quantize_activations
+from snn_keras.convert.quantize import has_unquantized, quantize_activations
 from snn_keras.simulate import SpikingModel
 from snn_keras.simulate.model import check_timesteps
 
@@ -55,7 +55,7 @@ def convert(
             nothing is built.
     """
     source = model
-    if data is not None and (not bias_correction or has_plain_relu(model)):
+    if data is not None and (not bias_correction or has_unquantized(model)):
         if levels is None and timesteps == "settle":
             raise ValueError(
                 'timesteps="settle" with data: to how many levels are the activations '

@@ -2,7 +2,7 @@
 
 from keras import layers
 
-from snn_keras.convert._keras import operation_types
+from snn_keras.convert._keras import LayerScale, operation_types
 from snn_keras.convert.normalize import FUSING
 from snn_keras.convert.rules import (
     Affine,
@@ -10,7 +10,6 @@ from snn_keras.convert.rules import (
     Identity,
     Linear,
     Neuron,
-    Refusal,
     Unquantized,
     rule,
 )
@@ -60,30 +59,35 @@ rule(*operation_types("Add", "Subtract"))(Affine)  # a constant may be added
 rule(*operation_types("Negative", "Concatenate"))(Linear)
 
 
-rule(
+@rule(
     layers.MaxPooling1D,
     layers.MaxPooling2D,
     layers.MaxPooling3D,
     layers.GlobalMaxPooling1D,
     layers.GlobalMaxPooling2D,
     layers.GlobalMaxPooling3D,
-)(Difference)
+    layers.Maximum,
+    layers.Minimum,
+    layers.LeakyReLU,
+    layers.PReLU,
+)
+class HomogeneousRule(Difference):
+    """f(c x) = c f(x): the sum over time needs no decoding."""
+
+    homogeneous = True
 
 
 @rule(*operation_types("Multiply", "Divide", "TrueDivide"))
 class ScaleRule(Linear):
     """`x * c` and `x / c` are linear; products and quotients of signals are not."""
 
-    def check(self, node):
-        super().check(node)
+    def plan(self, node, codings, context):
         dividend_is_constant = "Divide" in type(node.operation).__name__ and (
             node.inputs[0] is not node.args[0]
         )
         if len(node.inputs) > 1 or dividend_is_constant:
-            raise Refusal(
-                "it multiplies or divides by a signal that changes over time.",
-                "multiply by a constant, or divide by one.",
-            )
+            return Difference().plan(node, codings, context)
+        return super().plan(node, codings, context)
 
 
 rule(
@@ -103,3 +107,4 @@ rule(
     )
 )(Linear)
 rule(*operation_types("Pad"))(Affine)  # it may pad with a constant
+rule(LayerScale)(Linear)

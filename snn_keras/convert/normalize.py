@@ -31,6 +31,40 @@ FUSING = (
 
 _RELU, _RELU6, _ACTIVATION_RELU = operation_types("Relu", "Relu6", "ReLU")
 
+# Activation functions other than ReLU, elementwise.
+_CURVES = {
+    keras.activations.celu,
+    keras.activations.elu,
+    keras.activations.gelu,
+    keras.activations.hard_silu,
+    keras.activations.hard_tanh,
+    keras.activations.leaky_relu,
+    keras.activations.mish,
+    keras.activations.selu,
+    keras.activations.silu,
+    keras.activations.softplus,
+    keras.activations.softsign,
+    keras.activations.tanh,
+}
+_CURVE_TYPES = (
+    layers.ELU,
+    layers.LeakyReLU,
+    layers.PReLU,
+    *operation_types(
+        "Celu",
+        "Elu",
+        "Gelu",
+        "HardSilu",
+        "HardTanh",
+        "LeakyRelu",
+        "Selu",
+        "Silu",
+        "Softplus",
+        "Softsign",
+        "Tanh",
+    ),
+)
+
 
 def read(model) -> Graph:
     """The graph of `model` in normal form."""
@@ -81,6 +115,26 @@ def canonical(operation):
     if function is keras.activations.linear:
         return layers.Identity(name=operation.name)
     return operation
+
+
+def is_relu(operation) -> bool:
+    """Whether it is 0 below 0 and rises with slope 1 above, up to a ceiling."""
+    return isinstance(operation, layers.ReLU) and not (
+        operation.negative_slope or operation.threshold
+    )
+
+
+def is_curve(operation) -> bool:
+    """Whether it is another elementwise activation function.
+
+    Sigmoids are not counted among them: in the networks of the field they are
+    gates, and a few levels are too coarse for these.
+    """
+    if isinstance(operation, layers.ReLU):
+        return not is_relu(operation)
+    if isinstance(operation, layers.Activation):
+        return operation.activation in _CURVES
+    return isinstance(operation, _CURVE_TYPES)
 
 
 def fused_activation(operation):

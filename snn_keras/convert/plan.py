@@ -7,7 +7,7 @@ from keras import tree
 
 from snn_keras import neurons as neurons_lib
 from snn_keras.convert import normalize
-from snn_keras.convert.rules import Refusal, Step, rule_for
+from snn_keras.convert.rules import Refusal, Step, becomes_neuron, rule_for
 from snn_keras.convert.signals import Coding
 from snn_keras.errors import ConversionError
 from snn_keras.graph import Graph, is_graph
@@ -79,7 +79,7 @@ class Context:
         self._templates = {
             node.name: _template(node, neuron)
             for node in graph.nodes
-            if rule_for(node.operation).spikes
+            if becomes_neuron(node.operation)
         }
         self.timing = self._make_timing(timesteps, input_steps)
         self.fused = fused and any(t.needs_whole_run for t in self._used())
@@ -219,7 +219,7 @@ def plan(
 def check_neuron(neuron, graph: Graph) -> None:
     """Raises a ValueError unless `neuron` names neurons for this graph."""
     if isinstance(neuron, dict):
-        neurons = [n.name for n in graph.nodes if rule_for(n.operation).spikes]
+        neurons = [n.name for n in graph.nodes if becomes_neuron(n.operation)]
         unknown = sorted(set(neuron) - set(neurons), key=str)
         if unknown:
             raise ConversionError(

@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from snn_keras.convert import normalize
+
 
 class SourceProbe(keras.Model):
     """A source network, with its activations beside its output.
@@ -23,12 +25,16 @@ class SourceProbe(keras.Model):
         self.built = True
 
     def call(self, inputs):
-        kept = {}
+        kept, activated = {}, set()
 
         def call(node, values):
-            # A split layer still applies its activation: that is what both of
-            # its nodes are to give, for the quantizers are idempotent.
-            output = node.call(node.operation, values)
+            # A layer that was split in two nodes applies its activation itself.
+            if activated.intersection(node.inputs):
+                output = values[node.inputs[0]]
+            else:
+                output = node.call(node.operation, values)
+            if normalize.fused_activation(node.operation) is not None:
+                activated.update(node.outputs)
             if node.name in self.names:
                 kept[node.name] = output
             return output

@@ -12,13 +12,19 @@ from snn_keras import graph as graph_lib
 from snn_keras.convert import normalize
 from snn_keras.convert.build import Copies, new_inputs
 from snn_keras.convert.data import batches, check_data
-from snn_keras.convert.rules import Refusal, check_plain_relu
 from snn_keras.errors import ConversionError
-from snn_keras.layers import QCFS, LSQReLU, QuantizedActivation, SlipReLU
+from snn_keras.layers import QCFS, LSQReLU, NoisySpike, SlipReLU
 from snn_keras.layers import noise as noise_lib
 from snn_keras.simulate.model import check_count
 
-_QUANTIZERS = {"lsq": LSQReLU, "qcfs": QCFS, "slip_relu": SlipReLU}
+_QUANTIZERS = {
+    "lsq": LSQReLU,
+    "qcfs": QCFS,
+    "slip_relu": SlipReLU,
+    "noisy_spike": NoisySpike,
+}
+# Levels for which the threshold of a noisy spike, which has none, is calibrated.
+_FINE = 16
 _POOLING = {
     keras.layers.MaxPooling1D: keras.layers.AveragePooling1D,
     keras.layers.MaxPooling2D: keras.layers.AveragePooling2D,
@@ -50,11 +56,20 @@ def quantize_activations(
     Nested models are laid open. Weights are copied; the model given stays as it
     was.
 
+    `quantizer="noisy_spike"` puts `NoisySpike` in their place, scaled by a
+    threshold theta from `data`: trained on, its mean is the ReLU clipped at theta.
+    `levels` then means nothing.
+
+    Other activation functions (swish, GELU, leaky ReLU, tanh, ...) stay and are
+    quantized behind: their output is shifted by a whole number of steps, so that
+    it is positive, quantized, and shifted back. That takes `data`. Sigmoids,
+    softmax and what stands at the very end of the model stay as they are.
+
     Args:
         model: A float functional or Sequential `keras.Model`.
         levels: Positive levels `p` of every activation, an integer >= 1.
-        quantizer: `"lsq"` (`LSQReLU`), `"qcfs"` (`QCFS`) or `"slip_relu"`
-            (`SlipReLU`).
+        quantizer: `"lsq"` (`LSQReLU`), `"qcfs"` (`QCFS`), `"slip_relu"`
+            (`SlipReLU`) or `"noisy_spike"` (`NoisySpike`).
         noise: Noise added in training: None, `"adaptor"`, `"residual"` or a
             `snn_keras.layers.Noise`, of which every activation gets a copy.
         data: Inputs to calibrate the steps on, as `model.predict` takes them; a
@@ -74,8 +89,8 @@ def quantize_activations(
     Raises:
         ValueError: if an argument is not valid, or `data` is empty, not finite
             or of the wrong shape.
-        ConversionError: if the model holds no ReLU that can be quantized, or one
-            that cannot.
+        ConversionError: if the model holds no activation function that can be
+            quantized, or one that takes data and there are none.
     """
     for name, given, known in (
         ("quantizer", quantizer, _QUANTIZERS),
@@ -89,25 +104,55 @@ def quantize_activations(
     graph = _read(model)
     if data is not None:
         data = check_data(data, graph)
+    kind = _QUANTIZERS[quantizer]
+    curves = {node.name for node in _curves(graph)} if kind is not NoisySpike else set()
+    if curves and data is None:
+        raise ConversionError(
+            f"Model '{model.name}' has activation functions whose range must be "
+            f"measured before they can be quantized: {sorted(curves)}. Remedy: "
+            "quantize_activations(..., data=x), a thousand inputs."
+        )
+    if kind is NoisySpike and (data is None or noise is not None):
+        raise ValueError(
+            'quantizer="noisy_spike" needs data, for its thresholds, and brings its '
+            f"own noise. Received: data={'None' if data is None else '...'}, "
+            f"noise={noise!r}"
+        )
     noise = noise_lib.get(noise)
     copies, numbers = Copies(), itertools.count()
+    wrapped = {}
 
     def activation(name):
+        if kind is NoisySpike:
+            return NoisySpike(name=name)
         own = noise and noise.copy(next(numbers))
         start = {} if data is None else {f"initial_{kind.parameter}": 1.0}
         return kind(levels, own, axis=axis, name=name, **start)
 
+    def between_maps(x, layer):
+        """`layer` between two affine maps that calibration sets."""
+        before, after = (
+            keras.layers.Rescaling(1.0, name=f"{layer.name}_{place}")
+            for place in ("before", "after")
+        )
+        wrapped[layer.name] = before, after
+        return after(layer(before(x)))
+
     def call(node, values):
         operation = node.operation
-        if isinstance(operation, keras.layers.ReLU):
+        if node.name in curves:
+            x = node.call(copies.own(node), values)
+            return between_maps(x, activation(f"{node.name}_quantized"))
+        if normalize.is_relu(operation):
             operation = activation(node.name)
+            if kind is NoisySpike:
+                return between_maps(values[node.inputs[0]], operation)
         elif replace_max_pooling and type(operation) in _POOLING:
             operation = _POOLING[type(operation)].from_config(operation.get_config())
         else:
             operation = copies.own(node)
         return node.call(operation, values)
 
-    kind = _QUANTIZERS[quantizer]
     inputs = new_inputs(graph)
     quantized = keras.Model(inputs, graph.run(inputs, call), name=model.name)
     copies.copy_weights()
@@ -115,19 +160,31 @@ def quantize_activations(
         ceilings = {
             node.name: node.operation.max_value
             for node in graph.nodes
-            if isinstance(node.operation, keras.layers.ReLU)
+            if normalize.is_relu(node.operation)
         }
-        calibrate(quantized, data, ceilings, calibration, batch_size)
+        calibrate(quantized, data, ceilings, wrapped, calibration, batch_size)
     return quantized
 
 
-def has_plain_relu(model) -> bool:
-    """Whether the model, which may be of any kind, holds a ReLU to quantize."""
+def _curves(graph):
+    """The activation functions other than ReLU that are to be quantized."""
+    ends = set(tree.flatten(graph.outputs))
+    return [
+        node
+        for node in graph.nodes
+        if normalize.is_curve(node.operation) and not ends.intersection(node.outputs)
+    ]
+
+
+def has_unquantized(model) -> bool:
+    """Whether the model, which may be of any kind, has something to quantize."""
     try:
         graph = normalize.read(model)
     except ValueError:
         return True  # quantize_activations says what is wrong with it
-    return any(isinstance(n.operation, keras.layers.ReLU) for n in graph.nodes)
+    return bool(_curves(graph)) or any(
+        normalize.is_relu(node.operation) for node in graph.nodes
+    )
 
 
 def _read(model):
@@ -136,43 +193,36 @@ def _read(model):
         graph = normalize.read(model)
     except ValueError as error:
         raise ConversionError(str(error)) from error
-    relus = [n for n in graph.nodes if isinstance(n.operation, keras.layers.ReLU)]
-    refusals = []
-    for node in relus:
-        try:
-            check_plain_relu(node.operation)
-        except Refusal as refusal:
-            refusals.append(f"  {node.describe()}: {refusal}")
-    if refusals:
+    relus = [n for n in graph.nodes if normalize.is_relu(n.operation)]
+    if not relus and not _curves(graph):
         raise ConversionError(
-            f"Model '{model.name}' has activations that cannot be quantized:\n"
-            + "\n".join(refusals)
-        )
-    if not relus:
-        raise ConversionError(
-            f"Model '{model.name}' has no ReLU to quantize. Its layers are of the "
-            f"types {sorted({type(n.operation).__name__ for n in graph.nodes})}. "
-            "Remedy: train it with ReLU activations, or put snn_keras.layers.LSQReLU "
-            "in their place."
+            f"Model '{model.name}' has no ReLU, and no other activation function, to "
+            "quantize. Its layers are of the types "
+            f"{sorted({type(n.operation).__name__ for n in graph.nodes})}. Remedy: "
+            "train it with ReLU activations, or put snn_keras.layers.LSQReLU in their "
+            "place."
         )
     return graph
 
 
-def calibrate(model, data, ceilings, calibration, batch_size):
+def calibrate(model, data, ceilings, wrapped, calibration, batch_size):
     """Sets the step of each quantized activation from float activations.
 
     Args:
         model: The quantized model.
         data: Inputs, a structure of arrays.
-        ceilings: Where the float activation of each name saturates, or None.
+        ceilings: Where the ReLU of each name saturates, or None.
+        wrapped: By the name of an activation, the affine maps before and behind
+            it that are to be set too.
         calibration: A key of `_CALIBRATIONS`.
         batch_size: Samples a batch.
     """
     graph = graph_lib.trace(model)
+    # A quantized curve may be negative; it is shifted by its smallest value.
     samples = {
-        n.name: _Sample(n.operation.axis)
+        n.name: _Sample(n.operation.axis, 0.0 if n.name in ceilings else None)
         for n in graph.nodes
-        if isinstance(n.operation, QuantizedActivation) and n.name in ceilings
+        if n.name in ceilings or n.name in wrapped
     }
     count = len(tree.flatten(data)[0])
     quota = max(1, _SAMPLE * batch_size // count)
@@ -182,33 +232,55 @@ def calibrate(model, data, ceilings, calibration, batch_size):
             return node.call(node.operation, values)
         v = values[node.inputs[0]]
         samples[node.name].add(ops.convert_to_numpy(v), quota)
+        if node.name not in ceilings:
+            return v
         return ops.clip(v, 0, ceilings[node.name] or float("inf"))
 
     for batch in batches(data, batch_size):
         graph.run(tree.map_structure(ops.convert_to_tensor, batch), call)
     for node in graph.nodes:
-        if node.name in samples:
-            layer, sample = node.operation, samples[node.name]
-            theta = sample.thresholds(
-                _CALIBRATIONS[calibration], layer.levels, ceilings[node.name]
+        if node.name not in samples:
+            continue
+        layer, sample = node.operation, samples[node.name]
+        spikes = isinstance(layer, NoisySpike)
+        levels = _FINE if spikes else layer.levels
+        theta = sample.thresholds(
+            _CALIBRATIONS[calibration], levels, ceilings.get(node.name)
+        )
+        if not np.all(theta > 0):
+            warnings.warn(
+                f"'{node.name}' is silent on the calibration data; its step is set "
+                "to 1. Calibrate on more data.",
+                stacklevel=3,
             )
-            if not np.all(theta > 0):
-                warnings.warn(
-                    f"'{node.name}' is silent on the calibration data; its step is "
-                    "set to 1. Calibrate on more data.",
-                    stacklevel=3,
-                )
-                theta = np.where(theta > 0, theta, layer.levels)
-            layer.set_threshold(theta)
+            theta = np.where(theta > 0, theta, levels)
+        before, after = wrapped.get(node.name, (None, None))
+        if spikes:
+            before.scale, after.scale = 1.0 / float(theta), float(theta)
+            continue
+        layer.set_threshold(theta)
+        if before is not None:
+            # A whole number of steps, so that 0 stays exactly 0.
+            step = float(np.mean(layer.step_value()))
+            before.offset = step * float(np.round(-sample.lowest / step))
+            after.offset = -before.offset
 
 
 @dataclasses.dataclass
 class _Sample:
-    """Pre-activations of one layer: some of the values, and their extremes."""
+    """Pre-activations of one layer: some of the values, and their extremes.
+
+    Attributes:
+        axis: The axis that has a step for each channel, or None.
+        floor: What the quantized activation starts from: 0, or None for the
+            smallest value, where it is below 0.
+    """
 
     axis: int | None
+    floor: float | None = 0.0
     parts: list = dataclasses.field(default_factory=list)
     highest: np.ndarray | float = 0.0
+    lowest: float = 0.0
 
     def __post_init__(self):
         self._rng = np.random.default_rng(0)
@@ -220,6 +292,8 @@ class _Sample:
             v = np.moveaxis(v, self.axis, -1)
         v = v.reshape(-1, channels)
         self.highest = np.maximum(self.highest, v.max(axis=0))
+        if self.floor is None:
+            self.lowest = min(self.lowest, float(v.min()))
         quota = max(1, quota // channels)
         if len(v) > quota:
             v = v[self._rng.integers(0, len(v), quota)]
@@ -227,8 +301,8 @@ class _Sample:
 
     def thresholds(self, rule, levels, ceiling):
         """A threshold for the layer, or for each channel."""
-        values = np.concatenate(self.parts)
-        highest = np.minimum(self.highest, ceiling or np.inf)
+        values = np.concatenate(self.parts) - self.lowest
+        highest = np.minimum(self.highest - self.lowest, ceiling or np.inf)
         thetas = [rule(values[:, c], levels, top) for c, top in enumerate(highest)]
         thetas = np.where(np.greater(thetas, 0), np.minimum(thetas, highest), highest)
         return np.asarray(thetas[0] if self.axis is None else thetas, "float32")

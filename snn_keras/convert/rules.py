@@ -11,10 +11,13 @@ from typing import Any
 import keras
 import numpy as np
 
+from snn_keras.convert.normalize import is_relu
 from snn_keras.convert.signals import Coding
 from snn_keras.graph import Node
 
 _RULES: dict[type, "Rule"] = {}
+
+DIFFERENCE = "temporal difference"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,13 +49,11 @@ class Refusal(Exception):
 
 
 class Rule:
-    """How a kind of operation acts on signals.
+    """How a kind of operation acts on signals."""
 
-    Attributes:
-        spikes: Whether the operation becomes a layer of spiking neurons.
-    """
-
-    spikes = False
+    def spikes(self, operation) -> bool:
+        """Whether the operation becomes a layer of spiking neurons."""
+        return False
 
     def plan(self, node: Node, codings: tuple, context) -> Step:
         """Decides what becomes of `node`, or raises a `Refusal`.
@@ -99,6 +100,11 @@ def rule_for(operation) -> Rule:
     return Opaque()
 
 
+def becomes_neuron(operation) -> bool:
+    """Whether an operation becomes a layer of spiking neurons."""
+    return rule_for(operation).spikes(operation)
+
+
 class Identity(Rule):
     """Does nothing in inference, so it leaves no trace."""
 
@@ -110,12 +116,16 @@ class Identity(Rule):
 
 
 class Opaque(Rule):
-    """Any function: exact wherever its inputs have no time axis.
+    """Any function, of which nothing is known but that it treats samples apart.
 
     Before the first neuron it runs once; behind the last one it runs once on
-    the decoded signal. Between neurons it is refused, for it does not commute
-    with the mean over time.
+    the decoded signal. Between neurons, where it need not commute with the mean
+    over time, Keras's own functions become a `TemporalDifference`: exact in
+    total, but what they send are numbers, not spikes. Other layers may hide a
+    state or a dependence on the batch, and are refused.
     """
+
+    homogeneous = False  # whether f(c x) = c f(x) for c > 0
 
     def plan(self, node, codings, context):
         if not any(coding.has_time for coding in codings):
@@ -124,18 +134,23 @@ class Opaque(Rule):
             return Step(node, self, codings, Coding.DECODED, "once, decoded")
         if context.repeats_source:
             return Step(node, self, codings, Coding.RATE, "every step")
-        return self.plan_between_neurons(node, codings)
+        self.check_between_neurons(node)
+        return Step(node, self, codings, Coding.RATE, DIFFERENCE)
 
-    def plan_between_neurons(self, node, codings):
-        """Decides on a signal over time that later neurons depend on."""
-        raise Refusal(
-            "it does not commute with the mean over time, and spiking neurons "
-            "stand before and behind it.",
-            "use an operation that is linear, or register a rule for it "
-            "(snn_keras.rule).",
-        )
+    def check_between_neurons(self, node):
+        """Raises a `Refusal` where a signal over time cannot pass through."""
+        if not is_kerass_own(node.operation):
+            raise Refusal(
+                "it is not one of Keras's own, spiking neurons stand before and "
+                "behind it, and it may not commute with the mean over time.",
+                "register a rule for it with snn_keras.rule: Linear or Affine if it "
+                "is that, Difference if it is a function of each sample alone.",
+            )
+        check_is_signal(node)
 
     def build(self, step, builder):
+        if step.action == DIFFERENCE:
+            return builder.difference(step.node, self.homogeneous)
         if step.coding.has_time:
             return builder.per_step(step.node)
         inputs = {x: builder.decoded(x) for x in step.node.inputs}
@@ -143,22 +158,14 @@ class Opaque(Rule):
 
 
 class Difference(Opaque):
-    """A function that does not commute with decoding, made exact in total.
+    """A function of each sample alone, without a state: exact in total.
 
-    Between neurons it becomes a `TemporalDifference`: it is applied to the sum
-    of the signal so far, and what changed is sent. For functions with
-    F(c x) = c F(x), c > 0.
+    Between neurons it becomes a `TemporalDifference`. Register your own layers
+    with it; set `homogeneous` for functions with f(c x) = c f(x), c > 0.
     """
 
-    action = "temporal difference"
-
-    def plan_between_neurons(self, node, codings):
-        return Step(node, self, codings, Coding.RATE, self.action)
-
-    def build(self, step, builder):
-        if step.action == self.action:
-            return builder.difference(step.node)
-        return super().build(step, builder)
+    def check_between_neurons(self, node):
+        check_is_signal(node)
 
 
 class Linear(Rule):
@@ -203,6 +210,27 @@ class Affine(Linear):
         return builder.affine_per_step(node)
 
 
+def is_kerass_own(operation) -> bool:
+    """Whether the class of an operation comes with Keras."""
+    return type(operation).__module__.split(".")[0] == "keras"
+
+
+def check_is_signal(node):
+    """Raises a `Refusal` unless the node maps each sample to numbers."""
+    if not keeps_samples_apart(node):
+        raise Refusal(
+            "it acts along the batch axis, and would mix samples with time steps.",
+            "keep axis 0 as it is, and leave the batch size of keras.Input open.",
+        )
+    for tensor in node.outputs:
+        if "float" not in tensor.dtype:
+            raise Refusal(
+                f"its output is of type {tensor.dtype}, and later neurons depend on "
+                "it: what changes from step to step cannot be added up.",
+                "keep decisions behind the last neuron.",
+            )
+
+
 def keeps_samples_apart(node) -> bool:
     """Whether the node's operation leaves the batch axis alone."""
     operation = node.operation
@@ -235,7 +263,8 @@ def _settled(codings):
 class Neuron(Rule):
     """A quantized activation: becomes the spiking cell its class names."""
 
-    spikes = True
+    def spikes(self, operation):
+        return True
 
     def plan(self, node, codings, context):
         axis, rank = node.operation.axis, len(node.inputs[0].shape)
@@ -258,25 +287,20 @@ class Neuron(Rule):
         return builder.spiking(step)
 
 
-class Unquantized(Rule):
-    """A ReLU: has a spiking counterpart, once it is quantized."""
+class Unquantized(Difference):
+    """A ReLU: has a spiking counterpart, once it is quantized.
 
-    spikes = True
+    With a slope below 0, or a threshold, it is a function like any other.
+    """
+
+    def spikes(self, operation):
+        return is_relu(operation)
 
     def plan(self, node, codings, context):
-        check_plain_relu(node.operation)
+        if not self.spikes(node.operation):
+            return super().plan(node, codings, context)
         raise Refusal(
             "a plain ReLU has no step size and no threshold.",
             "replace it with snn_keras.quantize_activations(model, ...), or give "
             "convert calibration data: convert(model, timesteps, data=x).",
-        )
-
-
-def check_plain_relu(relu):
-    """Raises a `Refusal` for a ReLU that no spiking neuron here computes."""
-    if relu.negative_slope or relu.threshold:
-        raise Refusal(
-            f"a ReLU with negative_slope={relu.negative_slope} and "
-            f"threshold={relu.threshold} has no spiking counterpart.",
-            "train with a plain ReLU, or a quantized activation of snn_keras.",
         )

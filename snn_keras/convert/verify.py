@@ -8,7 +8,7 @@ from keras import tree
 from snn_keras.convert import normalize
 from snn_keras.convert.data import batches, check_data
 from snn_keras.convert.probe import SourceProbe, SpikingProbe
-from snn_keras.convert.rules import rule_for
+from snn_keras.convert.rules import becomes_neuron
 from snn_keras.errors import ConversionError
 from snn_keras.neurons import Spiking
 from snn_keras.simulate import SpikingModel
@@ -133,7 +133,7 @@ def verify(ann, snn, x, batch_size=32) -> Report:
         ValueError: if `x` is empty, not finite, or does not fit the model.
     """
     graph = normalize.read(ann)
-    sources = {n.name: n for n in graph.nodes if rule_for(n.operation).spikes}
+    sources = {n.name: n for n in graph.nodes if becomes_neuron(n.operation)}
     if not isinstance(snn, SpikingModel):
         raise ConversionError(
             f"verify needs a spiking model as second argument. Received: {snn!r}"

@@ -1,6 +1,7 @@
 """Functions that do not commute with the sum over time, made exact in total."""
 
 import keras
+import numpy as np
 from keras import ops, tree
 
 from snn_keras.neurons import window as window_lib
@@ -12,19 +13,39 @@ from snn_keras.neurons.spiking import PerStep
 class TemporalDifference(PerStep):
     r"""Applies a function to the signal so far, and sends what changed.
 
-    $$y_t = F(x_1 + \dots + x_t) - F(x_1 + \dots + x_{t-1})$$
+    $$y_t = F_t - F_{t-1}, \qquad F_t = n_t \, f(S_t / n_t), \qquad
+    S_t = x_1 + \dots + x_t, \qquad F_0 = 0$$
 
-    for a function with $F(c x) = c F(x)$, $c > 0$, such as max pooling: the sum
-    over time of $y$ is exactly $F$ of the sum of $x$.
+    with $S_t / n_t$ the decoded signal so far: $n_t = t$, or $n_t = P$ where the
+    input is switched off after P steps. The sum of $y$ decodes, at every step, to
+    exactly $f$ of the decoded signal. A function with $f(c x) = c f(x)$ for
+    $c > 0$, such as max pooling, needs no $n_t$.
 
     Args:
-        operation, arguments: See `PerStep`.
+        operation, arguments: See `PerStep`; the function f, of one signal or of
+            several.
+        input_steps: Steps P for which the network's input is on, or None for
+            all.
+        homogeneous: Whether f(c x) = c f(x).
 
     Input shape: `(batch, time, ...)`, or a list of such. Output shape: that of
     the operation, with the time axis.
 
-    Source: paper 004 algorithm 2 (event-based max pooling).
+    Source: paper 004 algorithm 2 (event-based max pooling), for any function.
     """
+
+    def __init__(
+        self,
+        operation,
+        arguments=None,
+        *,
+        input_steps=None,
+        homogeneous=False,
+        **kwargs,
+    ):
+        super().__init__(operation, arguments, **kwargs)
+        self.input_steps = input_steps
+        self.homogeneous = homogeneous
 
     def build(self, input_shape):
         super().build(input_shape)
@@ -45,10 +66,51 @@ class TemporalDifference(PerStep):
             sums.append(ops.concatenate([ops.expand_dims(start, 1), total], axis=1))
             after.append(last)
         window_lib.keep_state(self, after)
-        outputs = super().call(tree.pack_sequence_as(inputs, sums))
+        if self.homogeneous:
+            outputs = self._function(inputs, sums)
+        else:
+            count, share = self._scales(flat[0].shape[1])
+            decoded = [x * _along_time(share, x) for x in sums]
+            outputs = tree.map_structure(
+                lambda y: ops.where(
+                    _along_time(count, y) > 0, _along_time(count, y) * y, 0.0
+                ),
+                self._function(inputs, decoded),
+            )
         return tree.map_structure(
             lambda y: ops.cast(y[:, 1:] - y[:, :-1], self.compute_dtype), outputs
         )
+
+    def _function(self, inputs, signals):
+        outputs = super().call(tree.pack_sequence_as(inputs, signals))
+        return tree.map_structure(lambda y: ops.cast(y, "float32"), outputs)
+
+    def _scales(self, steps):
+        """$n_t$, 0 at t = 0, and $1 / n_t$ for t = start ... start + steps."""
+        window = window_lib.current()
+        start, total = (0, steps) if window is None else (window.start, window.total)
+        times = start + ops.arange(steps + 1)
+        # Not divided in the graph: compilers divide approximately, each in its way.
+        if self.input_steps is None:
+            counts = np.arange(total + 1)
+            shares = 1 / np.maximum(counts, 1)
+        else:
+            counts = np.asarray([0, self.input_steps])
+            shares = 1 / np.full(2, self.input_steps)
+            times = ops.minimum(times, 1)
+        return tuple(
+            ops.take(ops.convert_to_tensor(x.astype("float32")), times)
+            for x in (counts, shares)
+        )
+
+    def get_config(self):
+        config = {"input_steps": self.input_steps, "homogeneous": self.homogeneous}
+        return {**super().get_config(), **config}
+
+
+def _along_time(x, like):
+    """A tensor `(time,)` in the shape that fits `(batch, time, ...)`."""
+    return ops.reshape(x, (1, -1) + (1,) * (len(like.shape) - 2))
 
 
 def _accumulate(x, state):

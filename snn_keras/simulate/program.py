@@ -39,8 +39,8 @@ class Program:
                 at = 2
             stage.update(dict.fromkeys(node.outputs, at))
         self.stage = stage
-        cells = [getattr(n.operation, "cell", None) for n in graph.nodes]
-        cells = [cell for cell in cells if cell is not None]
+        layers = [n.operation for n in graph.nodes]
+        cells = [layer.cell for layer in layers if isinstance(layer, Spiking)]
         self.needs_whole_run = any(cell.needs_whole_run for cell in cells)
         self.extra_steps = max((cell.extra_steps for cell in cells), default=0)
 
