@@ -7,13 +7,18 @@ One run gives every time step. A model with plain ReLUs is quantized first, to
 
     --neuron=signed                        the neurons, and
     --neuron=if --neuron_options=initial=0     their options
+
+With --settle signed neurons run until none fires, and the outputs are compared with
+the source's; --float64 computes both in that precision, where rounding breaks no tie.
 """
 
 import ast
+import json
 import pathlib
 import time
 
 import keras
+import numpy as np
 from absl import app, flags
 
 import snn_keras
@@ -35,6 +40,8 @@ def define_flags():
     flags.DEFINE_list(
         "neuron_options", [], "Options of the neurons' cell, such as stage=2,alpha=4."
     )
+    flags.DEFINE_bool("settle", False, "Run signed neurons until they are at rest.")
+    flags.DEFINE_bool("float64", False, "Compute in float64.")
     flags.DEFINE_integer("samples", 0, "Evaluate the first N only; 0 for all.")
     flags.DEFINE_integer("batch_size", 100, "Images a batch.", lower_bound=1)
     flags.DEFINE_integer("levels", 0, "Quantize plain ReLUs to N levels first.")
@@ -91,6 +98,34 @@ def make_neuron(name, options):
         raise app.UsageError(f"--neuron_options: {error}") from error
 
 
+def in_float64(model):
+    """The same model, computing in float64."""
+    config = json.dumps(keras.saving.serialize_keras_object(model))
+    config = json.loads(config.replace('"float32"', '"float64"'))
+    wide = keras.saving.deserialize_keras_object(config)
+    wide.set_weights(model.get_weights())
+    return wide
+
+
+def settle(model, images, batch_size):
+    """Runs signed neurons to rest; returns what to say about it."""
+    snn = snn_keras.convert(model, "settle", "signed")
+    expected = model.predict(images, batch_size, verbose=0)
+    received = snn.predict(images, batch_size)
+    steps = snn.settling_steps(images, batch_size)
+    off = np.abs(received - expected).max(-1)
+    return {
+        "samples": len(images),
+        "same_answer": int(np.sum(received.argmax(-1) == expected.argmax(-1))),
+        "largest_difference": float(off.max()),
+        "off_by_more_than_1e-4": int(np.sum(off > 1e-4)),
+        "largest_output": float(np.abs(expected).max()),
+        "steps_mean": float(steps.mean()),
+        "steps_max": int(steps.max()),
+        "input_steps": snn.program.input_steps,
+    }
+
+
 def evaluate(model, snn, images, labels, batch_size, verbose=1):
     """Accuracy of a source network, and of its spiking network at every step.
 
@@ -130,6 +165,14 @@ def main(argv):
     scale = (lambda x: x.astype("float32")) if FLAGS.raw_pixels else data.preprocess
     test = data.load(FLAGS.dataset, "test", FLAGS.data_dir).take(FLAGS.samples)
     images = scale(test.images)
+    if FLAGS.float64:
+        model, images = in_float64(model), images.astype("float64")
+    if FLAGS.settle:
+        figures = settle(model, images, FLAGS.batch_size)
+        print("\n".join(f"{name:22} {value:g}" for name, value in figures.items()))
+        if FLAGS.output:
+            data.write_json(FLAGS.output, figures)
+        return
     calibration = None
     if FLAGS.levels or FLAGS.bias_correction:
         train = data.load(FLAGS.dataset, "train", FLAGS.data_dir)

@@ -104,7 +104,8 @@ class Builder:
             return tensor
         if x not in self._presented:
             timing = self.plan.timing
-            self._presented[x] = Present(timing.timesteps, timing.input_steps)(tensor)
+            present = Present(timing.timesteps, timing.input_steps, dtype=x.dtype)
+            self._presented[x] = present(tensor)
         return self._presented[x]
 
     def decoded(self, x: Tensor):
@@ -112,7 +113,7 @@ class Builder:
         if x not in self._timed:
             return self.tensors[x]
         if x not in self._read:
-            readout = Readout(self.plan.timing.input_steps)
+            readout = Readout(self.plan.timing.input_steps, dtype=x.dtype)
             self._read[x] = readout(self.tensors[x])
         return self._read[x]
 
@@ -135,31 +136,45 @@ class Builder:
             input_steps=self.plan.timing.input_steps,
             homogeneous=homogeneous,
             name=node.name,
+            dtype=policy(node),
         )
         return layer(self._timed_inputs(node))
 
     def spiking(self, step):
         """Puts the step's cell in place of its activation."""
         (current,) = step.node.inputs
+        name, dtype = step.node.name, policy(step.node)
         if not step.coding.has_time:
-            return FusedSpiking(step.cell, name=step.node.name)(self.tensors[current])
+            fused = FusedSpiking(step.cell, name=name, dtype=dtype)
+            return fused(self.tensors[current])
         currents = self.over_time(current)
         if self.plan.bias_correction:
-            currents = BiasCorrection(name=f"{step.node.name}_bias")(currents)
-        return Spiking(step.cell, name=step.node.name)(currents)
+            currents = BiasCorrection(name=f"{name}_bias", dtype=dtype)(currents)
+        return Spiking(step.cell, name=name, dtype=dtype)(currents)
 
     def _over_time(self, wrapper, node, **arguments):
         key = (wrapper, id(node.operation))
         if key not in self._wrappers:
             operation = self._copies.own(node, role="per step")
             self._wrappers[key] = wrapper(
-                operation, call_arguments(node), name=node.name, **arguments
+                operation,
+                call_arguments(node),
+                name=node.name,
+                dtype=policy(node),
+                **arguments,
             )
         return self._wrappers[key](self._timed_inputs(node))
 
     def _timed_inputs(self, node):
         inputs = [self.over_time(x) for x in node.inputs]
         return inputs if len(inputs) > 1 else inputs[0]
+
+
+def policy(node: Node):
+    """The precision that the node computes in."""
+    if isinstance(node.operation, keras.layers.Layer):
+        return node.operation.dtype_policy
+    return node.outputs[0].dtype
 
 
 def call_arguments(node: Node):

@@ -83,11 +83,12 @@ class Totals:
     """Monitor: the sum over time of each layer's currents and outputs."""
 
     def initial_state(self, layer, batch_size):
-        zeros = ops.zeros((batch_size, *layer.cell.state_shape), "float32")
+        cell = layer.cell
+        zeros = ops.zeros((batch_size, *cell.state_shape), cell.state_dtype)
         return [zeros, zeros]
 
     def update(self, layer, state, currents, outputs):
         return [
-            total + ops.sum(ops.cast(x, "float32"), axis=1)
+            total + ops.sum(ops.cast(x, total.dtype), axis=1)
             for total, x in zip(state, (currents, outputs), strict=True)
         ]

@@ -297,7 +297,7 @@ class _Sample:
         quota = max(1, quota // channels)
         if len(v) > quota:
             v = v[self._rng.integers(0, len(v), quota)]
-        self.parts.append(v.astype("float32"))
+        self.parts.append(np.asarray(v, "float32"))
 
     def thresholds(self, rule, levels, ceiling):
         """A threshold for the layer, or for each channel."""

@@ -179,17 +179,15 @@ class QuantizedActivation(keras.layers.Layer):
             ValueError: if it is unset, not finite or not positive.
         """
         self._settle()
-        size = ops.convert_to_numpy(self._size.value).astype("float32")
-        check_size(self, size)
-        return size
+        return check_size(self, ops.convert_to_numpy(self._size.value))
 
     def step_value(self):
         """The step `s` as a NumPy array; see `size_value`."""
-        return np.asarray(self._to_step(self.size_value()), "float32")
+        return wide(self._to_step(self.size_value()))
 
     def threshold_value(self):
         """The threshold `theta = levels * step` as a NumPy array."""
-        return np.asarray(self.levels * self.step_value(), "float32")
+        return np.asarray(self.levels * self.step_value())
 
     def set_threshold(self, threshold):
         """Sets the size so that the threshold becomes `threshold`.
@@ -197,11 +195,12 @@ class QuantizedActivation(keras.layers.Layer):
         Args:
             threshold: A value > 0, or with `axis` one for each channel.
         """
-        size = self._from_step(np.asarray(threshold, "float32") / self.levels)
+        dtype = wide(self._size.value).dtype
+        size = self._from_step(np.asarray(threshold, dtype) / self.levels)
         check_size(self, size)
         self._size.assign(np.broadcast_to(size, self._size.shape))
         if self._from_data is not None:
-            self._from_data.assign(np.zeros(self._size.shape, "float32"))
+            self._from_data.assign(np.zeros(self._size.shape))
 
     def save_own_variables(self, store):
         self._settle()
@@ -219,6 +218,12 @@ class QuantizedActivation(keras.layers.Layer):
             "axis": self.axis,
             "scale_gradient": self.scale_gradient,
         }
+
+
+def wide(x):
+    """`x` as a NumPy array of float32, or of float64 where it is that."""
+    x = np.asarray(ops.convert_to_numpy(x) if keras.ops.is_tensor(x) else x)
+    return x if x.dtype == np.float64 else x.astype("float32")
 
 
 def check_levels(layer, levels):
@@ -241,7 +246,7 @@ def check_size(layer, size):
         ValueError: otherwise.
     """
     try:
-        values = np.asarray(size, "float32")
+        values = wide(size)
     except (TypeError, ValueError):
         values = np.asarray([])
     valid = np.isfinite(values) & (values > 0)

@@ -1,7 +1,6 @@
 """The neuron that sends its activation bit by bit."""
 
 import keras
-import numpy as np
 from keras import ops
 
 from snn_keras.neurons.cell import SpikingCell
@@ -42,12 +41,12 @@ class BitSerialCell(SpikingCell):
 
     def initial_state(self, shape):
         start = self.theta.value * 2.0 ** -(self.timesteps + 1)
-        return [ops.broadcast_to(start, shape), ops.zeros(shape)]
+        return [ops.broadcast_to(start, shape), ops.zeros(shape, self.state_dtype)]
 
     def call(self, inputs, states, training=False):
         u, step = states
-        charging = ops.cast(step < self.timesteps, "float32")
-        u = u + charging * ops.cast(inputs, "float32")
+        charging = ops.cast(step < self.timesteps, self.state_dtype)
+        u = u + charging * ops.cast(inputs, self.state_dtype)
         exponent = step + 1.0 - self.timesteps  # t, once it fires
         weight = self.theta.value * ops.power(2.0, -ops.maximum(exponent, 0.0))
         y = (1.0 - charging) * weight * spike(u, weight)
@@ -57,7 +56,7 @@ class BitSerialCell(SpikingCell):
         """Takes the currents `(batch, T, ...)` and fires `(batch, T, ...)`."""
         total = state[0]
         for t in range(currents.shape[1]):
-            total = total + ops.cast(currents[:, t], "float32")
+            total = total + ops.cast(currents[:, t], self.state_dtype)
         return self.fire(total), state
 
     def fire(self, potential):
@@ -86,8 +85,10 @@ class BitSerialCell(SpikingCell):
                 f"every level is b bits. '{activation.name}' has "
                 f"{activation.levels} levels."
             )
-        return type(self)(
-            np.float32(2.0**bits) * activation.step_value(), timesteps=timing.timesteps
+        return self.copy(
+            activation,
+            threshold=2.0**bits * activation.step_value(),
+            timesteps=timing.timesteps,
         )
 
     def get_config(self):

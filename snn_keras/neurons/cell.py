@@ -15,7 +15,7 @@ class SpikingCell(keras.layers.Layer):
     It runs over time in `snn_keras.neurons.Spiking`, or, for inputs of shape
     `(batch, time, features)`, in `keras.layers.RNN`.
 
-    The state is held in float32 whatever the compute dtype.
+    The state is held in float32, or in float64 where the compute dtype is that.
 
     Args:
         threshold: Firing threshold `theta` > 0, in units of the potential: a
@@ -28,9 +28,9 @@ class SpikingCell(keras.layers.Layer):
     extra_steps = 0  # steps spent on `prepare` before the run
 
     def __init__(self, threshold=1.0, **kwargs):
-        super().__init__(**kwargs)
+        super().__init__(autocast=False, **kwargs)  # or the state would lose digits
         try:
-            values = np.asarray(threshold, "float32")
+            values = np.asarray(threshold, "float64")
         except (TypeError, ValueError):
             values = np.asarray([])
         valid = values.size and values.ndim <= 1
@@ -44,6 +44,11 @@ class SpikingCell(keras.layers.Layer):
         self._features = None
 
     @property
+    def state_dtype(self):
+        """The dtype of the potentials."""
+        return state_dtype(self.compute_dtype)
+
+    @property
     def state_size(self):
         """Features of each state, for `keras.layers.RNN`."""
         return [self._features] * self.num_states
@@ -55,7 +60,7 @@ class SpikingCell(keras.layers.Layer):
     def build(self, input_shape):
         self._features = input_shape[-1]
         self.state_shape = tuple(input_shape[1:])
-        values = np.asarray(self.threshold, "float32")
+        values = np.asarray(self.threshold, self.state_dtype)
         if values.ndim and values.shape != (input_shape[-1],):
             raise ValueError(
                 f"{type(self).__name__} '{self.name}' has thresholds for "
@@ -65,7 +70,7 @@ class SpikingCell(keras.layers.Layer):
         self.theta = self.add_weight(
             shape=values.shape,
             initializer=lambda shape, dtype=None: ops.convert_to_tensor(values, dtype),
-            dtype="float32",
+            dtype=self.state_dtype,
             autocast=False,
             name="threshold",
         )
@@ -109,8 +114,13 @@ class SpikingCell(keras.layers.Layer):
             activation: The `snn_keras.layers.QuantizedActivation`.
             timing: The network's `snn_keras.neurons.Timing`.
         """
-        config = {**self.get_config(), "threshold": timing.threshold_of(activation)}
+        return self.copy(activation, threshold=timing.threshold_of(activation))
+
+    def copy(self, activation, **changes):
+        """A copy with other arguments, in the precision of `activation`."""
+        config = {**self.get_config(), **changes}
         del config["name"]
+        config["dtype"] = activation.dtype_policy
         return type(self).from_config(config)
 
     def compute_output_spec(self, inputs, states, training=False):
@@ -119,6 +129,11 @@ class SpikingCell(keras.layers.Layer):
 
     def get_config(self):
         return {**super().get_config(), "threshold": self.threshold}
+
+
+def state_dtype(compute_dtype) -> str:
+    """What state is held in: never less than float32."""
+    return "float64" if compute_dtype == "float64" else "float32"
 
 
 def check_share(cell, initial):

@@ -36,19 +36,19 @@ class SRPCell(IFCell):
         self.extra_steps = check_extra_steps(self, extra_steps)
 
     def initial_state(self, shape):
-        return [*super().initial_state(shape), ops.ones(shape)]
+        return [*super().initial_state(shape), ops.ones(shape, self.state_dtype)]
 
     def call(self, inputs, states, training=False):
         u, active = states
         theta = self.theta.value
-        u = u + ops.cast(inputs, "float32")
+        u = u + ops.cast(inputs, self.state_dtype)
         z = active * spike(u, theta)
         return ops.cast(theta * z, self.compute_dtype), [u - theta * z, active]
 
     def prepare(self, currents, state):
         """Outputs of the extra steps, and the state to start the run with."""
         outputs, (u, _) = self.run(currents, state)
-        return outputs, [state[0], ops.cast(u > 0, "float32")]
+        return outputs, [state[0], ops.cast(u > 0, self.state_dtype)]
 
     def get_config(self):
         return {**super().get_config(), "extra_steps": self.extra_steps}
@@ -83,7 +83,7 @@ class OffsetSpikesCell(IFCell):
         least = ops.full_like(u, np.inf)  # before the reset, at a firing step
         most = ops.full_like(u, -np.inf)  # at a silent step
         for t in range(currents.shape[1]):
-            reached = u + ops.cast(currents[:, t], "float32")
+            reached = u + ops.cast(currents[:, t], self.state_dtype)
             _, (u,) = self.call(currents[:, t], [u])
             fired = u < reached
             least = ops.where(fired, ops.minimum(least, reached), least)

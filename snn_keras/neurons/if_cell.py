@@ -47,7 +47,7 @@ class IFCell(SpikingCell):
 
     def call(self, inputs, states, training=False):
         theta = self.theta.value
-        u = states[0] + ops.cast(inputs, "float32")
+        u = states[0] + ops.cast(inputs, self.state_dtype)
         z = spike(u, theta)
         return ops.cast(theta * z, self.compute_dtype), [u - theta * z]
 

@@ -80,13 +80,13 @@ class NoisyLIFCell(SpikingCell):
         self.seed = seed
 
     def initial_state(self, shape):
-        return [ops.zeros(shape), ops.zeros((), "int32")]
+        return [ops.zeros(shape, self.state_dtype), ops.zeros((), "int32")]
 
     def call(self, inputs, states, training=False):
         potential, step = states
         theta = self.theta.value
         noise = self.beta + self._noise(potential, ops.cast(step, "int32"))
-        h = noise + ops.cast(inputs, "float32")
+        h = noise + ops.cast(inputs, self.state_dtype)
         z = spike(h, theta, lambda x: atan_surrogate(x, slope=3.0), strict=True)
         return ops.cast(z, self.compute_dtype), [h * (1.0 - z), step + 1]
 
@@ -103,18 +103,16 @@ class NoisyLIFCell(SpikingCell):
         shape = (1, *ops.shape(potential)[1:])
         if self.noise == "uniform":
             drawn = 2.0 * _backend.uniform_at(shape, self.seed, step) - 1.0
-            return remembered + half_range * drawn
+            return remembered + half_range * ops.cast(drawn, self.state_dtype)
         drawn = standardize(_backend.normal_at(shape, self.seed, step))
-        return remembered + spread(drawn, half_range)
+        return remembered + ops.cast(spread(drawn, half_range), self.state_dtype)
 
     def adapted_to(self, activation, timing):
-        config = self.get_config()
-        del config["name"]
         # Layers draw apart: each has a seed of its own, made from its name.
-        config["seed"] = (self.seed + zlib.crc32(activation.name.encode())) % 2**31
-        if hasattr(activation, "noise") and isinstance(activation.noise, str):
-            config["noise"] = activation.noise
-        return type(self).from_config(config)
+        seed = (self.seed + zlib.crc32(activation.name.encode())) % 2**31
+        noise = getattr(activation, "noise", None)
+        noise = noise if isinstance(noise, str) else self.noise
+        return self.copy(activation, seed=seed, noise=noise)
 
     def get_config(self):
         names = ("stage", "alpha", "beta", "decay", "noise", "seed")

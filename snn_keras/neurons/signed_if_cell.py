@@ -62,16 +62,17 @@ class SignedIFCell(SpikingCell):
 
     def initial_state(self, shape):
         theta = self.theta.value
-        return [ops.broadcast_to(self.initial * theta, shape), ops.zeros(shape)]
+        start = ops.broadcast_to(self.initial * theta, shape)
+        return [start, ops.zeros(shape, self.state_dtype)]
 
     def call(self, inputs, states, training=False):
         theta = self.theta.value
         u, count = states
-        u = u + ops.cast(inputs, "float32")
+        u = u + ops.cast(inputs, self.state_dtype)
         fires = spike(u, theta)
         if isinstance(self.ceiling, int):
-            fires = fires * ops.cast(count < self.ceiling, "float32")
-        corrects = ops.cast(ops.logical_and(u < 0, count > 0), "float32")
+            fires = fires * ops.cast(count < self.ceiling, self.state_dtype)
+        corrects = ops.cast(ops.logical_and(u < 0, count > 0), self.state_dtype)
         z = fires - corrects
         return ops.cast(theta * z, self.compute_dtype), [u - theta * z, count + z]
 

@@ -5,7 +5,7 @@ import numpy as np
 from keras import ops, tree
 
 from snn_keras.neurons import window as window_lib
-from snn_keras.neurons.cell import SpikingCell
+from snn_keras.neurons.cell import SpikingCell, state_dtype
 from snn_keras.neurons.scan import scan_time
 
 
@@ -93,7 +93,7 @@ class FusedSpiking(Spiking):
     def spikes(self, current):
         """What the neurons send, `(batch, timesteps, ...)`."""
         potential, _ = self.cell.initial_state(ops.shape(current))
-        return self.cell.fire(potential + ops.cast(current, "float32"))
+        return self.cell.fire(potential + ops.cast(current, potential.dtype))
 
     def call(self, current, training=False):
         outputs = self.spikes(current)
@@ -186,16 +186,21 @@ class Readout(keras.layers.Layer):
     def build(self, input_shape):
         self._state_shape = tuple(input_shape[2:])
 
+    @property
+    def state_dtype(self):
+        """The dtype of the sum of currents."""
+        return state_dtype(self.compute_dtype)
+
     def get_initial_state(self, batch_size):
         """The sum of no currents."""
-        return [ops.zeros((batch_size, *self._state_shape), "float32")]
+        return [ops.zeros((batch_size, *self._state_shape), self.state_dtype)]
 
     def call(self, currents):
         window = window_lib.current()
         state = window_lib.state_of(
-            self, lambda: [ops.zeros_like(currents[:, 0], dtype="float32")]
+            self, lambda: [ops.zeros_like(currents[:, 0], dtype=self.state_dtype)]
         )
-        sums, state = scan_time(_accumulate, state, currents, "float32")
+        sums, state = scan_time(_accumulate, state, currents, self.state_dtype)
         window_lib.keep_state(self, state)
         steps = currents.shape[1]
         if window is None:
@@ -211,9 +216,9 @@ class Readout(keras.layers.Layer):
         # Compilers divide approximately, and each in its own way: multiplying by
         # a reciprocal made here gives one mean however a run is cut and compiled.
         if self.input_steps is not None:
-            weight = np.float32(1) / np.float32(self.input_steps)
+            weight = 1 / np.asarray(self.input_steps, self.state_dtype)
         else:
-            reciprocals = np.float32(1) / np.arange(1, total + 1, dtype="float32")
+            reciprocals = 1 / np.arange(1, total + 1, dtype=self.state_dtype)
             weight = ops.take(ops.convert_to_tensor(reciprocals), count - 1)
         return ops.cast(state[0] * weight, self.compute_dtype)
 
@@ -230,7 +235,7 @@ def _trailing(x, first):
 
 
 def _accumulate(x, state):
-    total = state[0] + ops.cast(x, "float32")
+    total = state[0] + ops.cast(x, state[0].dtype)
     return total, [total]
 
 

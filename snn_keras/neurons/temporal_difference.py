@@ -5,6 +5,7 @@ import numpy as np
 from keras import ops, tree
 
 from snn_keras.neurons import window as window_lib
+from snn_keras.neurons.cell import state_dtype
 from snn_keras.neurons.scan import scan_time
 from snn_keras.neurons.spiking import PerStep
 
@@ -47,22 +48,28 @@ class TemporalDifference(PerStep):
         self.input_steps = input_steps
         self.homogeneous = homogeneous
 
+    @property
+    def state_dtype(self):
+        """The dtype of the sums."""
+        return state_dtype(self.compute_dtype)
+
     def build(self, input_shape):
         super().build(input_shape)
         self._shapes = input_shape if _is_list(input_shape) else [input_shape]
 
     def get_initial_state(self, batch_size):
         """The sums of no inputs."""
-        return [ops.zeros((batch_size, *s[2:]), "float32") for s in self._shapes]
+        return [ops.zeros((batch_size, *s[2:]), self.state_dtype) for s in self._shapes]
 
     def call(self, inputs):
         flat = tree.flatten(inputs)
         before = window_lib.state_of(
-            self, lambda: [ops.zeros_like(x[:, 0], dtype="float32") for x in flat]
+            self,
+            lambda: [ops.zeros_like(x[:, 0], dtype=self.state_dtype) for x in flat],
         )
         sums, after = [], []
         for x, start in zip(flat, before, strict=True):
-            total, (last,) = scan_time(_accumulate, [start], x, "float32")
+            total, (last,) = scan_time(_accumulate, [start], x, self.state_dtype)
             sums.append(ops.concatenate([ops.expand_dims(start, 1), total], axis=1))
             after.append(last)
         window_lib.keep_state(self, after)
@@ -83,7 +90,7 @@ class TemporalDifference(PerStep):
 
     def _function(self, inputs, signals):
         outputs = super().call(tree.pack_sequence_as(inputs, signals))
-        return tree.map_structure(lambda y: ops.cast(y, "float32"), outputs)
+        return tree.map_structure(lambda y: ops.cast(y, self.state_dtype), outputs)
 
     def _scales(self, steps):
         """$n_t$, 0 at t = 0, and $1 / n_t$ for t = start ... start + steps."""
@@ -99,7 +106,7 @@ class TemporalDifference(PerStep):
             shares = 1 / np.full(2, self.input_steps)
             times = ops.minimum(times, 1)
         return tuple(
-            ops.take(ops.convert_to_tensor(x.astype("float32")), times)
+            ops.take(ops.convert_to_tensor(x.astype(self.state_dtype)), times)
             for x in (counts, shares)
         )
 
@@ -114,7 +121,7 @@ def _along_time(x, like):
 
 
 def _accumulate(x, state):
-    total = state[0] + ops.cast(x, "float32")
+    total = state[0] + ops.cast(x, state[0].dtype)
     return total, [total]
 
 

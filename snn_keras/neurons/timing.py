@@ -2,8 +2,6 @@
 
 import dataclasses
 
-import numpy as np
-
 
 @dataclasses.dataclass(frozen=True)
 class Timing:
@@ -26,4 +24,4 @@ class Timing:
         """
         if self.input_steps is None:
             return activation.threshold_value()
-        return np.float32(self.input_steps) * activation.step_value()
+        return self.input_steps * activation.step_value()
