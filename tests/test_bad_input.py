@@ -10,7 +10,7 @@ from keras import layers, ops
 
 import snn_keras
 from snn_keras import ConversionError, neurons
-from snn_keras.layers import QCFS, LSQReLU
+from snn_keras.layers import QCFS, LSQReLU, NoisySpike
 from snn_keras.neurons import IFCell, Spiking, SpikingCell
 
 CELLS = sorted(
@@ -541,12 +541,23 @@ def test_verify_needs_the_source_of_the_spiking_model():
         snn_keras.verify(other, snn, samples())
 
 
-def test_verify_needs_quantized_activations():
-    """A float source has no steps in which to measure a mismatch."""
-    model = relu_source()
+def test_verify_needs_activations_that_neurons_stand_for():
+    inputs = keras.Input((4,), name="x")
+    x = layers.Activation("silu", name="act")(layers.Dense(4)(inputs))
+    model = keras.Model(inputs, layers.Dense(2)(x))
     snn = snn_keras.convert(model, 4, data=samples())
-    with pytest.raises(ConversionError, match=says("'relu'", "quantize_activations")):
+    with pytest.raises(
+        ConversionError, match=says("'act_quantized'", "quantize_activations")
+    ):
         snn_keras.verify(model, snn, samples())
+
+
+def test_verify_needs_an_activation_to_compare_with():
+    inputs = keras.Input((4,), name="x")
+    x = NoisySpike(name="noisy")(layers.Dense(4)(inputs))
+    model = keras.Model(inputs, layers.Dense(2)(x))
+    with pytest.raises(ConversionError, match=says("'noisy'", "at random")):
+        snn_keras.verify(model, snn_keras.convert(model, 4), samples())
 
 
 def test_verify_needs_activations_of_the_same_shape():

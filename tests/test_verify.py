@@ -10,13 +10,14 @@ from tests import reference
 from tests.graphs import Maker, dyadic
 
 
-def chain(depth=6):
+def chain(depth=6, activation=None):
     """A deep network on dyadic numbers."""
+    activation = activation or (lambda name: LSQReLU(3, initial_step=0.5, name=name))
     rng = np.random.default_rng(3)
     x = inputs = keras.Input((12,))
     for i in range(depth):
         x = keras.layers.Dense(12, name=f"dense{i}")(x)
-        x = LSQReLU(3, initial_step=0.5, name=f"act{i}")(x)
+        x = activation(f"act{i}")(x)
     model = keras.Model(inputs, keras.layers.Dense(4, name="head")(x))
     for layer in model.layers:
         if isinstance(layer, keras.layers.Dense):
@@ -60,9 +61,9 @@ def test_lossless_networks_are_exact(neuron, timesteps):
     assert "no layer adds an error of its own" in str(report)
 
 
-@pytest.mark.parametrize("faulty", [0, 2, 5])
-def test_a_planted_fault_is_named(faulty):
-    model, x = chain()
+@pytest.mark.parametrize("depth, faulty", [(6, 0), (6, 5), (20, 2), (20, 11)])
+def test_a_planted_fault_is_named(depth, faulty):
+    model, x = chain(depth)
     snn = snn_keras.convert(model, "settle", neuron="signed")
     cell = snn.get_layer(f"act{faulty}").cell
     cell.theta.assign(cell.theta.value * 0.5)
@@ -70,7 +71,10 @@ def test_a_planted_fault_is_named(faulty):
     assert report.entry == f"act{faulty}"
     assert f"most error enters at 'act{faulty}'" in str(report)
     own = {layer.name: layer.own_rms for layer in report.layers}
-    assert all(own[f"act{i}"] == 0 for i in range(6) if i != faulty)
+    assert all(own[f"act{i}"] == 0 for i in range(depth) if i != faulty)
+    found = report.layers[faulty]
+    assert (found.threshold_ratio, found.cause) == (0.5, "threshold")
+    assert "its threshold is 0.5 times the one" in str(report)
     for layer in report.layers[:faulty]:
         assert layer.off == {0: 1.0}
 
@@ -96,3 +100,71 @@ def test_neurons_of_several_kinds():
         == ["SignedIFCell", "IFCell", "IFCell"] + ["SignedIFCell"] + ["IFCell"] * 2
     )
     assert snn_keras.verify(model, snn, x).layers[0].off == {0: 1.0}
+
+
+def relu_chain(depth=6):
+    return chain(depth, lambda name: keras.layers.ReLU(name=name))
+
+
+def relu_report(timesteps, step, neuron="if"):
+    """Thresholds of `step * timesteps` in every layer of a network of ReLUs."""
+    model, x = relu_chain()
+    quantized, _ = chain(
+        activation=lambda name: LSQReLU(timesteps, initial_step=step, name=name)
+    )
+    quantized.set_weights(
+        [w for layer in quantized.layers for w in weights_of(layer, model)]
+    )
+    snn = snn_keras.convert(quantized, timesteps, neuron)
+    return snn_keras.verify(model, snn, x), model, x
+
+
+def weights_of(layer, other):
+    """A layer's own weights if it is an activation, else those of `other`."""
+    is_dense = isinstance(layer, keras.layers.Dense)
+    return (other.get_layer(layer.name) if is_dense else layer).get_weights()
+
+
+def test_a_float_source_shows_what_quantizing_costs():
+    """Its errors are those of the decoded signal, in steps of theta / T."""
+    report, model, x = relu_report(8, 0.125)
+    relu = keras.Model(model.input, model.get_layer("act0").output)
+    current = keras.Model(model.input, model.get_layer("dense0").output)
+    expected, current = (m.predict(x, verbose=0) for m in (relu, current))
+    # The first layer's current is constant: T levels of theta / T, exactly.
+    sent = np.clip(np.floor(current / 0.125 + 0.5), 0, 8) * 0.125
+    error = (sent - expected) / 0.125
+    first = report.layers[0]
+    np.testing.assert_allclose(
+        (first.mean, first.std), (error.mean(), error.std()), rtol=1e-6
+    )
+    relative = np.linalg.norm(error) / np.linalg.norm(expected / 0.125)
+    np.testing.assert_allclose(first.relative, relative, rtol=1e-6)
+    assert first.saturated == np.mean(current > 1.0)
+    np.testing.assert_allclose(first.own_rms, np.sqrt(np.mean(error**2)))
+
+
+@pytest.mark.parametrize(
+    "timesteps, step, cause, words, collapse",
+    [
+        (8, 0.0625, "saturation", "levels", None),
+        (1, 16.0, "silence", "more time steps", "act0"),
+    ],
+)
+def test_the_cause_is_named_with_its_remedy(timesteps, step, cause, words, collapse):
+    report, *_ = relu_report(timesteps, step)
+    worst = next(x for x in report.layers if x.name == report.entry)
+    assert worst.cause == cause
+    assert words in worst.diagnosis()
+    assert report.collapse == collapse
+    assert ("from 'act0' on the error drowns the signal" in str(report)) == (
+        collapse == "act0"
+    )
+
+
+def test_uneven_spikes_are_named_where_nothing_else_is_wrong():
+    model, x = chain()
+    report = snn_keras.verify(model, snn_keras.convert(model, 3, "if"), x)
+    worst = next(x for x in report.layers if x.name == report.entry)
+    assert worst.cause == "timing"
+    assert 'neuron="signed"' in str(report)

@@ -71,14 +71,14 @@ rule(*operation_types("Negative", "Concatenate"))(Linear)
     layers.LeakyReLU,
     layers.PReLU,
 )
-class HomogeneousRule(Difference):
+class Homogeneous(Difference):
     """f(c x) = c f(x): the sum over time needs no decoding."""
 
     homogeneous = True
 
 
 @rule(*operation_types("Multiply", "Divide", "TrueDivide"))
-class ScaleRule(Linear):
+class Scale(Linear):
     """`x * c` and `x / c` are linear; products and quotients of signals are not."""
 
     def plan(self, node, codings, context):

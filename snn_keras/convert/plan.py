@@ -34,15 +34,18 @@ class Plan:
     bias_correction: bool = False
 
     def __str__(self):
-        rows = [("layer", "type", "becomes", "coding", "threshold")]
+        header = ("layer", "type", "rule", "becomes", "coding", "threshold")
+        rows = [(*header, "approximates")]
         for step in self.steps:
             rows.append(
                 (
                     step.node.name,
                     type(step.node.operation).__name__,
+                    type(step.rule).__name__,
                     step.action,
                     step.coding.value,
                     "" if step.cell is None else _range(step.cell.threshold),
+                    step.approximation,
                 )
             )
         timing = self.timing
@@ -60,7 +63,18 @@ class Plan:
             length += f", input on for {timing.input_steps}"
         if self.bias_correction:
             length += ", currents corrected on data"
-        return f"{self.graph.name}, {length}\n" + table(rows)
+        return f"{self.graph.name}, {length}\n{table(rows)}\n{self._verdict()}"
+
+    def _verdict(self):
+        neurons = [step for step in self.steps if step.cell is not None]
+        inexact = [step for step in neurons if step.approximation]
+        if not inexact:
+            return "exact: the decoded output is the source's"
+        return (
+            f"{len(inexact)} of {len(neurons)} layers of neurons approximate; verify "
+            "tells by how much. Exact are bit-serial neurons with as many steps as "
+            'bits, and signed ones that settle: neuron="signed", timesteps="settle"'
+        )
 
 
 class Context:

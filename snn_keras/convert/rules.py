@@ -31,6 +31,8 @@ class Step:
         coding: Coding of its outputs.
         action: In words, what is built.
         cell: The spiking cell it becomes, or None.
+        approximation: In words, what it does otherwise than the node; "" where
+            it is exact.
     """
 
     node: Node
@@ -39,6 +41,7 @@ class Step:
     coding: Coding
     action: str
     cell: Any = None
+    approximation: str = ""
 
 
 class Refusal(Exception):
@@ -135,7 +138,8 @@ class Opaque(Rule):
         if context.repeats_source:
             return Step(node, self, codings, Coding.RATE, "every step")
         self.check_between_neurons(node)
-        return Step(node, self, codings, Coding.RATE, DIFFERENCE)
+        note = "" if self.homogeneous else "exact in total; sends numbers, not spikes"
+        return Step(node, self, codings, Coding.RATE, DIFFERENCE, None, note)
 
     def check_between_neurons(self, node):
         """Raises a `Refusal` where a signal over time cannot pass through."""
@@ -278,10 +282,10 @@ class Neuron(Rule):
             cell = context.cell_for(node)
         except ValueError as error:
             raise Refusal(str(error)) from error
-        name = type(cell).__name__
-        if context.fused:
-            return Step(node, self, codings, Coding.STATIC, f"{name}, fused", cell)
-        return Step(node, self, codings, Coding.RATE, name, cell)
+        coding = Coding.STATIC if context.fused else Coding.RATE
+        action = type(cell).__name__ + ", fused" * context.fused
+        approximation = cell.approximation(node.operation, context.timing)
+        return Step(node, self, codings, coding, action, cell, approximation)
 
     def build(self, step, builder):
         return builder.spiking(step)

@@ -10,7 +10,8 @@ from snn_keras.convert.data import batches, check_data
 from snn_keras.convert.probe import SourceProbe, SpikingProbe
 from snn_keras.convert.rules import becomes_neuron
 from snn_keras.errors import ConversionError
-from snn_keras.neurons import Spiking
+from snn_keras.layers import NoisySpike
+from snn_keras.neurons import Spiking, Timing
 from snn_keras.simulate import SpikingModel
 from snn_keras.text import table
 
@@ -19,30 +20,78 @@ from snn_keras.text import table
 class LayerMismatch:
     """How one layer's decoded spikes differ from the source's activation.
 
-    All in units of the quantization step, over samples and neurons.
+    All in units of the quantization step, over samples and neurons. Where the
+    source is a plain ReLU, the step is the smallest that the neurons can send.
 
     Attributes:
         name: The activation's name.
         mean, std: Of the decoded signal minus the source's activation.
+        relative: Root mean square of that difference, as a share of the source's.
         off: Share of neurons by rounded mismatch, `{-1: 0.02, 0: 0.97, ...}`.
         own_mean, own_std: Of the part that the layer itself adds: the decoded
             signal minus the source's activation function of the mean current
             that the layer received.
-        clipped: Share of neurons whose mean current lies above the threshold.
+        saturated: Share of neurons whose mean current is more than they can send.
+        reach: 99th percentile of the mean current, as a share of what a neuron
+            can send; the mean over batches.
+        silent: Share of neurons that send nothing where the activation function
+            of their mean current is above 0.
+        by_saturation, by_silence: Their shares of the layer's own squared error.
+        threshold_ratio: The neurons' threshold as a share of the one that the
+            source's activation asks for (the channel furthest from 1).
     """
 
     name: str
     mean: float
     std: float
+    relative: float
     off: dict
     own_mean: float
     own_std: float
-    clipped: float
+    saturated: float
+    reach: float
+    silent: float
+    by_saturation: float
+    by_silence: float
+    threshold_ratio: float
 
     @property
     def own_rms(self) -> float:
         """Root mean square of the error that the layer itself adds."""
         return float(np.hypot(self.own_mean, self.own_std))
+
+    @property
+    def cause(self) -> str:
+        """What most of the layer's own error comes from: a key of `REMEDIES`."""
+        if abs(self.threshold_ratio - 1.0) > 1e-3:
+            return "threshold"
+        if self.by_saturation > 0.5:
+            return "saturation"
+        return "silence" if self.by_silence > 0.5 else "timing"
+
+    def diagnosis(self) -> str:
+        """In words: what is wrong, and what may be done about it."""
+        facts = {
+            "threshold": f"its threshold is {self.threshold_ratio:.3g} times the one "
+            "that the source's activation asks for",
+            "saturation": f"{self.saturated:.1%} of its neurons saturate: their "
+            f"currents reach {self.reach:.2f} times what they can send (99th "
+            "percentile)",
+            "silence": f"{self.silent:.1%} of its neurons are silent and should not be",
+            "timing": "its spikes come too early or too late to count right",
+        }
+        return f"{facts[self.cause]}. Remedy: {REMEDIES[self.cause]}"
+
+
+REMEDIES = {
+    "threshold": "convert the source anew, as it is now.",
+    "saturation": 'higher thresholds: calibration="percentile" or "max", more data to '
+    "calibrate on, or more levels.",
+    "silence": "more time steps, or lower thresholds: fewer levels, or "
+    "bias_correction=True.",
+    "timing": 'neuron="signed" with timesteps="settle", or neuron="bit_serial": both '
+    'are exact; or more time steps; or train with noise="adaptor".',
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,13 +124,22 @@ class Report:
         worst = max(self.layers, key=lambda layer: layer.own_rms)
         return worst.name if worst.own_rms > 0 else None
 
+    @property
+    def collapse(self) -> str | None:
+        """The first layer whose error is as large as its signal, if there is one."""
+        lost = (layer.name for layer in self.layers if layer.relative >= 1.0)
+        return next(lost, None)
+
     def to_dict(self) -> dict:
         """The report as plain values, ready for JSON."""
         return {**dataclasses.asdict(self), "exact": self.exact, "entry": self.entry}
 
     def __str__(self):
         rows = [
-            ("layer", "mean", "std", "off by 0", "1", "2", "more", "own", "clipped")
+            (
+                *("layer", "mean", "std", "relative"),
+                *("off by 0", "1", "2", "more", "own", "saturated"),
+            )
         ]
         for layer in self.layers:
             off = [
@@ -93,9 +151,10 @@ class Report:
                     layer.name,
                     f"{layer.mean:+.3f}",
                     f"{layer.std:.3f}",
+                    f"{layer.relative:.1%}",
                     *(f"{share:.1%}" for share in [*off, 1.0 - sum(off)]),
                     f"{layer.own_rms:.3f}",
-                    f"{layer.clipped:.1%}",
+                    f"{layer.saturated:.1%}",
                 )
             )
         lines = [
@@ -109,10 +168,12 @@ class Report:
             worst = next(x for x in self.layers if x.name == self.entry)
             lines.append(
                 f"most error enters at '{worst.name}': {worst.own_rms:.3f} steps rms "
-                "of its own"
+                f"of its own; {worst.diagnosis()}"
             )
         else:
             lines.append("no layer adds an error of its own")
+        if self.collapse is not None:
+            lines.append(f"from '{self.collapse}' on the error drowns the signal")
         return "\n".join(lines)
 
 
@@ -120,7 +181,8 @@ def verify(ann, snn, x, batch_size=32) -> Report:
     """Compares a spiking network with its source, layer by layer.
 
     Args:
-        ann: The source model that `snn` was converted from.
+        ann: The source model that `snn` was converted from; or, for a network
+            of ReLUs that `convert` quantized, the float model.
         snn: The `SpikingModel`.
         x: Inputs, as `ann.predict` takes them.
         batch_size: Samples compared at a time.
@@ -143,14 +205,19 @@ def verify(ann, snn, x, batch_size=32) -> Report:
         raise ConversionError(
             "verify needs a spiking model and the source it was converted from. "
             f"Neurons of '{snn.name}': {found}; activations of '{ann.name}': "
-            f"{list(sources)}."
+            f"{list(sources)}. Remedy: for a float network with other activation "
+            "functions than ReLU, compare with what quantize_activations makes of it."
         )
     for name, node in sources.items():
         check_pair(node, snn.get_layer(name))
     x = check_data(x, graph)
     count = len(tree.flatten(x)[0])
     source, spiking = SourceProbe(ann, graph, found), SpikingProbe(snn)
-    tallies = {name: _Tally(sources[name].operation) for name in found}
+    timing = Timing(snn.timesteps, snn.program.input_steps)
+    tallies = {
+        name: _Tally(sources[name].operation, snn.get_layer(name).cell, timing)
+        for name in found
+    }
     agree, error = 0, 0.0
     for batch in batches(x, batch_size):
         expected, activations = source.predict_on_batch(batch)
@@ -166,10 +233,10 @@ def verify(ann, snn, x, batch_size=32) -> Report:
 
 def check_pair(node, layer):
     """Raises a ConversionError unless `layer` can have come from `node`."""
-    if not hasattr(node.operation, "step_value"):
+    if isinstance(node.operation, NoisySpike):
         raise ConversionError(
-            f"verify: {node.describe()} is not quantized. Remedy: compare with the "
-            "model that quantize_activations returned."
+            f"verify: {node.describe()} sends 0 or 1 at random, there is no activation "
+            "to compare with."
         )
     shape, expected = layer.cell.state_shape, tuple(node.output.shape[1:])
     if shape != expected:
@@ -186,41 +253,82 @@ def _answer(y):
 class _Tally:
     """Sums up the mismatch of one layer, batch by batch."""
 
-    def __init__(self, activation):
-        self.step = activation.step_value().astype("float64")
-        self.levels = activation.levels
-        self.axis = activation.axis
+    def __init__(self, activation, cell, timing):
+        self.step, count = cell.grid(timing)
+        self.largest = self.step * count
+        self.ratio = 1.0
+        if normalize.is_relu(activation):
+            top = np.inf if activation.max_value is None else activation.max_value
+            self.function = lambda current: np.clip(current, 0.0, top)
+        else:
+            wanted = cell.adapted_to(activation, timing).threshold
+            ratios = np.atleast_1d(cell.theta_value() / wanted)
+            self.ratio = ratios[np.argmax(np.abs(np.log(ratios)))]
+            self.step = activation.step_value().astype("float64")
+            self.step = _along(self.step, activation.axis, cell)
+            self.function = lambda current: (
+                self.step
+                * np.clip(np.floor(current / self.step + 0.5), 0, activation.levels)
+            )
         self.off = {}
-        self.clipped = 0
-        self.sums = np.zeros(5)
+        self.sums = np.zeros(11)
 
     def add(self, activation, current, decoded):
-        step = self.step
-        if self.axis is not None:
-            shape = [1] * activation.ndim
-            shape[self.axis] = -1
-            step = step.reshape(shape)
-        levels = np.clip(np.floor(current / step + 0.5), 0, self.levels)
-        error = (decoded - activation) / step
-        own = decoded / step - levels
-        self.sums += (error.size, *_moments(error), *_moments(own))
-        self.clipped += int(np.sum(current > step * self.levels))
+        error = (decoded - activation) / self.step
+        expected = self.function(current)
+        own = (decoded - expected) / self.step
+        saturated = current > self.largest
+        silent = (decoded == 0) & (expected > 0)
+        square = np.square(own)
+        scale = np.broadcast_to(self.largest, current.shape)
+        scale = np.where(np.isfinite(scale), scale, 1.0)
+        reach = np.percentile(current / scale, 99)
+        self.sums += (
+            error.size,
+            *_moments(error),
+            np.sum(np.square(activation / self.step)),
+            *_moments(own),
+            np.sum(saturated),
+            np.sum(square, where=saturated),
+            np.sum(silent),
+            np.sum(square, where=silent),
+            reach * error.size,
+        )
         sizes, counts = np.unique(np.round(error).astype(int), return_counts=True)
         for size, count in zip(sizes.tolist(), counts.tolist(), strict=True):
             self.off[size] = self.off.get(size, 0) + count
 
     def mismatch(self, name):
-        count, *sums = self.sums
-        mean, square, own_mean, own_square = np.asarray(sums) / count
+        count, *sums = self.sums.tolist()
+        mean, square, signal, own_mean, own_square, *shares = np.asarray(sums) / count
+        saturated, by_saturation, silent, by_silence, reach = shares
         return LayerMismatch(
             name,
             mean=float(mean),
             std=_deviation(mean, square),
+            relative=float(np.sqrt(square / signal)) if signal else float(square > 0),
             off={k: n / count for k, n in sorted(self.off.items())},
             own_mean=float(own_mean),
             own_std=_deviation(own_mean, own_square),
-            clipped=self.clipped / count,
+            saturated=float(saturated),
+            reach=float(reach),
+            silent=float(silent),
+            by_saturation=_share(by_saturation, own_square),
+            by_silence=_share(by_silence, own_square),
+            threshold_ratio=float(self.ratio),
         )
+
+
+def _along(step, axis, cell):
+    """A step for each entry of `axis`, in the shape that fits `(batch, ...)`."""
+    if axis is None:
+        return step
+    rank = len(cell.state_shape) + 1
+    return step.reshape([-1 if i == axis % rank else 1 for i in range(rank)])
+
+
+def _share(part, whole):
+    return float(part / whole) if whole else 0.0
 
 
 def _moments(x):

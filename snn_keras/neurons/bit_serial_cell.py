@@ -91,5 +91,15 @@ class BitSerialCell(SpikingCell):
             timesteps=timing.timesteps,
         )
 
+    def grid(self, timing):
+        count = 2**self.timesteps - 1
+        return self.theta_value() / (count + 1), count
+
+    def approximation(self, activation, timing):
+        bits = int(activation.levels).bit_length()
+        if timing.timesteps == bits:
+            return ""
+        return f"{timing.timesteps} bits where its levels have {bits}"
+
     def get_config(self):
         return {**super().get_config(), "timesteps": self.timesteps}

@@ -116,6 +116,31 @@ class SpikingCell(keras.layers.Layer):
         """
         return self.copy(activation, threshold=timing.threshold_of(activation))
 
+    def approximation(self, activation, timing) -> str:
+        """What the neuron does otherwise than its activation; "" if it is exact.
+
+        Args:
+            activation, timing: As for `adapted_to`.
+        """
+        return "count depends on when spikes arrive"
+
+    def grid(self, timing) -> tuple:
+        """What the outputs of a run may decode to: `step` times 0, 1, ... `count`.
+
+        Args:
+            timing: The network's `snn_keras.neurons.Timing`; the cell is built.
+
+        Returns:
+            `(step, count)`; the step is a float, or an array of one a channel.
+        """
+        steps = timing.input_steps or timing.timesteps
+        count = np.inf if timing.timesteps == "settle" else timing.timesteps
+        return self.theta_value() / steps, count
+
+    def theta_value(self):
+        """The thresholds of a built cell, as they are now."""
+        return ops.convert_to_numpy(self.theta).astype("float64")
+
     def copy(self, activation, **changes):
         """A copy with other arguments, in the precision of `activation`."""
         config = {**self.get_config(), **changes}

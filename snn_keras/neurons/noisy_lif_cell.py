@@ -114,6 +114,9 @@ class NoisyLIFCell(SpikingCell):
         noise = noise if isinstance(noise, str) else self.noise
         return self.copy(activation, seed=seed, noise=noise)
 
+    def approximation(self, activation, timing):
+        return "noise: random, repeatable by its seed"
+
     def get_config(self):
         names = ("stage", "alpha", "beta", "decay", "noise", "seed")
         config = {name: getattr(self, name) for name in names}

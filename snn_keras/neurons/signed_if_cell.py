@@ -82,6 +82,15 @@ class SignedIFCell(SpikingCell):
             cell.ceiling = activation.levels
         return cell
 
+    def grid(self, timing):
+        step, count = super().grid(timing)
+        return step, count if self.ceiling is None else min(count, self.ceiling)
+
+    def approximation(self, activation, timing):
+        if self.ceiling is None:
+            return super().approximation(activation, timing)
+        return "" if timing.timesteps == "settle" else "exact once no neuron fires"
+
     def get_config(self):
         config = {"ceiling": self.ceiling, "initial": self.initial}
         return {**super().get_config(), **config}
