@@ -9,6 +9,7 @@ PROGRAMS = {
     "train": "train a quantized network",
     "evaluate": "convert a trained network, accuracy at each time step",
     "results": "compare all methods, and write the tables",
+    "networks": "convert the networks of keras.applications",
     "demo": "convert the network that ships and run it on real images",
 }
 

@@ -1,0 +1,220 @@
+"""Converts the networks of keras.applications, unedited: what it takes, what comes.
+
+    python -m apps.networks
+    python -m apps.networks --networks=ResNet50,DenseNet121
+
+Each is built with random weights at its smallest input size, in a process of its
+own; quantized to 3 levels on random images; converted with integrate-and-fire
+neurons and with bit-serial ones, which are compared with the quantized source.
+Writes a table.
+"""
+
+import ctypes
+import gc
+import json
+import multiprocessing
+import pathlib
+import platform
+import tempfile
+import threading
+import time
+
+from absl import app, flags, logging
+
+from apps import data
+
+FLAGS = flags.FLAGS
+
+# Smallest input sizes; 32 where none is given.
+NETWORKS = {
+    "VGG16": 32,
+    "VGG19": 32,
+    "ResNet50": 32,
+    "ResNet101": 32,
+    "ResNet152": 32,
+    "ResNet50V2": 32,
+    "ResNet101V2": 32,
+    "ResNet152V2": 32,
+    "MobileNet": 32,
+    "MobileNetV2": 32,
+    "MobileNetV3Small": 32,
+    "MobileNetV3Large": 32,
+    "DenseNet121": 32,
+    "DenseNet169": 32,
+    "DenseNet201": 32,
+    "InceptionV3": 75,
+    "InceptionResNetV2": 75,
+    "Xception": 71,
+    "NASNetMobile": 32,
+    "EfficientNetB0": 32,
+    "EfficientNetV2B0": 32,
+    "ConvNeXtTiny": 32,
+}
+LEVELS, BITS = 3, 2
+
+
+def define_flags():
+    """Flags of this program."""
+    flags.DEFINE_list("networks", list(NETWORKS), "Networks to convert.")
+    flags.DEFINE_string("metrics", "docs/networks.json", "Where the figures are kept.")
+    flags.DEFINE_string("page", "docs/networks.md", "The table to write.")
+
+
+def make(name, classes=10):
+    """A network of keras.applications with random weights, and images for it."""
+    import keras
+    import numpy as np
+
+    size = NETWORKS[name]
+    keras.utils.set_random_seed(0)
+    model = getattr(keras.applications, name)(
+        weights=None, input_shape=(size, size, 3), classes=classes
+    )
+    # Images as the network expects them: many rescale raw pixels themselves.
+    first = {type(layer).__name__ for layer in model.layers[:3]}
+    scale = 255.0 if first & {"Rescaling", "Normalization"} else 1.0
+    images = np.random.default_rng(0).uniform(0, scale, (8, size, size, 3))
+    return model, images.astype("float32")
+
+
+class PeakMemory:
+    """Context manager: `bytes` is the most memory taken, above that at the start."""
+
+    def __enter__(self):
+        import psutil
+
+        gc.collect()
+        # Or memory that was freed before would be taken again unseen.
+        ctypes.CDLL(None).malloc_trim(0)
+        self._process = psutil.Process()
+        self._start = self._most = self._process.memory_info().rss
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self._thread.start()
+        return self
+
+    def _watch(self):
+        while not self._stop.wait(0.002):
+            self._most = max(self._most, self._process.memory_info().rss)
+
+    def __exit__(self, *error):
+        self._stop.set()
+        self._thread.join()
+        self._most = max(self._most, self._process.memory_info().rss)
+        self.bytes = self._most - self._start
+
+
+def prepare(name, path):
+    """Builds and quantizes a network and saves it; returns figures."""
+    import snn_keras
+
+    started = time.monotonic()
+    model, images = make(name)
+    built = time.monotonic()
+    source = snn_keras.quantize_activations(model, LEVELS, data=images, batch_size=8)
+    quantized = time.monotonic()
+    source.save(path)
+    return {
+        "input": NETWORKS[name],
+        "seconds_to_build": round(built - started, 2),
+        "seconds_to_quantize": round(quantized - built, 2),
+    }
+
+
+def convert(name, path):
+    """Converts the network that `prepare` saved; returns figures."""
+    import keras
+    import numpy as np
+
+    import snn_keras
+
+    source = keras.models.load_model(path)
+    weights = sum(w.nbytes for w in source.get_weights())
+    with PeakMemory() as memory:
+        started = time.monotonic()
+        snn = snn_keras.convert(source, BITS)
+        converted = time.monotonic() - started
+    plan = snn_keras.plan(source, BITS)
+    serial = snn_keras.convert(source, BITS, "bit_serial")
+    _, images = make(name)
+    expected, received, decoded = (
+        keras.ops.convert_to_numpy(network(images[:2]))
+        for network in (source, serial, snn)
+    )
+    if decoded.shape != expected.shape or not np.isfinite(decoded).all():
+        raise AssertionError(f"{name}: decoded output {decoded.shape} or not finite")
+    return {
+        "backend": keras.backend.backend(),
+        "machine": f"{multiprocessing.cpu_count()} x {platform.machine()}",
+        "layers": len(plan.steps),
+        "neurons": sum(step.cell is not None for step in plan.steps),
+        "differences": sum(step.action == "temporal difference" for step in plan.steps),
+        "parameters": weights // 4,
+        "seconds_to_convert": round(converted, 2),
+        "memory_over_weights": round(memory.bytes / weights, 2),
+        "bit_serial_difference": float(np.abs(received - expected).max()),
+    }
+
+
+def page(metrics):
+    """The text of the table."""
+    machines = sorted(
+        {f"{f['machine']} cores, {f['backend']}" for f in metrics.values()}
+    )
+    lines = [
+        "# Networks of keras.applications",
+        "",
+        "Made by `python -m apps.networks`: every network unedited, random weights, "
+        f"at the input size given, quantized to {LEVELS} levels; machine: "
+        f"{', '.join(machines)}. *Neurons*: layers that spike. *Differences*: "
+        "functions between neurons that become temporal differences (products, gates, "
+        "layer normalization, swish, max pooling ...). *Convert*: seconds that "
+        "`snn_keras.convert` takes, beside the seconds Keras takes to build the model. "
+        "*Memory*: the most that `convert` takes beyond the source, the spiking "
+        "network included, as a multiple of the weights. *Error*: largest difference "
+        f"between the bit-serial network (T = {BITS}) and the quantized source, "
+        "2 images, float32.",
+        "",
+        "| network | input | layers | neurons | differences | parameters | build | "
+        "convert | memory | error |",
+        "|" + "---|" * 10,
+    ]
+    for name in NETWORKS:
+        if name in metrics:
+            f = metrics[name]
+            cells = (
+                *(name, f["input"], f["layers"], f["neurons"], f["differences"]),
+                f"{f['parameters'] / 1e6:.1f} M",
+                f"{f['seconds_to_build']:.1f} s",
+                f"{f['seconds_to_convert']:.1f} s",
+                f"{f['memory_over_weights']:.2f}",
+                f"{f['bit_serial_difference']:.2g}",
+            )
+            lines.append("| " + " | ".join(map(str, cells)) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def main(argv):
+    if len(argv) > 1:
+        raise app.UsageError(f"unexpected arguments: {argv[1:]}")
+    unknown = sorted(set(FLAGS.networks) - set(NETWORKS))
+    if unknown:
+        raise app.UsageError(f"--networks: {unknown} are not among {list(NETWORKS)}")
+    file = pathlib.Path(FLAGS.metrics)
+    metrics = json.loads(file.read_text()) if file.exists() else {}
+    context = multiprocessing.get_context("spawn")
+    for name in FLAGS.networks:
+        metrics[name] = {}
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder) / "source.keras"
+            for part in (prepare, convert):  # a process each: its memory is its own
+                with context.Pool(1) as pool:
+                    metrics[name].update(pool.apply(part, (name, path)))
+        logging.info("%s: %s", name, metrics[name])
+        data.write_json(file, metrics)
+        data.write_text(pathlib.Path(FLAGS.page), page(metrics))
+
+
+if __name__ == "__main__":
+    define_flags()
+    app.run(main)
