@@ -5,6 +5,7 @@ from snn_keras import callbacks as callbacks
 from snn_keras import layers as layers
 from snn_keras import neurons as neurons
 from snn_keras import regularizers as regularizers
+from snn_keras import rules as rules
 from snn_keras.convert import Plan as Plan
 from snn_keras.convert import convert as convert
 from snn_keras.convert import plan as plan

@@ -17,6 +17,32 @@ def fresh_keras():
     keras.backend.clear_session()
 
 
+@pytest.fixture
+def policy():
+    """Sets the dtype policy for one test; every backend computes in float64 too."""
+    before = keras.config.floatx(), keras.config.dtype_policy()
+    allow_float64(True)
+    yield keras.config.set_dtype_policy
+    keras.config.set_floatx(before[0])
+    keras.config.set_dtype_policy(before[1])
+    allow_float64(False)
+
+
+@pytest.fixture
+def float64(policy):
+    """Layers and inputs in float64, where rounding breaks no tie."""
+    policy("float64")
+    keras.config.set_floatx("float64")
+
+
+def allow_float64(allowed):
+    """Sets whether JAX has float64 at all."""
+    if keras.backend.backend() == "jax":
+        import jax
+
+        jax.config.update("jax_enable_x64", allowed)
+
+
 def pytest_collection_finish():
     """Spares the imported modules the collections that every test ends with."""
     gc.collect()

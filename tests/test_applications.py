@@ -10,20 +10,11 @@ from apps.networks import NETWORKS, make
 from snn_keras.convert import normalize
 from snn_keras.convert.probe import SourceProbe, SpikingProbe
 from snn_keras.neurons import Spiking
-from tests.test_precision import float64_is_there
 
-QUICK = {"MobileNetV2", "MobileNetV3Small", "VGG16"}
-
-
-@pytest.fixture
-def float64():
-    """Layers and inputs in float64, where rounding breaks no tie."""
-    before = keras.config.floatx(), keras.config.dtype_policy()
-    keras.config.set_floatx("float64")
-    keras.config.set_dtype_policy("float64")
-    yield
-    keras.config.set_floatx(before[0])
-    keras.config.set_dtype_policy(before[1])
+QUICK = ["MobileNetV2", "MobileNetV3Small", "VGG16"]
+SLOW = [name for name in NETWORKS if name not in QUICK]
+if keras.backend.backend() == "jax":  # it compiles every operation for every shape
+    QUICK, SLOW = ["VGG16"], ["MobileNetV2", "MobileNetV3Small"]
 
 
 def activations(ann, snn, x):
@@ -63,13 +54,8 @@ def check(model, x):
     )
 
 
-@float64_is_there
 @pytest.mark.parametrize(
-    "name",
-    [
-        name if name in QUICK else pytest.param(name, marks=pytest.mark.slow)
-        for name in NETWORKS
-    ],
+    "name", [*QUICK, *(pytest.param(x, marks=pytest.mark.slow) for x in SLOW)]
 )
 def test_networks_of_keras_applications(name, float64):
     model, x = make(name)
@@ -115,7 +101,6 @@ def embedded(x):
     return x + layers.Embedding(*x.shape[1:])(places)
 
 
-@float64_is_there
 @pytest.mark.parametrize(
     "positions", [lambda x: Positions()(x), embedded], ids=["layer", "graph"]
 )

@@ -19,7 +19,7 @@ LAYERS = [
     {"simulate"},
     {"convert", "applications"},
     {"analysis", "export", "training", "interop"},
-    {"callbacks", "regularizers"},
+    {"callbacks", "regularizers", "rules"},
     {"apps"},
 ]
 MAY_USE_TENSORFLOW = {

@@ -9,18 +9,6 @@ import snn_keras
 from snn_keras.layers import QCFS, LSQReLU
 from tests.graphs import dyadic
 
-float64_is_there = pytest.mark.skipif(
-    keras.backend.backend() == "jax",
-    reason="JAX computes in float64 only where jax_enable_x64 is set at the start",
-)
-
-
-@pytest.fixture
-def policy():
-    before = keras.config.dtype_policy()
-    yield keras.config.set_dtype_policy
-    keras.config.set_dtype_policy(before)
-
 
 def network(levels=3, scale=8):
     """A convolutional network; its weights are multiples of 1 / scale."""
@@ -50,7 +38,6 @@ ALL = pytest.mark.parametrize(
 )
 
 
-@float64_is_there
 @ALL
 def test_float64_sources_have_float64_neurons(policy, timesteps, neuron):
     policy("float64")

@@ -83,7 +83,7 @@ def rule(*operation_types):
     For a layer of your own that is linear:
 
         @snn_keras.rule(MyUpsampling)
-        class MyUpsamplingRule(snn_keras.convert.Linear):
+        class MyUpsamplingRule(snn_keras.rules.Linear):
             pass
     """
 
