@@ -642,3 +642,96 @@ def test_bias_correction_needs_data_and_neurons_that_err():
 def test_settling_needs_levels_for_plain_relus():
     with pytest.raises(ValueError, match=says("settle", "levels=...")):
         snn_keras.convert(relu_source(), "settle", "signed", data=samples())
+
+
+# --- Neurons and timing ------------------------------------------------------------
+
+
+def noisy_source():
+    inputs = keras.Input((4,), name="x")
+    x = NoisySpike(name="noisy")(layers.Dense(4)(inputs))
+    return keras.Model(inputs, layers.Dense(2)(x), name="net")
+
+
+def bits_source():
+    inputs = keras.Input((4,), name="x")
+    x = LSQReLU(3, initial_step=0.5, name="act1")(layers.Dense(4)(inputs))
+    x = LSQReLU(3, initial_step=0.5, name="act2")(layers.Dense(4)(x))
+    return keras.Model(inputs, layers.Dense(2)(x), name="net")
+
+
+NEURONS = {
+    "mixed kinds": (
+        bits_source,
+        2,
+        {"neuron": {"act1": "bit_serial"}},
+        ("a network is of one kind", "'act1': 'BitSerialCell'", "'act2': 'IFCell'"),
+    ),
+    "input_steps": (
+        bits_source,
+        2,
+        {"neuron": "if", "input_steps": 2},
+        ("input_steps is for signed neurons", "input_steps=2", "['IFCell']"),
+    ),
+    "input_steps of bits": (
+        bits_source,
+        2,
+        {"neuron": "bit_serial", "input_steps": 2},
+        ("input_steps is for signed neurons", "['BitSerialCell']"),
+    ),
+    "no input_steps": (
+        bits_source,
+        2,
+        {"neuron": "signed", "input_steps": 0},
+        ("input_steps must be an integer >= 1", "input_steps=0"),
+    ),
+    "never settles": (
+        bits_source,
+        "settle",
+        {"neuron": "if"},
+        ('timesteps="settle" needs neurons', 'neuron="signed"'),
+    ),
+    "noisy": (
+        noisy_source,
+        2,
+        {"neuron": "if"},
+        ("'noisy' (NoisySpike)", "trained as a noisy LIF neuron", "'if'"),
+    ),
+    "levels": (
+        source,
+        2,
+        {"neuron": "bit_serial"},
+        ("'act1' (LSQReLU)", "2**b - 1 levels", "has 2 levels"),
+    ),
+}
+
+
+@CONVERTING
+@pytest.mark.parametrize("case", NEURONS)
+def test_neurons_that_do_not_fit_are_refused(convert, case):
+    make, timesteps, arguments, parts = NEURONS[case]
+    with pytest.raises((ValueError, ConversionError), match=says(*parts)):
+        convert(make(), timesteps, **arguments)
+
+
+@pytest.mark.parametrize(
+    ("timesteps", "neuron", "parts"),
+    [
+        (2, "bit_serial", ("in one pass", "fused=False")),
+        ("settle", "signed", ("until it settles", "with_timesteps(T)")),
+    ],
+)
+def test_networks_without_an_output_over_time_say_so(timesteps, neuron, parts):
+    snn = snn_keras.convert(bits_source(), timesteps, neuron)
+    with pytest.raises(ValueError, match=says(*parts)):
+        snn.predict_over_time(samples(), verbose=0)
+
+
+def test_bit_sparsity_refuses():
+    with pytest.raises(ValueError, match=r"strength must be >= 0.*strength=-1"):
+        snn_keras.regularizers.BitSparsity(-1)
+    with pytest.raises(ValueError, match=says("needs the step", ".apply(model)")):
+        snn_keras.regularizers.BitSparsity(1e-3)(np.ones((2, 4), "float32"))
+    model = keras.Sequential([keras.Input((4,)), LSQReLU(3, initial_step=0.5)])
+    with pytest.raises(ValueError, match=says("leaves the last", "has only 1")):
+        snn_keras.regularizers.BitSparsity(1e-3).apply(model)
