@@ -54,7 +54,7 @@ def check_data(data, graph):
                 f"data for input '{name}' is empty: shape {x.shape}. Give it at "
                 "least one sample; a thousand serve well."
             )
-        if x.dtype.kind not in "fiub":
+        if x.dtype.kind not in "fiub" and x.dtype.name != "bfloat16":
             raise ValueError(
                 f"data for input '{name}' must be numbers. Received: dtype {x.dtype}."
             )
