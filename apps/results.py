@@ -77,6 +77,7 @@ ROWS = (
     Row("LSQ p = 2, signed", "plain", "signed"),
     Row("noise adaptor p = 2, integrate-and-fire", "adaptor", "if"),
     Row("noise adaptor p = 2, signed", "adaptor", "signed"),
+    Row("QCFS L = 4, integrate-and-fire", "qcfs", "if"),
     Row("NQ L = 4, integrate-and-fire", "nq", "if"),
     Row("LSQ p = 15, bit-serial", "bits", "bit_serial"),
     Row("LSQ p = 15, bit-serial, bit sparsity", "sparse", "bit_serial"),
