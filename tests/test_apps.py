@@ -160,6 +160,16 @@ def test_results_on_a_few_images(tmp_path):
     assert "| 12.50 |" in (tmp_path / "page.md").read_text()
 
 
+def test_networks_of_keras_applications(tmp_path):
+    metrics, page = tmp_path / "networks.json", tmp_path / "networks.md"
+    program(
+        "networks", "--networks=MobileNet", f"--metrics={metrics}", f"--page={page}"
+    )
+    figures = json.loads(metrics.read_text())["MobileNet"]
+    assert figures["neurons"] == 27 and figures["bit_serial_difference"] == 0.0
+    assert f"| {figures['memory_over_weights']:.2f} |" in page.read_text()
+
+
 @pytest.mark.parametrize(
     "arguments, message",
     [
@@ -170,6 +180,7 @@ def test_results_on_a_few_images(tmp_path):
         (["train", "--dataset=mnist", "--data_dir=/nowhere"], "--dataset=digits"),
         (["train", "--train_images=5"], "batch_size must not exceed the 5"),
         (["results", "--rows=nonsense"], "--rows: no row ['nonsense']"),
+        (["networks", "--networks=AlexNet"], "['AlexNet'] are not among"),
         (["evaluate", "--model=m.keras", "--neuron=x"], "should be one of"),
         (["dance"], "usage: snn_keras PROGRAM"),
     ],
