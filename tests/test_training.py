@@ -51,6 +51,27 @@ def test_bit_sparsity_regularizes_all_but_the_last():
     assert len(model.losses) == 1
 
 
+@pytest.mark.parametrize("by", ["apply", "argument"])
+def test_a_network_with_bit_sparsity_saves_and_loads(by, tmp_path):
+    penalty = snn_keras.regularizers.BitSparsity(0.25)
+    if by == "apply":
+        model = network(lambda: LSQReLU(3, initial_step=0.5))
+        penalty.apply(model)
+    else:  # one object for both activations; each has a step of its own
+        steps = iter([0.5, 0.25])
+        model = network(
+            lambda: LSQReLU(3, initial_step=next(steps), activity_regularizer=penalty)
+        )
+    x, _ = data()
+    expected = np.asarray(model(x))
+    losses = [float(loss) for loss in model.losses]
+    assert len(losses) == (1 if by == "apply" else 2) and all(losses)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    assert np.array_equal(np.asarray(loaded(x)), expected)
+    assert [float(loss) for loss in loaded.losses] == losses
+
+
 def test_bit_sparsity_lowers_the_number_of_bits():
     x, y = data(256)
     ones = []

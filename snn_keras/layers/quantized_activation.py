@@ -52,6 +52,9 @@ class QuantizedActivation(keras.layers.Layer):
 
     def __init__(self, levels, noise, initial, axis, scale_gradient, **kwargs):
         super().__init__(**kwargs)
+        # A regularizer may ask for the layer whose step and levels it needs.
+        if hasattr(self.activity_regularizer, "bound_to"):
+            self.activity_regularizer = self.activity_regularizer.bound_to(self)
         check_levels(self, levels)
         if not (axis is None or (isinstance(axis, int) and axis != 0)):
             raise ValueError(

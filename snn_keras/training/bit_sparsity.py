@@ -20,7 +20,8 @@ class BitSparsity(keras.regularizers.Regularizer):
     Args:
         strength: `lambda` >= 0.
 
-    Use `apply(model)` to put it on every quantized activation but the last.
+    Use `apply(model)` to put it on every quantized activation but the last, or
+    give it to some: `LSQReLU(15, activity_regularizer=BitSparsity(1e-8))`.
 
     Source: paper 002 eq. 9-10.
     """
@@ -51,8 +52,13 @@ class BitSparsity(keras.regularizers.Regularizer):
                 f"'{model.name}' has only {len(layers)}."
             )
         for layer in layers[:-1]:
-            layer.activity_regularizer = type(self)(self.strength)
-            layer.activity_regularizer.layer = layer
+            layer.activity_regularizer = self.bound_to(layer)
+
+    def bound_to(self, layer):
+        """This penalty for one layer; the layer asks for it when it is made."""
+        bound = type(self)(self.strength)
+        bound.layer = layer
+        return bound
 
     def get_config(self):
         return {"strength": self.strength}
