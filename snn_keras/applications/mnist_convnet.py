@@ -3,6 +3,8 @@
 import keras
 from keras import layers
 
+from snn_keras.applications._parts import copy_of
+
 
 def mnist_convnet(input_shape=(28, 28, 1), classes=10, activation=None):
     """64C3-AP2-128C3-AP2-128C3-AP2-512FC-10FC, with batch normalization.
@@ -35,8 +37,3 @@ def mnist_convnet(input_shape=(28, 28, 1), classes=10, activation=None):
     return keras.Model(
         inputs, layers.Dense(classes, name="fc2")(x), name="mnist_convnet"
     )
-
-
-def copy_of(layer, name):
-    """A new layer with the configuration of `layer`, called `name`."""
-    return type(layer).from_config({**layer.get_config(), "name": name})

@@ -1,0 +1,39 @@
+"""What the networks are put together from."""
+
+from keras import layers
+
+
+def copy_of(layer, name):
+    """A new layer with the configuration of `layer`, called `name`."""
+    return type(layer).from_config({**layer.get_config(), "name": name})
+
+
+class Parts:
+    """Makes a network's layers, each with a copy of the activation of its own.
+
+    Args:
+        activation: The activation, as a layer; None for `keras.layers.ReLU()`.
+    """
+
+    def __init__(self, activation=None):
+        self._activation = activation or layers.ReLU()
+
+    def activation(self, x, name):
+        """The activation."""
+        return copy_of(self._activation, name)(x)
+
+    def conv(self, x, filters, size, strides=1, name="conv"):
+        """Convolution without bias, padded to keep the size, and normalization.
+
+        The padding is explicit and symmetric: "same" pads strided convolutions
+        otherwise than the networks' authors did.
+        """
+        if size > 1:
+            x = layers.ZeroPadding2D(size // 2, name=f"{name}_pad")(x)
+        x = layers.Conv2D(filters, size, strides, use_bias=False, name=name)(x)
+        return layers.BatchNormalization(epsilon=1e-5, name=f"{name}_norm")(x)
+
+    def conv_act(self, x, filters, size, strides=1, name="conv"):
+        """The same, with the activation behind it."""
+        x = self.conv(x, filters, size, strides, name)
+        return self.activation(x, f"{name}_act")

@@ -1,0 +1,61 @@
+"""MobileNetV2, in its forms for CIFAR and for ImageNet."""
+
+import keras
+from keras import layers
+
+from snn_keras.applications._parts import Parts
+from snn_keras.applications.resnet import SMALL
+
+# Expansion, filters, blocks and stride of each stage.
+STAGES = (
+    (1, 16, 1, 1),
+    (6, 24, 2, 2),
+    (6, 32, 3, 2),
+    (6, 64, 4, 2),
+    (6, 96, 3, 1),
+    (6, 160, 3, 2),
+    (6, 320, 1, 1),
+)
+
+
+def mobilenet_v2(input_shape=(224, 224, 3), classes=1000, activation=None):
+    """MobileNetV2: 3.5 M parameters for ImageNet.
+
+    Images of up to 64 pixels pass the stem and the second stage without stride.
+
+    Args:
+        input_shape: Shape of an image, `(height, width, channels)`.
+        classes: Number of classes.
+        activation: The activation, as a layer of which every place gets a copy
+            of its own; None for `keras.layers.ReLU(6.0)`.
+
+    Returns:
+        A functional `keras.Model` from images to logits `(batch, classes)`.
+
+    Source: Sandler et al., MobileNetV2, 2018; used by paper 002.
+    """
+    parts = Parts(activation or layers.ReLU(6.0))
+    small = max(input_shape[:2]) <= SMALL
+    x = inputs = keras.Input(input_shape)
+    x = parts.conv_act(x, 32, 3, 1 if small else 2, name="stem")
+    for stage, (expansion, filters, count, first) in enumerate(STAGES, start=1):
+        for i in range(1, count + 1):
+            strides = 1 if i > 1 or (small and stage == 2) else first
+            name = f"stage{stage}_block{i}"
+            y = x
+            if expansion > 1:
+                wide = expansion * x.shape[-1]
+                y = parts.conv_act(y, wide, 1, name=f"{name}_expand")
+            y = layers.ZeroPadding2D(1, name=f"{name}_pad")(y)
+            y = layers.DepthwiseConv2D(
+                3, strides, use_bias=False, name=f"{name}_depthwise"
+            )(y)
+            y = layers.BatchNormalization(epsilon=1e-5, name=f"{name}_norm")(y)
+            y = parts.activation(y, f"{name}_act")
+            y = parts.conv(y, filters, 1, name=f"{name}_project")
+            same = strides == 1 and x.shape[-1] == filters
+            x = layers.Add(name=f"{name}_add")([x, y]) if same else y
+    x = parts.conv_act(x, 1280, 1, name="last")
+    x = layers.GlobalAveragePooling2D(name="pool")(x)
+    head = layers.Dense(classes, name="head")
+    return keras.Model(inputs, head(x), name="mobilenet_v2")

@@ -1,0 +1,42 @@
+"""VGG-16, in its forms for CIFAR and for ImageNet."""
+
+import keras
+from keras import layers
+
+from snn_keras.applications._parts import Parts
+from snn_keras.applications.resnet import SMALL
+
+STAGES = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))
+
+
+def vgg16(input_shape=(32, 32, 3), classes=10, activation=None):
+    """VGG-16 with batch normalization and average pooling: 14.7 M parameters.
+
+    For images of more than 64 pixels two layers of 4096 units stand before the
+    head, as in the original: 138 M parameters.
+
+    Args:
+        input_shape: Shape of an image, `(height, width, channels)`, each side a
+            multiple of 32.
+        classes: Number of classes.
+        activation: The activation, as a layer of which every place gets a copy
+            of its own; None for `keras.layers.ReLU()`.
+
+    Returns:
+        A functional `keras.Model` from images to logits `(batch, classes)`.
+
+    Source: Simonyan and Zisserman, Very Deep Convolutional Networks, 2015; used
+    by papers 001, 002 and 003.
+    """
+    parts = Parts(activation)
+    x = inputs = keras.Input(input_shape)
+    for stage, (filters, count) in enumerate(STAGES, start=1):
+        for i in range(1, count + 1):
+            x = parts.conv_act(x, filters, 3, name=f"stage{stage}_conv{i}")
+        x = layers.AveragePooling2D(2, name=f"stage{stage}_pool")(x)
+    x = layers.Flatten(name="flatten")(x)
+    if max(input_shape[:2]) > SMALL:
+        for i in (1, 2):
+            x = layers.Dense(4096, name=f"fc{i}")(x)
+            x = parts.activation(x, f"fc{i}_act")
+    return keras.Model(inputs, layers.Dense(classes, name="head")(x), name="vgg16")
