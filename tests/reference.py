@@ -482,14 +482,21 @@ def _differences(nodes, analog, n=None):
     }
 
 
-def _steps(nodes, inputs, neurons, is_on=lambda t: True, n=None) -> Iterator[tuple]:
+def _steps(
+    nodes, inputs, neurons, is_on=lambda t: True, n=None, frames=False
+) -> Iterator[tuple]:
     """Yield (signals, spikes, potentials) for t = 1, 2, ... (METHODS 2: zero delay).
 
     What is static, and every constant part, enters in full at each step that is on.
+    With ``frames`` inputs are (batch, time, ...): each step has its own.
     """
-    analog = evaluate(_static(nodes), inputs)
+    first = {k: x[:, 0] for k, x in inputs.items()} if frames else inputs
+    analog = evaluate(_static(nodes), first)
     cells = neurons | _differences(nodes, analog, n)
     for t in count(1):
+        if frames:
+            now = {k: x[:, t - 1] for k, x in inputs.items()}
+            analog = evaluate(_static(nodes), now)
         signals: Signals = {}
         for node in nodes:
             arguments = [signals[name] for name in node.inputs]
@@ -516,7 +523,7 @@ def _if_threshold(node):
     return node.params["levels"] * np.asarray(node.params["step"], float)
 
 
-def _simulate_if(nodes, inputs, timesteps, initial, active=None):
+def _simulate_if(nodes, inputs, timesteps, initial, active=None, frames=False):
     """IF neurons with given initial potentials and activity, by node name."""
     active = active or {}
     neurons = {
@@ -525,7 +532,7 @@ def _simulate_if(nodes, inputs, timesteps, initial, active=None):
         )
         for node in _activations(nodes)
     }
-    steps = islice(_steps(nodes, inputs, neurons), timesteps)
+    steps = islice(_steps(nodes, inputs, neurons, frames=frames), timesteps)
     return _trace(*_collect(steps), divisor=lambda t: t)
 
 
@@ -606,6 +613,7 @@ def simulate(
     neuron: str = "if",
     phase: int | None = None,
     initial: str = "half",
+    frames: bool = False,
 ) -> Trace:
     """Run the converted network for t = 1..T (METHODS 2).
 
@@ -613,13 +621,14 @@ def simulate(
       "if"          mean over the t steps
       "signed"      sum / P: a spike is worth theta_l = P s_l, a count one step s_l
       "bit_serial"  sum, of spikes worth s 2^(b-t) and of 1/T of what is static
-    ``phase`` is P, for "signed" alone; ``initial`` "zero" leaves out the pre-charge.
+    ``phase`` is P, for "signed" alone; ``initial`` "zero" leaves out the pre-charge;
+    ``frames``, for "if", are inputs (batch, time, ...), one for each step.
     """
     if phase is not None and neuron != "signed":
         raise ValueError(f"phase is for signed neurons, got neuron {neuron!r}")
     if neuron == "if":
         start = _half_thresholds(nodes, _start(initial))
-        return _simulate_if(nodes, inputs, timesteps, start)
+        return _simulate_if(nodes, inputs, timesteps, start, frames=frames)
     if neuron == "signed":
         P = _phase(nodes, phase)
         neurons = _signed_neurons(nodes, P, initial)

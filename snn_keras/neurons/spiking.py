@@ -143,12 +143,14 @@ class Present(keras.layers.Layer):
         window = window_lib.current()
         steps = self.timesteps if window is None else window.steps
         batch, *rest = ops.shape(x)
-        y = ops.broadcast_to(ops.expand_dims(x, 1), (batch, steps, *rest))
+        return self.gate(ops.broadcast_to(ops.expand_dims(x, 1), (batch, steps, *rest)))
+
+    def gate(self, y):
+        """Currents `(batch, time, ...)`, switched off when the input is."""
         if self.input_steps is None:
             return y
-        return y * window_lib.input_is_on(
-            self.input_steps, steps, len(x.shape), x.dtype
-        )
+        rank = len(y.shape) - 1
+        return y * window_lib.input_is_on(self.input_steps, y.shape[1], rank, y.dtype)
 
     def compute_output_spec(self, x):
         batch, *rest = x.shape

@@ -8,6 +8,7 @@ from keras import tree
 
 from snn_keras import graph as graph_lib
 from snn_keras.simulate.program import Program
+from snn_keras.simulate.step_function import StepFunction
 
 
 @keras.saving.register_keras_serializable("snn_keras")
@@ -91,6 +92,14 @@ class SpikingModel(keras.Model):
         runner = self._remember("over_time", lambda: _OverTime(self))
         outputs = runner.predict(x, batch_size=batch_size, verbose=verbose)
         return tree.map_structure(lambda y: np.moveaxis(y, 1, 0), outputs)
+
+    def step_function(self) -> StepFunction:
+        """The network as a pure function of inputs and state, for streams.
+
+        Raises:
+            ValueError: if its neurons must see a whole run at once.
+        """
+        return StepFunction(self)
 
     def with_timesteps(self, timesteps) -> "SpikingModel":
         """The same network, sharing all weights, run for another time.

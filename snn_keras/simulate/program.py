@@ -107,7 +107,11 @@ class Program:
                 ops.concatenate(x, axis=1) if over_time else x[1]
                 for x in zip(decoded, more, strict=True)
             ]
-        return self.finish(values, decoded, total if over_time else 0), state
+        if over_time:
+            return self.finish(
+                self._at_every_step(values, total), decoded, total
+            ), state
+        return self.finish(values, decoded), state
 
     def settle(self, inputs):
         """Runs until no neuron fires any more.
@@ -136,6 +140,30 @@ class Program:
         state = {**state, **window.new_states}
         return values, self._prepare(values, state) if self.extra_steps else state
 
+    def present(self, frames):
+        """Runs what comes before time, on inputs that have a time axis.
+
+        Args:
+            frames: Inputs `(batch, steps, ...)`, in the structure of the graph's.
+
+        Returns:
+            The values of its tensors, time folded into the batch, and the
+            currents `(batch, steps, ...)` that enter the network.
+        """
+        flat = tree.flatten(self.graph.inputs)
+        frames = tree.flatten(frames)
+        for name, x, frame in zip(self.graph.input_names, flat, frames, strict=True):
+            received = tuple(frame.shape)
+            check_shape(name, (*x.shape[:1], None, *x.shape[1:]), received)
+        steps = ops.shape(frames[0])[1]
+        values = dict(zip(flat, map(_fold, frames), strict=True))
+        run_nodes(self.before, values)
+        return values, {
+            node.output: _unfold(values[node.inputs[0]], steps)
+            for node in self.during
+            if isinstance(node.operation, Present)
+        }
+
     def initial_state(self, batch_size, monitor=None) -> dict:
         """The state at rest of every layer that has one, by name."""
         layers = [n.operation for n in self.during]
@@ -149,12 +177,23 @@ class Program:
                     state[key] = monitor.initial_state(layer, batch_size)
         return state
 
-    def advance(self, values, start, steps, state, over_time=False, monitor=None):
-        """Runs `steps` steps; returns what the readouts decode, and the state."""
+    def advance(
+        self, values, start, steps, state, over_time=False, monitor=None, frames=None
+    ):
+        """Runs `steps` steps; returns what the readouts decode, and the state.
+
+        With `frames`, as `present` gives them, every step has an input of its own.
+        """
         values = dict(values)
         total = self.timesteps
+
+        def call(node, values):
+            if frames is not None and node.output in frames:
+                return node.operation.gate(frames[node.output])
+            return node.call(node.operation, values)
+
         with Window(start, steps, total, state, over_time, monitor) as window:
-            run_nodes(self.during, values)
+            run_nodes(self.during, values, call)
         decoded = [values[n.output] for n in self.readouts]
         return decoded, {**state, **window.new_states}
 
@@ -162,20 +201,24 @@ class Program:
         """Runs what comes after time, on decoded values of the readouts.
 
         With `steps` > 0 these hold a time axis of that length, and so do the
-        outputs.
+        outputs; `values` then have it folded into the batch.
         """
         values = dict(values)
         for node, x in zip(self.readouts, decoded, strict=True):
             values[node.output] = _fold(x) if steps else x
-        if not steps:
-            run_nodes(self.after, values)
-            return fill(self.graph.outputs, values)
-        for x, stage in self.stage.items():
-            if stage == 0 and x in values:
-                values[x] = ops.repeat(values[x], steps, axis=0)
         run_nodes(self.after, values)
         outputs = fill(self.graph.outputs, values)
+        if not steps:
+            return outputs
         return tree.map_structure(lambda y: _unfold(y, steps), outputs)
+
+    def _at_every_step(self, values, steps):
+        """Values from before time, repeated for every step."""
+        return {
+            x: ops.repeat(values[x], steps, axis=0)
+            for x, stage in self.stage.items()
+            if stage == 0 and x in values
+        }
 
     def _prepare(self, values, state):
         """Runs the extra steps; returns the state that the run starts from."""

@@ -1,0 +1,80 @@
+"""A spiking network fed piece by piece, its state in the caller's hands."""
+
+from keras import ops, tree
+
+TIME = "time"
+
+
+class StepFunction:
+    """A spiking network as a pure function: explicit state in and out.
+
+        step = snn.step_function()
+        state = step.initial_state(batch_size)
+        outputs, state = step(frame, state)  # one time step
+
+    Every step has an input of its own, so it takes video, sensors and event
+    frames; with the same input at every step it does what `predict` does. It may
+    be compiled (`tf.function`, `jax.jit`): it has no side effects.
+
+    Args:
+        model: A `SpikingModel`; its `timesteps` is the longest run.
+
+    Attributes:
+        timesteps: Steps of the longest run.
+    """
+
+    def __init__(self, model):
+        program = model.program
+        program.check_has_steps()
+        if program.needs_whole_run or program.extra_steps:
+            raise ValueError(
+                f"'{model.name}' cannot be fed step by step: its neurons look at a "
+                "whole run, or at extra steps, before they fire. Remedy: neurons "
+                '"if", "signed" or "lif".'
+            )
+        self._program = program
+        self.timesteps = program.timesteps
+
+    def initial_state(self, batch_size) -> dict:
+        """The state of a network at rest, a structure of tensors."""
+        start = ops.zeros((), "int32")
+        return {**self._program.initial_state(batch_size), TIME: start}
+
+    def __call__(self, inputs, state):
+        """Runs one step.
+
+        Args:
+            inputs: The input of this step, `(batch, ...)`, in the structure of
+                the model's.
+            state: What `initial_state`, or the call before, returned.
+
+        Returns:
+            The decoded outputs so far, `(batch, ...)`, and the new state.
+        """
+        frames = tree.map_structure(
+            lambda x: ops.expand_dims(ops.convert_to_tensor(x), 1), inputs
+        )
+        outputs, state = self.run(frames, state)
+        return tree.map_structure(lambda y: y[:, -1], outputs), state
+
+    def run(self, frames, state):
+        """Runs as many steps as `frames` has.
+
+        Args:
+            frames: The inputs of some steps, `(batch, time, ...)`.
+            state: As for one step.
+
+        Returns:
+            The decoded outputs after each step, `(batch, time, ...)`, and the new
+            state. Feeding a run in pieces gives what the whole gives.
+        """
+        program = self._program
+        frames = tree.map_structure(ops.convert_to_tensor, frames)
+        values, presented = program.present(frames)
+        steps = ops.shape(tree.flatten(frames)[0])[1]
+        states = {name: s for name, s in state.items() if name != TIME}
+        decoded, states = program.advance(
+            {}, state[TIME], steps, states, over_time=True, frames=presented
+        )
+        outputs = program.finish(values, decoded, steps)
+        return outputs, {**states, TIME: state[TIME] + steps}
