@@ -13,4 +13,5 @@ from snn_keras.convert import quantize_activations as quantize_activations
 from snn_keras.convert import rule as rule
 from snn_keras.convert import verify as verify
 from snn_keras.errors import ConversionError as ConversionError
+from snn_keras.simulate import EarlyExit as EarlyExit
 from snn_keras.simulate import SpikingModel as SpikingModel

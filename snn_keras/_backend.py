@@ -81,6 +81,17 @@ def scan(step, init, xs=None, length=None, dtypes=()):
     return tree.pack_sequence_as(init, flat), [a.stack() for a in arrays]
 
 
+def compiled(function):
+    """`function`, of structures of tensors, compiled by XLA at its first call."""
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        return tf.function(function, jit_compile=True)
+    import jax
+
+    return jax.jit(function)
+
+
 def uniform_at(shape, seed, step):
     """Draws from U(0, 1), fixed by the integers `seed` and `step`.
 

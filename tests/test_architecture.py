@@ -14,7 +14,7 @@ ROOT = PACKAGE.parent
 
 # Each folder or module may use those in the layers before its own.
 LAYERS = [
-    {"_backend", "errors", "text", "ops", "graph"},
+    {"_backend", "errors", "text", "ops", "graph", "inputs"},
     {"layers", "neurons"},
     {"simulate"},
     {"convert", "applications"},

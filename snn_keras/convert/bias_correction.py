@@ -3,8 +3,8 @@
 from keras import tree
 
 from snn_keras.convert import normalize
-from snn_keras.convert.data import batches, check_data
 from snn_keras.convert.probe import SourceProbe, SpikingProbe
+from snn_keras.inputs import batches, check_data
 from snn_keras.neurons import Spiking
 
 

@@ -6,10 +6,10 @@ import numpy as np
 from keras import tree
 
 from snn_keras.convert import normalize
-from snn_keras.convert.data import batches, check_data
 from snn_keras.convert.probe import SourceProbe, SpikingProbe
 from snn_keras.convert.rules import becomes_neuron
 from snn_keras.errors import ConversionError
+from snn_keras.inputs import batches, check_data
 from snn_keras.layers import NoisySpike
 from snn_keras.neurons import Spiking, Timing
 from snn_keras.simulate import SpikingModel

@@ -1,3 +1,5 @@
 """Running spiking networks over time."""
 
+from snn_keras.simulate.early_exit import EarlyExit as EarlyExit
 from snn_keras.simulate.model import SpikingModel as SpikingModel
+from snn_keras.simulate.step_function import StepFunction as StepFunction

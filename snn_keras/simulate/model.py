@@ -7,6 +7,8 @@ import numpy as np
 from keras import tree
 
 from snn_keras import graph as graph_lib
+from snn_keras.inputs import batches
+from snn_keras.simulate.early_exit import EarlyExitRunner
 from snn_keras.simulate.program import Program
 from snn_keras.simulate.step_function import StepFunction
 
@@ -93,6 +95,32 @@ class SpikingModel(keras.Model):
         outputs = runner.predict(x, batch_size=batch_size, verbose=verbose)
         return tree.map_structure(lambda y: np.moveaxis(y, 1, 0), outputs)
 
+    def predict_early_exit(self, x, rule, batch_size=32, verbose=0):
+        """Stops each sample as soon as its answer is certain.
+
+        Args:
+            x: Inputs, as `predict` takes them.
+            rule: A `snn_keras.EarlyExit`; `EarlyExit.calibrated` finds one.
+            batch_size: Samples a batch; those that are certain leave it.
+            verbose: 1 for a progress bar.
+
+        Returns:
+            The decoded outputs `(samples, classes)` of each sample's last step, and
+            the steps it took, `(samples,)`.
+
+        Raises:
+            ValueError: if the network has no answer before its last step.
+        """
+        runner = self._remember(("early", rule), lambda: EarlyExitRunner(self, rule))
+        parts = list(batches(x, batch_size))
+        bar = keras.utils.Progbar(len(parts), verbose=verbose)
+        outputs, steps = [], []
+        for i, part in enumerate(parts, start=1):
+            for kept, received in zip((outputs, steps), runner(part), strict=True):
+                kept.append(received)
+            bar.update(i)
+        return np.concatenate(outputs), np.concatenate(steps)
+
     def step_function(self) -> StepFunction:
         """The network as a pure function of inputs and state, for streams.
 
@@ -126,10 +154,10 @@ class SpikingModel(keras.Model):
 
     def _remember(self, key, make):
         """A value made once, out of sight of Keras's attribute tracking."""
-        memory = self.__dict__.setdefault("_memory", types.SimpleNamespace())
-        if not hasattr(memory, key):
-            setattr(memory, key, make())
-        return getattr(memory, key)
+        memory = self.__dict__.setdefault("_memory", types.SimpleNamespace(made={}))
+        if key not in memory.made:
+            memory.made[key] = make()
+        return memory.made[key]
 
 
 class _OverTime(keras.Model):
