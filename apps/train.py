@@ -219,6 +219,7 @@ def main(argv):
     )
     if not FLAGS.snn_timesteps:
         save(model, output)
+    leave_optimizer_out(output)
     logging.info("wrote %s", output)
     figures = {k: [float(x) for x in v] for k, v in history.history.items()}
     data.write_json(
@@ -241,7 +242,14 @@ def flags_given():
 def save(model, path):
     """Writes `model` to a temporary name, then renames it to `path`."""
     temporary = path.with_name(f".{path.stem}.partial.keras")
-    model.save(temporary, include_optimizer=False)
+    model.save(temporary)
+    temporary.replace(path)
+
+
+def leave_optimizer_out(path):
+    """Writes the model at `path` again without its optimizer, a third the size."""
+    temporary = path.with_name(f".{path.stem}.partial.keras")
+    keras.models.load_model(path, compile=False).save(temporary)
     temporary.replace(path)
 
 

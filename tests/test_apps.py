@@ -11,6 +11,7 @@ import keras
 import numpy as np
 import pytest
 
+import snn_keras
 from apps import data
 
 ROOT = pathlib.Path(data.__file__).parent.parent
@@ -46,6 +47,8 @@ def test_train_then_evaluate(tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["digits.json", "digits.keras"]
     history = json.loads(model.with_suffix(".json").read_text())["history"]
     assert len(history["val_accuracy"]) == 2
+    kept = keras.models.load_model(model)
+    assert not kept.compiled and snn_keras.convert(kept, 2).timesteps == 2
     printed = program(
         "evaluate",
         f"--model={model}",

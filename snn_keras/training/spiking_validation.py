@@ -79,5 +79,5 @@ class SpikingValidation(keras.callbacks.Callback):
         if self.filepath is None:
             return
         partial = self.filepath.with_name(f".{self.filepath.stem}.partial.keras")
-        self.model.save(partial, include_optimizer=False)
+        self.model.save(partial)
         partial.replace(self.filepath)
