@@ -25,7 +25,7 @@ from absl import app, flags, logging
 import snn_keras
 from apps import data
 from apps.evaluate import load_model
-from snn_keras import applications, callbacks, layers
+from snn_keras import applications, callbacks, layers, neurons
 
 FLAGS = flags.FLAGS
 
@@ -99,7 +99,12 @@ def define_flags():
         "Log the spiking network's accuracy at these time steps after every epoch, "
         "and keep the epoch that is best at the last of them.",
     )
-    flags.DEFINE_string("snn_neuron", "auto", "Neurons of that spiking network.")
+    flags.DEFINE_enum(
+        "snn_neuron",
+        "auto",
+        ["auto", *sorted(neurons.by_name)],
+        "Neurons of that spiking network.",
+    )
     flags.DEFINE_integer(
         "held_out",
         1000,

@@ -81,15 +81,27 @@ def scan(step, init, xs=None, length=None, dtypes=()):
     return tree.pack_sequence_as(init, flat), [a.stack() for a in arrays]
 
 
-def compiled(function):
-    """`function`, of structures of tensors, compiled by XLA at its first call."""
+def compiled(function, variables):
+    """`function`, of structures of tensors, compiled by XLA at its first call.
+
+    Args:
+        function: Reads, and does not write, the variables.
+        variables: The Keras variables that it reads; calls see their values of
+            then.
+    """
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
         return tf.function(function, jit_compile=True)
     import jax
 
-    return jax.jit(function)
+    @jax.jit
+    def run(values, *arguments):
+        pairs = list(zip(variables, values, strict=True))
+        with keras.StatelessScope(state_mapping=pairs):
+            return function(*arguments)
+
+    return lambda *arguments: run([v.value for v in variables], *arguments)
 
 
 def uniform_at(shape, seed, step):

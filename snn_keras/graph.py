@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
-from keras import tree
+from keras import ops, tree
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -79,6 +79,12 @@ class Graph:
     input_names: tuple
     nodes: tuple
 
+    def cast(self, inputs):
+        """Tensors in the dtypes of the model's inputs, as Keras casts them."""
+        pairs = zip(tree.flatten(inputs), tree.flatten(self.inputs), strict=True)
+        cast = [ops.cast(x, expected.dtype) for x, expected in pairs]
+        return tree.pack_sequence_as(inputs, cast)
+
     def run(self, inputs, call: Callable[[Node, dict], Any] | None = None):
         """Runs the graph on `inputs`, in the structure of the model's inputs.
 
@@ -118,7 +124,7 @@ def trace(model) -> Graph:
         ValueError: if the model is not built, or is a subclass without a graph.
     """
     check_has_graph(model)
-    names = _Names()
+    names = Names()
     inputs = tree.map_structure(
         lambda x: Tensor(tuple(x.shape), keras.backend.standardize_dtype(x.dtype)),
         _unwrap(_structure_of_inputs(model)),
@@ -169,7 +175,7 @@ def _structure_of_inputs(model):
     return model.input
 
 
-def _inline(model, arguments, nodes: list, names: "_Names"):
+def _inline(model, arguments, nodes: list, names: "Names"):
     """Appends the nodes of `model`, called on `arguments`; returns its outputs."""
     values = {
         id(theirs): ours
@@ -180,7 +186,12 @@ def _inline(model, arguments, nodes: list, names: "_Names"):
         args, kwargs = tree.map_structure(
             lambda x: values.get(id(x), x), (args, kwargs)
         )
-        kwargs = {k: v for k, v in kwargs.items() if k not in ("mask", "training")}
+        # Off is what they are anyway; the rest is for rules to see.
+        kwargs = {
+            k: v
+            for k, v in kwargs.items()
+            if k not in ("mask", "training") or not (v is None or v is False)
+        }
         if is_graph(operation):
             argument = args[0] if args else next(iter(kwargs.values()))
             produced = _inline(operation, argument, nodes, names)
@@ -227,11 +238,15 @@ def _spec(x):
     return x.shape, x.dtype
 
 
-class _Names:
-    """Hands out each name once, numbering what comes again."""
+class Names:
+    """Hands out each name once, numbering what comes again.
 
-    def __init__(self):
-        self.taken = set()
+    Args:
+        taken: Names that are in use.
+    """
+
+    def __init__(self, taken=()):
+        self.taken = set(taken)
 
     def unique(self, name):
         candidate, number = name, 0

@@ -735,3 +735,83 @@ def test_bit_sparsity_refuses():
     model = keras.Sequential([keras.Input((4,)), LSQReLU(3, initial_step=0.5)])
     with pytest.raises(ValueError, match=says("leaves the last", "has only 1")):
         snn_keras.regularizers.BitSparsity(1e-3).apply(model)
+
+
+# --- What a call or a class hides ----------------------------------------------------
+
+
+def test_masks_between_neurons_are_refused():
+    inputs = keras.Input((5,), dtype="int32")
+    x = layers.Embedding(9, 4, mask_zero=True, name="words")(inputs)
+    x = LSQReLU(3, initial_step=0.5)(layers.Dense(4)(x))
+    x = layers.Dense(2)(layers.GlobalAveragePooling1D()(x))
+    with pytest.raises(ConversionError, match=says("'words'", "mask", "Remedy: ")):
+        snn_keras.convert(keras.Model(inputs, x), 4)
+
+
+def test_training_mode_is_refused():
+    model = source(lambda x: layers.Dropout(0.5, name="always")(x, training=True))
+    with pytest.raises(ConversionError, match=says("'always'", "training=True")):
+        snn_keras.convert(model, 4)
+
+
+class TanhDense(layers.Dense):
+    """Derived from a layer that has a rule, and something else."""
+
+    def call(self, x, training=None):
+        return ops.tanh(super().call(x))
+
+
+class NamedDense(layers.Dense):
+    """Derived, and the same function."""
+
+
+class Unlevelled(layers.Layer):
+    def call(self, x):
+        return ops.relu(x)
+
+
+snn_keras.rule(Unlevelled)(type("UnlevelledRule", (snn_keras.rules.Neuron,), {}))
+
+HIDDEN = {
+    "derived": lambda x: TanhDense(4, name="odd")(x),
+    "function": lambda x: layers.Lambda(lambda y: y**3, name="odd")(x),
+    "wrapped": lambda x: layers.Flatten()(
+        layers.TimeDistributed(TanhDense(2), name="odd")(layers.Reshape((2, 2))(x))
+    ),
+    "neuron": Unlevelled(name="odd"),
+}
+
+
+@pytest.mark.parametrize("between", HIDDEN)
+def test_layers_that_hide_what_they_do_are_refused(between):
+    with pytest.raises(ConversionError, match=says("'odd'", "Remedy: ")):
+        snn_keras.convert(source(HIDDEN[between]), 4)
+
+
+def test_layers_with_a_memory_are_refused():
+    inputs = keras.Input(batch_shape=(6, 5, 4))
+    x = LSQReLU(3, initial_step=0.5)(layers.Dense(4)(inputs))
+    x = layers.Dense(4)(layers.LSTM(4, stateful=True, name="odd")(x))
+    x = LSQReLU(3, initial_step=0.5)(x)
+    with pytest.raises(ConversionError, match=says("'odd'", "without a memory")):
+        snn_keras.convert(keras.Model(inputs, x), 4)
+
+
+def test_a_derived_layer_that_computes_the_same_converts():
+    model = source(NamedDense(4))
+    assert snn_keras.convert(model, 4).predict(samples(), verbose=0).shape == (6, 2)
+
+
+def test_a_function_that_cannot_be_copied_is_named():
+    inputs = keras.Input((4,))
+    x = layers.Lambda(lambda y: y * 2.0, name="twice")(inputs)
+    x = LSQReLU(3, initial_step=0.5)(layers.Dense(4)(x))
+    with pytest.raises(ConversionError, match=says("'twice'", "Remedy: ")):
+        snn_keras.convert(keras.Model(inputs, x), 4)
+
+
+@pytest.mark.parametrize("timesteps", [4, "settle"])
+def test_plain_relus_are_named_whatever_the_neuron(timesteps):
+    with pytest.raises(ConversionError, match=says("'relu'", "quantize_activations")):
+        snn_keras.convert(relu_source(), timesteps, neuron="signed")

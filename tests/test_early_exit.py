@@ -23,14 +23,17 @@ def network(neuron="if", timesteps=8):
     return snn_keras.convert(model, timesteps, neuron), dyadic(rng, (41, 6), 16, 32)
 
 
-@pytest.mark.parametrize("every", [1, 3])
-@pytest.mark.parametrize("threshold", [-1.0, 0.5, 1.0, 2.0, np.inf])
-@pytest.mark.parametrize("criterion", ["margin", "entropy"])
-@pytest.mark.parametrize("neuron", ["if", "cos"])
+@pytest.mark.parametrize(
+    "neuron, criterion, threshold, every",
+    [
+        ("if", "margin", 1.0, 1),
+        ("if", "margin", 0.5, 3),
+        ("if", "entropy", -1.0, 1),
+        ("cos", "margin", 1.0, 1),
+    ],
+)
 def test_outputs_are_those_of_the_step(neuron, criterion, threshold, every):
     snn, x = network(neuron)
-    moderate = threshold == 1.0
-    threshold = -threshold if criterion == "entropy" else threshold
     rule = EarlyExit(threshold, criterion, every)
     over_time = snn.predict_over_time(x, verbose=0)
     expected = rule.steps(over_time)
@@ -98,3 +101,21 @@ def test_networks_without_an_early_answer_are_refused():
     literal = snn_keras.convert(two, 2, "bit_serial", fused=False)
     with pytest.raises(ValueError, match="before its last step"):
         literal.predict_early_exit(x, EarlyExit(0.5))
+
+
+def test_weights_may_change_between_calls():
+    snn, x = network()
+    rule = EarlyExit(np.inf)
+    before, _ = snn.predict_early_exit(x, rule)
+    snn.set_weights([w * 1.5 for w in snn.get_weights()])
+    after, _ = snn.predict_early_exit(x, rule)
+    np.testing.assert_allclose(after, snn.predict(x, verbose=0), atol=1e-5)
+    assert np.abs(after - before).max() > 0.1
+
+
+def test_one_output_a_sample_is_refused():
+    inputs = keras.Input((6,))
+    y = layers.Dense(1)(LSQReLU(3, initial_step=0.25)(layers.Dense(8)(inputs)))
+    snn = snn_keras.convert(keras.Model(inputs, y), 4)
+    with pytest.raises(ValueError, match="two classes"):
+        snn.predict_early_exit(np.zeros((2, 6), "float32"), EarlyExit(0.5))

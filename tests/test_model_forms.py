@@ -145,3 +145,35 @@ def test_every_form_converts(form, policy_name, policy, tmp_path):
     report = snn_keras.verify(ann, serial, x)
     if policy_name == "float64":
         assert all(layer.off == {0: 1.0} for layer in report.layers)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int32", "bool", "float64"])
+def test_inputs_of_every_type_are_cast(dtype):
+    """Pixels as they are read; the source casts them, and so does all the rest."""
+    inputs = keras.Input((6, 6, 1))
+    x = layers.Conv2D(4, 3, activation="relu")(inputs - 128.0)
+    model = keras.Model(inputs, layers.Dense(3)(layers.Flatten()(x)))
+    x = np.random.default_rng(0).integers(0, 255, (8, 6, 6, 1)).astype(dtype)
+    ann = snn_keras.quantize_activations(model, 3, data=x)
+    snn = snn_keras.convert(ann, 2, "bit_serial")
+    expected = ann.predict(x, verbose=0)
+    assert np.array_equal(snn.predict(x, verbose=0), expected)
+    assert snn_keras.verify(ann, snn, x).exact
+    rate = snn_keras.convert(ann, 3)
+    over_time = rate.predict_over_time(x, verbose=0)
+    early, _ = rate.predict_early_exit(x, snn_keras.EarlyExit(np.inf))
+    np.testing.assert_allclose(early, over_time[-1], rtol=1e-5)
+    step = rate.step_function()
+    outputs, _ = step(x, step.initial_state(8))
+    np.testing.assert_allclose(np.asarray(outputs), over_time[0], rtol=1e-5)
+
+
+def test_names_that_are_taken_are_numbered():
+    inputs = keras.Input((4,))
+    x = layers.Dense(4, activation="relu", name="fc")(inputs)
+    x = layers.ReLU(name="fc_relu")(layers.Dense(4, name="second")(x))
+    model = keras.Model(inputs, layers.Dense(2)(x))
+    x = np.random.default_rng(0).normal(size=(8, 4)).astype("float32")
+    ann = snn_keras.quantize_activations(model, 3, data=x)
+    assert {"fc_relu", "fc_relu_1"} <= {layer.name for layer in ann.layers}
+    assert snn_keras.verify(ann, snn_keras.convert(ann, 2, "bit_serial"), x).exact

@@ -3,11 +3,12 @@
 import itertools
 
 import keras
+import numpy as np
 import pytest
 from keras import layers
 
 import snn_keras
-from snn_keras.layers import LSQReLU
+from snn_keras.layers import LSQReLU, SlipReLU
 
 
 def model(levels=3):
@@ -84,3 +85,29 @@ def test_the_time_line_is_told():
     assert first == "net, runs until it settles, input on for 3"
     first = str(snn_keras.plan(model(), 5, "cos")).splitlines()[0]
     assert first == "net, 5 time steps after 4 extra steps"
+
+
+@pytest.mark.parametrize(
+    "cell, words",
+    [
+        ({"ceiling": 1}, "counts to 1, not 3"),
+        ({"initial": 0.0}, "does not start from half the threshold"),
+    ],
+)
+def test_configured_cells_that_are_not_exact_say_so(cell, words):
+    plan = snn_keras.plan(model(), "settle", snn_keras.neurons.SignedIFCell(**cell))
+    assert words in table(plan)["act1"]["approximates"]
+    assert not str(plan).splitlines()[-1].startswith("exact")
+
+
+@pytest.mark.parametrize("timesteps, neuron", [("settle", "signed"), (2, "bit_serial")])
+def test_a_slope_between_the_levels_is_left_out(timesteps, neuron):
+    inputs = keras.Input((4,))
+    x = SlipReLU(3, initial_threshold=1.0, name="slip")(layers.Dense(4)(inputs))
+    slipping = keras.Model(inputs, layers.Dense(2)(x))
+    plan = snn_keras.plan(slipping, timesteps, neuron)
+    assert "slope" in table(plan)["slip"]["approximates"]
+    snn = snn_keras.convert(slipping, timesteps, neuron)
+    x = np.random.default_rng(0).normal(size=(50, 4)).astype("float32")
+    report = snn_keras.verify(slipping, snn, x)
+    assert report.entry == "slip" and report.layers[0].own_rms > 0.01

@@ -84,3 +84,19 @@ def test_a_low_precision_network_saves_and_loads(policy, tmp_path):
     loaded = keras.models.load_model(tmp_path / "snn.keras")
     one, other = (np.asarray(m(x), "float32") for m in (snn, loaded))
     assert np.array_equal(one, other)
+
+
+def test_another_number_of_steps_keeps_the_precision(policy):
+    policy("float64")
+    inputs = keras.Input((4,), dtype="float64")
+    x = layers.Dense(4, name="skip")(inputs)
+    y = layers.Dense(4)(LSQReLU(3, initial_step=0.3)(x))
+    model = keras.Model(inputs, layers.Add()([x, y]))
+    policy("float32")
+    data = np.random.default_rng(0).normal(size=(20, 4))
+    for neuron, timesteps in (("signed", 40), ("bit_serial", 2)):
+        snn = snn_keras.convert(model, 1, neuron).with_timesteps(timesteps)
+        assert {layer.compute_dtype for layer in snn.layers[1:]} == {"float64"}
+        np.testing.assert_allclose(
+            snn.predict(data, verbose=0), model.predict(data, verbose=0), rtol=1e-13
+        )

@@ -559,3 +559,27 @@ def test_data_as_a_tensor_of_the_backend():
         for data in (ops.convert_to_tensor(x), x)
     )
     assert received == expected
+
+
+def test_bit_serial_networks_have_all_levels_by_default():
+    model = relu_chain()
+    x = np.random.default_rng(0).normal(size=(20, 4)).astype("float32")
+    snn = snn_keras.convert(model, 3, "bit_serial", data=x)
+    ann = snn_keras.quantize_activations(model, 7, data=x)
+    assert np.array_equal(snn.predict(x, verbose=0), ann.predict(x, verbose=0))
+
+
+def test_networks_without_a_relu_have_no_noisy_spikes():
+    inputs = keras.Input((4,))
+    x = keras.layers.Dense(4, activation="silu")(inputs)
+    model = keras.Model(inputs, keras.layers.Dense(2)(x))
+    x = np.random.default_rng(0).normal(size=(20, 4)).astype("float32")
+    with pytest.raises(snn_keras.ConversionError, match="has no ReLU"):
+        snn_keras.quantize_activations(model, quantizer="noisy_spike", data=x)
+
+
+def relu_chain():
+    inputs = keras.Input((4,))
+    x = keras.layers.Dense(6, activation="relu")(inputs)
+    x = keras.layers.Dense(6, activation="relu")(x)
+    return keras.Model(inputs, keras.layers.Dense(2)(x))

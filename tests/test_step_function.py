@@ -40,7 +40,7 @@ def test_a_constant_stream_is_a_run(seed, neuron):
     outputs, state = step.run(repeated(network.keras_inputs, 4), state)
     for a, b in zip(numpy(outputs), expected, strict=True):
         assert np.array_equal(np.moveaxis(a, 1, 0), b[4:])
-    assert int(state["time"]) == 8
+    assert int(state["snn_keras/time"]) == 8
 
 
 @pytest.mark.parametrize("pieces", [(6,), (1, 5), (2, 2, 2), (3, 3)], ids=str)
@@ -127,3 +127,20 @@ def test_frames_of_another_shape_are_named():
     step = snn_keras.convert(keras.Model(inputs, y), 4).step_function()
     with pytest.raises(ValueError, match=r"Input 'x'.*\(None, None, 4\).*\(2, 3, 5\)"):
         step.run(np.zeros((2, 3, 5), "float32"), step.initial_state(2))
+
+
+@pytest.mark.parametrize("neuron", ["if", "signed"])
+def test_a_stream_goes_on_beyond_the_run(neuron):
+    network = Maker(3, kinds=("conv", "activation", "max_pool", "function")).make()
+    phase = 4 if neuron == "signed" else None
+    short, long = (
+        snn_keras.convert(network.model, steps, neuron, input_steps=phase)
+        for steps in (2, 8)
+    )
+    step = short.step_function()
+    outputs, _ = step.run(repeated(network.keras_inputs, 8), step.initial_state(3))
+    expected = keras.tree.flatten(
+        long.predict_over_time(network.keras_inputs, verbose=0)
+    )
+    for a, b in zip(numpy(outputs), expected, strict=True):
+        np.testing.assert_allclose(np.moveaxis(a, 1, 0), b, rtol=1e-5, atol=1e-6)

@@ -168,3 +168,16 @@ def test_the_curve_at_the_end_of_a_model_is_left_alone():
     quantized = snn_keras.quantize_activations(model, 3)
     kinds = [type(layer).__name__ for layer in quantized.layers]
     assert kinds.count("LSQReLU") == 1 and "Activation" in kinds
+
+
+def test_channels_of_a_curve_keep_their_zero():
+    model, x = curved("silu")
+    quantized = snn_keras.quantize_activations(model, 3, data=x, axis=-1)
+    layer = quantized.get_layer("curve_quantized")
+    before = quantized.get_layer("curve_quantized_before").offset
+    shares = np.asarray(before) / layer.step_value()
+    np.testing.assert_allclose(shares, np.round(shares), atol=1e-6)
+    snn = snn_keras.convert(quantized, 2, "bit_serial")
+    np.testing.assert_allclose(
+        snn.predict(x, verbose=0), quantized.predict(x, verbose=0), atol=1e-5
+    )

@@ -152,3 +152,20 @@ def test_slip_relu(slope):
 def test_slip_relu_slope_is_checked():
     with pytest.raises(ValueError, match=r"slope must lie in \[0, 1\]"):
         SlipReLU(slope=1.5)
+
+
+def test_validation_of_bit_serial_networks(tmp_path):
+    """Each number of steps is a run of its own."""
+    model = network(lambda: LSQReLU(7, initial_step=0.25))
+    x, y = data()
+    model.compile(keras.optimizers.SGD(0.0), LOSS)
+    kept = tmp_path / "best.keras"
+    callback = snn_keras.callbacks.SpikingValidation(
+        x, y, [1, 3], kept, neuron="bit_serial"
+    )
+    history = model.fit(x, y, verbose=0, callbacks=[callback]).history
+    labels = np.argmax(y, -1) if np.ndim(y) > 1 else y
+    for t in (1, 3):
+        outputs = snn_keras.convert(model, t, "bit_serial").predict(x, verbose=0)
+        assert history[f"snn_accuracy_{t}"] == [np.mean(outputs.argmax(-1) == labels)]
+    assert kept.exists()

@@ -168,3 +168,22 @@ def test_uneven_spikes_are_named_where_nothing_else_is_wrong():
     worst = next(x for x in report.layers if x.name == report.entry)
     assert worst.cause == "timing"
     assert 'neuron="signed"' in str(report)
+
+
+def test_every_output_counts():
+    inputs = keras.Input((4,))
+    x = LSQReLU(3, initial_step=0.5, name="act")(keras.layers.Dense(4)(inputs))
+    ends = [keras.layers.Dense(3, name=name)(x) for name in ("small", "large")]
+    model = keras.Model(inputs, ends)
+    kernel, bias = model.get_layer("large").get_weights()
+    model.get_layer("large").set_weights([100 * kernel, bias])
+    snn = snn_keras.convert(model, 2)
+    x = np.random.default_rng(0).normal(size=(50, 4)).astype("float32")
+    report = snn_keras.verify(model, snn, x)
+    pairs = list(
+        zip(model.predict(x, verbose=0), snn.predict(x, verbose=0), strict=True)
+    )
+    errors = [np.abs(a - b).max() for a, b in pairs]
+    assert report.output_error == pytest.approx(max(errors)) and errors[1] > errors[0]
+    same = np.all([a.argmax(-1) == b.argmax(-1) for a, b in pairs], axis=0)
+    assert report.agreement == same.mean()

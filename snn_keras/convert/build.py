@@ -5,6 +5,7 @@ from keras import tree
 
 from snn_keras.convert.normalize import linear_config
 from snn_keras.convert.plan import Plan
+from snn_keras.errors import ConversionError
 from snn_keras.graph import Node, Tensor, fill
 from snn_keras.neurons import (
     AffinePerStep,
@@ -38,7 +39,14 @@ class Copies:
             config = linear_config(source)
             if isinstance(source, keras.layers.Layer):
                 config["name"] = node.name  # nested models may share names
-            copy = type(source).from_config(config)
+            try:
+                copy = type(source).from_config(config)
+            except (ValueError, TypeError) as error:
+                raise ConversionError(
+                    f"{node.describe()} cannot be made anew from its configuration: "
+                    f"{error}\nRemedy: a layer class with get_config, or a function "
+                    "registered with keras.saving.register_keras_serializable."
+                ) from error
             if isinstance(source, keras.layers.Layer) and source.built:
                 copy.build_from_config(source.get_build_config())
             self._copies[key] = (source, copy)

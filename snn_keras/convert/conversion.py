@@ -36,7 +36,8 @@ def convert(
             activations' names.
         data: Calibration inputs. With them a model with plain ReLUs converts
             too: its activations are quantized first.
-        levels: Levels to quantize plain ReLUs to, `timesteps` by default.
+        levels: Levels to quantize plain ReLUs to: `timesteps` by default, and for
+            bit-serial neurons all that `timesteps` bits hold.
         calibration: How `data` sets the thresholds of plain ReLUs: `"mse"`,
             `"max"`, `"percentile"` or `"lsq"`; see `quantize_activations`.
         bias_correction: Whether to add to each channel's current the mean error
@@ -61,7 +62,9 @@ def convert(
                 'timesteps="settle" with data: to how many levels are the activations '
                 "to be quantized? Remedy: convert(..., levels=...)."
             )
-        levels = check_timesteps(timesteps) if levels is None else levels
+        if levels is None:
+            steps = check_timesteps(timesteps)
+            levels = 2**steps - 1 if neuron == "bit_serial" else steps
         model = quantize_activations(model, levels, data=data, calibration=calibration)
     if bias_correction and data is None:
         raise ValueError(

@@ -11,7 +11,7 @@ import keras
 from keras import layers
 
 from snn_keras.convert._keras import operation_types
-from snn_keras.graph import Graph, Node, Tensor, trace
+from snn_keras.graph import Graph, Names, Node, Tensor, trace
 
 # Layers that apply an activation of their own to a linear map.
 FUSING = (
@@ -70,13 +70,14 @@ def read(model) -> Graph:
     """The graph of `model` in normal form."""
     graph = trace(model)
     nodes = []
+    names = Names(node.name for node in graph.nodes)
     for node in graph.nodes:
-        for part in split_activation(node):
+        for part in split_activation(node, names):
             nodes.append(dataclasses.replace(part, operation=canonical(part.operation)))
     return dataclasses.replace(graph, nodes=tuple(nodes))
 
 
-def split_activation(node: Node) -> list[Node]:
+def split_activation(node: Node, names: Names) -> list[Node]:
     """Splits `Conv2D(..., activation=f)` and the like into the layer and `f`.
 
     The layer's node then stands for the layer without its activation (see
@@ -87,7 +88,7 @@ def split_activation(node: Node) -> list[Node]:
         return [node]
     between = Tensor(node.output.shape, node.output.dtype)
     suffix = getattr(function, "__name__", type(function).__name__).lower()
-    name = f"{node.name}_{suffix}"
+    name = names.unique(f"{node.name}_{suffix}")
     if not isinstance(function, layers.Layer):
         function = layers.Activation(function, name=name)
     return [

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import keras
 import numpy as np
 from keras import tree
 
@@ -10,7 +11,7 @@ from snn_keras.convert import normalize
 from snn_keras.convert.rules import Refusal, Step, becomes_neuron, rule_for
 from snn_keras.convert.signals import Coding
 from snn_keras.errors import ConversionError
-from snn_keras.graph import Graph, is_graph
+from snn_keras.graph import Graph
 from snn_keras.layers import NoisySpike
 from snn_keras.neurons import NoisyLIFCell, SpikingCell, Timing
 from snn_keras.simulate.model import check_count, check_timesteps
@@ -207,8 +208,7 @@ def plan(
     for node in graph.nodes:
         codings = tuple(coding[x] for x in node.inputs)
         try:
-            if is_graph(node.operation) or not codings:
-                raise Refusal("it takes no tensor of the graph.", "remove it.")
+            check_call(node, context)
             step = rule_for(node.operation).plan(node, codings, context)
         except Refusal as refusal:
             refusals.append(f"  {node.describe()}: {refusal}")
@@ -228,6 +228,24 @@ def plan(
             "a network with ReLUs to snn_keras.quantize_activations first."
         )
     return Plan(graph, context.timing, tuple(steps), bias_correction)
+
+
+def check_call(node, context) -> None:
+    """Raises a `Refusal` where what a call does besides computing would be lost."""
+    if node.kwargs.get("training"):
+        raise Refusal(
+            "it is called with training=True, and spiking networks run in inference.",
+            "call it without.",
+        )
+    masks = node.kwargs.get("mask") is not None or (
+        isinstance(node.operation, keras.layers.Masking)
+        or getattr(node.operation, "mask_zero", False)
+    )
+    if masks and context.feeds_neuron(node):
+        raise Refusal(
+            "it masks time steps, and spiking neurons do not pass a mask on.",
+            "mask_zero=False, and multiply by the mask where it counts.",
+        )
 
 
 def check_neuron(neuron, graph: Graph) -> None:

@@ -39,7 +39,7 @@ class SourceProbe(keras.Model):
                 kept[node.name] = output
             return output
 
-        return self.graph.run(inputs, call), kept
+        return self.graph.run(self.graph.cast(inputs), call), kept
 
 
 class SpikingProbe(keras.Model):

@@ -101,10 +101,10 @@ def quantize_activations(
                 f"{name} must be one of {sorted(known)}. Received: {name}={given!r}"
             )
     check_count("batch_size", batch_size)
-    graph = _read(model)
+    kind = _QUANTIZERS[quantizer]
+    graph = _read(model, with_curves=kind is not NoisySpike)
     if data is not None:
         data = check_data(data, graph)
-    kind = _QUANTIZERS[quantizer]
     curves = {node.name for node in _curves(graph)} if kind is not NoisySpike else set()
     if curves and data is None:
         raise ConversionError(
@@ -187,20 +187,20 @@ def has_unquantized(model) -> bool:
     )
 
 
-def _read(model):
-    """The graph of `model`, once it is sure that its ReLUs can be quantized."""
+def _read(model, with_curves):
+    """The graph of `model`, once it is sure that there is something to quantize."""
     try:
         graph = normalize.read(model)
     except ValueError as error:
         raise ConversionError(str(error)) from error
     relus = [n for n in graph.nodes if normalize.is_relu(n.operation)]
-    if not relus and not _curves(graph):
+    if not relus and not (with_curves and _curves(graph)):
         raise ConversionError(
             f"Model '{model.name}' has no ReLU, and no other activation function, to "
             "quantize. Its layers are of the types "
             f"{sorted({type(n.operation).__name__ for n in graph.nodes})}. Remedy: "
             "train it with ReLU activations, or put snn_keras.layers.LSQReLU in their "
-            "place."
+            "place; a model that is quantized already converts without data."
         )
     return graph
 
@@ -237,7 +237,7 @@ def calibrate(model, data, ceilings, wrapped, calibration, batch_size):
         return ops.clip(v, 0, ceilings[node.name] or float("inf"))
 
     for batch in batches(data, batch_size):
-        graph.run(tree.map_structure(ops.convert_to_tensor, batch), call)
+        graph.run(graph.cast(batch), call)
     for node in graph.nodes:
         if node.name not in samples:
             continue
@@ -261,9 +261,9 @@ def calibrate(model, data, ceilings, wrapped, calibration, batch_size):
         layer.set_threshold(theta)
         if before is not None:
             # A whole number of steps, so that 0 stays exactly 0.
-            step = float(np.mean(layer.step_value()))
-            before.offset = step * float(np.round(-sample.lowest / step))
-            after.offset = -before.offset
+            step = layer.step_value().astype("float64")
+            shift = step * np.round(-sample.lowest / step)
+            before.offset, after.offset = shift.tolist(), (-shift).tolist()
 
 
 @dataclasses.dataclass

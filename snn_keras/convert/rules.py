@@ -14,6 +14,7 @@ import numpy as np
 from snn_keras.convert.normalize import is_relu
 from snn_keras.convert.signals import Coding
 from snn_keras.graph import Node
+from snn_keras.layers import NoisySpike, QuantizedActivation
 
 _RULES: dict[type, "Rule"] = {}
 
@@ -96,11 +97,21 @@ def rule(*operation_types):
 
 
 def rule_for(operation) -> Rule:
-    """The rule of an operation: by its class, then by its bases."""
-    for base in type(operation).__mro__:
+    """The rule of an operation: by its class, then by its bases.
+
+    A class derived elsewhere that computes something else than its base, in a
+    `call` of its own, does not inherit the rule.
+    """
+    kind = type(operation)
+    for base in kind.__mro__:
         if base in _RULES:
-            return _RULES[base]
+            inherits = _package(kind) == _package(base) or kind.call is base.call
+            return _RULES[base] if inherits else Opaque()
     return Opaque()
+
+
+def _package(kind):
+    return kind.__module__.split(".")[0]
 
 
 def becomes_neuron(operation) -> bool:
@@ -145,8 +156,9 @@ class Opaque(Rule):
         """Raises a `Refusal` where a signal over time cannot pass through."""
         if not is_kerass_own(node.operation):
             raise Refusal(
-                "it is not one of Keras's own, spiking neurons stand before and "
-                "behind it, and it may not commute with the mean over time.",
+                "it is not one of Keras's own functions without a memory, spiking "
+                "neurons stand before and behind it, and it may not commute with the "
+                "mean over time.",
                 "register a rule for it with snn_keras.rule: Linear or Affine if it "
                 "is that, Difference if it is a function of each sample alone.",
             )
@@ -215,8 +227,15 @@ class Affine(Linear):
 
 
 def is_kerass_own(operation) -> bool:
-    """Whether the class of an operation comes with Keras."""
-    return type(operation).__module__.split(".")[0] == "keras"
+    """Whether all that an operation computes comes with Keras, and has no memory."""
+    inside = ("layer", "forward_layer", "backward_layer", "cell")
+    parts = [getattr(operation, name, None) for name in inside]
+    return (
+        _package(type(operation)) == "keras"
+        and not isinstance(operation, keras.layers.Lambda)
+        and not getattr(operation, "stateful", False)
+        and all(is_kerass_own(part) for part in parts if part is not None)
+    )
 
 
 def check_is_signal(node):
@@ -271,6 +290,11 @@ class Neuron(Rule):
         return True
 
     def plan(self, node, codings, context):
+        if not isinstance(node.operation, (QuantizedActivation, NoisySpike)):
+            raise Refusal(
+                "it is registered as a neuron, and has no levels and no step.",
+                "derive it from snn_keras.layers.QuantizedActivation.",
+            )
         axis, rank = node.operation.axis, len(node.inputs[0].shape)
         if axis not in (None, -1, rank - 1):
             raise Refusal(

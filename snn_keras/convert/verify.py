@@ -3,7 +3,7 @@
 import dataclasses
 
 import numpy as np
-from keras import tree
+from keras import ops, tree
 
 from snn_keras.convert import normalize
 from snn_keras.convert.probe import SourceProbe, SpikingProbe
@@ -103,7 +103,7 @@ class Report:
         samples: Samples compared.
         layers: A `LayerMismatch` for each layer of neurons, in running order.
         agreement: Share of samples for which source and spiking network have
-            the same largest output.
+            the same largest entry, in every output.
         output_error: Largest absolute difference of an output.
     """
 
@@ -115,7 +115,7 @@ class Report:
 
     @property
     def exact(self) -> bool:
-        """Whether every layer decodes to the source's activation exactly."""
+        """Whether every layer of neurons decodes to the source's activation."""
         return all(layer.off.get(0) == 1.0 and layer.std == 0 for layer in self.layers)
 
     @property
@@ -224,9 +224,11 @@ def verify(ann, snn, x, batch_size=32) -> Report:
         received, decoded = spiking.predict_on_batch(batch)
         for name, tally in tallies.items():
             tally.add(activations[name], *decoded[name])
-        first, second = tree.flatten(expected)[0], tree.flatten(received)[0]
-        agree += int(np.sum(_answer(first) == _answer(second)))
-        error = max(error, float(np.abs(first - second).max()))
+        pairs = list(zip(tree.flatten(expected), tree.flatten(received), strict=True))
+        same = [_answer(first) == _answer(second) for first, second in pairs]
+        agree += int(np.sum(np.all(same, axis=0)))
+        off = [np.abs(first - second).max() for first, second in pairs]
+        error = float(np.max([error, *off]))  # NaN, where there is one
     layers = tuple(tally.mismatch(name) for name, tally in tallies.items())
     return Report(snn.timesteps, count, layers, agree / count, error)
 
@@ -270,6 +272,10 @@ class _Tally:
                 self.step
                 * np.clip(np.floor(current / self.step + 0.5), 0, activation.levels)
             )
+            if not activation.is_staircase:
+                self.function = lambda current: ops.convert_to_numpy(
+                    activation(ops.convert_to_tensor(current))
+                )
         self.off = {}
         self.sums = np.zeros(11)
 

@@ -49,6 +49,7 @@ class QuantizedActivation(keras.layers.Layer):
 
     parameter = None  # "step" or "threshold"
     neuron = "if"  # what it becomes where the user does not say
+    is_staircase = True  # whether it has no values but whole numbers of steps
 
     def __init__(self, levels, noise, initial, axis, scale_gradient, **kwargs):
         super().__init__(**kwargs)

@@ -35,6 +35,10 @@ class SlipReLU(QCFS):
             )
         self.slope = slope
 
+    @property
+    def is_staircase(self):
+        return self.slope == 0
+
     def _quantize(self, v, step):
         clipped = ops.minimum(ops.relu(v), self.levels * step)
         quantized = super()._quantize(v, step)

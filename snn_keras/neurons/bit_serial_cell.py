@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from snn_keras.neurons.cell import SpikingCell
+from snn_keras.neurons.cell import STAIRCASE, SpikingCell
 from snn_keras.ops import spike
 
 
@@ -83,7 +83,7 @@ class BitSerialCell(SpikingCell):
             raise ValueError(
                 f"bit-serial neurons need 2**b - 1 levels (1, 3, 7, 15, ...), so that "
                 f"every level is b bits. '{activation.name}' has "
-                f"{activation.levels} levels."
+                f"{activation.levels} levels. Remedy: quantize to one of these."
             )
         return self.copy(
             activation,
@@ -97,6 +97,8 @@ class BitSerialCell(SpikingCell):
 
     def approximation(self, activation, timing):
         bits = int(activation.levels).bit_length()
+        if not activation.is_staircase:
+            return STAIRCASE
         if timing.timesteps == bits:
             return ""
         return f"{timing.timesteps} bits where its levels have {bits}"

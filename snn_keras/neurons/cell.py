@@ -6,6 +6,9 @@ from keras import ops
 
 from snn_keras.neurons.scan import scan_time
 
+# What neurons approximate where the activation has values between its levels.
+STAIRCASE = "levels alone: the slope of the activation is left out"
+
 
 class SpikingCell(keras.layers.Layer):
     """One time step of a layer of spiking neurons; a Keras RNN cell.

@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from snn_keras.neurons.cell import SpikingCell, check_share
+from snn_keras.neurons.cell import STAIRCASE, SpikingCell, check_share
 from snn_keras.ops import spike
 
 
@@ -57,8 +57,8 @@ class SignedIFCell(SpikingCell):
         """P, the most frequent number of levels: that of the hidden layers."""
         if self.ceiling is None:
             return None
-        levels = [a.levels for a in activations]
-        return max(levels, key=levels.count)
+        levels = [a.levels for a in activations if hasattr(a, "levels")]
+        return max(levels, key=levels.count) if levels else 1
 
     def initial_state(self, shape):
         theta = self.theta.value
@@ -87,8 +87,15 @@ class SignedIFCell(SpikingCell):
         return step, count if self.ceiling is None else min(count, self.ceiling)
 
     def approximation(self, activation, timing):
+        inexact = super().approximation(activation, timing)
         if self.ceiling is None:
-            return super().approximation(activation, timing)
+            return inexact
+        if self.ceiling != activation.levels:
+            return f"counts to {self.ceiling}, not {activation.levels}"
+        if self.initial != 0.5:
+            return "rounds otherwise: it does not start from half the threshold"
+        if not activation.is_staircase:
+            return STAIRCASE
         return "" if timing.timesteps == "settle" else "exact once no neuron fires"
 
     def get_config(self):

@@ -62,7 +62,8 @@ class Spiking(keras.layers.Layer):
             "timesteps": timesteps,
             "threshold": ops.convert_to_numpy(self.cell.theta),
         }
-        return type(self)(type(self.cell).from_config(config), name=self.name)
+        cell = type(self.cell).from_config(config)
+        return type(self)(cell, name=self.name, dtype=self.dtype_policy)
 
     def get_config(self):
         cell = keras.saving.serialize_keras_object(self.cell)
@@ -163,7 +164,9 @@ class Present(keras.layers.Layer):
 
     def with_timesteps(self, timesteps):
         """This layer in a network that runs for `timesteps` steps."""
-        return type(self)(timesteps, self.input_steps, name=self.name)
+        return type(self)(
+            timesteps, self.input_steps, name=self.name, dtype=self.dtype_policy
+        )
 
 
 @keras.saving.register_keras_serializable("snn_keras")
@@ -221,7 +224,10 @@ class Readout(keras.layers.Layer):
             weight = 1 / np.asarray(self.input_steps, self.state_dtype)
         else:
             reciprocals = 1 / np.arange(1, total + 1, dtype=self.state_dtype)
-            weight = ops.take(ops.convert_to_tensor(reciprocals), count - 1)
+            weight = window_lib.at_step(reciprocals, count - 1)
+            if not isinstance(count, int):  # a stream may go on beyond the run
+                longer = 1 / ops.cast(count, self.state_dtype)
+                weight = ops.where(count > total, longer, weight)
         return ops.cast(state[0] * weight, self.compute_dtype)
 
     def compute_output_spec(self, currents):

@@ -97,18 +97,15 @@ class TemporalDifference(PerStep):
         window = window_lib.current()
         start, total = (0, steps) if window is None else (window.start, window.total)
         times = start + ops.arange(steps + 1)
+        counts = ops.cast(times, self.state_dtype)
+        if self.input_steps is not None:
+            counts = self.input_steps * ops.minimum(counts, 1)
+            return counts, np.full(steps + 1, 1 / self.input_steps, self.state_dtype)
         # Not divided in the graph: compilers divide approximately, each in its way.
-        if self.input_steps is None:
-            counts = np.arange(total + 1)
-            shares = 1 / np.maximum(counts, 1)
-        else:
-            counts = np.asarray([0, self.input_steps])
-            shares = 1 / np.full(2, self.input_steps)
-            times = ops.minimum(times, 1)
-        return tuple(
-            ops.take(ops.convert_to_tensor(x.astype(self.state_dtype)), times)
-            for x in (counts, shares)
-        )
+        table = 1 / np.maximum(np.arange(total + 1), 1)
+        shares = window_lib.at_step(table.astype(self.state_dtype), times)
+        longer = 1 / ops.maximum(counts, 1)  # a stream may go on beyond the run
+        return counts, ops.where(times > total, longer, shares)
 
     def get_config(self):
         config = {"input_steps": self.input_steps, "homogeneous": self.homogeneous}

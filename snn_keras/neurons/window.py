@@ -95,6 +95,12 @@ def monitor_key(name) -> str:
     return f"{name}/monitor"
 
 
+def at_step(values, step):
+    """The entry of an array at `step`, which may be a tensor; the last beyond."""
+    values = ops.convert_to_tensor(values)
+    return ops.take(values, ops.minimum(step, values.shape[0] - 1), axis=0)
+
+
 def input_is_on(input_steps, steps, rank, dtype):
     """1 while the input is on, 0 after `input_steps` steps of the run.
 

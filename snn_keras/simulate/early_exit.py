@@ -122,10 +122,16 @@ class EarlyExitRunner:
                 "early exit looks at one output of classes. Received a model with "
                 f"{len(model.outputs)} outputs."
             )
+        if model.outputs[0].shape[-1] == 1:
+            raise ValueError(
+                "early exit compares the outputs of classes. Received a model with one "
+                "output a sample. Remedy: two classes, with softmax outputs or logits."
+            )
         self._program = program
         self._rule = rule
         self._static = [x for x, stage in program.stage.items() if stage == 0]
-        self._begin = _backend.compiled(self._begin_run)
+        self._variables = model.variables
+        self._begin = _backend.compiled(self._begin_run, self._variables)
         self._advance = {}
 
     def __call__(self, x):
@@ -176,7 +182,7 @@ class EarlyExitRunner:
                 outputs = self._program.finish(known, decoded)
                 return tree.flatten(outputs)[0], (values, state)
 
-            self._advance[chunk] = _backend.compiled(advance)
+            self._advance[chunk] = _backend.compiled(advance, self._variables)
         return self._advance[chunk]
 
 

@@ -131,6 +131,7 @@ class Program:
             The values of its tensors, and the state in which a run starts.
         """
         flat = tree.flatten(self.graph.inputs)
+        inputs = self.graph.cast(inputs)
         values = dict(zip(flat, tree.flatten(inputs), strict=True))
         for name, expected in zip(self.graph.input_names, flat, strict=True):
             check_shape(name, expected.shape, tuple(values[expected].shape))
@@ -151,7 +152,7 @@ class Program:
             currents `(batch, steps, ...)` that enter the network.
         """
         flat = tree.flatten(self.graph.inputs)
-        frames = tree.flatten(frames)
+        frames = tree.flatten(self.graph.cast(frames))
         for name, x, frame in zip(self.graph.input_names, flat, frames, strict=True):
             received = tuple(frame.shape)
             check_shape(name, (*x.shape[:1], None, *x.shape[1:]), received)

@@ -2,7 +2,8 @@
 
 from keras import ops, tree
 
-TIME = "time"
+# The number of steps so far, among the states of the layers, by name.
+TIME = "snn_keras/time"
 
 
 class StepFunction:
@@ -17,10 +18,9 @@ class StepFunction:
     be compiled (`tf.function`, `jax.jit`): it has no side effects.
 
     Args:
-        model: A `SpikingModel`; its `timesteps` is the longest run.
+        model: A `SpikingModel`.
 
-    Attributes:
-        timesteps: Steps of the longest run.
+    A stream may go on for longer than the model's `timesteps`.
     """
 
     def __init__(self, model):
@@ -33,7 +33,6 @@ class StepFunction:
                 '"if", "signed" or "lif".'
             )
         self._program = program
-        self.timesteps = program.timesteps
 
     def initial_state(self, batch_size) -> dict:
         """The state of a network at rest, a structure of tensors."""

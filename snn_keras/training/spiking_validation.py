@@ -54,26 +54,36 @@ class SpikingValidation(keras.callbacks.Callback):
         resumed = epoch > 0 and not self._began
         if resumed and self.filepath is not None and self.filepath.exists():
             kept = keras.models.load_model(self.filepath, compile=False)
-            self.best = self._accuracy(kept)[self.timesteps[-1] - 1]
+            self.best = self._accuracy(kept)[self.timesteps[-1]]
         self._began = True
 
     def on_epoch_end(self, epoch, logs=None):
         accuracy = self._accuracy(self.model)
         for t in self.timesteps:
             if logs is not None:
-                logs[f"snn_accuracy_{t}"] = float(accuracy[t - 1])
-        if accuracy[self.timesteps[-1] - 1] > self.best:
-            self.best = accuracy[self.timesteps[-1] - 1]
+                logs[f"snn_accuracy_{t}"] = accuracy[t]
+        if accuracy[self.timesteps[-1]] > self.best:
+            self.best = accuracy[self.timesteps[-1]]
             self._keep()
 
     def _accuracy(self, model):
-        """Accuracy of the network converted from `model` after each step."""
+        """Accuracy of the network converted from `model`, by number of steps."""
         snn = convert(model, max(self.timesteps), neuron=self.neuron)
+        if snn.needs_whole_run:
+            runs = {t: snn.with_timesteps(t) for t in self.timesteps}
+            return {
+                t: self._share(run.predict(self.x, self.batch_size, verbose=0))
+                for t, run in runs.items()
+            }
         if self._snn is None:
             self._snn = snn
         self._snn.set_weights(snn.get_weights())  # it is compiled already
         outputs = self._snn.predict_over_time(self.x, self.batch_size, verbose=0)
-        return np.mean(outputs.argmax(-1) == self.labels, axis=-1)
+        return {t: self._share(outputs[t - 1]) for t in self.timesteps}
+
+    def _share(self, outputs):
+        """The share of right answers."""
+        return float(np.mean(outputs.argmax(-1) == self.labels))
 
     def _keep(self):
         if self.filepath is None:
