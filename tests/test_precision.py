@@ -98,5 +98,5 @@ def test_another_number_of_steps_keeps_the_precision(policy):
         snn = snn_keras.convert(model, 1, neuron).with_timesteps(timesteps)
         assert {layer.compute_dtype for layer in snn.layers[1:]} == {"float64"}
         np.testing.assert_allclose(
-            snn.predict(data, verbose=0), model.predict(data, verbose=0), rtol=1e-13
+            snn.predict(data, verbose=0), model.predict(data, verbose=0), atol=1e-14
         )

@@ -566,7 +566,7 @@ def test_bit_serial_networks_have_all_levels_by_default():
     x = np.random.default_rng(0).normal(size=(20, 4)).astype("float32")
     snn = snn_keras.convert(model, 3, "bit_serial", data=x)
     ann = snn_keras.quantize_activations(model, 7, data=x)
-    assert np.array_equal(snn.predict(x, verbose=0), ann.predict(x, verbose=0))
+    assert snn_keras.verify(ann, snn, x).exact
 
 
 def test_networks_without_a_relu_have_no_noisy_spikes():
