@@ -96,24 +96,24 @@ NOTES = """
 ## What falls short, and why
 
 * **Budgets.** These networks trained for 2 to 20 epochs on two CPU cores, each command
-  is in its metrics; the papers train for 100 (MNIST), 200 (Fashion-MNIST, 003) and 300
-  to 400 epochs (000, 001, 002). Noisy LIF: 8 epochs on Fashion-MNIST and 3 on MNIST, from
-  scratch; it stays below the paper at T = 5.
+  is in its metrics; the papers train for 100 (MNIST, 003), 200 (Fashion-MNIST, 003)
+  and 300 to 400 epochs (000, 001, 002). Noisy LIF trained for 8 epochs on Fashion-MNIST
+  and 3 on MNIST, from scratch; it stays below the paper at T = 5.
 * **Noise adaptor.** On Fashion-MNIST it helps from T = 4 on and hurts below. On MNIST,
-  fine-tuned for 3 epochs, it hurts up to T = 8: the mean of the activation over its
-  noise is the clipped ReLU, and the network comes to rely on that mean, which pooling
-  over many equal background pixels takes; without noise these pixels are all rounded to
-  the same side. The source network itself, evaluated without noise, falls to 45 %, and
-  the spiking one recovers as T levels come near the clipped ReLU. Exact neurons
-  (signed) reproduce the source's 45 %, as they must.
+  fine-tuned for 3 epochs, it hurts up to T = 8. We read it so: the mean of the
+  activation over its noise is the clipped ReLU, and the network comes to rely on that
+  mean, taken by pooling over many equal background pixels; without noise these are all
+  rounded to the same side. The source network itself, evaluated without noise, falls
+  to 45 %, and the spiking one recovers as its T levels come near the clipped ReLU.
+  Exact neurons (signed) reproduce the source's 45 %, as they must.
 * **Trained for two levels, run for many steps.** On MNIST plain LSQ falls from 99.3 at
-  T = 2 to 98.0 at T = 16, for the same reason the other way round: the network was
-  trained with the rounding of two levels, and more steps round less.
+  T = 2 to 98.0 at T = 16: it was trained with the rounding of two levels, and more
+  steps round less.
 * **NQ.** Fine-tuned for 6 and 3 epochs it lies below LSQ with p = 2 at every T: with
-  L = 4 a threshold is four steps wide, and few steps resolve it badly. Whether the noise
-  helps at equal L was not measured here.
-* **Thresholds from data.** Without any training for it, 16 steps are what a network of
-  plain ReLUs needs at least; taking the largest activation (without v0) needs far more.
+  L = 4 a threshold is four steps wide, and few steps resolve it badly. Whether the
+  noise helps at equal L was not measured here.
+* **Thresholds from data.** Without any training for it a network of plain ReLUs needs
+  16 steps at least; with thresholds at the largest activation, many more.
 * **Bit-serial.** T below its four bits drops bits, and accuracy with them.
 """
 
