@@ -120,6 +120,9 @@ class BiasCorrection(keras.layers.Layer):
     def compute_output_spec(self, currents):
         return keras.KerasTensor(currents.shape, self.compute_dtype)
 
+    def get_config(self):  # Keras's automatic one cannot hold a dtype policy
+        return super().get_config()
+
 
 @keras.saving.register_keras_serializable("snn_keras")
 class Present(keras.layers.Layer):
