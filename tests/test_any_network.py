@@ -67,7 +67,7 @@ def run_law(examples, **arguments):
 
 
 # JAX compiles every operation anew for every shape.
-QUICK, ALL = (10, 100) if keras.backend.backend() == "jax" else (30, 600)
+QUICK, ALL = (5, 100) if keras.backend.backend() == "jax" else (25, 600)
 
 
 @pytest.mark.parametrize(

@@ -50,7 +50,7 @@ KINDS_BY_SEED = pytest.mark.parametrize(
         )
         if hasattr(seed, "values")
         else pytest.param(seed, kinds, id=f"{seed}-{name}")
-        for seed in seeds(200, quick=30)
+        for seed in seeds(200, quick=15)
         for name, kinds in (("linear", KINDS), ("all", ALL_KINDS))
     ],
 )

@@ -35,6 +35,17 @@ FUNCTIONS = {
 }
 
 
+QUICK = ("product", "quotient", "softmax", "gelu", "sloped_relu", "layer_norm")
+QUICK += ("attention", "recurrent")
+EVERY_FUNCTION = pytest.mark.parametrize(
+    "function",
+    [
+        name if name in QUICK else pytest.param(name, marks=pytest.mark.slow)
+        for name in FUNCTIONS
+    ],
+)
+
+
 def network(function):
     """A network with `function` between two activations, and inputs for it."""
     keras.utils.set_random_seed(0)
@@ -51,7 +62,7 @@ def network(function):
     return model, dyadic(np.random.default_rng(1), (40, 4), 16, 32)
 
 
-@pytest.mark.parametrize("function", FUNCTIONS)
+@EVERY_FUNCTION
 @pytest.mark.parametrize(
     "timesteps, options",
     [
@@ -70,7 +81,7 @@ def test_lossless_neurons_reach_the_source(function, timesteps, options):
     )
 
 
-@pytest.mark.parametrize("function", FUNCTIONS)
+@EVERY_FUNCTION
 @pytest.mark.parametrize("input_steps", [None, 4])
 def test_the_sum_decodes_to_the_function_of_the_decoded_signal(function, input_steps):
     model, x = network(FUNCTIONS[function])
