@@ -109,8 +109,7 @@ NOTES = """
 * **Trained for two levels, run for many steps.** On MNIST plain LSQ falls from 99.3 at
   T = 2 to 98.0 at T = 16: it was trained with the rounding of two levels, and more
   steps round less.
-* **SRP and COS** help at T = 1 and 2 on Fashion-MNIST, and hurt on MNIST, where four
-  extra steps of a network trained for two levels teach them the wrong thing.
+* **SRP and COS** help at T = 1 and 2 on Fashion-MNIST, and hurt on MNIST from T = 2 on.
 * **NQ.** Fine-tuned for 6 and 3 epochs it lies below LSQ with p = 2 at every T: with
   L = 4 a threshold is four steps wide, and few steps resolve it badly. Whether the
   noise helps at equal L was not measured here.
