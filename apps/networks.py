@@ -170,6 +170,7 @@ def page(metrics):
         "functions between neurons that become temporal differences (products, gates, "
         "layer normalization, swish, max pooling ...). *Convert*: seconds that "
         "`snn_keras.convert` takes, beside the seconds Keras takes to build the model. "
+        "The machine was not always idle: seconds are upper bounds. "
         "*Memory*: the most that `convert` takes beyond the source, the spiking "
         "network included, as a multiple of the weights. *Error*: largest difference "
         f"between the bit-serial network (T = {BITS}) and the quantized source, "
