@@ -69,3 +69,11 @@ def check_data(data, graph):
 
 def _named(data, graph):
     return zip(graph.input_names, tree.flatten(data), strict=True)
+
+
+def check_count(name, value) -> int:
+    """Returns `value`, or raises a ValueError unless it is an integer >= 1."""
+    valid = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+    if not valid or value < 1:
+        raise ValueError(f"{name} must be an integer >= 1. Received: {name}={value!r}")
+    return int(value)

@@ -1,5 +1,7 @@
 """Networks that hypothesis makes up: none crashes, and bit-serial ones are exact."""
 
+import traceback
+
 import keras
 import numpy as np
 import pytest
@@ -23,7 +25,11 @@ def check(model, bits, seed, tolerance=1e-9, fused=(True, False)):
     )
     try:
         model(x)
-    except Exception:  # the backend lacks it: dilated 3D transposes, float64 pools
+    except Exception as error:
+        # The backend lacks it: dilated 3D transposes, float64 pools. Ours may not fail.
+        files = {frame.filename for frame in traceback.extract_tb(error.__traceback__)}
+        if any("snn_keras/layers" in file for file in files):
+            raise
         reject()
     graph = normalize.read(model)
     for one_pass in fused:

@@ -14,6 +14,7 @@ from snn_keras.neurons import (
     Spiking,
     TemporalDifference,
 )
+from snn_keras.simulate import Monitored
 from tests import reference
 from tests.graphs import ALL_KINDS, KINDS, Maker, seeds
 
@@ -25,21 +26,6 @@ def spiking_layers(snn):
 def step_of(network, name):
     """The quantization step of an activation, as its node has it."""
     return next(n.params["step"] for n in network.nodes if n.name == name)
-
-
-class Watched(keras.Model):
-    """A spiking model, with the sums of what its neurons sent."""
-
-    def __init__(self, snn):
-        super().__init__()
-        self.snn = snn
-        self.built = True
-
-    def call(self, inputs):
-        program = self.snn.program
-        outputs, state = program.run(inputs, self.snn.chunk_steps, monitor=Totals())
-        layers = spiking_layers(self.snn)
-        return outputs, {x.name: state[f"{x.name}/monitor"][1] for x in layers}
 
 
 KINDS_BY_SEED = pytest.mark.parametrize(
@@ -64,7 +50,8 @@ def test_signed_neurons_settle_to_the_source(seed, kinds):
         phase = 4  # a signal / P that is rounded does not decode exactly
     snn = snn_keras.convert(network.model, "settle", neuron="signed", input_steps=phase)
     phase = snn.program.input_steps
-    outputs, sums = Watched(snn).predict(network.keras_inputs, verbose=0)
+    outputs, totals = Monitored(snn, Totals()).predict(network.keras_inputs, verbose=0)
+    sums = {name: sent for name, (_, sent) in totals.items()}
     levels = reference.integer_activation(network.nodes, network.inputs)
     assert sums
     for name, total in sums.items():

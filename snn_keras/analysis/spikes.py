@@ -2,10 +2,10 @@
 
 import math
 
-import keras
 from keras import ops
 
 from snn_keras.neurons import Spiking
+from snn_keras.simulate import Monitored
 
 
 def spike_statistics(snn, x, batch_size=None, verbose=0):
@@ -22,7 +22,9 @@ def spike_statistics(snn, x, batch_size=None, verbose=0):
         `{"spikes": mean spikes a sample, "neurons": number of neurons,
         "layers": {name: {"spikes": ..., "neurons": ...}}}`.
     """
-    counts = _Counter(snn).predict(x, batch_size=batch_size, verbose=verbose)
+    _, counts = Monitored(snn, _Count()).predict(
+        x, batch_size=batch_size, verbose=verbose
+    )
     layers = {
         layer.name: {
             "spikes": float(counts[layer.name].mean(dtype="float64")),
@@ -36,24 +38,6 @@ def spike_statistics(snn, x, batch_size=None, verbose=0):
         for key in ("spikes", "neurons")
     }
     return {**totals, "layers": layers}
-
-
-class _Counter(keras.Model):
-    """Gives the spikes of each layer, `(batch,)`."""
-
-    def __init__(self, model):
-        super().__init__(name=f"{model.name}_spikes")
-        self.model = model
-        self.built = True
-
-    def call(self, inputs):
-        program = self.model.program
-        _, state = program.run(inputs, self.model.chunk_steps, monitor=_Count())
-        return {
-            name.removesuffix("/monitor"): count
-            for name, count in state.items()
-            if name.endswith("/monitor")
-        }
 
 
 class _Count:

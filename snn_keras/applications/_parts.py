@@ -2,10 +2,13 @@
 
 from keras import layers
 
+# Images up to this size take the forms for CIFAR.
+SMALL = 64
 
-def copy_of(layer, name):
-    """A new layer with the configuration of `layer`, called `name`."""
-    return type(layer).from_config({**layer.get_config(), "name": name})
+
+def is_small(input_shape) -> bool:
+    """Whether images `(height, width, channels)` take the form for CIFAR."""
+    return max(input_shape[:2]) <= SMALL
 
 
 class Parts:
@@ -20,7 +23,8 @@ class Parts:
 
     def activation(self, x, name):
         """The activation."""
-        return copy_of(self._activation, name)(x)
+        config = {**self._activation.get_config(), "name": name}
+        return type(self._activation).from_config(config)(x)
 
     def conv(self, x, filters, size, strides=1, name="conv"):
         """Convolution without bias, padded to keep the size, and normalization.

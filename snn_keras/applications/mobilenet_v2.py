@@ -3,8 +3,7 @@
 import keras
 from keras import layers
 
-from snn_keras.applications._parts import Parts
-from snn_keras.applications.resnet import SMALL
+from snn_keras.applications._parts import Parts, is_small
 
 # Expansion, filters, blocks and stride of each stage.
 STAGES = (
@@ -35,7 +34,7 @@ def mobilenet_v2(input_shape=(224, 224, 3), classes=1000, activation=None):
     Source: Sandler et al., MobileNetV2, 2018; used by paper 002.
     """
     parts = Parts(activation or layers.ReLU(6.0))
-    small = max(input_shape[:2]) <= SMALL
+    small = is_small(input_shape)
     x = inputs = keras.Input(input_shape)
     x = parts.conv_act(x, 32, 3, 1 if small else 2, name="stem")
     for stage, (expansion, filters, count, first) in enumerate(STAGES, start=1):

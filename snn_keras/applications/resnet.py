@@ -3,10 +3,7 @@
 import keras
 from keras import layers, ops
 
-from snn_keras.applications._parts import Parts
-
-# Images up to this size take the stem for CIFAR: one 3x3 convolution, no pooling.
-SMALL = 64
+from snn_keras.applications._parts import Parts, is_small
 
 
 def resnet18(input_shape=(32, 32, 3), classes=10, activation=None):
@@ -66,7 +63,7 @@ def resnet20(input_shape=(32, 32, 3), classes=10, activation=None):
 def _resnet(name, block, blocks, input_shape, classes, activation):
     parts = Parts(activation)
     x = inputs = keras.Input(input_shape)
-    if max(input_shape[:2]) <= SMALL:
+    if is_small(input_shape):
         x = parts.conv_act(x, 64, 3, name="stem")
     else:
         x = parts.conv_act(x, 64, 7, 2, name="stem")

@@ -3,8 +3,7 @@
 import keras
 from keras import layers
 
-from snn_keras.applications._parts import Parts
-from snn_keras.applications.resnet import SMALL
+from snn_keras.applications._parts import Parts, is_small
 
 STAGES = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))
 
@@ -35,7 +34,7 @@ def vgg16(input_shape=(32, 32, 3), classes=10, activation=None):
             x = parts.conv_act(x, filters, 3, name=f"stage{stage}_conv{i}")
         x = layers.AveragePooling2D(2, name=f"stage{stage}_pool")(x)
     x = layers.Flatten(name="flatten")(x)
-    if max(input_shape[:2]) > SMALL:
+    if not is_small(input_shape):
         for i in (1, 2):
             x = layers.Dense(4096, name=f"fc{i}")(x)
             x = parts.activation(x, f"fc{i}_act")

@@ -12,9 +12,10 @@ from snn_keras.convert.rules import Refusal, Step, becomes_neuron, rule_for
 from snn_keras.convert.signals import Coding
 from snn_keras.errors import ConversionError
 from snn_keras.graph import Graph
+from snn_keras.inputs import check_count
 from snn_keras.layers import NoisySpike
 from snn_keras.neurons import NoisyLIFCell, SpikingCell, Timing
-from snn_keras.simulate.model import check_count, check_timesteps
+from snn_keras.simulate.model import check_timesteps
 from snn_keras.text import table
 
 

@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from snn_keras.convert import normalize
+from snn_keras.simulate import Monitored
 
 
 class SourceProbe(keras.Model):
@@ -42,7 +43,7 @@ class SourceProbe(keras.Model):
         return self.graph.run(self.graph.cast(inputs), call), kept
 
 
-class SpikingProbe(keras.Model):
+class SpikingProbe(Monitored):
     """A spiking network, with what its neurons received and sent, decoded.
 
     Args:
@@ -53,18 +54,7 @@ class SpikingProbe(keras.Model):
     """
 
     def __init__(self, model):
-        super().__init__(name=f"{model.name}_decoded")
-        self.model = model
-        self.built = True
-
-    def call(self, inputs):
-        program = self.model.program
-        outputs, state = program.run(inputs, self.model.chunk_steps, monitor=Totals())
-        return outputs, {
-            name.removesuffix("/monitor"): totals
-            for name, totals in state.items()
-            if name.endswith("/monitor")
-        }
+        super().__init__(model, Totals())
 
     def predict_on_batch(self, x):
         outputs, totals = super().predict_on_batch(x)

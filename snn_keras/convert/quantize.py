@@ -12,10 +12,9 @@ from snn_keras import graph as graph_lib
 from snn_keras.convert import normalize
 from snn_keras.convert.build import Copies, new_inputs
 from snn_keras.errors import ConversionError
-from snn_keras.inputs import batches, check_data
+from snn_keras.inputs import batches, check_count, check_data
 from snn_keras.layers import QCFS, LSQReLU, NoisySpike, SlipReLU
 from snn_keras.layers import noise as noise_lib
-from snn_keras.simulate.model import check_count
 
 _QUANTIZERS = {
     "lsq": LSQReLU,

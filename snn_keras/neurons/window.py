@@ -12,6 +12,8 @@ import contextvars
 
 from keras import ops
 
+_MONITOR = "/monitor"
+
 _current = contextvars.ContextVar("snn_keras_window", default=None)
 
 
@@ -92,7 +94,12 @@ def observe(layer, currents, outputs) -> None:
 
 def monitor_key(name) -> str:
     """Where the state of a layer's monitor is kept among the states."""
-    return f"{name}/monitor"
+    return f"{name}{_MONITOR}"
+
+
+def monitored_layer(key) -> str | None:
+    """The layer whose monitor's state is kept under `key`; None for other states."""
+    return key.removesuffix(_MONITOR) if key.endswith(_MONITOR) else None
 
 
 def at_step(values, step):

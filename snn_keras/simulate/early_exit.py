@@ -6,6 +6,7 @@ import numpy as np
 from keras import ops, tree
 
 from snn_keras import _backend
+from snn_keras.inputs import check_count
 
 
 def margin(outputs):
@@ -28,7 +29,7 @@ CRITERIA = {"margin": margin, "entropy": negative_entropy}
 
 @dataclasses.dataclass(frozen=True)
 class EarlyExit:
-    """When a sample may stop: certainty at least `threshold`, from `first` on.
+    """When a sample may stop: once its certainty is `threshold` or more.
 
     Attributes:
         threshold: In units of the criterion.
@@ -47,15 +48,15 @@ class EarlyExit:
                 f"criterion must be one of {sorted(CRITERIA)}. Received: "
                 f"criterion={self.criterion!r}"
             )
-        valid = isinstance(self.every, int) and not isinstance(self.every, bool)
-        if not valid or self.every < 1:
-            raise ValueError(
-                f"every must be an integer >= 1. Received: every={self.every!r}"
-            )
+        check_count("every", self.every)
+
+    def certainty(self, outputs):
+        """The criterion of outputs `(..., classes)`."""
+        return CRITERIA[self.criterion](outputs)
 
     def is_certain(self, outputs):
         """Whether each sample's answer is certain, from outputs `(..., classes)`."""
-        return CRITERIA[self.criterion](outputs) >= self.threshold
+        return self.certainty(outputs) >= self.threshold
 
     def steps(self, over_time):
         """The step at which each sample stops, `(samples,)`.
@@ -94,10 +95,6 @@ class EarlyExit:
             if right[rule.steps(over_time) - 1, samples].mean() >= wanted:
                 return rule
         return cls(np.inf, criterion, every)
-
-    def certainty(self, outputs):
-        """The criterion of outputs `(..., classes)`."""
-        return CRITERIA[self.criterion](outputs)
 
 
 class EarlyExitRunner:

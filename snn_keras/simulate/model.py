@@ -7,7 +7,7 @@ import numpy as np
 from keras import tree
 
 from snn_keras import graph as graph_lib
-from snn_keras.inputs import batches
+from snn_keras.inputs import batches, check_count
 from snn_keras.simulate.early_exit import EarlyExitRunner
 from snn_keras.simulate.program import Program
 from snn_keras.simulate.step_function import StepFunction
@@ -196,11 +196,3 @@ def check_timesteps(timesteps, input_steps=None):
             )
         return timesteps
     return check_count("timesteps", timesteps)
-
-
-def check_count(name, value) -> int:
-    """Returns `value`, or raises a ValueError unless it is an integer >= 1."""
-    valid = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
-    if not valid or value < 1:
-        raise ValueError(f"{name} must be an integer >= 1. Received: {name}={value!r}")
-    return int(value)

@@ -1,0 +1,30 @@
+"""A spiking model that is watched while it runs."""
+
+import keras
+
+from snn_keras.neurons.window import monitored_layer
+
+
+class Monitored(keras.Model):
+    """Runs a spiking model, and gives what a monitor saw of each layer beside it.
+
+    Args:
+        model: The `SpikingModel`.
+        monitor: Watches the layers of neurons; see `snn_keras.neurons.window`.
+
+    Gives the model's outputs, and `{name: the monitor's state of the layer}`.
+    """
+
+    def __init__(self, model, monitor):
+        super().__init__(name=f"{model.name}_monitored")
+        self.model = model
+        self.monitor = monitor
+        self.built = True
+
+    def call(self, inputs):
+        model = self.model
+        outputs, state = model.program.run(
+            inputs, model.chunk_steps, monitor=self.monitor
+        )
+        seen = {monitored_layer(key): value for key, value in state.items()}
+        return outputs, {name: x for name, x in seen.items() if name is not None}
