@@ -263,6 +263,22 @@ def test_source_is_unchanged():
         assert layer.output is not None  # raises where a layer was called again
 
 
+@pytest.mark.parametrize("jit_compile", [True, False])
+def test_training_either_network_leaves_the_other_alone(jit_compile):
+    """Their weights may share memory until one of them is trained."""
+    model, x = source()
+    networks = [model, snn_keras.convert(model, 4)]
+    for trained, other in (networks, networks[::-1]):
+        before = [np.array(w) for w in trained.get_weights()]
+        expected = [np.array(w) for w in other.get_weights()]
+        trained.compile(keras.optimizers.SGD(0.5), LOSS, jit_compile=jit_compile)
+        trained.fit(x, np.arange(len(x)) % 5, epochs=2, verbose=0)
+        for new, old in zip(other.get_weights(), expected, strict=True):
+            assert np.array_equal(new, old)
+        changed = zip(trained.get_weights(), before, strict=True)
+        assert any(not np.array_equal(new, old) for new, old in changed)
+
+
 def test_what_precedes_the_first_neuron_runs_once():
     model, _ = source()
     snn = snn_keras.convert(model, 4)

@@ -1,7 +1,7 @@
 """Building: carries out a plan, and decides nothing."""
 
 import keras
-from keras import tree
+from keras import ops, tree
 
 from snn_keras.convert.normalize import linear_config
 from snn_keras.convert.plan import Plan
@@ -36,29 +36,36 @@ class Copies:
         source = node.operation
         key = (id(source), role)
         if key not in self._copies:
-            config = linear_config(source)
-            if isinstance(source, keras.layers.Layer):
-                config["name"] = node.name  # nested models may share names
             try:
-                copy = type(source).from_config(config)
+                copy = _copy(source, node.name)
             except (ValueError, TypeError) as error:
                 raise ConversionError(
                     f"{node.describe()} cannot be made anew from its configuration: "
-                    f"{error}\nRemedy: a layer class with get_config, or a function "
-                    "registered with keras.saving.register_keras_serializable."
+                    f"{error}\nRemedy: a layer class with get_config, and "
+                    "get_build_config where its weights depend on more than the shape "
+                    "of its input; or a function registered with "
+                    "keras.saving.register_keras_serializable."
                 ) from error
-            if isinstance(source, keras.layers.Layer) and source.built:
-                copy.build_from_config(source.get_build_config())
             self._copies[key] = (source, copy)
         return self._copies[key][1]
 
-    def copy_weights(self):
-        """Gives every copy, once built, the weights of its source."""
-        for source, copy in self._copies.values():
-            if isinstance(source, keras.layers.Layer) and source.weights:
-                copy.set_weights(source.get_weights())
-                if isinstance(source, keras.layers.Normalization):
-                    copy.finalize_state()
+
+def _copy(source, name):
+    """A layer with the configuration and the weights of `source`, or an operation."""
+    config = linear_config(source)
+    if not isinstance(source, keras.layers.Layer):
+        return type(source).from_config(config)
+    # Named by the node: nested models may share names.
+    copy = type(source).from_config({**config, "name": name})
+    if source.built:
+        copy.build_from_config(source.get_build_config())
+    # At once, so that no two layers' initial values are held at a time; and on the
+    # device, where the backend may share the memory until either is written to.
+    for own, theirs in zip(copy.weights, source.weights, strict=True):
+        own.assign(ops.copy(theirs))
+    if isinstance(source, keras.layers.Normalization):
+        copy.finalize_state()
+    return copy
 
 
 def new_inputs(graph):
@@ -97,9 +104,7 @@ class Builder:
             self.tensors.update(zip(step.node.outputs, outputs, strict=True))
             self._timed.update(step.node.outputs if step.coding.has_time else ())
         ends = {x: self.decoded(x) for x in tree.flatten(graph.outputs)}
-        model = SpikingModel(inputs, fill(graph.outputs, ends), name=name)
-        self._copies.copy_weights()
-        return model
+        return SpikingModel(inputs, fill(graph.outputs, ends), name=name)
 
     def own(self, node: Node):
         """Our copy of the node's operation."""

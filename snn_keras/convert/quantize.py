@@ -154,7 +154,6 @@ def quantize_activations(
 
     inputs = new_inputs(graph)
     quantized = keras.Model(inputs, graph.run(inputs, call), name=model.name)
-    copies.copy_weights()
     if data is not None:
         ceilings = {
             node.name: node.operation.max_value
