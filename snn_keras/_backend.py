@@ -81,6 +81,37 @@ def scan(step, init, xs=None, length=None, dtypes=()):
     return tree.pack_sequence_as(init, flat), [a.stack() for a in arrays]
 
 
+def dataset(arrays, batch_size):
+    """Batches that `keras.Model.predict` takes; None where Keras's own will do.
+
+    TensorFlow tunes a data pipeline in a thread that sleeps, for longer and longer;
+    at times the end of a run waits until it wakes, for as long again as the run
+    took. Arrays in memory need no tuning.
+
+    Args:
+        arrays: Tuple of structures of NumPy arrays with as many samples each.
+        batch_size: Samples a batch.
+    """
+    if keras.backend.backend() != "tensorflow":
+        return None
+    import tensorflow as tf
+
+    def plain(x):
+        """As Keras does: lists are structures, floats have its default dtype."""
+        if isinstance(x, dict):
+            return {name: plain(part) for name, part in x.items()}
+        if isinstance(x, (list, tuple)):
+            return tuple(map(plain, x))
+        return x.astype(keras.config.floatx()) if x.dtype.kind == "f" else x
+
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    policy = tf.data.experimental.AutoShardPolicy.DATA
+    options.experimental_distribute.auto_shard_policy = policy
+    batches = tf.data.Dataset.from_tensor_slices(plain(arrays)).batch(batch_size)
+    return batches.prefetch(1).with_options(options)
+
+
 def compiled(function, variables):
     """`function`, of structures of tensors, compiled by XLA at its first call.
 

@@ -9,12 +9,13 @@ from keras import tree
 from snn_keras import graph as graph_lib
 from snn_keras.inputs import batches, check_count
 from snn_keras.simulate.early_exit import EarlyExitRunner
+from snn_keras.simulate.fed import Fed
 from snn_keras.simulate.program import Program
 from snn_keras.simulate.step_function import StepFunction
 
 
 @keras.saving.register_keras_serializable("snn_keras")
-class SpikingModel(keras.Model):
+class SpikingModel(Fed, keras.Model):
     """A spiking network: a functional Keras model with a time axis inside.
 
     `snn_keras.convert` makes one. Calling it runs `timesteps` steps from rest
@@ -29,13 +30,21 @@ class SpikingModel(keras.Model):
     """
 
     @property
-    def chunk_steps(self) -> int:
-        """Steps that one pass of the compiled loop makes; set it before a run."""
-        return self.__dict__.get("_chunk_steps", 4)
+    def chunk_steps(self) -> int | None:
+        """Steps that one pass of the compiled loop makes.
+
+        None, the default: chosen by the memory that the network and the batch need.
+        """
+        return self.__dict__.get("_chunk_steps")
 
     @chunk_steps.setter
     def chunk_steps(self, steps):
-        self.__dict__["_chunk_steps"] = check_count("chunk_steps", steps)
+        if steps is not None:
+            check_count("chunk_steps", steps)
+        self.__dict__["_chunk_steps"] = steps
+        # What was compiled holds the old number.
+        self.__dict__.pop("_memory", None)
+        self.predict_function = self.test_function = None
 
     @property
     def timesteps(self):
@@ -160,7 +169,7 @@ class SpikingModel(keras.Model):
         return memory.made[key]
 
 
-class _OverTime(keras.Model):
+class _OverTime(Fed, keras.Model):
     """Runs a spiking model and gives its output after every step."""
 
     def __init__(self, spiking_model):

@@ -3,9 +3,10 @@
 import keras
 
 from snn_keras.neurons.window import monitored_layer
+from snn_keras.simulate.fed import Fed
 
 
-class Monitored(keras.Model):
+class Monitored(Fed, keras.Model):
     """Runs a spiking model, and gives what a monitor saw of each layer beside it.
 
     Args:

@@ -1,7 +1,9 @@
 """A spiking network cut in three: before, in and after time."""
 
 import functools
+import math
 
+import numpy as np
 from keras import ops, tree
 
 from snn_keras import _backend
@@ -11,6 +13,12 @@ from snn_keras.neurons.window import Window, monitor_key
 
 # Steps after which a run that does not settle is given up.
 SETTLE_LIMIT = 10_000
+
+# Chunks: at most so many steps, and so much memory for the largest operation.
+# Figures behind both: docs/performance.md.
+CHUNK_STEPS = 8
+CHUNK_BYTES = 128 * 2**20
+USUAL_BATCH = 32  # where the batch size is not known when a run is compiled
 
 
 class Program:
@@ -80,7 +88,7 @@ class Program:
 
         Args:
             inputs: Input tensors, in the structure of the graph's inputs.
-            chunk_steps: Steps a chunk.
+            chunk_steps: Steps a chunk, or None for what `steps_of_chunks` chooses.
             over_time: Whether to give the output after every step.
             monitor: Watches the spiking layers; see `snn_keras.neurons.window`.
 
@@ -95,7 +103,8 @@ class Program:
         if total == "settle":
             decoded, _, state = self._settle(values, state, monitor)
             return self.finish(values, decoded), state
-        steps = total if self.needs_whole_run else min(chunk_steps, total)
+        steps = chunk_steps or self.steps_of_chunks(inputs)
+        steps = total if self.needs_whole_run else min(steps, total)
         chunks, rest = divmod(total, steps)
         run = self._loop if chunks > 1 else self._once
         decoded, state = run(values, chunks, steps, state, over_time, monitor)
@@ -112,6 +121,31 @@ class Program:
                 self._at_every_step(values, total), decoded, total
             ), state
         return self.finish(values, decoded), state
+
+    def steps_of_chunks(self, inputs) -> int:
+        """Steps that a pass had best make: as many as pay, within `CHUNK_BYTES`.
+
+        More steps a pass fill the cores where the batch is small, and save reading
+        and writing the potentials; a pass needs memory for all of its steps.
+        """
+        samples = tree.flatten(inputs)[0].shape[0] or USUAL_BATCH
+        fit = CHUNK_BYTES // (samples * self.bytes_of_step)
+        most = max(1, min(CHUNK_STEPS, fit))
+        chunks = -(-self.timesteps // most)
+        return -(-self.timesteps // chunks)  # all of one length, where it divides
+
+    @functools.cached_property
+    def bytes_of_step(self) -> int:
+        """Memory that the largest operation takes for a step of one sample."""
+
+        def size(x):
+            return math.prod(x.shape[2:]) * np.dtype(x.dtype).itemsize
+
+        sizes = (
+            sum(size(x) for x in [*node.inputs, *node.outputs] if len(x.shape) > 1)
+            for node in self.during
+        )
+        return max(sizes, default=1)
 
     def settle(self, inputs):
         """Runs until no neuron fires any more.

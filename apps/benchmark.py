@@ -1,0 +1,592 @@
+"""Measures how fast spiking networks run: ratios, taken side by side in one run.
+
+    python -m apps.benchmark
+    python -m apps.benchmark --parts=rate,peers --rounds=9
+
+Every part runs in processes of its own. What is compared is timed in turns, round
+after round, and every ratio is formed within its round; the table shows the median
+and, in brackets, the smallest and the largest. The network is ResNet-18 in its form
+for CIFAR on dyadic weights, where float32 is exact, so that outputs must be equal
+before anything is timed. SpikingJelly is measured beside where it is installed.
+"""
+
+import contextlib
+import json
+import multiprocessing
+import os
+import pathlib
+import platform
+import resource
+import statistics
+import time
+
+import numpy as np
+from absl import app, flags, logging
+
+from apps import data, peers
+
+FLAGS = flags.FLAGS
+
+PARTS = (
+    "rate",
+    "bit_serial",
+    "peers",
+    "memory",
+    "early_exit",
+    "training",
+    "chunks",
+    "precision",
+)
+BATCHES = (1, 16)
+STEPS = (4, 8, 32, 128)
+
+
+def define_flags():
+    """Flags of this program."""
+    flags.DEFINE_list("parts", list(PARTS), f"Of {', '.join(PARTS)}.")
+    flags.DEFINE_integer("rounds", 5, "Times that everything is timed.", lower_bound=1)
+    flags.DEFINE_string(
+        "metrics", None, "Figures, kept and added to; docs/performance/BACKEND.json."
+    )
+    flags.DEFINE_string("page", "docs/performance.md", "The page to write.")
+
+
+# --- Processes -----------------------------------------------------------------------
+
+
+class Worker:
+    """A process of its own that makes cases and times them on demand.
+
+    Args:
+        make: Gives `{name: function}`; runs in the process.
+        *arguments: Its arguments.
+    """
+
+    def __init__(self, make, *arguments):
+        context = multiprocessing.get_context("spawn")
+        self._pipe, theirs = context.Pipe()
+        self._process = context.Process(
+            target=_serve, args=(theirs, make, arguments), daemon=True
+        )
+        self._process.start()
+        theirs.close()
+        self.cases = self._receive()
+
+    def call(self, name):
+        """Runs a case; returns the seconds it took, and what it returned."""
+        self._pipe.send(name)
+        return self._receive()
+
+    def _receive(self):
+        try:
+            failed, answer = self._pipe.recv()
+        except EOFError:
+            raise RuntimeError("a process of the benchmark was killed") from None
+        if failed:
+            raise RuntimeError(f"a process of the benchmark failed: {answer}")
+        return answer
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._pipe.close()
+        self._process.join(10)
+        self._process.kill()
+
+
+def _serve(pipe, make, arguments):
+    try:
+        cases = make(*arguments)
+        pipe.send((False, list(cases)))
+        while True:
+            name = pipe.recv()
+            started = time.perf_counter()
+            answer = cases[name]()
+            pipe.send((False, (time.perf_counter() - started, answer)))
+    except EOFError:
+        pass
+    except Exception as error:
+        logging.exception("a case failed")
+        with contextlib.suppress(OSError):
+            pipe.send((True, f"{type(error).__name__}: {error}"))
+
+
+def measure(cases, rounds):
+    """Times cases in turns, after one run of each that is not counted.
+
+    Args:
+        cases: `{name: (worker, case)}`.
+        rounds: Times that each is timed.
+
+    Returns:
+        `{name: [seconds, ...]}`, and what each case returned at first.
+    """
+    answers = {name: worker.call(case)[1] for name, (worker, case) in cases.items()}
+    seconds = {name: [] for name in cases}
+    for i in range(rounds):
+        for name, (worker, case) in cases.items():
+            seconds[name].append(worker.call(case)[0])
+        logging.info("round %d of %d", i + 1, rounds)
+    return seconds, answers
+
+
+def ratio(above, below, scale=1.0):
+    """The ratio of two cases within each round: median, smallest and largest."""
+    ratios = [a / (scale * b) for a, b in zip(above, below, strict=True)]
+    return {
+        "ratio": round(statistics.median(ratios), 3),
+        "least": round(min(ratios), 3),
+        "most": round(max(ratios), 3),
+        "milliseconds": round(1e3 * statistics.median(above), 2),
+    }
+
+
+# --- Networks ------------------------------------------------------------------------
+
+
+def dyadic_resnet18(levels=4, activation=None):
+    """ResNet-18 whose weights are multiples of 1/8, and 16 images for it.
+
+    Steps are 1/4: the neurons of 4 levels have threshold 1. About half of them
+    spike.
+    """
+    import keras
+
+    from snn_keras import applications, layers
+
+    activation = activation or layers.LSQReLU(levels, initial_step=0.25)
+    model = applications.resnet18(activation=activation)
+    rng = np.random.default_rng(0)
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            count = layer.gamma.shape[0]
+            full = [np.full(count, x, "float32") for x in (1 / 8, 0, 1 - 1e-5)]
+            beta = (rng.integers(0, 3, count) / 4).astype("float32")
+            layer.set_weights([full[0], beta, full[1], full[2]])
+        elif isinstance(layer, (keras.layers.Conv2D, keras.layers.Dense)):
+            shapes = [w.shape for w in layer.get_weights()]
+            layer.set_weights(
+                [(rng.integers(-2, 3, s) / 8).astype("float32") for s in shapes]
+            )
+    images = (rng.integers(-8, 9, (16, 32, 32, 3)) / 4).astype("float32")
+    return model, images
+
+
+def forward(model, images, batch):
+    """One compiled forward pass of a source network, on what is on the device."""
+    import keras
+
+    from snn_keras import _backend
+
+    run = _backend.compiled(lambda x: model(x, training=False), model.variables)
+    x = keras.ops.convert_to_tensor(images[:batch])
+    return lambda: keras.ops.convert_to_numpy(run(x))
+
+
+def prediction(snn, images, batch, batches=1):
+    """`predict` on so many batches, as a user calls it."""
+    x = np.concatenate([images[:batch]] * batches)
+    return lambda: snn.predict(x, batch_size=batch, verbose=0)
+
+
+# Batches that one timing covers: `predict` has a cost of its own, once a call.
+BATCHES_A_CALL = {1: 16, 16: 1}
+
+
+def make_rate():
+    """The source's forward pass, and the spiking network's `predict`."""
+    import keras
+
+    import snn_keras
+
+    source, images = dyadic_resnet18()
+    relu, _ = dyadic_resnet18(activation=keras.layers.ReLU())
+    cases = {}
+    for batch in BATCHES:
+        cases[f"ANN, batch {batch}"] = forward(relu, images, batch)
+    for steps in STEPS:
+        snn = snn_keras.convert(source, steps)
+        for batch in BATCHES:
+            run = prediction(snn, images, batch, BATCHES_A_CALL[batch])
+            cases[f"batch {batch}, T={steps}"] = run
+    return cases
+
+
+def rate():
+    """Rate-coded ResNet-18 through `predict`, against T passes of its source."""
+    with Worker(make_rate) as worker:
+        cases = {name: (worker, name) for name in worker.cases}
+        seconds, _ = measure(cases, FLAGS.rounds)
+    return {
+        f"batch {batch}, T={steps}": ratio(
+            seconds[f"batch {batch}, T={steps}"],
+            seconds[f"ANN, batch {batch}"],
+            steps * BATCHES_A_CALL[batch],
+        )
+        for batch in BATCHES
+        for steps in STEPS
+    }
+
+
+def make_bit_serial():
+    import keras
+
+    import snn_keras
+
+    cases = {}
+    relu, images = dyadic_resnet18(activation=keras.layers.ReLU())
+    for batch in BATCHES:
+        cases[f"ANN, batch {batch}"] = forward(relu, images, batch)
+    for bits in (4, 8):
+        source, _ = dyadic_resnet18(2**bits - 1)
+        snn = snn_keras.convert(source, bits, "bit_serial")
+        for batch in BATCHES:
+            run = prediction(snn, images, batch, BATCHES_A_CALL[batch])
+            cases[f"batch {batch}, T={bits}"] = run
+    return cases
+
+
+def bit_serial():
+    """Bit-serial ResNet-18 through `predict`, against one pass of its source."""
+    with Worker(make_bit_serial) as worker:
+        cases = {name: (worker, name) for name in worker.cases}
+        seconds, _ = measure(cases, FLAGS.rounds)
+    return {
+        f"batch {batch}, T={bits}": ratio(
+            seconds[f"batch {batch}, T={bits}"],
+            seconds[f"ANN, batch {batch}"],
+            BATCHES_A_CALL[batch],
+        )
+        for batch in BATCHES
+        for bits in (4, 8)
+    }
+
+
+# --- Peers ---------------------------------------------------------------------------
+
+PEER_STEPS = (4, 8, 32)
+
+
+def make_ours(folder):
+    """Our side; leaves weights and images for the peer."""
+    import snn_keras
+
+    source, images = dyadic_resnet18()
+    weights = {x.name: x.get_weights() for x in source.layers if x.get_weights()}
+    np.save(folder / "weights.npy", weights, allow_pickle=True)
+    np.save(folder / "images.npy", images)
+    return {
+        f"batch {batch}, T={steps}": prediction(
+            snn_keras.convert(source, steps), images, batch
+        )
+        for batch in BATCHES
+        for steps in PEER_STEPS
+    }
+
+
+def make_peers(folder):
+    weights = np.load(folder / "weights.npy", allow_pickle=True).item()
+    images = np.load(folder / "images.npy")
+    return peers.runs(weights, images, PEER_STEPS, BATCHES, multiprocessing.cpu_count())
+
+
+def against_peers():
+    """SpikingJelly's time on the same network, over ours; outputs equal."""
+    import tempfile
+
+    if not peers.available():
+        logging.warning("SpikingJelly is not installed: pip install snn_keras[bench]")
+        return None
+    with tempfile.TemporaryDirectory() as name:
+        folder = pathlib.Path(name)
+        with Worker(make_ours, folder) as ours, Worker(make_peers, folder) as theirs:
+            cases = {f"ours, {case}": (ours, case) for case in ours.cases}
+            cases |= {case: (theirs, case) for case in theirs.cases}
+            seconds, outputs = measure(cases, FLAGS.rounds)
+    for case in theirs.cases:
+        same = np.array_equal(outputs[case], outputs[f"ours, {_settings(case)}"])
+        if not same:
+            raise AssertionError(f"{case}: outputs differ from ours")
+    return {
+        f"SpikingJelly {peers.available()} {case}": ratio(
+            seconds[case], seconds[f"ours, {_settings(case)}"]
+        )
+        for case in theirs.cases
+    }
+
+
+def _settings(case):
+    """The case without its form: "eager, batch 1, T=4" is "batch 1, T=4"."""
+    return case.split(", ", 1)[1]
+
+
+# --- Memory and compilation ----------------------------------------------------------
+
+
+def peak_bytes():
+    """The most memory this process has held so far."""
+    return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+def make_long(steps, batch):
+    import snn_keras
+
+    source, images = dyadic_resnet18()
+    snn = snn_keras.convert(source, steps)
+    run = prediction(snn, images, batch)
+    held = peak_bytes()
+
+    def peak():
+        return peak_bytes() - held, peak_bytes()
+
+    return {"first": run, "again": run, "memory": peak}
+
+
+def memory():
+    """T = 256 over T = 8: the first call, memory, and the time of a step."""
+    figures = {}
+    for batch in BATCHES:
+        found = {}
+        for steps in (8, 256):
+            with Worker(make_long, steps, batch) as worker:
+                first, _ = worker.call("first")
+                again = [worker.call("again")[0] for _ in range(3)]
+                _, (taken, whole) = worker.call("memory")
+            found[steps] = {
+                "first": first,
+                "compilation": first - statistics.median(again),
+                "step": statistics.median(again) / steps,
+                "memory of the process": whole,
+                "memory of the runs": taken,
+            }
+            logging.info("batch %d, T=%d: %s", batch, steps, found[steps])
+        for what in found[8]:
+            value = found[256][what] / found[8][what]
+            figures[f"{what}, batch {batch}"] = {"ratio": round(value, 3)}
+    return figures
+
+
+# --- Early exit ----------------------------------------------------------------------
+
+
+def make_early_exit():
+    import snn_keras
+    from apps.evaluate import load_model
+
+    test = data.shipped_test_images()
+    images = data.preprocess(test.images)
+    held_out, rest = slice(0, 2000), slice(2000, None)
+    model = load_model(data.SHIPPED / "fashion_mnist_adaptor.keras")
+    snn = snn_keras.convert(model, 16)
+    over_time = snn.predict_over_time(images[held_out], 100, verbose=0)
+    rule = snn_keras.EarlyExit.calibrated(over_time, test.labels[held_out])
+
+    def share(outputs):
+        return float(np.mean(outputs.argmax(-1) == test.labels[rest]))
+
+    def whole():
+        return share(snn.predict(images[rest], 100, verbose=0))
+
+    def early():
+        outputs, steps = snn.predict_early_exit(images[rest], rule, 100)
+        return share(outputs), float(steps.mean())
+
+    return {"whole": whole, "early": early}
+
+
+def early_exit():
+    """The network that ships, T = 16: 8,000 test images, calibrated on 2,000 others."""
+    with Worker(make_early_exit) as worker:
+        cases = {name: (worker, name) for name in worker.cases}
+        seconds, answers = measure(cases, FLAGS.rounds)
+    accuracy, steps = answers["early"]
+    return {
+        "steps": {"ratio": round(steps / 16, 3)},
+        "time": ratio(seconds["early"], seconds["whole"]),
+        "accuracy of all steps, percent": {"ratio": round(100 * answers["whole"], 2)},
+        "accuracy of early exit, percent": {"ratio": round(100 * accuracy, 2)},
+    }
+
+
+# --- Training ------------------------------------------------------------------------
+
+
+def make_training():
+    import keras
+
+    from snn_keras import applications, layers
+
+    activations = {
+        "ReLU": keras.layers.ReLU(),
+        "LSQ": layers.LSQReLU(3, initial_step=0.25),
+        "noise adaptor": layers.LSQReLU(
+            3, layers.noise.get("adaptor"), initial_step=0.25
+        ),
+    }
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(32, 32, 32, 3)).astype("float32")
+    y = np.arange(32) % 10
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    cases = {}
+    for name, activation in activations.items():
+        keras.utils.set_random_seed(0)
+        model = applications.resnet18(activation=activation)
+        model.compile(keras.optimizers.SGD(0.01, 0.9), loss, jit_compile=True)
+
+        def run(model=model):
+            for _ in range(3):
+                model.train_on_batch(x, y)
+
+        cases[name] = run
+    return cases
+
+
+def training():
+    """A training step of ResNet-18, batch 32, over the same step with ReLU."""
+    with Worker(make_training) as worker:
+        cases = {name: (worker, name) for name in worker.cases}
+        seconds, _ = measure(cases, FLAGS.rounds)
+    return {
+        name: ratio(seconds[name], seconds["ReLU"])
+        for name in ("LSQ", "noise adaptor")
+    }
+
+
+# --- Chunks --------------------------------------------------------------------------
+
+
+def make_chunks():
+    import snn_keras
+
+    source, images = dyadic_resnet18()
+    cases = {}
+    for batch in BATCHES:
+        for steps in (1, 2, 4, 8, 16):
+            snn = snn_keras.convert(source, 16)
+            snn.chunk_steps = steps
+            run = prediction(snn, images, batch, BATCHES_A_CALL[batch])
+            cases[f"batch {batch}, {steps} a chunk"] = run
+    return cases
+
+
+def chunks():
+    """T = 16 in chunks of 1, 2, 4, 8, 16 steps, over chunks of 1."""
+    with Worker(make_chunks) as worker:
+        cases = {name: (worker, name) for name in worker.cases}
+        seconds, _ = measure(cases, FLAGS.rounds)
+    return {
+        name: ratio(taken, seconds[f"{name.split(',')[0]}, 1 a chunk"])
+        for name, taken in seconds.items()
+    }
+
+
+# --- Precision -----------------------------------------------------------------------
+
+POLICIES = ("float32", "mixed_bfloat16", "mixed_float16")
+
+
+def make_precision():
+    import keras
+
+    import snn_keras
+    from apps.evaluate import load_model
+
+    test = data.shipped_test_images().take(2000)
+    images = data.preprocess(test.images)
+    cases = {}
+    for policy in POLICIES:
+        model = load_model(data.SHIPPED / "fashion_mnist_adaptor.keras")
+
+        def with_policy(layer, policy=policy):
+            config = {**layer.get_config(), "dtype": policy}
+            return type(layer).from_config(config)
+
+        clone = keras.models.clone_model(model, clone_function=with_policy)
+        clone.set_weights(model.get_weights())
+        snn = snn_keras.convert(clone, 8)
+
+        def run(snn=snn):
+            return snn.predict(images, 100, verbose=0).astype("float32")
+
+        cases[policy] = run
+    return cases
+
+
+def precision():
+    """The network that ships, T = 8, 2,000 images, in 16 bit over 32."""
+    labels = data.shipped_test_images().take(2000).labels
+    with Worker(make_precision) as worker:
+        cases = {name: (worker, name) for name in worker.cases}
+        seconds, outputs = measure(cases, FLAGS.rounds)
+    answers = {name: y.argmax(-1) for name, y in outputs.items()}
+    figures = {}
+    for name in POLICIES:
+        figures[f"time, {name}"] = ratio(seconds[name], seconds["float32"])
+        same = float(np.mean(answers[name] == answers["float32"]))
+        figures[f"same answers, {name}"] = {"ratio": round(same, 4)}
+        right = float(np.mean(answers[name] == labels))
+        figures[f"accuracy in percent, {name}"] = {"ratio": round(100 * right, 2)}
+    return figures
+
+
+# --- The page ------------------------------------------------------------------------
+
+RUN = {
+    "rate": rate,
+    "bit_serial": bit_serial,
+    "peers": against_peers,
+    "memory": memory,
+    "early_exit": early_exit,
+    "training": training,
+    "chunks": chunks,
+    "precision": precision,
+}
+
+
+def machine():
+    """What the figures were taken on."""
+    import keras
+
+    names = [
+        line.split(":")[1].strip()
+        for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines()
+        if line.startswith("model name")
+    ]
+    text = f"{len(names)} x {names[0] if names else platform.machine()}"
+    if keras.backend.backend() == "jax":
+        import jax
+
+        devices = [d for d in jax.devices() if d.platform != "cpu"]
+        text = ", ".join([*(d.device_kind for d in devices), text])
+    return f"{text}, Keras {keras.__version__} on {keras.backend.backend()}"
+
+
+def main(argv):
+    if len(argv) > 1:
+        raise app.UsageError(f"unexpected arguments: {argv[1:]}")
+    unknown = sorted(set(FLAGS.parts) - set(PARTS))
+    if unknown:
+        raise app.UsageError(f"--parts: {unknown} are not among {list(PARTS)}")
+    backend = os.environ.get("KERAS_BACKEND", "tensorflow")
+    file = pathlib.Path(FLAGS.metrics or f"docs/performance/{backend}.json")
+    metrics = json.loads(file.read_text()) if file.exists() else {}
+    for part in FLAGS.parts:
+        logging.info("%s: %s", part, RUN[part].__doc__)
+        figures = RUN[part]()
+        if figures is None:
+            continue
+        metrics[part] = {
+            "what": RUN[part].__doc__,
+            "machine": machine(),
+            "rounds": FLAGS.rounds,
+            "figures": figures,
+        }
+        for name, figure in figures.items():
+            print(f"{part}: {name}: {figure}")
+        data.write_json(file, metrics)
+
+
+if __name__ == "__main__":
+    define_flags()
+    app.run(main)

@@ -1,0 +1,129 @@
+"""The benchmark's network in SpikingJelly: the same weights, neurons and time steps."""
+
+import numpy as np
+
+STAGES = ((64, 1), (128, 2), (256, 2), (512, 2))
+BLOCKS = 2
+
+
+def available():
+    """The version of SpikingJelly that is installed, or None."""
+    import importlib.metadata
+
+    try:
+        return importlib.metadata.version("spikingjelly")
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def resnet18(weights, classes=10):
+    """ResNet-18 in its CIFAR form, integrate-and-fire neurons with threshold 1.
+
+    Args:
+        weights: `{layer name: list of arrays}`, as the layers of
+            `snn_keras.applications.resnet18` give them.
+
+    Returns:
+        A module: images `(N, 3, 32, 32)` and T to the mean over T steps of its
+        outputs, `(N, classes)`.
+    """
+    import torch
+    from spikingjelly.activation_based import functional, layer, neuron
+
+    class Unit(torch.nn.Module):
+        """Convolution and normalization, at every step or once."""
+
+        def __init__(self, name, inputs, outputs, size, strides, step_mode="m"):
+            super().__init__()
+            self.conv = layer.Conv2d(
+                inputs, outputs, size, strides, size // 2, bias=False
+            )
+            self.norm = layer.BatchNorm2d(outputs, eps=1e-5)
+            functional.set_step_mode(self, step_mode)
+            (kernel,) = weights[name]
+            gamma, beta, mean, variance = map(
+                torch.from_numpy, weights[f"{name}_norm"]
+            )
+            kernel = np.ascontiguousarray(kernel.transpose(3, 2, 0, 1))
+            self.conv.weight.data = torch.from_numpy(kernel)
+            self.norm.weight.data, self.norm.bias.data = gamma, beta
+            self.norm.running_mean, self.norm.running_var = mean, variance
+
+        def forward(self, x):
+            return self.norm(self.conv(x))
+
+    def fire():
+        return neuron.HalfThresholdIFNode(v_threshold=1.0, step_mode="m")
+
+    class Block(torch.nn.Module):
+        def __init__(self, name, inputs, outputs, strides):
+            super().__init__()
+            self.first = Unit(f"{name}_conv1", inputs, outputs, 3, strides)
+            self.second = Unit(f"{name}_conv2", outputs, outputs, 3, 1)
+            self.shortcut = torch.nn.Identity()
+            if strides > 1 or inputs != outputs:
+                self.shortcut = Unit(f"{name}_shortcut", inputs, outputs, 1, strides)
+            self.fire1, self.fire2 = fire(), fire()
+
+        def forward(self, x):
+            y = self.second(self.fire1(self.first(x)))
+            return self.fire2(y + self.shortcut(x))
+
+    class Net(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.stem = Unit("stem", 3, 64, 3, 1, step_mode="s")
+            self.fire = fire()
+            blocks, inputs = [], 64
+            for stage, (filters, first) in enumerate(STAGES, start=1):
+                for i in range(1, BLOCKS + 1):
+                    name = f"stage{stage}_block{i}"
+                    strides = first if i == 1 else 1
+                    blocks.append(Block(name, inputs, filters, strides))
+                    inputs = filters
+            self.blocks = torch.nn.Sequential(*blocks)
+            self.head = layer.Linear(512, classes, step_mode="m")
+            kernel, bias = weights["head"]
+            self.head.weight.data = torch.from_numpy(kernel.T.copy())
+            self.head.bias.data = torch.from_numpy(bias)
+
+        def forward(self, x, timesteps):
+            # What precedes the first neuron runs once, as in the library's examples.
+            current = self.stem(x)
+            current = current.unsqueeze(0).expand(timesteps, *current.shape)
+            spikes = self.blocks(self.fire(current))
+            return self.head(spikes.mean((3, 4))).mean(0)
+
+    return Net().eval()
+
+
+def runs(weights, images, timesteps, batches, threads):
+    """What the benchmark times: `{name: function}`, and their outputs.
+
+    Args:
+        weights: As for `resnet18`.
+        images: `(N, 32, 32, 3)`.
+        timesteps, batches: Numbers of time steps, and of images.
+        threads: Cores to use.
+    """
+    import torch
+    from spikingjelly.activation_based import functional
+
+    torch.set_num_threads(threads)
+    network = resnet18(weights)
+    compiled = torch.compile(network)
+
+    def run(module, x, steps):
+        functional.reset_net(network)
+        with torch.inference_mode():
+            return module(x, steps).numpy()
+
+    x = torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2)))
+    return {
+        f"{form}, batch {batch}, T={steps}": (
+            lambda module=module, part=x[:batch], steps=steps: run(module, part, steps)
+        )
+        for form, module in (("eager", network), ("compiled", compiled))
+        for batch in batches
+        for steps in timesteps
+    }
