@@ -448,8 +448,7 @@ def training():
         cases = {name: (worker, name) for name in worker.cases}
         seconds, _ = measure(cases, FLAGS.rounds)
     return {
-        name: ratio(seconds[name], seconds["ReLU"])
-        for name in ("LSQ", "noise adaptor")
+        name: ratio(seconds[name], seconds["ReLU"]) for name in ("LSQ", "noise adaptor")
     }
 
 

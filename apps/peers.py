@@ -41,9 +41,7 @@ def resnet18(weights, classes=10):
             self.norm = layer.BatchNorm2d(outputs, eps=1e-5)
             functional.set_step_mode(self, step_mode)
             (kernel,) = weights[name]
-            gamma, beta, mean, variance = map(
-                torch.from_numpy, weights[f"{name}_norm"]
-            )
+            gamma, beta, mean, variance = map(torch.from_numpy, weights[f"{name}_norm"])
             kernel = np.ascontiguousarray(kernel.transpose(3, 2, 0, 1))
             self.conv.weight.data = torch.from_numpy(kernel)
             self.norm.weight.data, self.norm.bias.data = gamma, beta

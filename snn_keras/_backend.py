@@ -1,5 +1,7 @@
 """What snn_keras needs of a backend beyond Keras's public API, in one place."""
 
+import warnings
+
 import keras
 from keras import ops, tree
 
@@ -31,6 +33,32 @@ def random_normal(shape, seed, dtype="float32"):
         key = tf.cast(seed.next(), tf.int32)
         return tf.random.stateless_normal(shape, key, dtype=dtype, alg="philox")
     return keras.random.normal(shape, dtype=dtype, seed=seed)
+
+
+def on_cpu() -> bool:
+    """Whether computations run on a CPU."""
+    if keras.backend.backend() == "jax":
+        import jax
+
+        return jax.default_backend() == "cpu"
+    import tensorflow as tf
+
+    return not tf.config.list_physical_devices("GPU")
+
+
+def compile_by_xla(model):
+    """Has `model`, a Keras model, compiled by XLA, where XLA and model allow it.
+
+    Keras's own choice leaves XLA out on CPUs.
+    """
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        if tf.distribute.has_strategy():
+            return
+    with warnings.catch_warnings():  # Keras warns where it cannot
+        warnings.simplefilter("ignore")
+        model.jit_compile = True
 
 
 def is_symbolic(x):

@@ -5,6 +5,7 @@ import numpy as np
 from keras import ops, tree
 
 from snn_keras.neurons import window as window_lib
+from snn_keras.neurons import winograd
 from snn_keras.neurons.cell import SpikingCell, state_dtype
 from snn_keras.neurons.scan import scan_time
 
@@ -279,9 +280,33 @@ class PerStep(keras.layers.Layer):
             else:
                 operation.build((input_shape[0], *input_shape[2:]))
 
+    def prepare(self, inputs, passes):
+        """What a run needs of this layer and need not compute anew at every pass.
+
+        Args:
+            inputs: List of what has the `shape` `(batch, time, ...)` and the `dtype`
+                of the inputs of a pass.
+            passes: Passes of the run.
+
+        Returns:
+            A dict of tensors, which the layer finds in its window.
+        """
+        (batch, steps, *rest), several = inputs[0].shape, len(inputs) > 1
+        if several or self.arguments is not None:
+            return {}
+        shape = (batch * steps, *rest)
+        if not winograd.pays(self.operation, shape, passes):
+            return {}
+        return {"kernel": winograd.transformed(self.operation.kernel.value)}
+
     def call(self, inputs):
         steps = tree.flatten(inputs)[0].shape[1]
-        outputs = self._apply(self.operation, tree.map_structure(_fold, inputs))
+        kernel = window_lib.prepared(self, inputs).get("kernel")
+        folded = tree.map_structure(_fold, inputs)
+        if kernel is None:
+            outputs = self._apply(self.operation, folded)
+        else:
+            outputs = winograd.convolve(self.operation, kernel, folded)
         return tree.map_structure(lambda y: _unfold(y, steps), outputs)
 
     def _apply(self, operation, inputs):
@@ -336,10 +361,20 @@ class AffinePerStep(PerStep):
         super().__init__(operation, arguments, **kwargs)
         self.input_steps = input_steps
 
+    def prepare(self, inputs, passes):
+        constant = self._constant(inputs)
+        return {**super().prepare(inputs, passes), "constant": constant}
+
+    def _constant(self, inputs):
+        """The map of zeros, for inputs of these shapes."""
+        zeros = [ops.zeros((1, *x.shape[2:]), x.dtype) for x in inputs]
+        return self._apply(self.operation, zeros if len(zeros) > 1 else zeros[0])
+
     def call(self, inputs):
         outputs = super().call(inputs)
-        zeros = tree.map_structure(lambda x: ops.zeros_like(x[:1, 0]), inputs)
-        constant = self._apply(self.operation, zeros)
+        constant = window_lib.prepared(self, inputs).get("constant")
+        if constant is None:
+            constant = self._constant(tree.flatten(inputs))
         steps = tree.flatten(inputs)[0].shape[1]
 
         def switch(y, c):

@@ -10,7 +10,7 @@ inside a compiled loop.
 
 import contextvars
 
-from keras import ops
+from keras import ops, tree
 
 _MONITOR = "/monitor"
 
@@ -33,6 +33,7 @@ class Window:
             `monitor.update(layer, state, currents, outputs)` carries on.
         preparing: Whether these are extra steps before the run, in which cells
             correct their state.
+        prepared: What layers prepared for the whole run; see `prepared`.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class Window:
         over_time=False,
         monitor=None,
         preparing=False,
+        prepared=None,
     ):
         self.start = start
         self.steps = steps
@@ -53,6 +55,7 @@ class Window:
         self.over_time = over_time
         self.monitor = monitor
         self.preparing = preparing
+        self.prepared = prepared or {}
 
     def __enter__(self):
         self._token = _current.set(self)
@@ -90,6 +93,19 @@ def observe(layer, currents, outputs) -> None:
         state = window.monitor.update(layer, window.states.get(key), currents, outputs)
         if state is not None:
             window.new_states[key] = state
+
+
+def prepared_key(layer, inputs):
+    """Where what `layer` prepared for inputs `(batch, time, ...)` is kept."""
+    return layer.name, tuple(tuple(x.shape[2:]) for x in tree.flatten(inputs))
+
+
+def prepared(layer, inputs) -> dict:
+    """What `layer` prepared for the run; empty without one."""
+    window = current()
+    return (
+        {} if window is None else window.prepared.get(prepared_key(layer, inputs), {})
+    )
 
 
 def monitor_key(name) -> str:

@@ -1,4 +1,4 @@
-"""Models that batch the arrays they are given themselves."""
+"""What all models that run spiking networks have in common."""
 
 import numpy as np
 from keras import tree
@@ -7,11 +7,21 @@ from snn_keras import _backend
 
 
 class Fed:
-    """Mixin of a `keras.Model`: `predict` and `evaluate` lose no time when they end.
+    """Mixin of a `keras.Model`: compiled by XLA, and fed without losing time.
 
-    Arrays are batched by `_backend.dataset`; all else, and every meaning, is
-    Keras's.
+    XLA is the default where `compile` leaves it open. `predict` and `evaluate` batch
+    arrays by `_backend.dataset`. All else, and every meaning, is Keras's.
     """
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        _backend.compile_by_xla(self)
+
+    def compile(self, *args, **kwargs):
+        """As `keras.Model.compile`."""
+        super().compile(*args, **kwargs)
+        if kwargs.get("jit_compile", "auto") == "auto" and not self.run_eagerly:
+            _backend.compile_by_xla(self)
 
     def predict(self, x, batch_size=None, verbose="auto", steps=None, callbacks=None):
         """As `keras.Model.predict`."""
@@ -19,7 +29,13 @@ class Fed:
         return super().predict(x, batch_size, verbose, steps, callbacks)
 
     def evaluate(
-        self, x=None, y=None, batch_size=None, verbose="auto", sample_weight=None, **rest
+        self,
+        x=None,
+        y=None,
+        batch_size=None,
+        verbose="auto",
+        sample_weight=None,
+        **rest,
     ):
         """As `keras.Model.evaluate`."""
         if sample_weight is None and y is not None:

@@ -7,9 +7,9 @@ import numpy as np
 from keras import ops, tree
 
 from snn_keras import _backend
-from snn_keras.graph import Graph, fill, run_nodes
+from snn_keras.graph import Graph, Tensor, fill, run_nodes
 from snn_keras.neurons import Present, Readout, Spiking
-from snn_keras.neurons.window import Window, monitor_key
+from snn_keras.neurons.window import Window, monitor_key, prepared_key
 
 # Steps after which a run that does not settle is given up.
 SETTLE_LIMIT = 10_000
@@ -101,17 +101,17 @@ class Program:
         if not self.during:
             return fill(self.graph.outputs, values), state
         if total == "settle":
-            decoded, _, state = self._settle(values, state, monitor)
+            decoded, _, state = self._settle(inputs, values, state, monitor)
             return self.finish(values, decoded), state
         steps = chunk_steps or self.steps_of_chunks(inputs)
         steps = total if self.needs_whole_run else min(steps, total)
         chunks, rest = divmod(total, steps)
         run = self._loop if chunks > 1 else self._once
-        decoded, state = run(values, chunks, steps, state, over_time, monitor)
+        prepared = self.prepare(inputs, steps, chunks)
+        settings = {"over_time": over_time, "monitor": monitor, "prepared": prepared}
+        decoded, state = run(values, chunks, steps, state, **settings)
         if rest:
-            more, state = self.advance(
-                values, total - rest, rest, state, over_time, monitor
-            )
+            more, state = self.advance(values, total - rest, rest, state, **settings)
             decoded = [
                 ops.concatenate(x, axis=1) if over_time else x[1]
                 for x in zip(decoded, more, strict=True)
@@ -128,7 +128,7 @@ class Program:
         More steps a pass fill the cores where the batch is small, and save reading
         and writing the potentials; a pass needs memory for all of its steps.
         """
-        samples = tree.flatten(inputs)[0].shape[0] or USUAL_BATCH
+        samples = _batch_size(inputs)
         fit = CHUNK_BYTES // (samples * self.bytes_of_step)
         most = max(1, min(CHUNK_STEPS, fit))
         chunks = -(-self.timesteps // most)
@@ -147,6 +147,21 @@ class Program:
         )
         return max(sizes, default=1)
 
+    def prepare(self, inputs, steps, passes) -> dict:
+        """What layers compute once for a run of `passes` passes of `steps` steps."""
+        samples = _batch_size(inputs)
+        prepared = {}
+        for node in self.during:
+            layer = node.operation
+            if hasattr(layer, "prepare"):
+                parts = [
+                    Tensor((samples, steps, *x.shape[2:]), x.dtype) for x in node.inputs
+                ]
+                key = prepared_key(layer, parts)
+                if key not in prepared:
+                    prepared[key] = layer.prepare(parts, passes)
+        return prepared
+
     def settle(self, inputs):
         """Runs until no neuron fires any more.
 
@@ -155,7 +170,7 @@ class Program:
             neuron of a sample fired.
         """
         values, state = self.begin(inputs)
-        decoded, last, _ = self._settle(values, state, None)
+        decoded, last, _ = self._settle(inputs, values, state, None)
         return self.finish(values, decoded), last
 
     def begin(self, inputs, monitor=None):
@@ -213,11 +228,20 @@ class Program:
         return state
 
     def advance(
-        self, values, start, steps, state, over_time=False, monitor=None, frames=None
+        self,
+        values,
+        start,
+        steps,
+        state,
+        over_time=False,
+        monitor=None,
+        frames=None,
+        prepared=None,
     ):
         """Runs `steps` steps; returns what the readouts decode, and the state.
 
-        With `frames`, as `present` gives them, every step has an input of its own.
+        With `frames`, as `present` gives them, every step has an input of its own;
+        `prepared` is what `prepare` gives.
         """
         values = dict(values)
         total = self.timesteps
@@ -227,7 +251,10 @@ class Program:
                 return node.operation.gate(frames[node.output])
             return node.call(node.operation, values)
 
-        with Window(start, steps, total, state, over_time, monitor) as window:
+        window = Window(
+            start, steps, total, state, over_time, monitor, prepared=prepared
+        )
+        with window:
             run_nodes(self.during, values, call)
         decoded = [values[n.output] for n in self.readouts]
         return decoded, {**state, **window.new_states}
@@ -268,8 +295,9 @@ class Program:
         }
         return {**state, **corrected}
 
-    def _settle(self, values, state, monitor):
+    def _settle(self, inputs, values, state, monitor):
         """Runs single steps until the input is off and all neurons are silent."""
+        prepared = self.prepare(inputs, 1, self.input_steps)
         flat = tree.flatten(self.graph.inputs)
         batch_size = ops.shape(values[flat[0]])[0]
 
@@ -279,7 +307,9 @@ class Program:
 
         def body(start, active, last, state):
             activity = _Activity(monitor)
-            _, state = self.advance(values, start, 1, state, monitor=activity)
+            _, state = self.advance(
+                values, start, 1, state, monitor=activity, prepared=prepared
+            )
             fired = activity.fired()
             last = ops.where(fired, start + 1, last)
             return start + 1, ops.any(fired), last, state
@@ -291,16 +321,16 @@ class Program:
         decoded = [n.operation.decode(state[n.name], 1, 1) for n in self.readouts]
         return decoded, last, state
 
-    def _once(self, values, chunks, steps, state, over_time, monitor):
-        return self.advance(values, 0, steps, state, over_time, monitor)
+    def _once(self, values, chunks, steps, state, **settings):
+        return self.advance(values, 0, steps, state, **settings)
 
-    def _loop(self, values, chunks, steps, state, over_time, monitor):
+    def _loop(self, values, chunks, steps, state, over_time, **settings):
         """Runs `chunks` chunks of `steps` steps in one compiled loop."""
 
         def body(carry, _):
             start, state = carry
             decoded, state = self.advance(
-                values, start, steps, state, over_time, monitor
+                values, start, steps, state, over_time, **settings
             )
             kept = decoded if over_time else []
             return (start + steps, state), kept
@@ -336,6 +366,11 @@ class _Activity:
     def fired(self):
         """Whether any neuron of each sample fired, `(batch,)`."""
         return functools.reduce(ops.logical_or, self.samples)
+
+
+def _batch_size(inputs):
+    """Samples of a batch, or how many there usually are where that is not known."""
+    return tree.flatten(inputs)[0].shape[0] or USUAL_BATCH
 
 
 def check_shape(name, expected, received):
