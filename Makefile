@@ -2,12 +2,13 @@
 # make demo   convert the shipped model, accuracy at each time step, a plot
 # make test   all tests but the slow ones, on TensorFlow and on JAX
 # make test-slow   the slow ones
+# make bench  how fast it runs, beside its source and, where installed, SpikingJelly
 # make lint   ruff
 PYTHON ?= python3
 BIN := .venv/bin
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: venv demo test test-slow lint clean
+.PHONY: venv demo test test-slow bench lint clean
 
 venv: .venv/.installed
 
@@ -28,6 +29,9 @@ test: venv
 test-slow: venv
 	KERAS_BACKEND=tensorflow $(BIN)/python -m pytest -n 2 -m slow
 	KERAS_BACKEND=jax $(BIN)/python -m pytest -n 2 -m slow
+
+bench: venv
+	$(BIN)/python -m apps.benchmark
 
 lint: venv
 	$(BIN)/ruff check .

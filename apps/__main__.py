@@ -10,6 +10,7 @@ PROGRAMS = {
     "evaluate": "convert a trained network, accuracy at each time step",
     "results": "compare all methods, and write the tables",
     "networks": "convert the networks of keras.applications",
+    "benchmark": "how fast spiking networks run, as ratios",
     "demo": "convert the network that ships and run it on real images",
 }
 

@@ -23,7 +23,9 @@ import time
 import numpy as np
 from absl import app, flags, logging
 
-from apps import data, peers
+# What needs Keras is imported in functions: in the process of a peer, TensorFlow and
+# PyTorch would clash.
+from apps import peers
 
 FLAGS = flags.FLAGS
 
@@ -34,8 +36,11 @@ PARTS = (
     "memory",
     "early_exit",
     "training",
-    "chunks",
     "precision",
+    "compilers",
+    "chunks",
+    "convolutions",
+    "neurons",
 )
 BATCHES = (1, 16)
 STEPS = (4, 8, 32, 128)
@@ -278,7 +283,7 @@ def make_ours(folder):
     np.save(folder / "images.npy", images)
     return {
         f"batch {batch}, T={steps}": prediction(
-            snn_keras.convert(source, steps), images, batch
+            snn_keras.convert(source, steps), images, batch, BATCHES_A_CALL[batch]
         )
         for batch in BATCHES
         for steps in PEER_STEPS
@@ -288,7 +293,8 @@ def make_ours(folder):
 def make_peers(folder):
     weights = np.load(folder / "weights.npy", allow_pickle=True).item()
     images = np.load(folder / "images.npy")
-    return peers.runs(weights, images, PEER_STEPS, BATCHES, multiprocessing.cpu_count())
+    threads = multiprocessing.cpu_count()
+    return peers.runs(weights, images, PEER_STEPS, BATCHES_A_CALL, threads)
 
 
 def against_peers():
@@ -305,7 +311,8 @@ def against_peers():
             cases |= {case: (theirs, case) for case in theirs.cases}
             seconds, outputs = measure(cases, FLAGS.rounds)
     for case in theirs.cases:
-        same = np.array_equal(outputs[case], outputs[f"ours, {_settings(case)}"])
+        ours = outputs[f"ours, {_settings(case)}"][: len(outputs[case])]
+        same = np.array_equal(outputs[case], ours)
         if not same:
             raise AssertionError(f"{case}: outputs differ from ours")
     return {
@@ -372,6 +379,7 @@ def memory():
 
 def make_early_exit():
     import snn_keras
+    from apps import data
     from apps.evaluate import load_model
 
     test = data.shipped_test_images()
@@ -480,6 +488,145 @@ def chunks():
     }
 
 
+# --- Behind the defaults -------------------------------------------------------------
+
+
+def make_compilers():
+    import keras
+
+    import snn_keras
+
+    source, images = dyadic_resnet18()
+    relu, _ = dyadic_resnet18(activation=keras.layers.ReLU())
+    cases = {}
+    for batch in BATCHES:
+        batches = BATCHES_A_CALL[batch]
+        for compiler, by_xla in (("XLA", True), ("graph", False)):
+            snn = snn_keras.convert(source, 8)
+            snn.jit_compile = by_xla
+            cases[f"batch {batch}, {compiler}"] = prediction(
+                snn, images, batch, batches
+            )
+            x = keras.ops.convert_to_tensor(images[:batch])
+            run = whole_graph(relu, by_xla)
+            cases[f"ANN, batch {batch}, {compiler}"] = (
+                lambda run=run, x=x, batches=batches: (
+                    [keras.ops.convert_to_numpy(run(x)) for _ in range(batches)]
+                    and None
+                )
+            )
+    return cases
+
+
+def whole_graph(model, by_xla):
+    """A forward pass as one TensorFlow graph, compiled by XLA or not."""
+    import tensorflow as tf
+
+    return tf.function(lambda x: model(x, training=False), jit_compile=by_xla)
+
+
+def compilers():
+    """T = 8 with and without XLA, against 8 passes of the source, compiled by XLA."""
+    if os.environ.get("KERAS_BACKEND", "tensorflow") != "tensorflow":
+        return None
+    with Worker(make_compilers) as worker:
+        cases = {name: (worker, name) for name in worker.cases}
+        seconds, _ = measure(cases, FLAGS.rounds)
+    figures = {}
+    for name, taken in seconds.items():
+        ann = name.startswith("ANN")
+        batch = "batch 16" if "batch 16" in name else "batch 1"
+        below = seconds[f"ANN, {batch}, XLA"]
+        figures[name] = ratio(taken, below, 1 if ann else 8)
+    return figures
+
+
+SIZES = ((32, 64), (16, 128), (8, 256), (4, 512))
+
+
+def make_convolutions():
+    import keras
+
+    from snn_keras import _backend
+    from snn_keras.neurons import winograd
+
+    cases = {}
+    rng = np.random.default_rng(0)
+    for samples in (4, 64):
+        for size, channels in SIZES:
+            layer = keras.layers.Conv2D(channels, 3, padding="same", use_bias=False)
+            x = rng.integers(0, 2, (samples, size, size, channels)).astype("float32")
+            x = keras.ops.convert_to_tensor(x)
+            layer.build(x.shape)
+            kernel = winograd.transformed(layer.kernel.value)
+            direct = _backend.compiled(layer, layer.variables)
+            fewer = _backend.compiled(
+                lambda x, kernel, layer=layer: winograd.convolve(layer, kernel, x), []
+            )
+            name = f"{samples} x {size} x {size} x {channels}"
+            cases[f"direct, {name}"] = lambda f=direct, x=x: _finished(f(x))
+            cases[f"Winograd, {name}"] = lambda f=fewer, x=x, kernel=kernel: _finished(
+                f(x, kernel)
+            )
+    return cases
+
+
+def _finished(y):
+    """Waits for a result, without handing it over."""
+    import keras
+
+    keras.ops.convert_to_numpy(y)
+
+
+def convolutions():
+    """Winograd's 3x3 convolution over the direct one, kernel transformed before."""
+    with Worker(make_convolutions) as worker:
+        cases = {name: (worker, name) for name in worker.cases}
+        seconds, _ = measure(cases, 3 * FLAGS.rounds)
+    return {
+        name.removeprefix("Winograd, "): ratio(
+            taken, seconds[name.replace("Winograd", "direct")]
+        )
+        for name, taken in seconds.items()
+        if name.startswith("Winograd")
+    }
+
+
+def make_neurons():
+    import keras
+
+    from snn_keras import _backend
+    from snn_keras.neurons import IFCell, Spiking, scan
+
+    rng = np.random.default_rng(0)
+    cases = {}
+    for steps in (4, 8):
+        x = rng.normal(size=(16, steps, 32, 32, 64)).astype("float32")
+        x = keras.ops.convert_to_tensor(x)
+        for form, limit in (("unrolled", steps), ("loop", 0)):
+            layer = Spiking(IFCell(1.0))
+            layer.build(x.shape)
+            run = _backend.compiled(layer, layer.variables)
+            scan.UNROLL_LIMIT = limit
+            run(x)  # compiled now
+            cases[f"{form}, T={steps}"] = lambda run=run, x=x: _finished(run(x))
+        relu = _backend.compiled(keras.ops.relu, [])
+        cases[f"ReLU, T={steps}"] = lambda run=relu, x=x: _finished(run(x))
+    return cases
+
+
+def neurons():
+    """A layer of 16 x 32 x 32 x 64 neurons, unrolled or as a loop, over a ReLU."""
+    with Worker(make_neurons) as worker:
+        cases = {name: (worker, name) for name in worker.cases}
+        seconds, _ = measure(cases, 3 * FLAGS.rounds)
+    return {
+        name: ratio(taken, seconds[f"ReLU, {name.split(', ')[1]}"])
+        for name, taken in seconds.items()
+        if not name.startswith("ReLU")
+    }
+
+
 # --- Precision -----------------------------------------------------------------------
 
 POLICIES = ("float32", "mixed_bfloat16", "mixed_float16")
@@ -489,6 +636,7 @@ def make_precision():
     import keras
 
     import snn_keras
+    from apps import data
     from apps.evaluate import load_model
 
     test = data.shipped_test_images().take(2000)
@@ -514,6 +662,8 @@ def make_precision():
 
 def precision():
     """The network that ships, T = 8, 2,000 images, in 16 bit over 32."""
+    from apps import data
+
     labels = data.shipped_test_images().take(2000).labels
     with Worker(make_precision) as worker:
         cases = {name: (worker, name) for name in worker.cases}
@@ -538,9 +688,88 @@ RUN = {
     "memory": memory,
     "early_exit": early_exit,
     "training": training,
-    "chunks": chunks,
     "precision": precision,
+    "compilers": compilers,
+    "chunks": chunks,
+    "convolutions": convolutions,
+    "neurons": neurons,
 }
+
+
+HEAD = """# How fast it runs
+
+Made by `make bench` (`python -m apps.benchmark`). Every row is a ratio of two times
+taken side by side in one run: its median and, in brackets, the least and the most of
+all rounds; then the median time of what is measured. The network is ResNet-18 in its
+form for CIFAR, on dyadic weights, where float32 is exact; where it is compared with
+another program, their outputs were equal to the last bit before anything was timed.
+"ANN" is one forward pass of the same network with ReLU, compiled by XLA, on images
+that are on the device already; `predict` of the spiking network pays for everything.
+`batch 1` runs 16 batches a call of `predict`, `batch 16` one.
+"""
+
+NOTES = """## How it works
+
+* **Chunks.** k steps are folded into the batch, so that every layer runs once for all
+  of them; a compiled loop carries the potentials from chunk to chunk. Memory and
+  compilation do not grow with T. k is as large as pays (*chunks*), within 128 MiB for
+  the largest operation, and no larger than 8: beyond, nothing is gained.
+* **What does not change is computed once a run**: everything before the first neuron,
+  the constant part of affine maps, the transformed kernels below.
+* **3x3 convolutions take fewer multiplications** (*convolutions*): Winograd's
+  F(2 x 2, 3 x 3), on CPUs, where channels are many enough that moving the tiles costs
+  less than it saves. Its constants are 0, 1, -1 and 1/2: on dyadic numbers it is exact,
+  as the laws ask; in float32 it rounds a little otherwise than the direct sum.
+* **Neurons are unrolled** over the steps of a chunk, and XLA fuses them with what
+  comes before (*neurons*).
+* **Bit-serial networks run in one pass** whatever T.
+* **XLA is the default** also on CPUs, where Keras leaves it out (*compilers*).
+* **A run ends when it ends.** TensorFlow tunes data pipelines in a thread that sleeps
+  for longer and longer, and at times the end of Keras's `predict` waits for it, for up
+  to as long again as the run took. `SpikingModel.predict` feeds arrays without it.
+
+## What was tried and did not help
+
+* Longer chunks than 8 steps (*chunks*): no faster, twice the memory.
+* Neurons as a loop over the steps of a chunk instead of unrolled (*neurons*): slower,
+  and no quicker to compile at 8 steps.
+* Winograd where the tiles do not fit the cache (*convolutions*, 64 x 32 x 32 x 64): the
+  memory traffic eats what the multiplications save.
+* TensorFlow without XLA (*compilers*): its convolutions are faster than XLA's direct
+  ones at batch 16, but not than Winograd's under XLA, and everything else is slower.
+* 16 bit on a CPU (*precision*): slower, since convolutions are computed in 32 bit and
+  converted.
+* To go faster than the multiplications allow, spikes would have to be skipped. About
+  half of the neurons of this network spike at a step; dense convolutions do not care,
+  and sparse ones need far fewer spikes to win.
+"""
+
+
+def page(folder):
+    """The text of the page, from the figures of each backend and machine."""
+    files = sorted(folder.glob("*.json"), reverse=True)
+    lines = [HEAD]
+    for part in PARTS:
+        for file in files:
+            entry = json.loads(file.read_text()).get(part)
+            if entry is None:
+                continue
+            lines += [
+                f"## {part.replace('_', ' ').capitalize()}",
+                "",
+                f"{entry['what']} {entry['rounds']} rounds; {entry['machine']}.",
+                "",
+                "| case | ratio | ms |",
+                "|---|---|---|",
+            ]
+            for name, figure in entry["figures"].items():
+                spread = ""
+                if "least" in figure:
+                    spread = f" [{figure['least']:g}, {figure['most']:g}]"
+                time = figure.get("milliseconds", "")
+                lines.append(f"| {name} | {figure['ratio']:g}{spread} | {time} |")
+            lines.append("")
+    return "\n".join([*lines, NOTES])
 
 
 def machine():
@@ -567,6 +796,8 @@ def main(argv):
     unknown = sorted(set(FLAGS.parts) - set(PARTS))
     if unknown:
         raise app.UsageError(f"--parts: {unknown} are not among {list(PARTS)}")
+    from apps import data
+
     backend = os.environ.get("KERAS_BACKEND", "tensorflow")
     file = pathlib.Path(FLAGS.metrics or f"docs/performance/{backend}.json")
     metrics = json.loads(file.read_text()) if file.exists() else {}
@@ -584,6 +815,7 @@ def main(argv):
         for name, figure in figures.items():
             print(f"{part}: {name}: {figure}")
         data.write_json(file, metrics)
+        data.write_text(pathlib.Path(FLAGS.page), page(file.parent))
 
 
 if __name__ == "__main__":

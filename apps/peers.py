@@ -101,7 +101,8 @@ def runs(weights, images, timesteps, batches, threads):
     Args:
         weights: As for `resnet18`.
         images: `(N, 32, 32, 3)`.
-        timesteps, batches: Numbers of time steps, and of images.
+        timesteps: Numbers of time steps.
+        batches: `{images of a batch: times that a case runs it}`.
         threads: Cores to use.
     """
     import torch
@@ -111,17 +112,21 @@ def runs(weights, images, timesteps, batches, threads):
     network = resnet18(weights)
     compiled = torch.compile(network)
 
-    def run(module, x, steps):
-        functional.reset_net(network)
+    def run(module, x, steps, times):
         with torch.inference_mode():
-            return module(x, steps).numpy()
+            for _ in range(times):
+                functional.reset_net(network)
+                outputs = module(x, steps)
+            return outputs.numpy()
 
     x = torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2)))
     return {
         f"{form}, batch {batch}, T={steps}": (
-            lambda module=module, part=x[:batch], steps=steps: run(module, part, steps)
+            lambda module=module, part=x[:batch], steps=steps, times=times: run(
+                module, part, steps, times
+            )
         )
         for form, module in (("eager", network), ("compiled", compiled))
-        for batch in batches
+        for batch, times in batches.items()
         for steps in timesteps
     }

@@ -286,6 +286,113 @@ def test_what_precedes_the_first_neuron_runs_once():
     assert snn.get_layer("conv").output.shape == (None, 4, 4, 4)
 
 
+def of_two_inputs():
+    """A network of two inputs, by name, and inputs for it."""
+    rng = np.random.default_rng(0)
+    a, b = keras.Input((3,), name="a"), keras.Input((3,), name="b")
+    x = LSQReLU(2, initial_step=0.5)(keras.layers.Add()([a, b]))
+    model = keras.Model({"a": a, "b": b}, keras.layers.Dense(2)(x))
+    return model, {name: dyadic(rng, (7, 3), 16, 32) for name in "ab"}
+
+
+FED = {
+    "array": lambda x: x,
+    "float64": lambda x: x.astype("float64"),
+    "list": lambda x: [x],
+    "integers": lambda x: (4 * x).astype("int32"),
+    "tensor": keras.ops.convert_to_tensor,
+    "generator": lambda x: ((x[i : i + 3],) for i in range(0, 7, 3)),
+}
+
+
+@pytest.mark.parametrize("form", FED)
+def test_predict_takes_what_keras_takes(form):
+    """Arrays go another way in than Keras's; the answers are the same."""
+    model, x = source()
+    snn = snn_keras.convert(model, 4)
+    given = FED[form](x)
+    values = (4 * x).astype("int32") if form == "integers" else x
+    expected = np.asarray(snn(values))
+    assert np.array_equal(snn.predict(given, batch_size=3, verbose=0), expected)
+
+
+@pytest.mark.parametrize(
+    "form", [dict, lambda x: [x["a"], x["b"]]], ids=["dict", "list"]
+)
+def test_predict_takes_several_inputs(form):
+    model, x = of_two_inputs()
+    snn = snn_keras.convert(model, 4)
+    if form is not dict:
+        snn_inputs = list(snn.inputs)
+        snn = type(snn)(snn_inputs, snn.outputs[0])
+    expected = np.asarray(snn(form(x)))
+    assert np.array_equal(snn.predict(form(x), batch_size=3, verbose=0), expected)
+
+
+@pytest.mark.parametrize("weights", [None, np.arange(7.0)], ids=["", "sample_weight"])
+def test_evaluate_is_keras_own(weights):
+    model, x = source()
+    snn = snn_keras.convert(model, 4)
+    labels = np.arange(7) % 5
+    snn.compile(loss=LOSS, metrics=["accuracy"])
+    more = {} if weights is None else {"sample_weight": weights}
+    received = snn.evaluate(x, labels, batch_size=3, verbose=0, **more)
+    outputs = snn.predict(x, verbose=0)
+    share = np.ones(7) if weights is None else weights
+    losses = np.asarray(
+        keras.losses.sparse_categorical_crossentropy(labels, outputs, from_logits=True)
+    )
+    right = np.mean(outputs.argmax(-1) == labels)
+    # A mean of means of batches, in float32.
+    assert np.allclose(received, [np.mean(losses * share), right], rtol=1e-5)
+
+
+def test_arrays_that_do_not_fit_together_are_refused():
+    model, x = source()
+    snn = snn_keras.convert(model, 4)
+    snn.compile(loss=LOSS)
+    with pytest.raises(ValueError, match="cardinality"):
+        snn.evaluate(x, np.zeros(5), verbose=0)
+
+
+def test_chunk_steps_may_change_between_runs():
+    model, x = source()
+    snn = snn_keras.convert(model, 6)
+    expected = snn.predict(x, verbose=0)
+    assert snn.chunk_steps is None
+    passes = []
+    advance = type(snn.program).advance
+
+    def counted(self, values, start, steps, *args, **kwargs):
+        passes.append(steps)
+        return advance(self, values, start, steps, *args, **kwargs)
+
+    for steps, lengths in ((2, {2}), (4, {4, 2}), (None, {6})):
+        snn.chunk_steps = steps
+        passes.clear()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(type(snn.program), "advance", counted)
+            assert np.array_equal(snn.predict(x, verbose=0), expected)
+        assert set(passes) == lengths
+
+
+@pytest.mark.parametrize("samples, steps", [(1, 8), (48, 8), (64, 6), (4096, 1)])
+def test_chunks_fit_their_memory(samples, steps, monkeypatch):
+    model, _ = source()
+    program = snn_keras.convert(model, 16).program
+    # The largest operation reads and writes 4 x 4 x 4 numbers of 4 bytes a step.
+    assert program.bytes_of_step == 2 * 4 * 4 * 4 * 4
+    monkeypatch.setattr("snn_keras.simulate.program.CHUNK_BYTES", 512 * 64 * 6)
+    assert program.steps_of_chunks(np.zeros((samples, 6, 6, 2))) == steps
+
+
+@pytest.mark.parametrize("timesteps, steps", [(4, 4), (9, 5), (16, 8), (17, 6), (1, 1)])
+def test_chunks_are_of_one_length_where_it_divides(timesteps, steps):
+    model, _ = source()
+    program = snn_keras.convert(model, timesteps).program
+    assert program.steps_of_chunks(np.zeros((2, 6, 6, 2))) == steps
+
+
 def test_inputs_of_the_wrong_shape_are_refused():
     model, _ = source()
     snn = snn_keras.convert(model, 4)

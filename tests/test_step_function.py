@@ -144,3 +144,61 @@ def test_a_stream_goes_on_beyond_the_run(neuron):
     )
     for a, b in zip(numpy(outputs), expected, strict=True):
         np.testing.assert_allclose(np.moveaxis(a, 1, 0), b, rtol=1e-5, atol=1e-6)
+
+
+# --- Streams that keep their state ---------------------------------------------------
+
+
+@pytest.mark.parametrize("neuron", ["if", "signed", "lif"])
+def test_a_stream_remembers_until_it_is_reset(neuron):
+    if neuron == "lif":
+        model, frames = lif_source()
+    else:
+        network = Maker(4, kinds=("conv", "activation", "merge", "batch_norm")).make()
+        model, x = network.model, network.keras_inputs
+        frames = repeated(x, 6)
+    snn = snn_keras.convert(model, 6, neuron)
+    step = snn.step_function()
+    expected, _ = step.run(frames, step.initial_state(3))
+    stream = snn.stream()
+    for _ in range(2):
+        received = []
+        for part in (slice(0, 1), slice(1, 4), slice(4, 6)):
+            assert stream.steps == part.start
+            part = keras.tree.map_structure(lambda x, part=part: x[:, part], frames)
+            received.append(numpy(stream(part)))
+        for parts, whole in zip(
+            zip(*received, strict=True), numpy(expected), strict=True
+        ):
+            assert np.array_equal(np.concatenate(parts, axis=1), whole)
+        stream.reset_state()
+
+
+def lif_source():
+    """A network with noisy neurons, and frames for it."""
+    rng = np.random.default_rng(0)
+    x = inputs = keras.Input((4,))
+    x = snn_keras.layers.NoisySpike()(keras.layers.Dense(6)(x))
+    model = keras.Model(inputs, keras.layers.Dense(2)(x))
+    return model, rng.normal(size=(3, 6, 4)).astype("float32")
+
+
+def test_a_stream_sees_weights_as_they_are():
+    model, frames = lif_source()
+    snn = snn_keras.convert(model, 6, "lif")
+    stream = snn.stream()
+    before = numpy(stream(frames))[0]
+    snn.set_weights([w * 0 for w in snn.get_weights()])
+    stream.reset_state()
+    assert before.any()
+    assert not numpy(stream(frames))[0].any()
+
+
+def test_a_stream_refuses_another_batch():
+    model, frames = lif_source()
+    stream = snn_keras.convert(model, 6, "lif").stream()
+    stream(frames)
+    with pytest.raises(ValueError, match=r"3 samples.*Received: 2.*reset_state"):
+        stream(frames[:2])
+    stream.reset_state()
+    assert stream(frames[:2]).shape == (2, 6, 2)

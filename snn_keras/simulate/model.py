@@ -11,7 +11,7 @@ from snn_keras.inputs import batches, check_count
 from snn_keras.simulate.early_exit import EarlyExitRunner
 from snn_keras.simulate.fed import Fed
 from snn_keras.simulate.program import Program
-from snn_keras.simulate.step_function import StepFunction
+from snn_keras.simulate.step_function import StepFunction, Stream
 
 
 @keras.saving.register_keras_serializable("snn_keras")
@@ -137,6 +137,14 @@ class SpikingModel(Fed, keras.Model):
             ValueError: if its neurons must see a whole run at once.
         """
         return StepFunction(self)
+
+    def stream(self) -> Stream:
+        """The network as something that is fed frames and keeps its state.
+
+        Raises:
+            ValueError: if its neurons must see a whole run at once.
+        """
+        return Stream(self)
 
     def with_timesteps(self, timesteps) -> "SpikingModel":
         """The same network, sharing all weights, run for another time.

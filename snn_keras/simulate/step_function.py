@@ -2,6 +2,8 @@
 
 from keras import ops, tree
 
+from snn_keras import _backend
+
 # The number of steps so far, among the states of the layers, by name.
 TIME = "snn_keras/time"
 
@@ -77,3 +79,59 @@ class StepFunction:
         )
         outputs = program.finish(values, decoded, steps)
         return outputs, {**states, TIME: state[TIME] + steps}
+
+
+class Stream:
+    """A spiking network that keeps its state from call to call, compiled.
+
+        stream = snn.stream()
+        stream(first_frames)  # (batch, time, ...), in pieces of any length
+        stream(next_frames)
+        stream.reset_state()
+
+    As `keras.layers.RNN(stateful=True)`. The batch keeps its size until the state
+    is reset.
+
+    Args:
+        model: A `SpikingModel`.
+    """
+
+    def __init__(self, model):
+        self._step = StepFunction(model)
+        self._run = _backend.compiled(self._step.run, model.variables)
+        self.reset_state()
+
+    def reset_state(self):
+        """Forgets: the next frames meet a network at rest."""
+        self._state = None
+        self._batch_size = None
+
+    @property
+    def steps(self) -> int:
+        """Time steps since the state was reset."""
+        return 0 if self._state is None else int(self._state[TIME])
+
+    def __call__(self, frames):
+        """Runs as many steps as `frames` has.
+
+        Args:
+            frames: The inputs of some steps, `(batch, time, ...)`.
+
+        Returns:
+            The decoded outputs after each step, `(batch, time, ...)`.
+
+        Raises:
+            ValueError: if the size of the batch changes.
+        """
+        frames = tree.map_structure(ops.convert_to_tensor, frames)
+        batch_size = tree.flatten(frames)[0].shape[0]
+        if self._state is None:
+            self._batch_size = batch_size
+            self._state = self._step.initial_state(batch_size)
+        if batch_size != self._batch_size:
+            raise ValueError(
+                f"the stream has a state for {self._batch_size} samples. Received: "
+                f"{batch_size}. Remedy: as many samples, or reset_state() first."
+            )
+        outputs, self._state = self._run(frames, self._state)
+        return outputs
