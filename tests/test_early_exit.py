@@ -58,7 +58,7 @@ def test_calibration_finds_the_lowest_threshold(tolerance, criterion):
     labels = rng.integers(0, 4, 200)
     noise = rng.normal(0, 1, (8, 200, 4)) / np.arange(1, 9)[:, None, None]
     over_time = noise + 1.0 * np.eye(4)[labels]
-    rule = EarlyExit.calibrated(over_time, labels, tolerance, criterion)
+    rule = EarlyExit.calibrated(over_time, labels, tolerance, criterion, every=1)
 
     def accuracy(threshold):
         steps = EarlyExit(threshold, criterion).steps(over_time)
