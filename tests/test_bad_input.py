@@ -586,6 +586,54 @@ def test_verify_refuses_inputs(data, message):
         snn_keras.verify(model, snn, data)
 
 
+# --- Layers that cannot be copied ----------------------------------------------------
+
+
+class Applies(layers.Layer):
+    """Has an argument that Keras cannot write down."""
+
+    def __init__(self, function, **kwargs):
+        super().__init__(**kwargs)
+        self.function = function
+
+    def call(self, x):
+        return self.function(x)
+
+
+class Scaled(layers.Layer):
+    """Has weights that its configuration does not tell of."""
+
+    scales = 0
+
+    def build(self, input_shape):
+        for i in range(self.scales):
+            self.add_weight(shape=(input_shape[-1],), name=f"scale{i}")
+
+    def call(self, x):
+        return x
+
+
+def uncopied(layer):
+    inputs = keras.Input((4,))
+    x = LSQReLU(2, initial_step=0.5)(layers.Dense(4)(layer(inputs)))
+    return keras.Model(inputs, layers.Dense(2)(x))
+
+
+def test_a_layer_without_configuration_is_named():
+    model = uncopied(Applies(abs, name="magnitude"))
+    words = says("'magnitude'", "Applies", "made anew", "get_config", "Remedy")
+    with pytest.raises(ConversionError, match=words):
+        snn_keras.convert(model, 4)
+
+
+def test_a_layer_with_other_weights_is_named():
+    layer = Scaled(name="scaled")
+    layer.scales = 2
+    words = says("'scaled'", "gives 0 weights", "it has 2", "get_build_config")
+    with pytest.raises(ConversionError, match=words):
+        snn_keras.convert(uncopied(layer), 4)
+
+
 # --- Nothing is half-built -----------------------------------------------------------
 
 

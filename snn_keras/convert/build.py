@@ -38,10 +38,11 @@ class Copies:
         if key not in self._copies:
             try:
                 copy = _copy(source, node.name)
-            except (ValueError, TypeError) as error:
+            except (ValueError, TypeError, NotImplementedError) as error:
+                reason = str(error).strip().split("\n\n")[0]
                 raise ConversionError(
                     f"{node.describe()} cannot be made anew from its configuration: "
-                    f"{error}\nRemedy: a layer class with get_config, and "
+                    f"{reason}\nRemedy: a layer class with get_config, and "
                     "get_build_config where its weights depend on more than the shape "
                     "of its input; or a function registered with "
                     "keras.saving.register_keras_serializable."
@@ -61,6 +62,10 @@ def _copy(source, name):
         copy.build_from_config(source.get_build_config())
     # At once, so that no two layers' initial values are held at a time; and on the
     # device, where the backend may share the memory until either is written to.
+    if len(copy.weights) != len(source.weights):
+        raise ValueError(
+            f"that gives {len(copy.weights)} weights, and it has {len(source.weights)}."
+        )
     for own, theirs in zip(copy.weights, source.weights, strict=True):
         own.assign(ops.copy(theirs))
     if isinstance(source, keras.layers.Normalization):
