@@ -161,29 +161,3 @@ def compiled(function, variables):
             return function(*arguments)
 
     return lambda *arguments: run([v.value for v in variables], *arguments)
-
-
-def uniform_at(shape, seed, step):
-    """Draws from U(0, 1), fixed by the integers `seed` and `step`.
-
-    `step` may be a tensor: the draw needs no state, so it may stand in a loop.
-    """
-    return _draw_at("uniform", shape, seed, step)
-
-
-def normal_at(shape, seed, step):
-    """Draws from N(0, 1), fixed by the integers `seed` and `step`."""
-    return _draw_at("normal", shape, seed, step)
-
-
-def _draw_at(distribution, shape, seed, step):
-    if keras.backend.backend() == "tensorflow":
-        import tensorflow as tf
-
-        draw = getattr(tf.random, f"stateless_{distribution}")
-        key = tf.stack([tf.constant(seed, tf.int32), tf.cast(step, tf.int32)])
-        return draw(shape, key, alg="philox")
-    import jax
-
-    key = jax.random.fold_in(jax.random.key(seed), step)
-    return getattr(jax.random, distribution)(key, shape)

@@ -9,6 +9,8 @@ the backend's derivative of `clip` or `floor`: backends disagree at the ends of
 the range.
 """
 
+import math
+
 from keras import ops
 
 
@@ -144,6 +146,50 @@ def spread(x, half_range):
     axes = tuple(range(1, len(x.shape)))
     largest = ops.max(ops.abs(x), axis=axes, keepdims=True)
     return half_range * x / ops.where(largest > 0, largest, 1.0)
+
+
+def uniform_at(shape, seed, step):
+    """Draws from U(0, 1), fixed by the integers `seed` and `step`.
+
+    A counter-based generator: the numbers are a hash of seed, step and place. They
+    need no state, so that `step` may be a tensor in a loop; and being made of
+    integers, they are the same on every backend, compiled or not.
+
+    Args:
+        shape: Shape of the result.
+        seed: An integer.
+        step: An integer, or a scalar integer tensor.
+
+    Returns:
+        A float32 tensor of odd multiples of 2**-24.
+
+    Source: the hash is C. Wellons' lowbias32.
+    """
+    places = ops.cast(ops.arange(math.prod(shape), dtype="int32"), "uint32")
+    key = _hash(ops.cast(step, "uint32") + _hash(ops.full((), seed % 2**32, "uint32")))
+    bits = _hash(ops.bitwise_xor(_hash(places + key), key))
+    high = ops.cast(ops.right_shift(bits, _unsigned(9)), "float32")
+    return ops.reshape((high + 0.5) * 2.0**-23, shape)
+
+
+def normal_at(shape, seed, step):
+    """Draws from N(0, 1), fixed by the integers `seed` and `step`.
+
+    See `uniform_at`, of which they are the quantiles.
+    """
+    return math.sqrt(2.0) * ops.erfinv(2.0 * uniform_at(shape, seed, step) - 1.0)
+
+
+def _hash(x):
+    """Integers of 32 bits, mixed."""
+    for shift, factor in ((16, 0x7FEB352D), (15, 0x846CA68B)):
+        x = ops.bitwise_xor(x, ops.right_shift(x, _unsigned(shift)))
+        x = x * _unsigned(factor)
+    return ops.bitwise_xor(x, ops.right_shift(x, _unsigned(16)))
+
+
+def _unsigned(value):
+    return ops.full((), value, "uint32")
 
 
 def count_bits(level, num_bits):

@@ -11,10 +11,12 @@ from keras import ops
 from snn_keras.ops import (
     add_step_noise,
     atan_surrogate,
+    normal_at,
     quantize,
     round_half_up,
     scale_gradient,
     spike,
+    uniform_at,
 )
 from tests import reference
 from tests.autodiff import compiled, gradients
@@ -281,3 +283,54 @@ def test_atan_surrogate_is_the_derivative_of_a_step_of_height_one():
     x = np.linspace(-500, 500, 1_000_001).astype("float32")
     density = ops.convert_to_numpy(atan_surrogate(ops.convert_to_tensor(x)))
     assert abs(density.astype(float).sum() * 1e-3 - 1) < 1e-3
+
+
+# --- Random numbers ------------------------------------------------------------------
+
+
+def hashed(x):
+    """The hash of `uniform_at`, on Python's integers."""
+    for shift, factor in ((16, 0x7FEB352D), (15, 0x846CA68B)):
+        x ^= x >> shift
+        x = x * factor % 2**32
+    return x ^ x >> 16
+
+
+def uniform(count, seed, step):
+    """What `uniform_at` draws, as exact fractions, in float32 too."""
+    key = hashed((step + hashed(seed)) % 2**32)
+    bits = [hashed(hashed((i + key) % 2**32) ^ key) for i in range(count)]
+    return np.array([(2 * (b >> 9) + 1) / 2**24 for b in bits], "float32")
+
+
+@pytest.mark.parametrize("seed, step", [(0, 0), (5, 3), (2**31 - 1, 10**6)])
+@JIT
+def test_draws_are_the_same_everywhere(seed, step, jit):
+    def draw(step):
+        return uniform_at((7, 11), seed, step)
+
+    draw = compiled(draw) if jit else draw
+    drawn = np.asarray(draw(ops.convert_to_tensor(step, "int32")))
+    expected = uniform(77, seed, step).reshape(7, 11)
+    assert np.array_equal(drawn, expected)
+
+
+@pytest.mark.parametrize("seed", [0, 1, 12345])
+def test_draws_are_uniform_and_independent(seed):
+    """Means and correlations lie within four deviations of what chance gives."""
+    count = 200_000
+    draws = [np.asarray(uniform_at((count,), seed, t)) for t in (0, 1, 7)]
+    draws.append(np.asarray(uniform_at((count,), seed + 1, 0)))
+    for x in draws:
+        assert x.min() > 0 and x.max() < 1
+        cells = np.bincount((64 * x).astype(int), minlength=64)
+        chi = np.sum((cells - count / 64) ** 2) / (count / 64)
+        assert abs(chi - 63) < 4 * np.sqrt(2 * 63)
+        assert abs(np.corrcoef(x[1:], x[:-1])[0, 1]) < 4 / np.sqrt(count)
+    for i, x in enumerate(draws):
+        for y in draws[:i]:
+            assert abs(np.corrcoef(x, y)[0, 1]) < 4 / np.sqrt(count)
+    normal = np.asarray(normal_at((count,), seed, 0))
+    assert abs(normal.mean()) < 4 / np.sqrt(count)
+    assert abs(normal.std() - 1) < 4 / np.sqrt(2 * count)
+    assert np.all(np.diff(normal[np.argsort(draws[0])]) >= -1e-6)  # quantiles rise

@@ -301,7 +301,6 @@ FED = {
     "list": lambda x: [x],
     "integers": lambda x: (4 * x).astype("int32"),
     "tensor": keras.ops.convert_to_tensor,
-    "generator": lambda x: ((x[i : i + 3],) for i in range(0, 7, 3)),
 }
 
 

@@ -50,6 +50,7 @@ def verify(ann, snn, x, batch_size=32) -> Report:
     x = check_data(x, graph)
     count = len(tree.flatten(x)[0])
     source, spiking = SourceProbe(ann, graph, found), SpikingProbe(snn)
+    source.jit_compile = snn.jit_compile  # compilers round each in its own way
     timing = Timing(snn.timesteps, snn.program.input_steps)
     tallies = {
         name: _Tally(sources[name].operation, snn.get_layer(name).cell, timing)

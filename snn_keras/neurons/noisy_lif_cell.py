@@ -5,9 +5,15 @@ import zlib
 import keras
 from keras import ops
 
-from snn_keras import _backend
 from snn_keras.neurons.cell import SpikingCell
-from snn_keras.ops import atan_surrogate, spike, spread, standardize
+from snn_keras.ops import (
+    atan_surrogate,
+    normal_at,
+    spike,
+    spread,
+    standardize,
+    uniform_at,
+)
 
 
 @keras.saving.register_keras_serializable("snn_keras")
@@ -102,9 +108,9 @@ class NoisyLIFCell(SpikingCell):
             return remembered
         shape = (1, *ops.shape(potential)[1:])
         if self.noise == "uniform":
-            drawn = 2.0 * _backend.uniform_at(shape, self.seed, step) - 1.0
+            drawn = 2.0 * uniform_at(shape, self.seed, step) - 1.0
             return remembered + half_range * ops.cast(drawn, self.state_dtype)
-        drawn = standardize(_backend.normal_at(shape, self.seed, step))
+        drawn = standardize(normal_at(shape, self.seed, step))
         return remembered + ops.cast(spread(drawn, half_range), self.state_dtype)
 
     def adapted_to(self, activation, timing):

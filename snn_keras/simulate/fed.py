@@ -7,21 +7,11 @@ from snn_keras import _backend
 
 
 class Fed:
-    """Mixin of a `keras.Model`: compiled by XLA, and fed without losing time.
+    """Mixin of a `keras.Model`: fed without losing time.
 
-    XLA is the default where `compile` leaves it open. `predict` and `evaluate` batch
-    arrays by `_backend.dataset`. All else, and every meaning, is Keras's.
+    `predict` and `evaluate` batch arrays by `_backend.dataset`. All else, and every
+    meaning, is Keras's.
     """
-
-    def __init__(self, *args, **kwargs):
-        super().__init__(*args, **kwargs)
-        _backend.compile_by_xla(self)
-
-    def compile(self, *args, **kwargs):
-        """As `keras.Model.compile`."""
-        super().compile(*args, **kwargs)
-        if kwargs.get("jit_compile", "auto") == "auto" and not self.run_eagerly:
-            _backend.compile_by_xla(self)
 
     def predict(self, x, batch_size=None, verbose="auto", steps=None, callbacks=None):
         """As `keras.Model.predict`."""

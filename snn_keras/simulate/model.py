@@ -6,6 +6,7 @@ import keras
 import numpy as np
 from keras import tree
 
+from snn_keras import _backend
 from snn_keras import graph as graph_lib
 from snn_keras.inputs import batches, check_count
 from snn_keras.simulate.early_exit import EarlyExitRunner
@@ -27,7 +28,23 @@ class SpikingModel(Fed, keras.Model):
     inference the steps run in chunks of `chunk_steps` inside one compiled loop,
     with the neurons' state carried along: memory and compile time do not grow
     with `timesteps`. In training the whole run is unfolded.
+
+    Where `compile` leaves it open, runs over time are compiled by XLA. A network that
+    runs in one pass is an ordinary network, and compiled as Keras chooses: as its
+    source is.
     """
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        if self.program.during:
+            _backend.compile_by_xla(self)
+
+    def compile(self, *args, **kwargs):
+        """As `keras.Model.compile`."""
+        super().compile(*args, **kwargs)
+        left_open = kwargs.get("jit_compile", "auto") == "auto"
+        if left_open and self.program.during and not self.run_eagerly:
+            _backend.compile_by_xla(self)
 
     @property
     def chunk_steps(self) -> int | None:
@@ -183,6 +200,7 @@ class _OverTime(Fed, keras.Model):
     def __init__(self, spiking_model):
         super().__init__(name=f"{spiking_model.name}_over_time")
         self.spiking_model = spiking_model
+        self.jit_compile = spiking_model.jit_compile
         self.built = True
 
     def call(self, inputs):

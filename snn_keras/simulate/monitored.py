@@ -20,6 +20,7 @@ class Monitored(Fed, keras.Model):
         super().__init__(name=f"{model.name}_monitored")
         self.model = model
         self.monitor = monitor
+        self.jit_compile = model.jit_compile
         self.built = True
 
     def call(self, inputs):
