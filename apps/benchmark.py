@@ -731,41 +731,68 @@ that are on the device already; `predict` of the spiking network pays for everyt
 `batch 1` runs 16 batches a call of `predict`, `batch 16` one.
 """
 
-NOTES = """## How it works
-
-* **Chunks.** k steps are folded into the batch, so that every layer runs once for all
-  of them; a compiled loop carries the potentials from chunk to chunk. Memory and
-  compilation do not grow with T. k is as large as pays (*chunks*), within 128 MiB for
-  the largest operation, and no larger than 8: beyond, nothing is gained.
-* **What does not change is computed once a run**: everything before the first neuron,
-  the constant part of affine maps, the transformed kernels below.
-* **3x3 convolutions take fewer multiplications** (*convolutions*): Winograd's
-  F(2 x 2, 3 x 3), on CPUs, where channels are many enough that moving the tiles costs
-  less than it saves. Its constants are 0, 1, -1 and 1/2: on dyadic numbers it is exact,
-  as the laws ask; in float32 it rounds a little otherwise than the direct sum.
-* **Neurons are unrolled** over the steps of a chunk, and XLA fuses them with what
-  comes before (*neurons*).
-* **Bit-serial networks run in one pass** whatever T.
-* **XLA is the default** also on CPUs, where Keras leaves it out (*compilers*).
-* **A run ends when it ends.** TensorFlow tunes data pipelines in a thread that sleeps
-  for longer and longer, and at times the end of Keras's `predict` waits for it, for up
-  to as long again as the run took. `SpikingModel.predict` feeds arrays without it.
-
-## What was tried and did not help
-
-* Longer chunks than 8 steps (*chunks*): no faster, twice the memory.
-* Neurons as a loop over the steps of a chunk instead of unrolled (*neurons*): slower,
-  and no quicker to compile at 8 steps.
-* Winograd where the tiles do not fit the cache (*convolutions*, 64 x 32 x 32 x 64): the
-  memory traffic eats what the multiplications save.
-* TensorFlow without XLA (*compilers*): its convolutions are faster than XLA's direct
-  ones at batch 16, but not than Winograd's under XLA, and everything else is slower.
-* 16 bit on a CPU (*precision*): slower, since convolutions are computed in 32 bit and
-  converted.
-* To go faster than the multiplications allow, spikes would have to be skipped. About
-  half of the neurons of this network spike at a step; dense convolutions do not care,
-  and sparse ones need far fewer spikes to win.
-"""
+# What is said with figures is said where there are figures: the part, or None.
+HOW = (
+    (
+        None,
+        "**Chunks.** k steps are folded into the batch, so that every layer runs once "
+        "for all of them; a compiled loop carries the potentials from chunk to chunk. "
+        "Memory and compilation do not grow with T. k is as large as pays, within 128 "
+        "MiB for the largest operation, and no larger than 8.",
+    ),
+    (
+        None,
+        "**What does not change is computed once a run**: everything before the first "
+        "neuron, the constant part of affine maps, the transformed kernels below.",
+    ),
+    (
+        None,
+        "**3x3 convolutions take fewer multiplications**: Winograd's F(2 x 2, 3 x 3), "
+        "on CPUs, where channels are many enough that moving the tiles costs less than "
+        "it saves. Its constants are 0, 1, -1 and 1/2: on dyadic numbers it is exact, "
+        "as the laws ask; in float32 it rounds a little otherwise than the direct sum.",
+    ),
+    (
+        None,
+        "**Bit-serial networks run in one pass** whatever T, compiled as Keras "
+        "compiles their source.",
+    ),
+    (
+        None,
+        "**XLA is the default** for runs over time also on CPUs, where Keras leaves it "
+        "out.",
+    ),
+    (
+        None,
+        "**A run ends when it ends.** TensorFlow tunes data pipelines in a thread that "
+        "sleeps for longer and longer, and at times the end of Keras's `predict` waits "
+        "for it, for up to as long again as the run took. `SpikingModel.predict` feeds "
+        "arrays without it.",
+    ),
+)
+TRIED = (
+    ("chunks", "Longer chunks than 8 steps: no faster, twice the memory."),
+    (
+        "neurons",
+        "Neurons as a loop over the steps of a chunk instead of unrolled: slower.",
+    ),
+    (
+        "convolutions",
+        "Winograd where the tiles do not fit the cache (64 x 32 x 32 x 64): moving "
+        "them eats what the multiplications save.",
+    ),
+    (
+        "compilers",
+        "TensorFlow without XLA: its convolutions are faster than XLA's direct ones at "
+        "batch 16, but not than Winograd's under XLA.",
+    ),
+    ("precision", "16 bit on a CPU: convolutions are computed in 32 bit all the same."),
+    (
+        "early_exit",
+        "Early exit by the margin, or looking at every step: more steps for the same "
+        "accuracy.",
+    ),
+)
 
 
 def page(folder):
@@ -792,7 +819,15 @@ def page(folder):
                 time = figure.get("milliseconds", "")
                 lines.append(f"| {name} | {figure['ratio']:g}{spread} | {time} |")
             lines.append("")
-    return "\n".join([*lines, NOTES])
+    measured = set().union(*(json.loads(file.read_text()) for file in files))
+    for title, notes in (("How it works", HOW), ("Tried, and no help", TRIED)):
+        lines += [f"## {title}", ""]
+        for part, text in notes:
+            if part is None or part in measured:
+                where = f" ({part.replace('_', ' ')} above)" if part else ""
+                lines.append(f"* {text}{where}")
+        lines.append("")
+    return "\n".join(lines)
 
 
 def machine():

@@ -336,6 +336,9 @@ def test_evaluate_is_keras_own(weights):
     snn.compile(loss=LOSS, metrics=["accuracy"])
     more = {} if weights is None else {"sample_weight": weights}
     received = snn.evaluate(x, labels, batch_size=3, verbose=0, **more)
+    tensors = map(keras.ops.convert_to_tensor, (x, labels))
+    again = snn.evaluate(*tensors, 3, 0, weights)
+    assert np.allclose(received, again, rtol=1e-6)
     outputs = snn.predict(x, verbose=0)
     share = np.ones(7) if weights is None else weights
     losses = np.asarray(

@@ -15,7 +15,9 @@ class Fed:
 
     def predict(self, x, batch_size=None, verbose="auto", steps=None, callbacks=None):
         """As `keras.Model.predict`."""
-        x, batch_size = _feed((x,), batch_size, x)
+        batched = _batched((x,), batch_size)
+        if batched is not None:
+            x, batch_size = batched, None
         return super().predict(x, batch_size, verbose, steps, callbacks)
 
     def evaluate(
@@ -25,21 +27,23 @@ class Fed:
         batch_size=None,
         verbose="auto",
         sample_weight=None,
-        **rest,
+        *args,
+        **kwargs,
     ):
         """As `keras.Model.evaluate`."""
-        if sample_weight is None and y is not None:
-            fed, size = _feed((x, y), batch_size, None)
-            if fed is not None:
-                return super().evaluate(fed, batch_size=size, verbose=verbose, **rest)
-        return super().evaluate(x, y, batch_size, verbose, sample_weight, **rest)
+        if y is not None and sample_weight is None:
+            batched = _batched((x, y), batch_size)
+            if batched is not None:
+                x, y, batch_size = batched, None, None
+        return super().evaluate(
+            x, y, batch_size, verbose, sample_weight, *args, **kwargs
+        )
 
 
-def _feed(data, batch_size, otherwise):
-    """Batches of the arrays in `data`, and no batch size; else what was given."""
+def _batched(data, batch_size):
+    """Batches of the arrays in `data`; None where it is Keras's to make them."""
     arrays = tree.flatten(data)
     simple = all(isinstance(a, np.ndarray) and a.dtype.kind in "fiub" for a in arrays)
     if not simple or len({a.shape[:1] for a in arrays}) != 1 or not arrays[0].ndim:
-        return otherwise, batch_size
-    batched = _backend.dataset(data, 32 if batch_size is None else batch_size)
-    return (otherwise, batch_size) if batched is None else (batched, None)
+        return None
+    return _backend.dataset(data, 32 if batch_size is None else batch_size)
