@@ -299,7 +299,10 @@ OPERATIONS = {
     "move": lambda x: ops.moveaxis(x, 1, -1),
     "cumulate": lambda x: ops.cumsum(x, axis=-1),
     "roll": lambda x: ops.roll(x, 1, axis=-1),
-    "matmul": lambda x: ops.matmul(x, ops.swapaxes(x, -1, -2)),
+    # A product of vectors would be one of samples with one another.
+    "matmul": lambda x: (
+        ops.matmul(x, ops.swapaxes(x, -1, -2)) if len(x.shape) > 2 else x
+    ),
     "split": lambda x: ops.split(x, [1], axis=-1)[0],
 }
 
