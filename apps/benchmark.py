@@ -218,20 +218,25 @@ def make_rate():
     return cases
 
 
-def rate():
-    """Rate-coded ResNet-18 through `predict`, against T passes of its source."""
-    with Worker(make_rate) as worker:
+def over_source(make, all_steps, passes):
+    """`predict` over as many passes of the source as `passes(steps)` says."""
+    with Worker(make) as worker:
         cases = {name: (worker, name) for name in worker.cases}
         seconds, _ = measure(cases, FLAGS.rounds)
     return {
         f"batch {batch}, T={steps}": ratio(
             seconds[f"batch {batch}, T={steps}"],
             seconds[f"ANN, batch {batch}"],
-            steps * BATCHES_A_CALL[batch],
+            passes(steps) * times,
         )
-        for batch in BATCHES
-        for steps in STEPS
+        for batch, times in BATCHES_A_CALL.items()
+        for steps in all_steps
     }
+
+
+def rate():
+    """Rate-coded ResNet-18 through `predict`, against T passes of its source."""
+    return over_source(make_rate, STEPS, lambda steps: steps)
 
 
 def make_bit_serial():
@@ -254,18 +259,7 @@ def make_bit_serial():
 
 def bit_serial():
     """Bit-serial ResNet-18 through `predict`, against one pass of its source."""
-    with Worker(make_bit_serial) as worker:
-        cases = {name: (worker, name) for name in worker.cases}
-        seconds, _ = measure(cases, FLAGS.rounds)
-    return {
-        f"batch {batch}, T={bits}": ratio(
-            seconds[f"batch {batch}, T={bits}"],
-            seconds[f"ANN, batch {batch}"],
-            BATCHES_A_CALL[batch],
-        )
-        for batch in BATCHES
-        for bits in (4, 8)
-    }
+    return over_source(make_bit_serial, (4, 8), lambda steps: 1)
 
 
 # --- Peers ---------------------------------------------------------------------------
@@ -737,7 +731,7 @@ HOW = (
         None,
         "**Chunks.** k steps are folded into the batch, so that every layer runs once "
         "for all of them; a compiled loop carries the potentials from chunk to chunk. "
-        "Memory and compilation do not grow with T. k is as large as pays, within 128 "
+        "What is compiled does not grow with T. k is as large as pays, within 128 "
         "MiB for the largest operation, and no larger than 8.",
     ),
     (
@@ -821,11 +815,12 @@ def page(folder):
             lines.append("")
     measured = set().union(*(json.loads(file.read_text()) for file in files))
     for title, notes in (("How it works", HOW), ("Tried, and no help", TRIED)):
-        lines += [f"## {title}", ""]
+        notes = [note for note in notes if note[0] in {None, *measured}]
+        if notes:
+            lines += [f"## {title}", ""]
         for part, text in notes:
-            if part is None or part in measured:
-                where = f" ({part.replace('_', ' ')} above)" if part else ""
-                lines.append(f"* {text}{where}")
+            where = f" ({part.replace('_', ' ')} above)" if part else ""
+            lines.append(f"* {text}{where}")
         lines.append("")
     return "\n".join(lines)
 
