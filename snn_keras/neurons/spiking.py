@@ -309,14 +309,18 @@ class PerStep(keras.layers.Layer):
             outputs = winograd.convolve(self.operation, kernel, folded)
         return tree.map_structure(lambda y: _unfold(y, steps), outputs)
 
-    def _apply(self, operation, inputs):
+    def arguments_of(self, tensors) -> tuple:
+        """`(args, kwargs)` with which the operation is called on these inputs."""
         if self.arguments is None:
-            return operation(inputs)
-        tensors = tree.flatten(inputs)
-        arguments = tree.map_structure(
+            return (tensors if len(tensors) > 1 else tensors[0],), {}
+        filled = tree.map_structure(
             lambda x: tensors[int(x[7:])] if _is_slot(x) else x, self.arguments
         )
-        return operation(*arguments["args"], **arguments["kwargs"])
+        return filled["args"], filled["kwargs"]
+
+    def _apply(self, operation, inputs):
+        args, kwargs = self.arguments_of(tree.flatten(inputs))
+        return operation(*args, **kwargs)
 
     def compute_output_spec(self, inputs):
         batch, steps = tree.flatten(inputs)[0].shape[:2]

@@ -1,0 +1,98 @@
+"""Writes a spiking network as a TFLite file of integers, and tries it.
+
+    python -m apps.export --model=saved_models/fashion_mnist_adaptor.keras \\
+        --dataset=fashion_mnist --timesteps=4 --output=fashion_mnist.tflite
+
+Prints the accuracy of the spiking network, of its integer network and of the file, on
+test images, and the size of the file beside that of the float weights.
+"""
+
+import pathlib
+
+import numpy as np
+from absl import app, flags
+
+import snn_keras
+from apps import data
+from apps.evaluate import load_model, make_neuron
+from snn_keras import export, neurons
+
+FLAGS = flags.FLAGS
+
+
+def define_flags():
+    """Flags of this program; a function, so that others can import the rest."""
+    flags.DEFINE_string("model", None, "The trained model, a .keras or .h5 file.")
+    flags.DEFINE_string("output", None, "The file to write.")
+    flags.DEFINE_bool("overwrite", False, "Replace the file if it is there.")
+    flags.DEFINE_string("dataset", "digits", "Data set: digits, or a TFDS image set.")
+    flags.DEFINE_string("data_dir", None, "Directory of prepared TFDS data sets.")
+    flags.DEFINE_integer("timesteps", 4, "Time steps of a run.", lower_bound=1)
+    flags.DEFINE_enum(
+        "neuron", "auto", ["auto", "bit_serial", "if", "signed"], "The neurons."
+    )
+    flags.DEFINE_list("neuron_options", [], "Options of the neurons' cell.")
+    flags.DEFINE_enum(
+        "form",
+        "unrolled",
+        list(export.FORMS),
+        "All steps in a call, or one step with the state going in and out.",
+    )
+    flags.DEFINE_enum(
+        "input_dtype", "uint8", ["uint8", "int8", "int16"], "What the input is held in."
+    )
+    flags.DEFINE_integer(
+        "samples", 0, "Test images for the two networks; 0 for all.", lower_bound=0
+    )
+    flags.DEFINE_integer(
+        "file_samples", 1000, "Test images for the file; 0 for none.", lower_bound=0
+    )
+    flags.DEFINE_bool("raw_pixels", False, "Feed pixels 0-255, not scaled to [0, 1].")
+    flags.DEFINE_bool("summary", False, "Print every operation of the integer network.")
+    flags.mark_flags_as_required(["model", "output"])
+
+
+def main(argv):
+    if len(argv) > 1:
+        raise app.UsageError(f"unexpected arguments: {argv[1:]}")
+    model = load_model(FLAGS.model)
+    scale = (lambda x: x.astype("float32")) if FLAGS.raw_pixels else data.preprocess
+    test = data.load(FLAGS.dataset, "test", FLAGS.data_dir).take(FLAGS.samples)
+    images = scale(test.images)
+    neuron = make_neuron(FLAGS.neuron, FLAGS.neuron_options)
+    snn = snn_keras.convert(model, FLAGS.timesteps, neuron)
+    network = export.to_tflite(
+        snn,
+        FLAGS.output,
+        images,
+        FLAGS.form,
+        input_dtype=FLAGS.input_dtype,
+        overwrite=FLAGS.overwrite,
+    )
+    print(network if FLAGS.summary else f"{len(network.operations)} operations")
+    weights = 4 * sum(int(np.prod(w.shape)) for w in model.weights)
+    size = pathlib.Path(FLAGS.output).stat().st_size
+    share = f"{size / weights:.3f} of the float weights"
+    print(f"{FLAGS.output}: {size:,} bytes, {share}", flush=True)
+
+    spiking = snn.predict(images, 100, verbose=0)
+    integers = network.predict(images)
+    same = np.mean(spiking.argmax(-1) == integers.argmax(-1))
+    print(f"{len(images)} test images, T = {FLAGS.timesteps}")
+    print(f"  spiking network   {_accuracy(spiking, test.labels):7.2%}")
+    print(f"  integer network   {_accuracy(integers, test.labels):7.2%}")
+    print(f"  same answer       {same:7.2%}", flush=True)
+    count = min(FLAGS.file_samples, len(images))
+    if count:
+        received = export.TFLiteNetwork(FLAGS.output).predict(images[:count])
+        equal = np.array_equal(received, integers[:count])
+        print(f"the file, {count} images: outputs {'equal' if equal else 'DIFFER'}")
+
+
+def _accuracy(outputs, labels):
+    return float((outputs.argmax(-1) == labels).mean())
+
+
+if __name__ == "__main__":
+    define_flags()
+    app.run(main)

@@ -1,0 +1,46 @@
+"""Files that are written whole or not at all."""
+
+import contextlib
+import os
+import pathlib
+
+
+def check_target(path, overwrite) -> pathlib.Path:
+    """`path`, if a file may be written there.
+
+    Raises:
+        FileExistsError: if there is one, unless `overwrite`.
+        FileNotFoundError: if its folder does not exist.
+    """
+    path = pathlib.Path(path)
+    if not path.parent.is_dir():
+        raise FileNotFoundError(
+            f"cannot write {path}: there is no folder {path.parent}. Remedy: make it."
+        )
+    if path.is_dir() or (path.exists() and not overwrite):
+        remedy = "another path" if path.is_dir() else "overwrite=True, or another path"
+        raise FileExistsError(f"{path} exists. Remedy: {remedy}.")
+    return path
+
+
+@contextlib.contextmanager
+def written_whole(path):
+    """Gives a path beside `path` to write to; then renames it, or removes it."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        yield beside
+        os.replace(beside, path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def read(path, remedy) -> bytes:
+    """The content of a file.
+
+    Raises:
+        FileNotFoundError: if there is none.
+    """
+    path = pathlib.Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no file {path}. Remedy: {remedy}")
+    return path.read_bytes()

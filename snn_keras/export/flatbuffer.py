@@ -1,0 +1,205 @@
+"""Writes TFLite files: the schema's tables, and no more than integers need."""
+
+import dataclasses
+import hashlib
+import json
+
+import numpy as np
+
+IDENTIFIER = b"TFL3"
+METADATA = "snn_keras"
+_CHECKSUM = '"sha256": "%064x"'
+
+
+def schema():
+    """The generated module of the TFLite schema.
+
+    Raises:
+        ImportError: if ai-edge-litert is not installed.
+    """
+    try:
+        from ai_edge_litert import schema_py_generated
+    except ImportError as error:
+        raise ImportError(
+            "TFLite files need ai-edge-litert. Remedy: pip install snn_keras[export]"
+        ) from error
+    return schema_py_generated
+
+
+@dataclasses.dataclass(frozen=True)
+class Quantization:
+    """What the integers of a tensor mean: `scale (q - zero_point)`.
+
+    Attributes:
+        scale: A number, or one for each entry along `axis`.
+        zero_point: An integer.
+        axis: The axis of several scales.
+    """
+
+    scale: object = 1.0
+    zero_point: int = 0
+    axis: int = 0
+
+
+class File:
+    """A TFLite file in the making: one graph of integer tensors."""
+
+    def __init__(self, name):
+        self._s = schema()
+        self._model = self._s.ModelT()
+        self._model.version = 3
+        self._model.description = name
+        self._model.buffers = [self._s.BufferT()]
+        self._model.operatorCodes = []
+        self._graph = self._s.SubGraphT()
+        self._graph.name = name
+        self._graph.tensors = []
+        self._graph.operators = []
+        self._model.subgraphs = [self._graph]
+        self._codes = {}
+        self._constants = {}
+
+    def tensor(self, name, shape, dtype, quantization=None, data=None):
+        """Adds a tensor; returns its number.
+
+        Args:
+            name: Its name.
+            shape: Its shape, with the batch.
+            dtype: "int8", "uint8", "int16", "int32", "int64" or "bool".
+            quantization: A `Quantization`, or None.
+            data: Its constant value, or None.
+        """
+        tensor = self._s.TensorT()
+        tensor.name = name
+        tensor.shape = np.asarray(shape, np.int32)
+        tensor.type = getattr(self._s.TensorType, dtype.upper())
+        tensor.buffer = 0 if data is None else self._buffer(np.asarray(data, dtype))
+        if quantization is not None:
+            parameters = self._s.QuantizationParametersT()
+            scale = np.atleast_1d(np.asarray(quantization.scale, np.float32))
+            parameters.scale = scale
+            parameters.zeroPoint = np.full(
+                scale.shape, quantization.zero_point, np.int64
+            )
+            parameters.quantizedDimension = quantization.axis
+            tensor.quantization = parameters
+        self._graph.tensors.append(tensor)
+        return len(self._graph.tensors) - 1
+
+    def shape(self, number):
+        """The shape of a tensor."""
+        return tuple(int(n) for n in self._graph.tensors[number].shape)
+
+    def constant(self, value, dtype="int32", quantization=None):
+        """A constant tensor, the same one for the same value; returns its number."""
+        value = np.ascontiguousarray(value, dtype)
+        key = value.tobytes(), value.shape, dtype, quantization is not None
+        if key not in self._constants:
+            name = f"constant_{len(self._constants)}"
+            self._constants[key] = self.tensor(
+                name, value.shape, dtype, quantization, value
+            )
+        return self._constants[key]
+
+    def operator(self, kind, inputs, outputs, options=None, version=1, **settings):
+        """Adds an operator.
+
+        Args:
+            kind: Its name in the schema's `BuiltinOperator`.
+            inputs, outputs: Numbers of tensors.
+            options: Its table of options in the schema, such as "Pool2DOptions".
+            version: Its version.
+            **settings: What the options hold.
+        """
+        code = getattr(self._s.BuiltinOperator, kind), version
+        if code not in self._codes:
+            entry = self._s.OperatorCodeT()
+            entry.builtinCode, entry.version = code
+            # The field of old readers, which has room for 127 codes.
+            entry.deprecatedBuiltinCode = min(code[0], 127)
+            self._codes[code] = len(self._model.operatorCodes)
+            self._model.operatorCodes.append(entry)
+        operator = self._s.OperatorT()
+        operator.opcodeIndex = self._codes[code]
+        operator.inputs = np.asarray(inputs, np.int32)
+        operator.outputs = np.asarray(outputs, np.int32)
+        if options is not None:
+            operator.builtinOptionsType = getattr(self._s.BuiltinOptions, options)
+            operator.builtinOptions = getattr(self._s, f"{options}T")()
+            for name, value in settings.items():
+                if not hasattr(operator.builtinOptions, name):
+                    raise AttributeError(f"{options} has no {name}")
+                setattr(operator.builtinOptions, name, value)
+        self._graph.operators.append(operator)
+
+    def content(self, key, inputs, outputs, metadata) -> bytes:
+        """The file's content.
+
+        Args:
+            key: Name of the signature.
+            inputs, outputs: `{name: number of a tensor}`.
+            metadata: What the file says of itself, a dict for JSON.
+        """
+        import flatbuffers
+
+        self._graph.inputs = np.asarray(list(inputs.values()), np.int32)
+        self._graph.outputs = np.asarray(list(outputs.values()), np.int32)
+        signature = self._s.SignatureDefT()
+        signature.signatureKey = key
+        signature.subgraphIndex = 0
+        signature.inputs = [self._tensor_map(*item) for item in inputs.items()]
+        signature.outputs = [self._tensor_map(*item) for item in outputs.items()]
+        self._model.signatureDefs = [signature]
+        text = json.dumps(metadata)[:-1] + ", " + _CHECKSUM % 0 + "}"
+        entry = self._s.MetadataT()
+        entry.name = METADATA
+        entry.buffer = self._buffer(np.frombuffer(text.encode(), np.uint8))
+        self._model.metadata = [entry]
+        builder = flatbuffers.Builder(1024)
+        builder.Finish(self._model.Pack(builder), IDENTIFIER)
+        return _signed(bytes(builder.Output()))
+
+    def _tensor_map(self, name, number):
+        entry = self._s.TensorMapT()
+        entry.name, entry.tensorIndex = name, number
+        return entry
+
+    def _buffer(self, data):
+        buffer = self._s.BufferT()
+        buffer.data = np.frombuffer(np.ascontiguousarray(data).tobytes(), np.uint8)
+        self._model.buffers.append(buffer)
+        return len(self._model.buffers) - 1
+
+
+def _signed(content):
+    """`content` with the checksum of itself, computed over zeros in its place."""
+    empty = (_CHECKSUM % 0).encode()
+    digest = int(hashlib.sha256(content).hexdigest(), 16)
+    return content.replace(empty, (_CHECKSUM % digest).encode())
+
+
+def read_metadata(content, where) -> dict:
+    """What a file of ours says of itself.
+
+    Args:
+        content: The file, as bytes.
+        where: What messages call it.
+
+    Raises:
+        ValueError: if it is not one of ours, or not whole.
+    """
+    again = "Remedy: export it again, or copy it again."
+    if content[4:8] != IDENTIFIER:
+        raise ValueError(f"{where} is not a TFLite file. {again}")
+    head, _ = _CHECKSUM.split("%064x")
+    start = content.rfind(head.encode())
+    digest = content[start + len(head) : start + len(head) + 64]
+    zeros = content[: start + len(head)] + b"0" * 64 + content[start + len(head) + 64 :]
+    if start < 0 or hashlib.sha256(zeros).hexdigest().encode() != digest:
+        raise ValueError(
+            f"{where} is damaged, cut short, or was not written by "
+            f"snn_keras.export.to_tflite: its checksum is wrong. {again}"
+        )
+    model = schema().ModelT.InitFromPackedBuf(content, 0)
+    (entry,) = [m for m in model.metadata if m.name == METADATA.encode()]
+    return json.loads(bytes(model.buffers[entry.buffer].data))

@@ -1,0 +1,411 @@
+"""From a spiking network to an integer one."""
+
+import dataclasses
+
+import numpy as np
+from keras import tree
+
+from snn_keras import graph as graph_lib
+from snn_keras import neurons
+from snn_keras.errors import ConversionError
+from snn_keras.export import integer
+from snn_keras.export.units import (
+    Signal,
+    Unit,
+    Weights,
+    fine_unit,
+    lowest_bit,
+    plain,
+)
+from snn_keras.graph import Tensor
+from snn_keras.inputs import check_data
+
+_RULES = {}
+
+
+class Refusal(Exception):
+    """A layer has no integer form: why, and what to do about it."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Call:
+    """One call of an operation: what a rule gets to see.
+
+    Attributes:
+        name: The name of the layer of the spiking network.
+        layer: That layer.
+        operation: The Keras layer or operation that it applies.
+        args, kwargs: Its arguments, with a `Signal` where a tensor goes.
+        shape: Shape of what it makes, without batch and time.
+        is_last: Whether nothing reads it but the caller.
+    """
+
+    name: str
+    layer: object
+    operation: object
+    args: tuple
+    kwargs: dict
+    shape: tuple
+    is_last: bool
+
+    @property
+    def signals(self):
+        """The signals among the arguments, flat."""
+        leaves = tree.flatten((self.args, self.kwargs))
+        return [x for x in leaves if isinstance(x, Signal)]
+
+    @property
+    def signal(self):
+        """The only one."""
+        (signal,) = self.signals
+        return signal
+
+
+def rule(*types):
+    """Registers a function `(quantizer, call) -> Signal` for operations."""
+
+    def register(function):
+        _RULES.update(dict.fromkeys(types, function))
+        return function
+
+    return register
+
+
+def rule_of(operation):
+    """The rule of an operation, by its class alone; None where there is none."""
+    return _RULES.get(type(operation))
+
+
+def quantize_weights(snn, data, input_dtype="uint8") -> integer.IntegerNetwork:
+    """Turns a spiking network into one of integers.
+
+    Weights become int8, each channel in a unit of its own; thresholds, potentials and
+    biases int32 in that same unit, which is chosen so that thresholds are whole where
+    possible and 16-bit sums cannot overflow. Thresholds of the layer before are folded
+    into the weights, batch normalization into units, average pools into sums. What is
+    a multiple of a power of two, within 8 bits, is kept without rounding.
+
+    Args:
+        snn: A `SpikingModel` of integrate-and-fire, signed or fused bit-serial
+            neurons, with a fixed number of time steps.
+        data: Inputs as the network takes them: their range sets the input's scale.
+            A thousand typical samples serve well.
+        input_dtype: What the input is held in, `"uint8"`, `"int8"` or `"int16"`.
+
+    Returns:
+        An `IntegerNetwork`.
+
+    Raises:
+        ConversionError: if layers have no integer form; every one is named.
+        ValueError: for other bad input.
+    """
+    if not hasattr(snn, "program"):
+        raise ValueError(
+            "expected a SpikingModel. Remedy: snn_keras.convert(model, timesteps). "
+            f"Received: {snn!r} of type {type(snn).__name__}."
+        )
+    if snn.program.during and snn.timesteps == "settle":
+        raise ValueError(
+            "an exported network runs for a fixed number of steps. Remedy: "
+            "snn.with_timesteps(T); snn.settling_steps(x) tells how many it takes."
+        )
+    if input_dtype not in ("uint8", "int8", "int16"):
+        raise ValueError(
+            'input_dtype must be "uint8", "int8" or "int16". Received: '
+            f"input_dtype={input_dtype!r}"
+        )
+    return Quantizer(snn, data, input_dtype).network()
+
+
+class Quantizer:
+    """Walks the graph of a spiking network and makes the operations of integers.
+
+    Attributes:
+        steps: Time steps of a run; 1 for a network without time.
+        input_steps: Steps for which the input and constants are on, or None.
+        notes: `(layer, what is held otherwise than in the source)`.
+        left_out: Layers behind the network that are left to the caller.
+    """
+
+    def __init__(self, snn, data, input_dtype):
+        program = snn.program
+        self.name = snn.name
+        self.graph = program.graph
+        self.steps = program.timesteps if program.during else 1
+        self.input_steps = program.input_steps if program.during else None
+        self.notes = []
+        self.left_out = []
+        self._timed = set(program.during)
+        self._order = []
+        self._pending = {}
+        self._built = {}
+        data = tree.flatten(check_data(data, self.graph))
+        tensors = tree.flatten(self.graph.inputs)
+        named = zip(self.graph.input_names, tensors, data, strict=True)
+        self.inputs = [
+            input_spec(name, self.static_shape(name, x), values, input_dtype)
+            for name, x, values in named
+        ]
+        self._intervals = {spec.name: spec.interval for spec in self.inputs}
+        self._names = graph_lib.Names(self._intervals)
+
+    def network(self):
+        """The integer network."""
+        self._check_layers()
+        signals = {}
+        tensors = tree.flatten(self.graph.inputs)
+        for spec, x in zip(self.inputs, tensors, strict=True):
+            signals[x] = Signal(spec.name, spec.shape, np.float64(spec.scale))
+        readers = [x for node in self.graph.nodes for x in node.inputs]
+        for node in self.graph.nodes:
+            count = readers.count(node.output)
+            call = self.call_of(node, signals, is_last=not count)
+            try:
+                signal = rule_of(call.operation)(self, call)
+            except Refusal as refusal:
+                raise ConversionError(
+                    f"'{node.name}' ({type(call.operation).__name__}) has no integer "
+                    f"form: {refusal}"
+                ) from refusal
+            if count > 1:
+                signal = signal.with_(weights=None)  # not for this reader alone
+            signals[node.output] = signal
+        ends = [self.output(signals[x]) for x in tree.flatten(self.graph.outputs)]
+        operations = [self.built(name) for name in self._order]
+        outputs = [make() for make in ends]
+        return integer.IntegerNetwork(
+            self.name,
+            self.inputs,
+            operations,
+            outputs,
+            self.steps,
+            self.notes,
+            self.left_out,
+        )
+
+    def call_of(self, node, signals, is_last):
+        """The node's call, with what wraps operations over time laid open."""
+        layer = node.operation
+        args, kwargs = tree.map_structure(
+            lambda x: signals[x] if isinstance(x, Tensor) else x,
+            (node.args, node.kwargs),
+        )
+        if isinstance(layer, neurons.PerStep):
+            args, kwargs = layer.arguments_of([signals[x] for x in node.inputs])
+        shape = self.static_shape(node.name, node.output)
+        if node in self._timed and not isinstance(layer, neurons.Readout):
+            shape = shape[1:]
+        return Call(
+            node.name, layer, _inner(layer), tuple(args), kwargs, shape, is_last
+        )
+
+    def output(self, x):
+        """Makes `x` an output; returns what gives its `Output`."""
+        divisor = self.input_steps if x.timed else 1
+        x = self.settled(self.even(x))
+        return lambda: integer.Output(x.name, float(np.max(x.scale)), divisor)
+
+    def _check_layers(self):
+        """Raises a ConversionError that names every layer without a rule."""
+        offenders = []
+        for node in self.graph.nodes:
+            operation = _inner(node.operation)
+            if rule_of(operation) is None:
+                offenders.append(f"- '{node.name}' ({type(operation).__name__})")
+        if offenders:
+            raise ConversionError(
+                f"'{self.name}' has layers without an integer form:\n"
+                + "\n".join(offenders)
+                + "\nRemedy: convolutions, dense layers, batch normalization, pooling, "
+                "sums, concatenation, padding and reshaping have one, and the neurons "
+                '"if", "signed" and, fused, "bit_serial".'
+            )
+
+    def static_shape(self, name, x):
+        """The shape of a tensor, without the batch."""
+        if None in x.shape[1:]:
+            raise ConversionError(
+                f"'{name}' has the shape {x.shape}, and an exported network is made "
+                "for one size. Remedy: keras.Input with every size given."
+            )
+        return tuple(x.shape[1:])
+
+    # --- Operations ------------------------------------------------------------------
+
+    def add(self, kind, x, shape, name, **arguments):
+        """Appends an operation, which is made once the units it needs are known.
+
+        Args:
+            kind: Its class, an `integer.Operation`.
+            x: What it reads, a `Signal` or a list of them.
+            shape: Shape of what it makes.
+            name: Its name, numbered where that is taken.
+            **arguments: Its attributes; a function, called once units are known, in
+                place of what depends on them.
+
+        Returns:
+            The name of what it makes.
+        """
+        reads = tuple(s.name for s in (x if isinstance(x, list) else [x]))
+        name = self._names.unique(name)
+        self._order.append(name)
+        self._pending[name] = kind, reads, tuple(shape), arguments
+        return name
+
+    def built(self, name):
+        """The operation of that name."""
+        if name not in self._built:
+            kind, reads, shape, arguments = self._pending[name]
+            made = {k: v() if callable(v) else v for k, v in arguments.items()}
+            self._built[name] = kind(name, reads, shape, **made)
+        return self._built[name]
+
+    def interval(self, x: Signal):
+        """Bounds of a signal whose unit is closed."""
+        name = x.name
+        if name not in self._intervals:
+            operation = self.built(name)
+            reads = [x.with_(name=name) for name in operation.inputs]
+            bounds = operation.bounds(*map(self.interval, reads), steps=self.steps)
+            self._intervals[name] = bounds
+        return self._intervals[name]
+
+    def whole(self, name, what, real):
+        """The nearest integers; notes what rounding changes."""
+        rounded = np.floor(np.asarray(real) + 0.5)
+        lost = np.max(np.abs(rounded - real), initial=0)
+        if lost > 0:
+            least = np.min(np.abs(real))
+            self.notes.append(
+                (name, f"{what} rounded by up to {lost:.2g}, in {least:.4g}")
+            )
+        return rounded.astype(np.int64)
+
+    # --- Signals ---------------------------------------------------------------------
+
+    def settled(self, x: Signal) -> Signal:
+        """`x` with its offset added."""
+        if not np.any(x.offset):
+            return x.with_(offset=0.0)
+        if x.is_open:
+            x.unit.need(x.offset / x.factor)
+        name = self.add(
+            integer.Shift,
+            x,
+            x.shape,
+            f"{x.name}/offset",
+            offset=lambda: self.whole(x.name, "offsets", x.offset / x.scale),
+            on=self.input_steps if x.timed else None,
+        )
+        return x.with_(name=name, offset=0.0, weights=None)
+
+    def fixed(self, x: Signal) -> Signal:
+        """`x` with its offset added and its unit closed."""
+        x = self.settled(x)
+        return x.with_(factor=plain(x.scale), unit=None, weights=None)
+
+    def of_channels(self, x: Signal) -> Signal:
+        """`x` fixed, in one unit for each entry of the last axis."""
+        x = self.fixed(x)
+        if np.ndim(x.factor) < 2:
+            return x
+        rows = x.factor.reshape(-1, x.shape[-1])
+        return self.in_unit(x, fine_unit(*rows), f"{x.name}/gain")
+
+    def even(self, x: Signal) -> Signal:
+        """`x` in one unit for all of its entries."""
+        if x.is_open and np.ndim(x.factor) < 2:
+            x.unit.make_even(x.factor)
+            return x
+        x = self.fixed(x)
+        if np.ndim(x.factor) == 0:
+            return x
+        return self.in_unit(x, fine_unit(*np.ravel(x.factor)), f"{x.name}/gain")
+
+    def in_unit(self, x: Signal, unit, name) -> Signal:
+        """`x`, whose unit is closed, in another; `unit` may be a function."""
+
+        def gain():
+            to = unit() if callable(unit) else unit
+            return self.whole(x.name, "gain", x.scale / to)
+
+        if not callable(unit):
+            if np.array_equal(x.scale, unit):
+                return x
+            gain = gain()
+        scaled = self.scaled(x, gain, name)
+        return scaled if callable(unit) else scaled.with_(factor=unit, unit=None)
+
+    def scaled(self, x: Signal, factor, name) -> Signal:
+        """`x` with its integers multiplied by `factor`."""
+        name = self.add(integer.Scale, x, x.shape, name, factor=factor)
+        return x.with_(name=name, weights=None)
+
+    def affine(self, x: Signal, gain, offset=0.0) -> Signal:
+        """`gain * x + offset`: no work for integers but where the sign changes."""
+        gain = np.broadcast_to(np.float64(gain), np.shape(gain))
+        moved = x.with_(
+            factor=x.factor * np.where(gain == 0, 1.0, np.abs(gain)),
+            offset=x.offset * gain + offset,
+        )
+        sign = np.sign(gain)
+        if np.all(sign == 1):
+            return moved
+        if x.weights is not None and np.size(sign) in (1, x.shape[-1]):
+            signs = x.weights.sign
+            signs *= np.broadcast_to(sign.ravel(), signs.size).reshape(signs.shape)
+            return moved
+        scaled = self.scaled(x, sign.astype(np.int64), f"{x.name}/sign")
+        return moved.with_(name=scaled.name, weights=None)
+
+    def weighted(self, kind, x, real, shape, call, offset=0.0, **arguments):
+        """A layer of weights.
+
+        Args:
+            kind: `integer.Dense`, `Convolve` or `DepthwiseConvolve`.
+            x: Its input, of one unit a channel, or one for each feature (`Dense`).
+            real: Its kernel, as `kind` takes it.
+            shape: Shape of its output.
+            call: The `Call`.
+            offset: Its bias.
+            **arguments: Further arguments of `kind`.
+        """
+        each = kind is integer.DepthwiseConvolve
+        unit = Unit(shape[-1])
+        real = np.asarray(real, "float64") * np.reshape(x.factor, (-1, 1))
+        digits = [d for _, d in integer.digits(self.interval(x), real.shape[-2])]
+        weights = Weights(real, unit, digits, each)
+
+        def kernel():
+            value = unit.close()
+            if error := weights.error(value):
+                self.notes.append(
+                    (call.name, f"weights rounded by {100 * error:.2g} %")
+                )
+            return weights.rounded(value).astype(np.int8)
+
+        name = self.add(kind, x, shape, call.name, kernel=kernel, **arguments)
+        factor = np.ones(shape[-1])
+        return Signal(name, shape, factor, unit, x.timed, offset, weights)
+
+
+def input_spec(name, shape, values, dtype):
+    """An `integer.Input` that holds the range of `values`, exactly if it can."""
+    values = np.asarray(values, "float64")
+    limits = np.iinfo(dtype)
+    low, high = min(values.min(), 0.0), max(values.max(), 0.0)
+    span = limits.max - limits.min
+    bit = float(np.min(lowest_bit(values)))
+    if np.isinf(bit):
+        bit = 1.0
+    scale = bit if (high - low) / bit <= span else (high - low) / span
+    lowest, highest = np.floor(low / scale + 0.5), np.floor(high / scale + 0.5)
+    # No zero point where the numbers fit without.
+    fits = limits.min <= lowest and highest <= limits.max
+    zero_point = 0 if fits else int(limits.min - lowest)
+    return integer.Input(name, shape, dtype, scale, zero_point)
+
+
+def _inner(layer):
+    """The operation that a layer of a spiking network applies."""
+    return layer.operation if isinstance(layer, neurons.PerStep) else layer
