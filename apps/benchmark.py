@@ -136,6 +136,13 @@ def measure(cases, rounds):
     return seconds, answers
 
 
+def timed(make, times=1):
+    """Measures all cases that `make` gives, `times` as often as --rounds says."""
+    with Worker(make) as worker:
+        cases = {name: (worker, name) for name in worker.cases}
+        return measure(cases, times * FLAGS.rounds)
+
+
 def ratio(above, below, scale=1.0):
     """The ratio of two cases within each round: median, smallest and largest."""
     ratios = [a / (scale * b) for a, b in zip(above, below, strict=True)]
@@ -218,25 +225,18 @@ def make_rate():
     return cases
 
 
-def over_source(make, all_steps, passes):
-    """`predict` over as many passes of the source as `passes(steps)` says."""
-    with Worker(make) as worker:
-        cases = {name: (worker, name) for name in worker.cases}
-        seconds, _ = measure(cases, FLAGS.rounds)
+def rate():
+    """Rate-coded ResNet-18 through `predict`, against T passes of its source."""
+    seconds, _ = timed(make_rate)
     return {
         f"batch {batch}, T={steps}": ratio(
             seconds[f"batch {batch}, T={steps}"],
             seconds[f"ANN, batch {batch}"],
-            passes(steps) * times,
+            steps * times,
         )
         for batch, times in BATCHES_A_CALL.items()
-        for steps in all_steps
+        for steps in STEPS
     }
-
-
-def rate():
-    """Rate-coded ResNet-18 through `predict`, against T passes of its source."""
-    return over_source(make_rate, STEPS, lambda steps: steps)
 
 
 def make_bit_serial():
@@ -244,22 +244,28 @@ def make_bit_serial():
 
     import snn_keras
 
-    cases = {}
-    relu, images = dyadic_resnet18(activation=keras.layers.ReLU())
-    for batch in BATCHES:
-        cases[f"ANN, batch {batch}"] = forward(relu, images, batch)
+    networks = {}
+    networks["ANN"], images = dyadic_resnet18(activation=keras.layers.ReLU())
     for bits in (4, 8):
         source, _ = dyadic_resnet18(2**bits - 1)
-        snn = snn_keras.convert(source, bits, "bit_serial")
+        networks[f"T={bits}"] = snn_keras.convert(source, bits, "bit_serial")
+    cases = {}
+    for name, network in networks.items():
         for batch in BATCHES:
-            run = prediction(snn, images, batch, BATCHES_A_CALL[batch])
-            cases[f"batch {batch}, T={bits}"] = run
+            cases[f"forward, batch {batch}, {name}"] = forward(network, images, batch)
+            run = prediction(network, images, batch, BATCHES_A_CALL[batch])
+            cases[f"predict, batch {batch}, {name}"] = run
     return cases
 
 
 def bit_serial():
-    """Bit-serial ResNet-18 through `predict`, against one pass of its source."""
-    return over_source(make_bit_serial, (4, 8), lambda steps: 1)
+    """Bit-serial ResNet-18 against its source: forward pass and `predict`, of each."""
+    seconds, _ = timed(make_bit_serial, 3)
+    return {
+        name: ratio(taken, seconds[f"{name.rsplit(', ', 1)[0]}, ANN"])
+        for name, taken in seconds.items()
+        if not name.endswith("ANN")
+    }
 
 
 # --- Peers ---------------------------------------------------------------------------
@@ -469,9 +475,7 @@ def make_training():
 
 def training():
     """A training step of ResNet-18, batch 32, over the same step with ReLU."""
-    with Worker(make_training) as worker:
-        cases = {name: (worker, name) for name in worker.cases}
-        seconds, _ = measure(cases, FLAGS.rounds)
+    seconds, _ = timed(make_training)
     return {
         name: ratio(seconds[name], seconds["ReLU"]) for name in ("LSQ", "noise adaptor")
     }
@@ -496,9 +500,7 @@ def make_chunks():
 
 def chunks():
     """T = 16 in chunks of 1, 2, 4, 8, 16 steps, over chunks of 1."""
-    with Worker(make_chunks) as worker:
-        cases = {name: (worker, name) for name in worker.cases}
-        seconds, _ = measure(cases, FLAGS.rounds)
+    seconds, _ = timed(make_chunks)
     return {
         name: ratio(taken, seconds[f"{name.split(',')[0]}, 1 a chunk"])
         for name, taken in seconds.items()
@@ -546,9 +548,7 @@ def compilers():
     """T = 8 with and without XLA, against 8 passes of the source, compiled by XLA."""
     if os.environ.get("KERAS_BACKEND", "tensorflow") != "tensorflow":
         return None
-    with Worker(make_compilers) as worker:
-        cases = {name: (worker, name) for name in worker.cases}
-        seconds, _ = measure(cases, FLAGS.rounds)
+    seconds, _ = timed(make_compilers)
     figures = {}
     for name, taken in seconds.items():
         ann = name.startswith("ANN")
@@ -597,9 +597,7 @@ def _finished(y):
 
 def convolutions():
     """Winograd's 3x3 convolution over the direct one, kernel transformed before."""
-    with Worker(make_convolutions) as worker:
-        cases = {name: (worker, name) for name in worker.cases}
-        seconds, _ = measure(cases, 3 * FLAGS.rounds)
+    seconds, _ = timed(make_convolutions, 3)
     return {
         name.removeprefix("Winograd, "): ratio(
             taken, seconds[name.replace("Winograd", "direct")]
@@ -634,9 +632,7 @@ def make_neurons():
 
 def neurons():
     """A layer of 16 x 32 x 32 x 64 neurons, unrolled or as a loop, over a ReLU."""
-    with Worker(make_neurons) as worker:
-        cases = {name: (worker, name) for name in worker.cases}
-        seconds, _ = measure(cases, 3 * FLAGS.rounds)
+    seconds, _ = timed(make_neurons, 3)
     return {
         name: ratio(taken, seconds[f"ReLU, {name.split(', ')[1]}"])
         for name, taken in seconds.items()
@@ -682,9 +678,7 @@ def precision():
     from apps import data
 
     labels = data.shipped_test_images().take(2000).labels
-    with Worker(make_precision) as worker:
-        cases = {name: (worker, name) for name in worker.cases}
-        seconds, outputs = measure(cases, FLAGS.rounds)
+    seconds, outputs = timed(make_precision)
     answers = {name: y.argmax(-1) for name, y in outputs.items()}
     figures = {}
     for name in POLICIES:

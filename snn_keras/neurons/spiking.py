@@ -94,13 +94,17 @@ class FusedSpiking(Spiking):
 
     def spikes(self, current):
         """What the neurons send, `(batch, timesteps, ...)`."""
+        return self.cell.fire(self._potential(current))
+
+    def _potential(self, current):
         potential, _ = self.cell.initial_state(ops.shape(current))
-        return self.cell.fire(potential + ops.cast(current, potential.dtype))
+        return potential + ops.cast(current, potential.dtype)
 
     def call(self, current, training=False):
-        outputs = self.spikes(current)
-        window_lib.observe(self, ops.expand_dims(current, 1), outputs)
-        return ops.sum(outputs, axis=1)
+        if window_lib.is_watched():
+            outputs = self.spikes(current)
+            window_lib.observe(self, ops.expand_dims(current, 1), outputs)
+        return self.cell.total(self._potential(current))
 
 
 @keras.saving.register_keras_serializable("snn_keras")

@@ -85,11 +85,16 @@ def keep_state(layer, state) -> None:
         window.new_states[layer.name] = state
 
 
+def is_watched() -> bool:
+    """Whether the window has a monitor."""
+    window = current()
+    return window is not None and window.monitor is not None
+
+
 def observe(layer, currents, outputs) -> None:
     """Shows the window's monitor, if any, what `layer` received and sent."""
-    window = current()
-    if window is not None and window.monitor is not None:
-        key = monitor_key(layer.name)
+    if is_watched():
+        window, key = current(), monitor_key(layer.name)
         state = window.monitor.update(layer, window.states.get(key), currents, outputs)
         if state is not None:
             window.new_states[key] = state
