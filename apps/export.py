@@ -15,7 +15,7 @@ from absl import app, flags
 import snn_keras
 from apps import data
 from apps.evaluate import load_model, make_neuron
-from snn_keras import export, neurons
+from snn_keras import export
 
 FLAGS = flags.FLAGS
 

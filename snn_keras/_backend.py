@@ -62,7 +62,7 @@ def compile_by_xla(model):
 
 
 def fused(function):
-    """`function`, of tensors, as one kernel also where the rest of a graph is not XLA's.
+    """`function`, of tensors, as one kernel, also where XLA compiles nothing else.
 
     For elementwise functions whose results do not depend on how they are compiled.
     """

@@ -6,6 +6,7 @@ so that no accumulator can overflow in secret.
 """
 
 import dataclasses
+import functools
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -25,7 +26,7 @@ class Interval:
     @classmethod
     def of(cls, *candidates):
         """The smallest interval around all of `candidates`."""
-        return cls(np.minimum.reduce(candidates), np.maximum.reduce(candidates))
+        return cls(*(functools.reduce(f, candidates) for f in (np.minimum, np.maximum)))
 
     def over(self, axes):
         """Bounds of all entries along `axes`, which are kept with length 1."""
@@ -806,7 +807,7 @@ class IntegerNetwork:
                     operation.name,
                     type(operation).__name__,
                     " x ".join(map(str, operation.shape)),
-                    sum(np.size(x) for x in operation.constants()) or "",
+                    str(sum(np.size(x) for x in operation.constants()) or ""),
                     f"{np.min(interval.low)} and {np.max(interval.high)}",
                 )
             )

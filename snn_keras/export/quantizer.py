@@ -13,6 +13,7 @@ from snn_keras.export.units import (
     Signal,
     Unit,
     Weights,
+    common_bit,
     fine_unit,
     lowest_bit,
     plain,
@@ -52,7 +53,7 @@ class Call:
     def signals(self):
         """The signals among the arguments, flat."""
         leaves = tree.flatten((self.args, self.kwargs))
-        return [x for x in leaves if isinstance(x, Signal)]
+        return [x for x in leaves if hasattr(x, "factor")]
 
     @property
     def signal(self):
@@ -143,7 +144,7 @@ class Quantizer:
         tensors = tree.flatten(self.graph.inputs)
         named = zip(self.graph.input_names, tensors, data, strict=True)
         self.inputs = [
-            input_spec(name, self.static_shape(name, x), values, input_dtype)
+            input_spec(name, static_shape(name, x), values, input_dtype)
             for name, x, values in named
         ]
         self._intervals = {spec.name: spec.interval for spec in self.inputs}
@@ -159,7 +160,8 @@ class Quantizer:
         readers = [x for node in self.graph.nodes for x in node.inputs]
         for node in self.graph.nodes:
             count = readers.count(node.output)
-            call = self.call_of(node, signals, is_last=not count)
+            call = call_of(node, signals, self._timed, is_last=not count)
+            static_shape(node.name, node.output)
             try:
                 signal = rule_of(call.operation)(self, call)
             except Refusal as refusal:
@@ -183,22 +185,6 @@ class Quantizer:
             self.left_out,
         )
 
-    def call_of(self, node, signals, is_last):
-        """The node's call, with what wraps operations over time laid open."""
-        layer = node.operation
-        args, kwargs = tree.map_structure(
-            lambda x: signals[x] if isinstance(x, Tensor) else x,
-            (node.args, node.kwargs),
-        )
-        if isinstance(layer, neurons.PerStep):
-            args, kwargs = layer.arguments_of([signals[x] for x in node.inputs])
-        shape = self.static_shape(node.name, node.output)
-        if node in self._timed and not isinstance(layer, neurons.Readout):
-            shape = shape[1:]
-        return Call(
-            node.name, layer, _inner(layer), tuple(args), kwargs, shape, is_last
-        )
-
     def output(self, x):
         """Makes `x` an output; returns what gives its `Output`."""
         divisor = self.input_steps if x.timed else 1
@@ -209,7 +195,7 @@ class Quantizer:
         """Raises a ConversionError that names every layer without a rule."""
         offenders = []
         for node in self.graph.nodes:
-            operation = _inner(node.operation)
+            operation = inner(node.operation)
             if rule_of(operation) is None:
                 offenders.append(f"- '{node.name}' ({type(operation).__name__})")
         if offenders:
@@ -220,15 +206,6 @@ class Quantizer:
                 "sums, concatenation, padding and reshaping have one, and the neurons "
                 '"if", "signed" and, fused, "bit_serial".'
             )
-
-    def static_shape(self, name, x):
-        """The shape of a tensor, without the batch."""
-        if None in x.shape[1:]:
-            raise ConversionError(
-                f"'{name}' has the shape {x.shape}, and an exported network is made "
-                "for one size. Remedy: keras.Input with every size given."
-            )
-        return tuple(x.shape[1:])
 
     # --- Operations ------------------------------------------------------------------
 
@@ -289,6 +266,11 @@ class Quantizer:
             return x.with_(offset=0.0)
         if x.is_open:
             x.unit.need(x.offset / x.factor)
+        else:
+            bit = common_bit(x.scale, x.offset)
+            exact = np.max(x.scale) <= 2**12 * bit
+            unit = np.float64(bit) if exact else x.scale / 2**8
+            x = self.in_unit(x, unit, f"{x.name}/gain")
         name = self.add(
             integer.Shift,
             x,
@@ -406,6 +388,37 @@ def input_spec(name, shape, values, dtype):
     return integer.Input(name, shape, dtype, scale, zero_point)
 
 
-def _inner(layer):
+def static_shape(name, x):
+    """The shape of a tensor, without the batch."""
+    if None in x.shape[1:]:
+        raise ConversionError(
+            f"'{name}' has the shape {x.shape}, and an exported network is made for "
+            "one size. Remedy: keras.Input with every size given."
+        )
+    return tuple(x.shape[1:])
+
+
+def inner(layer):
     """The operation that a layer of a spiking network applies."""
     return layer.operation if isinstance(layer, neurons.PerStep) else layer
+
+
+def call_of(node, signals, timed, is_last) -> Call:
+    """A node's call, with what wraps operations over time laid open.
+
+    Args:
+        node: A node of a spiking network's graph.
+        signals: A signal for every tensor so far.
+        timed: The nodes that run at every step.
+        is_last: Whether nothing reads its output.
+    """
+    layer = node.operation
+    args, kwargs = tree.map_structure(
+        lambda x: signals[x] if isinstance(x, Tensor) else x,
+        (node.args, node.kwargs),
+    )
+    if isinstance(layer, neurons.PerStep):
+        args, kwargs = layer.arguments_of([signals[x] for x in node.inputs])
+    has_time = node in timed and not isinstance(layer, neurons.Readout)
+    shape = tuple(node.output.shape[2 if has_time else 1 :])
+    return Call(node.name, layer, inner(layer), tuple(args), kwargs, shape, is_last)

@@ -272,17 +272,20 @@ def with_zeros_between(quantizer, x, strides, name):
 # --- Affine --------------------------------------------------------------------------
 
 
+def batch_norm_gain(layer, shape):
+    """What batch normalization multiplies by, and adds, one a channel."""
+    if layer.axis not in (-1, len(shape)):
+        raise Refusal("it normalizes another axis than the last. Remedy: axis=-1.")
+    gamma = array(layer.gamma) if layer.scale else np.ones(shape[-1])
+    beta = array(layer.beta) if layer.center else np.zeros(shape[-1])
+    gain = gamma / np.sqrt(array(layer.moving_variance) + layer.epsilon)
+    return gain, beta - gain * array(layer.moving_mean)
+
+
 @rule(layers.BatchNormalization)
 def batch_normalization(quantizer, call):
-    layer, x = call.operation, call.signal
-    if layer.axis not in (-1, len(x.shape)):
-        raise Refusal("it normalizes another axis than the last. Remedy: axis=-1.")
-    channels = x.shape[-1]
-    gamma = array(layer.gamma) if layer.scale else np.ones(channels)
-    beta = array(layer.beta) if layer.center else np.zeros(channels)
-    deviation = np.sqrt(array(layer.moving_variance) + layer.epsilon)
-    gain = gamma / deviation
-    return quantizer.affine(x, gain, beta - gain * array(layer.moving_mean))
+    x = call.signal
+    return quantizer.affine(x, *batch_norm_gain(call.operation, x.shape))
 
 
 @rule(layers.Rescaling)

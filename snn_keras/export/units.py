@@ -1,6 +1,7 @@
 """Units: what one integer of a tensor means, chosen as fine as the bits allow."""
 
 import dataclasses
+import functools
 from collections.abc import Callable
 
 import numpy as np
@@ -24,9 +25,10 @@ def common_bit(*factors):
 
 def fine_unit(*factors):
     """A unit of which all factors are whole numbers; to 1 in 128 if they are odd."""
-    least = np.minimum.reduce(factors)
+    least = functools.reduce(np.minimum, factors)
     bit = common_bit(*factors)
-    return np.float64(bit) if np.max(factors) <= 2**12 * bit else least / 128
+    largest = max(np.max(factor) for factor in factors)
+    return np.float64(bit) if largest <= 2**12 * bit else least / 128
 
 
 def plain(factor):
