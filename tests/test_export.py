@@ -1,11 +1,17 @@
 """Integer networks: the spiking network's, and the file's, spike for spike."""
 
+import keras
 import numpy as np
 import pytest
+from keras import layers
 
 import snn_keras
+from apps import data
+from apps.evaluate import load_model
+from snn_keras import applications
 from snn_keras.errors import ConversionError
 from snn_keras.export import FORMS, TFLiteNetwork, quantize_weights, to_tflite
+from snn_keras.layers import LSQReLU
 from tests import reference
 from tests.graphs import Maker, seeds
 
@@ -93,9 +99,11 @@ def run_file(net, path, inputs):
 def assert_same(net, path, inputs):
     """Spikes, potentials and outputs of a file are the integer network's."""
     received = run_file(net, path, inputs)
+    fired = 0
     for step, (values, state) in enumerate(net.run(inputs)):
         for layer in net.neurons:
             assert np.array_equal(received[step][layer.name], values[layer.name])
+            fired += np.count_nonzero(values[layer.name])
         for operation in net.operations:
             states = zip(operation.state_names, state[operation.name], strict=True)
             for name, expected in states:
@@ -103,6 +111,7 @@ def assert_same(net, path, inputs):
                 assert np.array_equal(received[step][name], expected), (step, name)
     for out in net.outputs:
         assert np.array_equal(received[-1][out.name], values[out.name])
+    return fired
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -139,9 +148,179 @@ def test_files_of_real_weights(seed, form, tmp_path):
 
 
 @pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("neuron", ["if", "signed", "bit_serial"])
+def test_a_residual_network_for_cifar(neuron, form, tmp_path):
+    model = applications.resnet20(activation=LSQReLU(3, initial_step=0.4))
+    images = np.random.default_rng(0).random((2, 32, 32, 3), "float32")
+    net = quantize_weights(snn_keras.convert(model, 2, neuron), images)
+    path = tmp_path / "net.tflite"
+    to_tflite(net, path, form=form, batch_size=2, trace=True)
+    assert assert_same(net, path, net.quantize(images)) > 1000
+
+
+@pytest.mark.parametrize("form", FORMS)
 def test_there_is_no_float_in_a_file(form, tmp_path):
     network, snn = network_of(1, "signed")
     path = tmp_path / "net.tflite"
     to_tflite(snn, path, network.keras_inputs, form)
     kinds = {dtype.name for dtype in TFLiteNetwork(path).tensors().values()}
     assert kinds <= {"bool", "int8", "uint8", "int16", "int32", "int64"}
+
+
+# --- The network that ships ----------------------------------------------------------
+
+
+def shipped(count):
+    """The trained network, and so many test images."""
+    images = data.preprocess(data.shipped_test_images().images[:count])
+    return load_model(data.SHIPPED / "fashion_mnist_adaptor.keras"), images
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("count", [4, pytest.param(1000, marks=pytest.mark.slow)])
+def test_file_of_the_network_that_ships(count, form, tmp_path):
+    model, images = shipped(count)
+    size = min(count, 100)
+    path = tmp_path / "net.tflite"
+    snn = snn_keras.convert(model, 4)
+    net = to_tflite(snn, path, images, form, batch_size=size, trace=True)
+    for start in range(0, count, size):
+        assert_same(net, path, net.quantize(images[start : start + size]))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("timesteps", [1, 4, 8])
+def test_integers_keep_the_accuracy(timesteps):
+    model, images = shipped(10_000)
+    labels = data.shipped_test_images().labels
+    snn = snn_keras.convert(model, timesteps)
+    net = quantize_weights(snn, images)
+    accuracy = [
+        np.mean(network.predict(images).argmax(-1) == labels) for network in (snn, net)
+    ]
+    assert accuracy[1] >= accuracy[0] - 0.003
+
+
+def test_a_file_predicts_as_its_integers(tmp_path):
+    model, images = shipped(5)
+    snn = snn_keras.convert(model, 3)
+    for form in FORMS:
+        net = to_tflite(snn, tmp_path / f"{form}.tflite", images, form, batch_size=2)
+        file = TFLiteNetwork(tmp_path / f"{form}.tflite")
+        assert np.array_equal(file.predict(images), net.predict(images))
+    over_time = file.predict_over_time(images)
+    assert np.array_equal(over_time, net.predict_over_time(images))
+    unrolled = TFLiteNetwork(tmp_path / "unrolled.tflite")
+    with pytest.raises(ValueError, match='form="streaming"'):
+        unrolled.predict_over_time(images)
+
+
+def test_files_are_small(tmp_path):
+    model, images = shipped(4)
+    to_tflite(snn_keras.convert(model, 4), tmp_path / "net.tflite", images)
+    floats = 4 * sum(np.prod(w.shape) for w in model.weights)
+    assert (tmp_path / "net.tflite").stat().st_size <= 0.3 * floats
+
+
+# --- Bad input -----------------------------------------------------------------------
+
+
+def small(*between, neuron="if", timesteps=2):
+    """A converted network with layers between its neurons."""
+    x = inputs = keras.Input((6, 6, 2))
+    x = LSQReLU(3, initial_step=0.5, name="first")(layers.Conv2D(4, 3, name="in")(x))
+    for layer in between:
+        x = layer(x)
+    x = LSQReLU(3, initial_step=0.5, name="last")(x)
+    model = keras.Model(inputs, layers.Dense(2)(layers.Flatten()(x)))
+    return snn_keras.convert(model, timesteps, neuron)
+
+
+IMAGES = np.random.default_rng(0).random((3, 6, 6, 2), "float32")
+
+
+def test_every_layer_without_a_form_is_named(tmp_path):
+    snn = small(
+        layers.Activation("tanh", name="curve"),
+        layers.LayerNormalization(name="norm"),
+    )
+    with pytest.raises(ConversionError, match=r"(?s)'curve'.*'norm'.*Remedy"):
+        to_tflite(snn, tmp_path / "net.tflite", IMAGES)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("neuron", ["lif", "srp"])
+def test_neurons_without_a_form_are_named(neuron, tmp_path):
+    snn = small(neuron=neuron)
+    with pytest.raises(ConversionError, match=r"'first'.*Cell.*Remedy"):
+        to_tflite(snn, tmp_path / "net.tflite", IMAGES)
+
+
+def test_literal_bit_serial_networks_are_refused():
+    network, _ = network_of(1, "bit_serial")
+    snn = snn_keras.convert(network.model, 3, "bit_serial", fused=False)
+    with pytest.raises(ConversionError, match="fused=True"):
+        quantize_weights(snn, network.keras_inputs)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"form": "rolled"}, "form must be one of"),
+        ({"input_dtype": "float32"}, "input_dtype must be"),
+        ({"batch_size": 0}, "batch_size must be an integer >= 1"),
+        ({"data": None}, "data is missing"),
+        ({"data": IMAGES[:, :5]}, "wrong shape"),
+        ({"snn": keras.Sequential([layers.Dense(1)])}, "expected a SpikingModel"),
+        ({"snn": "settle"}, "with_timesteps"),
+        ({"path": "no/such/folder/net.tflite"}, "no folder"),
+    ],
+)
+def test_bad_arguments(arguments, message, tmp_path):
+    given = {"snn": small(), "path": "net.tflite", "data": IMAGES, **arguments}
+    if given["snn"] == "settle":
+        given["snn"] = small(neuron="signed", timesteps="settle")
+    given["path"] = tmp_path / given["path"]
+    with pytest.raises((ValueError, FileNotFoundError), match=message):
+        to_tflite(**given)
+    assert not list(tmp_path.iterdir())
+
+
+def test_files_are_not_replaced_unasked(tmp_path):
+    path = tmp_path / "net.tflite"
+    path.write_text("mine")
+    with pytest.raises(FileExistsError, match="overwrite=True"):
+        to_tflite(small(), path, IMAGES)
+    assert path.read_text() == "mine"
+    to_tflite(small(), path, IMAGES, overwrite=True)
+    assert [x.name for x in tmp_path.iterdir()] == ["net.tflite"]
+
+
+def test_what_fails_leaves_nothing_behind(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr("pathlib.Path.write_bytes", full)
+    with pytest.raises(OSError, match="no space"):
+        to_tflite(small(), tmp_path / "net.tflite", IMAGES)
+    assert not list(tmp_path.iterdir())
+
+
+def test_damaged_files_are_refused(tmp_path):
+    path = tmp_path / "net.tflite"
+    to_tflite(small(), path, IMAGES)
+    whole = path.read_bytes()
+    middle = len(whole) // 2
+    flipped = whole[:middle] + bytes([whole[middle] ^ 1]) + whole[middle + 1 :]
+    for content in (whole[:-20], whole[:middle], flipped, b"", b"0000TFL3" * 9):
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match="Remedy"):
+            TFLiteNetwork(path)
+    with pytest.raises(FileNotFoundError, match="no file"):
+        TFLiteNetwork(tmp_path / "other.tflite")
+
+
+def test_overflow_is_reported():
+    snn = small(timesteps=2**20)
+    with pytest.raises(OverflowError, match=r"32 bits hold .* Remedy: fewer steps"):
+        quantize_weights(snn, IMAGES)

@@ -2,6 +2,8 @@
 
 from snn_keras.export import rules as _rules  # noqa: F401  registers them
 from snn_keras.export.integer import IntegerNetwork as IntegerNetwork
+from snn_keras.export.nir import from_nir as from_nir
+from snn_keras.export.nir import to_nir as to_nir
 from snn_keras.export.quantizer import quantize_weights as quantize_weights
 from snn_keras.export.tflite import FORMS as FORMS
 from snn_keras.export.tflite import TFLiteNetwork as TFLiteNetwork

@@ -350,13 +350,19 @@ class Pad(Reshape):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Crop(Reshape):
-    """What starts at `begin` and has this shape."""
+    """Every `strides`-th entry from `begin` on, as many along each axis as `shape`."""
 
     begin: tuple = ()
+    strides: tuple = ()
+
+    def ends(self):
+        """One behind the last entry, along each axis."""
+        sides = zip(self.begin, self.strides, self.shape, strict=True)
+        return [begin + stride * (n - 1) + 1 for begin, stride, n in sides]
 
     def apply(self, x):
-        ends = zip(self.begin, self.shape, strict=True)
-        return x[(slice(None), *(slice(b, b + n) for b, n in ends))]
+        sides = zip(self.begin, self.ends(), self.strides, strict=True)
+        return x[(slice(None), *(slice(*side) for side in sides))]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -428,7 +434,10 @@ class MaxPool(Operation):
     padding: tuple
     input_shape: tuple
     over_time: bool
-    state_names = ("sum", "pool")
+
+    @property
+    def state_names(self):
+        return ("sum", "pool") if self.over_time else ()
 
     def pool(self, x):
         """The pool of one tensor."""

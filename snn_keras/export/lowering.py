@@ -135,6 +135,15 @@ class Lowering:
         self.file.operator("RESHAPE", [x, size], [y], "ReshapeOptions", newShape=full)
         return y
 
+    def slice(self, x, begin, ends, strides, shape):
+        """Every so many entries from `begin` to `ends`, along each axis."""
+        batch = (0, self.batch_size, 1)
+        bounds = zip(batch, (begin, ends, strides), strict=True)
+        numbers = [self.file.constant([first, *rest]) for first, rest in bounds]
+        y = self.tensor(shape)
+        self.file.operator("STRIDED_SLICE", [x, *numbers], [y], "StridedSliceOptions")
+        return y
+
     def pad(self, x, padding, shape, value=0):
         """Constants around it; `padding` for each axis without the batch."""
         sides = self.file.constant([(0, 0), *padding])
@@ -338,11 +347,8 @@ def _(operation: integer.Pad, to, x):
 
 @lower.register
 def _(operation: integer.Crop, to, x):
-    begin = to.file.constant([0, *operation.begin])
-    size = to.file.constant([to.batch_size, *operation.shape])
-    y = to.tensor(operation.shape)
-    to.file.operator("SLICE", [x, begin, size], [y], "SliceOptions")
-    return y
+    begin, strides = operation.begin, operation.strides
+    return to.slice(x, begin, operation.ends(), strides, operation.shape)
 
 
 @lower.register
@@ -424,14 +430,9 @@ def max_pool(operation, to, x, interval):
                 place, operation.strides, operation.shape[:2], strict=True
             )
         ]
-        y = to.tensor(operation.shape)
-        bounds = (
-            [0, *place, 0],
-            [to.batch_size, *ends, shape[-1]],
-            [1, *operation.strides, 1],
-        )
-        inputs = [x, *(to.file.constant(b) for b in bounds)]
-        to.file.operator("STRIDED_SLICE", inputs, [y], "StridedSliceOptions")
+        begin, ends = (*place, 0), (*ends, shape[-1])
+        strides = (*operation.strides, 1)
+        y = to.slice(x, begin, ends, strides, operation.shape)
         largest = y if largest is None else to.larger(largest, y, operation.shape)
     return largest
 

@@ -17,12 +17,15 @@ from snn_keras import neurons
 from snn_keras.convert._keras import operation_types
 from snn_keras.errors import ConversionError
 from snn_keras.export import files
-from snn_keras.export.quantizer import Refusal, call_of, inner
+from snn_keras.export.quantizer import Refusal, call_of, inner, is_left_out
 from snn_keras.export.rules import (
     array,
     batch_norm_gain,
     bias_of,
     check_channels_last,
+    pad_sides,
+    slices,
+    ungrouped,
     windows,
 )
 from snn_keras.graph import Names
@@ -227,11 +230,11 @@ class Writer:
                 name,
                 x,
                 input_shape=tuple(x.shape[:2]),
-                weight=factor.reshape(-1, 1, 1, 1),
+                weight=np.diag(factor)[:, :, None, None],
                 stride=(1, 1),
                 padding=(0, 0),
                 dilation=(1, 1),
-                groups=channels,
+                groups=1,
                 bias=np.array(offset),
             )
         elif len(x.shape) == 1:
@@ -246,13 +249,8 @@ class Writer:
         """A node of weights `(out, in, ...)`; the factor of `x` goes into them."""
         if np.any(x.offset):
             x = self.plain(x, name)
-        groups = settings.get("groups", 1)
         factor = np.broadcast_to(x.factor, x.shape[-1])
-        if groups == 1:
-            factor = factor.reshape(1, -1, *(1,) * (weight.ndim - 2))
-        else:
-            inside = factor.reshape(groups, -1).repeat(len(weight) // groups, 0)
-            factor = inside.reshape(*weight.shape[:2], *(1,) * (weight.ndim - 2))
+        factor = factor.reshape(1, -1, *(1,) * (weight.ndim - 2))
         bias = np.broadcast_to(np.float64(bias), len(weight))
         node = self.add(
             kind, name, x, weight=weight * factor, bias=np.array(bias), **settings
@@ -290,9 +288,7 @@ def _nothing(writer, call):
 
 @rule(layers.Softmax, layers.Activation, *operation_types("Softmax", "Sigmoid"))
 def _last_activation(writer, call):
-    names = {type(call.operation).__name__.lower()}
-    names.add(getattr(getattr(call.operation, "activation", None), "__name__", ""))
-    if not names & {"softmax", "sigmoid"} or not call.is_last:
+    if not call.is_last or not is_left_out(call.operation):
         raise Refusal("only softmax and sigmoid at the end are left to the reader.")
     writer.losses.append(f"'{call.name}' is left to the reader")
     return call.signal
@@ -352,28 +348,21 @@ def _convolved(writer, call, name, x, weight, bias, layer, groups):
     ]
     padding, places = windows(sizes, weight.shape[2:], strides, layer.padding, dilation)
     outer = x.padding or ((0, 0), (0, 0))
+    if groups > 1:  # the shape inference of NIR knows one group alone
+        kernel = weight.transpose(2, 3, 1, 0)
+        weight = ungrouped(kernel, groups).transpose(3, 2, 0, 1)
     both = []
     for axis, (inside, outside) in enumerate(zip(padding, outer, strict=True)):
         before, after = (a + b for a, b in zip(inside, outside, strict=True))
-        extra = max(after - before, 0)
-        if extra % dilation[axis]:
+        # NIR pads both sides alike: zeros in the kernel make up for the difference.
+        taps, rest = divmod(abs(after - before), dilation[axis])
+        if rest:
             raise Refusal("its padding has sides that differ by no dilated tap.")
-        # NIR pads both sides alike: a kernel that begins with zeros makes up for it.
-        taps = extra // dilation[axis]
-        weight = np.pad(
-            weight, [(0, 0)] * (2 + axis) + [(taps, 0)] + [(0, 0)] * (1 - axis)
-        )
+        sides = [(0, 0)] * 4
+        sides[2 + axis] = (taps, 0) if after > before else (0, taps)
+        weight = np.pad(weight, sides)
         both.append(max(before, after))
-        if before > after:
-            # More before than after: the windows at the end are left out by floor,
-            # or by zeros behind the kernel.
-            lack = before - after
-            if lack % dilation[axis]:
-                raise Refusal("its padding has sides that differ by no dilated tap.")
-            taps = lack // dilation[axis]
-            weight = np.pad(
-                weight, [(0, 0)] * (2 + axis) + [(0, taps)] + [(0, 0)] * (1 - axis)
-            )
+    weight, both = _square(weight, both, dilation)
     shape = (*places, weight.shape[0])
     return writer.weighted(
         "Conv2d",
@@ -386,8 +375,22 @@ def _convolved(writer, call, name, x, weight, bias, layer, groups):
         stride=strides,
         padding=tuple(both),
         dilation=dilation,
-        groups=groups,
+        groups=1,
     )
+
+
+def _square(weight, padding, dilation):
+    """The same convolution with a square kernel, as NIR's shape inference wants it."""
+    lack = max(weight.shape[2:]) - np.array(weight.shape[2:])
+    if np.any(lack % 2):
+        raise Refusal(
+            f"its kernel, {weight.shape[2:]} with the zeros that its padding takes, is "
+            "not square, and NIR's shape inference takes kernels to be."
+        )
+    half = [int(n) // 2 for n in lack]
+    weight = np.pad(weight, [(0, 0), (0, 0), *((n, n) for n in half)])
+    sides = zip(padding, half, dilation, strict=True)
+    return weight, [p + n * d for p, n, d in sides]
 
 
 @rule(layers.Conv2D)
@@ -513,6 +516,47 @@ def _zero_padding(writer, call):
         for (a, b), (c, d) in zip(before, call.operation.padding, strict=True)
     )
     return x.with_(padding=padding)
+
+
+@rule(*operation_types("GetItem"))
+def _item(writer, call):
+    """Every so many pixels, by a convolution of one tap."""
+    x = writer.plain(call.signal, call.name)
+    begin, strides = slices(call)
+    if len(x.shape) != 3 or any(begin) or strides[-1] != 1:
+        raise Refusal("of slices only x[:, ::a, ::b] has one.")
+    weight = np.eye(x.shape[-1])[:, :, None, None]
+    return _one_tap(writer, call, x, weight, strides[:2])
+
+
+@rule(*operation_types("Pad"))
+def _pad(writer, call):
+    """Channels of zeros, by a convolution of one tap; or zeros around images."""
+    x, sides = call.signal, pad_sides(call)
+    if np.any(x.offset):
+        x = writer.plain(x, call.name)
+    if len(x.shape) != 3 or (np.any(sides[-1]) and (np.any(sides[:-1]) or x.padding)):
+        raise Refusal("only images have one, padded in their channels or around.")
+    if not np.any(sides[-1]):
+        return x.with_(padding=sides[:-1])
+    weight = np.pad(np.eye(x.shape[-1]), [sides[-1], (0, 0)])[:, :, None, None]
+    return _one_tap(writer, call, x, weight, (1, 1))
+
+
+def _one_tap(writer, call, x, weight, strides):
+    return writer.weighted(
+        "Conv2d",
+        call.name,
+        x,
+        call.shape,
+        weight,
+        0.0,
+        input_shape=tuple(x.shape[:2]),
+        stride=strides,
+        padding=(0, 0),
+        dilation=(1, 1),
+        groups=1,
+    )
 
 
 # --- Reading -------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 import dataclasses
 
 import numpy as np
-from keras import tree
+from keras import layers, tree
 
 from snn_keras import graph as graph_lib
 from snn_keras import neurons
@@ -74,7 +74,16 @@ def rule(*types):
 
 def rule_of(operation):
     """The rule of an operation, by its class alone; None where there is none."""
+    if isinstance(operation, layers.Activation) and not is_left_out(operation):
+        return None
     return _RULES.get(type(operation))
+
+
+def is_left_out(operation) -> bool:
+    """Whether it is softmax or sigmoid, which files leave to those who read them."""
+    names = {type(operation).__name__.lower()}
+    names.add(getattr(getattr(operation, "activation", None), "__name__", ""))
+    return bool(names & {"softmax", "sigmoid"})
 
 
 def quantize_weights(snn, data, input_dtype="uint8") -> integer.IntegerNetwork:
@@ -250,12 +259,11 @@ class Quantizer:
     def whole(self, name, what, real):
         """The nearest integers; notes what rounding changes."""
         rounded = np.floor(np.asarray(real) + 0.5)
-        lost = np.max(np.abs(rounded - real), initial=0)
-        if lost > 0:
-            least = np.min(np.abs(real))
-            self.notes.append(
-                (name, f"{what} rounded by up to {lost:.2g}, in {least:.4g}")
-            )
+        lost = np.abs(rounded - real)
+        if np.any(lost > 1e-9 * np.abs(real)):  # more than a quotient's own rounding
+            largest = np.max(np.abs(real))
+            text = f"{what} of up to {largest:.4g} rounded by up to {np.max(lost):.2g}"
+            self.notes.append((name, text))
         return rounded.astype(np.int64)
 
     # --- Signals ---------------------------------------------------------------------

@@ -624,10 +624,54 @@ def zero_padding(quantizer, call):
 def cropping(quantizer, call):
     check_channels_last(call.operation)
     begin = (*(before for before, _ in _sides(call.operation.cropping)), 0)
-    kind = integer.Crop
-    return rearranged(
-        quantizer, call.signal, kind, call.shape, call.name, True, begin=begin
-    )
+    return cropped(quantizer, call, begin, (1,) * len(begin))
+
+
+@rule(*operation_types("GetItem"))
+def item(quantizer, call):
+    begin, strides = slices(call)
+    return cropped(quantizer, call, begin, strides)
+
+
+def slices(call):
+    """Where the slices of `x[:, a:b:c, ...]` begin, and their strides."""
+    x, key = call.args
+    key = key if isinstance(key, (tuple, list)) else (key,)
+    whole = slice(None)
+    key = [*key, *[whole] * (len(x.shape) + 1 - len(key))]
+    if not all(isinstance(k, slice) for k in key) or key[0] != whole:
+        raise Refusal("only slices have one, that leave the batch as it is.")
+    sides = [k.indices(n) for k, n in zip(key[1:], x.shape, strict=True)]
+    if any(stride < 1 for _, _, stride in sides):
+        raise Refusal("it goes backwards.")
+    return tuple(s[0] for s in sides), tuple(s[2] for s in sides)
+
+
+def cropped(quantizer, call, begin, strides):
+    """A part of a signal."""
+    x, kind = call.signal, integer.Crop
+    stays = begin[-1] == 0 and call.shape[-1] == x.shape[-1]
+    settings = {"begin": begin, "strides": strides}
+    return rearranged(quantizer, x, kind, call.shape, call.name, stays, **settings)
+
+
+@rule(*operation_types("Pad"))
+def padding_by_zeros(quantizer, call):
+    sides = pad_sides(call)
+    x, kind, stays = call.signal, integer.Pad, sides[-1] == (0, 0)
+    return rearranged(quantizer, x, kind, call.shape, call.name, stays, padding=sides)
+
+
+def pad_sides(call):
+    """Zeros before and after, along each axis without the batch."""
+    operation = call.operation
+    filled = [*call.args[1:], *call.kwargs.values()]
+    if operation.mode != "constant" or any(v not in (None, 0) for v in filled):
+        raise Refusal("it pads with something else than 0.")
+    batch, *sides = (tuple(int(n) for n in side) for side in operation.pad_width)
+    if batch != (0, 0):
+        raise Refusal("it pads the batch.")
+    return tuple(sides)
 
 
 def _sides(values):
@@ -677,12 +721,7 @@ def identity(quantizer, call):
 @rule(layers.Softmax, layers.Activation, *operation_types("Softmax", "Sigmoid"))
 def last_activation(quantizer, call):
     """Behind the network it keeps the order of classes, and is left to the caller."""
-    names = {type(call.operation).__name__.lower()}
-    names.add(getattr(getattr(call.operation, "activation", None), "__name__", ""))
-    if not names & {"softmax", "sigmoid"} or not call.is_last:
-        raise Refusal(
-            "only softmax and sigmoid at the end of a network are left out, and the "
-            "caller applies them."
-        )
+    if not call.is_last:
+        raise Refusal("only at the end of a network is it left to the caller.")
     quantizer.left_out.append(call.name)
     return call.signal

@@ -1,0 +1,144 @@
+"""NIR files: written, read back, and run: the same spikes."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+import snn_keras
+from snn_keras import applications
+from snn_keras.export import from_nir, to_nir
+from snn_keras.layers import LSQReLU
+from snn_keras.neurons import Spiking
+from tests.graphs import dyadic, seeds
+
+nir = pytest.importorskip("nir", reason="pip install snn_keras[nir]")
+
+
+def dyadic_weights(model, seed):
+    """Gives all of a model's weights dyadic values."""
+    rng = np.random.default_rng(seed)
+    for layer in model.layers:
+        if isinstance(layer, layers.BatchNormalization):
+            n = layer.moving_mean.shape[0]
+            scale = rng.choice([0.5, 1.0, 2.0], n)
+            variance = np.full(n, 1.0) - layer.epsilon
+            values = (scale, dyadic(rng, n, 4, 4), dyadic(rng, n, 4, 4), variance)
+            layer.set_weights(values)
+        elif not isinstance(layer, LSQReLU):
+            layer.set_weights([dyadic(rng, w.shape) for w in layer.get_weights()])
+    return model
+
+
+def residual_network(seed):
+    """Everything that NIR has, on dyadic numbers."""
+    rng = np.random.default_rng(seed)
+    numbers = iter(range(9))
+
+    def act():
+        i = next(numbers)
+        return LSQReLU(int(rng.choice([1, 2, 4])), initial_step=0.5, name=f"act{i}")
+
+    x = inputs = keras.Input((8, 8, 2))
+    x = layers.Conv2D(4, 3, padding="same", strides=2, use_bias=bool(seed % 2))(x)
+    x = y = act()(layers.BatchNormalization()(x))
+    x = act()(layers.DepthwiseConv2D(3, padding="same", depth_multiplier=2)(x))
+    x = layers.Conv2D(4, 1)(x)
+    x = layers.BatchNormalization()(x)
+    x = act()(layers.Add()([x, y]) if seed % 3 else x + y + y)
+    x = layers.ZeroPadding2D(((1, 0), (0, 1)))(x)
+    x = act()(layers.Conv2D(4, 3, strides=(1, 1), groups=2)(x))
+    if seed % 2:
+        x = layers.AveragePooling2D(2)(x)
+        x = layers.Flatten()(x)
+        x = act()(layers.BatchNormalization()(layers.Dense(6)(x)))
+    else:
+        x = layers.AveragePooling2D((2, 2), strides=1)(x)
+        x = layers.GlobalAveragePooling2D()(x)
+    model = keras.Model(inputs, layers.Activation("softmax")(layers.Dense(3)(x)))
+    return dyadic_weights(model, seed), dyadic(rng, (4, 8, 8, 2), 16, 32)
+
+
+def spikes_of(snn, x):
+    """Whether each neuron fired, `{layer: (batch, time, ...)}`."""
+    layers = {x.name: x.output for x in snn.layers if isinstance(x, Spiking)}
+    sent = keras.Model(snn.input, layers).predict(x, verbose=0)
+    return {name: values != 0 for name, values in sent.items()}
+
+
+@pytest.mark.parametrize("unit_thresholds", [False, True])
+@pytest.mark.parametrize("seed", seeds(40, quick=6))
+def test_same_spikes(seed, unit_thresholds, tmp_path):
+    model, x = residual_network(seed)
+    snn = snn_keras.convert(model, 5)
+    path = tmp_path / "net.nir"
+    losses = to_nir(snn, path, unit_thresholds=unit_thresholds)
+    assert any("reset" in loss for loss in losses)
+    read = from_nir(path)
+    assert read.timesteps == 5
+    expected, received = spikes_of(snn, x), spikes_of(read, x)
+    assert any(z.any() for z in expected.values())
+    for name, z in expected.items():
+        assert np.array_equal(received[name], z), name
+    logits = keras.Model(snn.input, snn.layers[-2].output)
+    assert np.array_equal(read.predict(x, verbose=0), logits.predict(x, verbose=0))
+    thresholds = [
+        node.v_threshold
+        for node in nir.read(path).nodes.values()
+        if "v_threshold" in vars(node)
+    ]
+    assert all((t == 1).all() for t in thresholds) or not unit_thresholds
+
+
+def test_a_resnet(tmp_path):
+    model = applications.resnet20(activation=LSQReLU(2, initial_step=0.5))
+    x = dyadic(np.random.default_rng(0), (2, 32, 32, 3))
+    snn = snn_keras.convert(model, 3)
+    to_nir(snn, tmp_path / "net.nir")
+    read = from_nir(tmp_path / "net.nir")
+    expected, received = spikes_of(snn, x), spikes_of(read, x)
+    differ = np.mean([np.mean(received[n] != z) for n, z in expected.items()])
+    assert differ < 1e-3  # rounding: weights take the thresholds in
+
+
+@pytest.mark.parametrize(
+    ("layer", "neuron", "named"),
+    [
+        (layers.MaxPooling2D(), "if", "max_pooling2d"),
+        (layers.Conv2DTranspose(2, 2), "if", "Conv2DTranspose"),
+        (layers.AveragePooling2D(4, padding="same"), "if", "it pads"),
+        (layers.Conv2D(2, 3, name="other"), "signed", "switched off"),
+    ],
+)
+def test_refuses(layer, neuron, named, tmp_path):
+    x = inputs = keras.Input((8, 8, 2))
+    x = LSQReLU(2, initial_step=0.5)(layers.Conv2D(2, 3)(x))
+    x = LSQReLU(2, initial_step=0.5)(layer(x))
+    model = keras.Model(inputs, layers.Dense(2)(layers.Flatten()(x)))
+    with pytest.raises(snn_keras.ConversionError, match=named):
+        to_nir(snn_keras.convert(model, 2, neuron), tmp_path / "net.nir")
+    assert not list(tmp_path.iterdir())
+
+
+def test_damaged_files_are_refused(tmp_path):
+    snn = snn_keras.convert(residual_network(0)[0], 2)
+    path = tmp_path / "net.nir"
+    to_nir(snn, path)
+    with pytest.raises(FileExistsError, match="overwrite=True"):
+        to_nir(snn, path)
+    whole = path.read_bytes()
+    for content in (whole[: len(whole) // 2], b"", b"no such thing"):
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match="damaged"):
+            from_nir(path)
+    with pytest.raises(FileNotFoundError, match="no file"):
+        from_nir(tmp_path / "other.nir")
+
+
+def test_nodes_without_a_counterpart_are_named(tmp_path):
+    node = nir.LIF(*(np.ones(3) for _ in range(4)))
+    nir.write(tmp_path / "lif.nir", nir.NIRGraph.from_list(node))
+    with pytest.raises(ValueError, match=r"lif.*\(LIF\)"):
+        from_nir(tmp_path / "lif.nir", timesteps=2)
+    with pytest.raises(ValueError, match="timesteps=T"):
+        from_nir(tmp_path / "lif.nir")
