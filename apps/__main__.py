@@ -11,6 +11,8 @@ PROGRAMS = {
     "results": "compare all methods, and write the tables",
     "networks": "convert the networks of keras.applications",
     "benchmark": "how fast spiking networks run, as ratios",
+    "export": "a TFLite file of integers, for edge devices",
+    "nir": "a NIR file, for other simulators and neuromorphic hardware",
     "demo": "convert the network that ships and run it on real images",
 }
 

@@ -777,8 +777,21 @@ TRIED = (
     ("precision", "16 bit on a CPU: convolutions are computed in 32 bit all the same."),
     (
         "early_exit",
-        "Early exit by the margin, or looking at every step: more steps for the same "
-        "accuracy.",
+        "Early exit that looks at every step: more steps, since a threshold that is "
+        "safe after one step is too strict later. The margin in place of the entropy: "
+        "no clear difference.",
+    ),
+    (
+        "memory",
+        "Winograd where a pass has few tiles (the last stage, at batch 1): the "
+        "transformed kernels took more memory than all else and saved no time. Its "
+        "transforms as two passes along one axis each: fewer operations to compile, "
+        "and slower.",
+    ),
+    (
+        "bit_serial",
+        "Bit-serial neurons bit by bit in a graph that XLA does not compile: every "
+        "bit cost five passes over memory. They are one kernel now.",
     ),
 )
 

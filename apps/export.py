@@ -39,7 +39,7 @@ def define_flags():
         "All steps in a call, or one step with the state going in and out.",
     )
     flags.DEFINE_enum(
-        "input_dtype", "uint8", ["uint8", "int8", "int16"], "What the input is held in."
+        "input_dtype", "int8", ["int8", "uint8", "int16"], "What the input is held in."
     )
     flags.DEFINE_integer(
         "samples", 0, "Test images for the two networks; 0 for all.", lower_bound=0
@@ -87,6 +87,40 @@ def main(argv):
         received = export.TFLiteNetwork(FLAGS.output).predict(images[:count])
         equal = np.array_equal(received, integers[:count])
         print(f"the file, {count} images: outputs {'equal' if equal else 'DIFFER'}")
+        try_micro(FLAGS.output, images[:count])
+
+
+def try_micro(path, images):
+    """Runs the file in TensorFlow Lite Micro, where its Python package is installed."""
+    try:
+        from tflite_micro.python.tflite_micro import runtime
+    except ImportError:
+        print("TensorFlow Lite Micro: not installed (pip install snn_keras[micro])")
+        return
+    file = export.TFLiteNetwork(path)
+    micro = runtime.Interpreter.from_file(str(path), arena_size=2**26)
+    same = 0
+    for start in range(len(images)):
+        inputs = file.quantize(images[start : start + 1])
+        same += all(
+            np.array_equal(received, expected)
+            for received, expected in run_micro(micro, file, inputs)
+        )
+    print(f"TensorFlow Lite Micro: all outputs equal on {same} of {len(images)} images")
+
+
+def run_micro(micro, file, inputs):
+    """Yields what TensorFlow Lite Micro puts out, and what TensorFlow Lite does."""
+    state = file.initial_state()
+    for _ in range(file.timesteps if file.form == "streaming" else 1):
+        given = {**inputs, **state}
+        for i, name in enumerate(file.input_names):
+            micro.set_input(given[name], i)
+        micro.invoke()
+        outputs = file.run(inputs, state)
+        for i, name in enumerate(file.output_names):
+            yield micro.get_output(i), outputs[name]
+        state = file.next_state(outputs)
 
 
 def _accuracy(outputs, labels):

@@ -1,4 +1,6 @@
-"""The benchmark's network in SpikingJelly: the same weights, neurons and time steps."""
+"""SpikingJelly: the benchmark's network in it, and NIR files read by it."""
+
+import importlib.util
 
 import numpy as np
 
@@ -130,3 +132,58 @@ def runs(weights, images, timesteps, batches, threads):
         for batch, times in batches.items()
         for steps in timesteps
     }
+
+
+# --- NIR -----------------------------------------------------------------------------
+
+NIR_REPAIRS = {
+    "as it loads the file": {},
+    "reset by subtraction": {"subtract": True},
+    "and started from half the threshold": {"subtract": True, "charged": True},
+}
+
+
+def reads_nir() -> bool:
+    """Whether SpikingJelly can read NIR files here."""
+    return all(importlib.util.find_spec(x) for x in ("spikingjelly", "nir", "nirtorch"))
+
+
+def run_nir(path, images, timesteps, subtract=False, charged=False):
+    """Runs a NIR file in SpikingJelly.
+
+    Args:
+        path: The file.
+        images: `(batch, channels, height, width)`, the input of every step.
+        timesteps: Time steps.
+        subtract: Whether to set its neurons to reset by subtraction.
+        charged: Whether to start them from half their threshold.
+
+    Returns:
+        Whether each neuron fired, `{node: (batch, time, ...)}` channels last, and the
+        mean output.
+    """
+    import nir
+    import torch
+    from spikingjelly.activation_based import neuron, nir_exchange
+
+    graph = nir.read(str(path))
+    model = nir_exchange.import_from_nir(graph, dt=1.0)
+    sent = {}
+    modules = dict(model.named_modules())
+    for name, module in modules.items():
+        inside = getattr(module, "module", None)
+        if isinstance(inside, neuron.IFNode):
+            inside.v_reset = None if subtract else inside.v_reset
+            inside.v = inside.v_threshold / 2 if charged else 0.0
+            sent[name] = []
+            module.register_forward_hook(
+                lambda _, __, y, name=name: sent[name].append(y[0].numpy() != 0)
+            )
+    x, state, total = torch.from_numpy(np.ascontiguousarray(images)), None, 0.0
+    with torch.no_grad():
+        for _ in range(timesteps):
+            y, state = model(x, state)
+            total = total + y.numpy()
+    spikes = {name: np.stack(z, 1) for name, z in sent.items()}
+    spikes = {k: np.moveaxis(z, 2, -1) if z.ndim == 5 else z for k, z in spikes.items()}
+    return spikes, total / timesteps

@@ -177,19 +177,41 @@ def lower(operation, to, *reads):
 
 def in_digits(operation, to, x, shape, product):
     """The sum over the digits of `x` of what `product` makes of each, in int32."""
-    interval = to.network.intervals[operation.inputs[0]]
-    places = integer.digits(interval, shape[-1])
-    base, total = to.constant(integer.DIGIT), None
-    for i, (place, _) in enumerate(places):
-        last = i == len(places) - 1
-        digit = x if last else to.binary("FLOOR_MOD", x, base, shape)
+    total = None
+    for place, digit in digits_of(operation, to, x, shape):
         y = to.cast(product(to.cast(digit, "int16", shape)), "int32", operation.shape)
         if place > 1:
             y = to.binary("MUL", y, to.constant(place), operation.shape)
         total = y if total is None else to.binary("ADD", total, y, operation.shape)
-        if not last:
-            x = to.binary("FLOOR_DIV", x, base, shape)
     return total
+
+
+def digits_of(operation, to, x, shape):
+    """The digits of `x` as `(place, tensor)`, by comparisons, which all targets have.
+
+    Bit after bit, the most significant first, as a bit-serial neuron does.
+    """
+    interval = to.network.intervals[operation.inputs[0]]
+    places = [place for place, _ in integer.digits(interval, shape[-1])]
+    top = places[-1]
+    if top == 1:
+        return [(1, x)]
+    interval = interval.with_zero()  # padding is 0
+    least, most = (int(v) // top for v in (interval.low.min(), interval.high.max()))
+    if least:
+        x = to.binary("SUB", x, to.constant(least * top), shape)
+    found = {}
+    for k in reversed(range(((most - least + 1) * top - 1).bit_length())):
+        place = min(top, integer.DIGIT ** (k // 4))
+        bit = to.constant(2**k)
+        z = to.where("GREATER_EQUAL", x, bit, shape)
+        x = to.binary("SUB", x, to.binary("MUL", z, bit, shape), shape)
+        z = to.binary("MUL", z, to.constant(2**k // place), shape)
+        digit = found.get(place)
+        found[place] = z if digit is None else to.binary("ADD", digit, z, shape)
+    if least:
+        found[top] = to.binary("ADD", found[top], to.constant(least), shape)
+    return list(found.items())
 
 
 def kernel_constant(to, kernel, axis):

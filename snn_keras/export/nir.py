@@ -221,10 +221,8 @@ class Writer:
         channels = x.shape[-1]
         factor = np.broadcast_to(np.float64(factor), channels)
         offset = np.broadcast_to(np.float64(offset), channels)
-        if not np.any(offset):
-            full = np.broadcast_to(factor, x.shape)
-            node = self.add("Scale", name, x, scale=_channels_first(full))
-        elif len(x.shape) == 3:
+        # Not every reader knows `Scale`; convolutions and `Affine` every one does.
+        if len(x.shape) == 3:
             node = self.add(
                 "Conv2d",
                 name,
@@ -241,6 +239,9 @@ class Writer:
             node = self.add(
                 "Affine", name, x, weight=np.diag(factor), bias=np.array(offset)
             )
+        elif not np.any(offset):
+            full = np.broadcast_to(factor, x.shape)
+            node = self.add("Scale", name, x, scale=_channels_first(full))
         else:
             raise Refusal("constants added to sequences have none.")
         return x.with_(nodes=(node,), factor=1.0, offset=0.0, own=False)

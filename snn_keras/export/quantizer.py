@@ -86,7 +86,7 @@ def is_left_out(operation) -> bool:
     return bool(names & {"softmax", "sigmoid"})
 
 
-def quantize_weights(snn, data, input_dtype="uint8") -> integer.IntegerNetwork:
+def quantize_weights(snn, data, input_dtype="int8") -> integer.IntegerNetwork:
     """Turns a spiking network into one of integers.
 
     Weights become int8, each channel in a unit of its own; thresholds, potentials and
@@ -100,7 +100,7 @@ def quantize_weights(snn, data, input_dtype="uint8") -> integer.IntegerNetwork:
             neurons, with a fixed number of time steps.
         data: Inputs as the network takes them: their range sets the input's scale.
             A thousand typical samples serve well.
-        input_dtype: What the input is held in, `"uint8"`, `"int8"` or `"int16"`.
+        input_dtype: What the input is held in, `"int8"`, `"uint8"` or `"int16"`.
 
     Returns:
         An `IntegerNetwork`.
@@ -119,9 +119,9 @@ def quantize_weights(snn, data, input_dtype="uint8") -> integer.IntegerNetwork:
             "an exported network runs for a fixed number of steps. Remedy: "
             "snn.with_timesteps(T); snn.settling_steps(x) tells how many it takes."
         )
-    if input_dtype not in ("uint8", "int8", "int16"):
+    if input_dtype not in ("int8", "uint8", "int16"):
         raise ValueError(
-            'input_dtype must be "uint8", "int8" or "int16". Received: '
+            'input_dtype must be "int8", "uint8" or "int16". Received: '
             f"input_dtype={input_dtype!r}"
         )
     return Quantizer(snn, data, input_dtype).network()

@@ -22,7 +22,7 @@ def to_tflite(
     data=None,
     form="unrolled",
     *,
-    input_dtype="uint8",
+    input_dtype="int8",
     batch_size=1,
     trace=False,
     overwrite=False,
@@ -173,6 +173,8 @@ class TFLiteNetwork:
         form: "unrolled" or "streaming".
         timesteps: Time steps of a run.
         batch_size: Samples a call.
+        input_names, output_names: What goes in, and comes out, in the file's order, as
+            interpreters without names have it.
 
     Raises:
         ValueError: if it is not such a file, or is damaged.
@@ -193,6 +195,10 @@ class TFLiteNetwork:
         (key,) = self._interpreter.get_signature_list()
         self._runner = self._interpreter.get_signature_runner(key)
         details = self._runner.get_input_details()
+        self.input_names = _in_order(details, self._interpreter.get_input_details())
+        self.output_names = _in_order(
+            self._runner.get_output_details(), self._interpreter.get_output_details()
+        )
         self._inputs = {name: details.pop(name) for name in about["inputs"]}
         self._states = details
 
@@ -295,3 +301,9 @@ class TFLiteNetwork:
                 ]
             )
         return [np.stack(y) for y in zip(*over_time, strict=True)]
+
+
+def _in_order(named, ordered):
+    """Names of a signature, in the order of the graph's tensors."""
+    names = {details["index"]: name for name, details in named.items()}
+    return [names[details["index"]] for details in ordered]
