@@ -790,8 +790,9 @@ TRIED = (
     ),
     (
         "bit_serial",
-        "Bit-serial neurons bit by bit in a graph that XLA does not compile: every "
-        "bit cost five passes over memory. They are one kernel now.",
+        "Bit-serial neurons bit by bit: every bit cost five passes over memory. The "
+        "level is computed at once now, exactly; as one kernel of XLA in a graph that "
+        "is not XLA's it was as fast, and could not be exported to ONNX.",
     ),
 )
 

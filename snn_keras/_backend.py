@@ -61,18 +61,6 @@ def compile_by_xla(model):
         model.jit_compile = True
 
 
-def fused(function):
-    """`function`, of tensors, as one kernel, also where XLA compiles nothing else.
-
-    For elementwise functions whose results do not depend on how they are compiled.
-    """
-    if keras.backend.backend() == "tensorflow":
-        import tensorflow as tf
-
-        return tf.function(function, jit_compile=True)
-    return function
-
-
 def is_symbolic(x):
     """Whether `x` has no value yet: a KerasTensor, or a tensor being traced."""
     try:

@@ -3,7 +3,6 @@
 import keras
 from keras import ops
 
-from snn_keras import _backend
 from snn_keras.neurons.cell import STAIRCASE, SpikingCell
 from snn_keras.ops import spike
 
@@ -39,7 +38,6 @@ class BitSerialCell(SpikingCell):
     def __init__(self, threshold=2.0, *, timesteps=1, **kwargs):
         super().__init__(threshold, **kwargs)
         self.timesteps = timesteps
-        self._fused_total = _backend.fused(self._total)
 
     def initial_state(self, shape):
         start = self.theta.value * 2.0 ** -(self.timesteps + 1)
@@ -72,17 +70,16 @@ class BitSerialCell(SpikingCell):
         return ops.stack(outputs, axis=1)
 
     def total(self, potential):
-        """The sum of what `fire` gives, `(batch, ...)`, from one rounding."""
-        return self._fused_total(potential, self.theta.value)
+        """The sum of what `fire` gives, `(batch, ...)`, without a pass for every bit.
 
-    def _total(self, u, theta):
-        level = 0.0
-        for t in range(1, self.timesteps + 1):
-            weight = theta * 2.0**-t
-            z = spike(u, weight)
-            u = u - weight * z
-            level = 2.0 * level + z
-        return ops.cast(theta * 2.0**-self.timesteps * level, self.compute_dtype)
+        The level is the largest count of last bits that the potential holds. Dividing
+        gives the nearest count, whatever it rounds; comparing then decides exactly.
+        """
+        last = self.theta.value * 2.0**-self.timesteps
+        nearest = ops.round(potential * (1.0 / last))
+        level = nearest - ops.cast(potential < nearest * last, potential.dtype)
+        level = ops.clip(level, 0.0, 2.0**self.timesteps - 1.0)
+        return ops.cast(level * last, self.compute_dtype)
 
     def input_steps(self, activations):
         """1: only the sum of the input counts, so it may enter at once.
