@@ -113,6 +113,11 @@ def preprocess(images):
     return images.astype("float32") / 255.0
 
 
+def scaling(raw_pixels):
+    """What makes a network's input of pixels: `preprocess`, or as floats alone."""
+    return (lambda x: x.astype("float32")) if raw_pixels else preprocess
+
+
 class Batches(keras.utils.PyDataset):
     """Shuffled training batches, padded-and-cropped and flipped by seed.
 

@@ -56,7 +56,7 @@ def main(argv):
     if len(argv) > 1:
         raise app.UsageError(f"unexpected arguments: {argv[1:]}")
     model = load_model(FLAGS.model)
-    scale = (lambda x: x.astype("float32")) if FLAGS.raw_pixels else data.preprocess
+    scale = data.scaling(FLAGS.raw_pixels)
     test = data.load(FLAGS.dataset, "test", FLAGS.data_dir).take(FLAGS.samples)
     images = scale(test.images)
     neuron = make_neuron(FLAGS.neuron, FLAGS.neuron_options)

@@ -81,7 +81,7 @@ def main(argv):
     from apps.evaluate import load_model
     from snn_keras import export
 
-    scale = (lambda x: x.astype("float32")) if FLAGS.raw_pixels else data.preprocess
+    scale = data.scaling(FLAGS.raw_pixels)
     test = data.load(FLAGS.dataset, "test", FLAGS.data_dir).take(FLAGS.samples)
     images = scale(test.images)
     snn = snn_keras.convert(load_model(FLAGS.model), FLAGS.timesteps, "if")

@@ -62,42 +62,51 @@ def test_train_then_evaluate(tmp_path):
     assert "most error enters at" in printed
 
 
-def test_float_then_quantized_by_each_method(tmp_path):
-    few = ["--train_images=256", "--batch_size=64", "--epochs=1", "--progress=none"]
-    start = tmp_path / "float.keras"
-    program("train", *few, "--quantizer=none", f"--output={start}")
-    for name, flags in {
-        "nq": ["--quantizer=qcfs", "--noise=residual", "--snn_timesteps=1,3"],
-        "bits": ["--levels=15", "--bit_sparsity=1e-5"],
-        "slip": ["--quantizer=slip_relu"],
-        "lif": ["--quantizer=noisy_spike", "--loss=mse"],
-    }.items():
-        output = tmp_path / f"{name}.keras"
-        program(
-            "train",
-            *few,
-            *flags,
-            "--held_out=64",
-            f"--init={start}",
-            f"--output={output}",
-        )
-        history = json.loads(output.with_suffix(".json").read_text())["history"]
-        assert ("delta_mean" in history) == (name == "nq")
-        assert ("snn_accuracy_3" in history) == (name == "nq")
-        keras.models.load_model(output)
-    spikes = tmp_path / "new.keras"
-    program("train", *few, "--quantizer=noisy_spike", f"--output={spikes}")
-    for options in ("stage=2", "stage=3,alpha=2,noise=uniform"):
-        program(
-            "evaluate",
-            f"--model={spikes}",
-            "--timesteps=2",
-            "--samples=50",
-            "--neuron=lif",
-            f"--neuron_options={options}",
-        )
+FEW = ["--train_images=256", "--batch_size=64", "--epochs=1", "--progress=none"]
+METHODS = {
+    "nq": ["--quantizer=qcfs", "--noise=residual", "--snn_timesteps=1,3"],
+    "bits": ["--levels=15", "--bit_sparsity=1e-5"],
+    "slip": ["--quantizer=slip_relu"],
+    "lif": ["--quantizer=noisy_spike", "--loss=mse"],
+}
+
+
+@pytest.mark.parametrize(
+    "method",
+    ["nq", *(pytest.param(m, marks=pytest.mark.slow) for m in ("bits", "slip", "lif"))],
+)
+def test_float_then_quantized(method, tmp_path):
+    start, output = tmp_path / "float.keras", tmp_path / "trained.keras"
+    program("train", *FEW, "--quantizer=none", f"--output={start}")
+    program(
+        "train",
+        *FEW,
+        *METHODS[method],
+        "--held_out=64",
+        f"--init={start}",
+        f"--output={output}",
+    )
+    history = json.loads(output.with_suffix(".json").read_text())["history"]
+    assert ("delta_mean" in history) == (method == "nq")
+    assert ("snn_accuracy_3" in history) == (method == "nq")
+    keras.models.load_model(output)
     left = {path.name for path in tmp_path.iterdir() if path.name.startswith(".")}
     assert not left
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("options", ["stage=2", "stage=3,alpha=2,noise=uniform"])
+def test_options_of_neurons(options, tmp_path):
+    spikes = tmp_path / "new.keras"
+    program("train", *FEW, "--quantizer=noisy_spike", f"--output={spikes}")
+    program(
+        "evaluate",
+        f"--model={spikes}",
+        "--timesteps=2",
+        "--samples=50",
+        "--neuron=lif",
+        f"--neuron_options={options}",
+    )
 
 
 def test_a_killed_training_goes_on_to_the_same_weights(tmp_path):

@@ -7,7 +7,6 @@ import pytest
 import snn_keras
 from tests.graphs import Maker
 
-onnxruntime = pytest.importorskip("onnxruntime", reason="pip install onnxruntime")
 
 pytestmark = pytest.mark.skipif(
     keras.backend.backend() != "tensorflow",
@@ -37,6 +36,9 @@ def test_a_saved_model_gives_the_same(converted, tmp_path):
 
 @pytest.mark.filterwarnings("ignore::FutureWarning")  # tf2onnx's own
 def test_onnx_gives_the_same(converted, tmp_path):
+    pytest.importorskip("tf2onnx", reason="pip install tf2onnx onnx onnxruntime")
+    import onnxruntime
+
     snn, inputs, expected = converted
     snn(inputs)  # Keras wants the model called before
     snn.export(str(tmp_path / "net.onnx"), format="onnx", verbose=False)
