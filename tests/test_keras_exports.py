@@ -7,7 +7,6 @@ import pytest
 import snn_keras
 from tests.graphs import Maker
 
-
 pytestmark = pytest.mark.skipif(
     keras.backend.backend() != "tensorflow",
     reason="a file is the same whatever backend it comes from: tested once",
