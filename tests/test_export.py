@@ -34,7 +34,7 @@ def integers(network, snn):
 
 
 @pytest.mark.parametrize("neuron", ["if", "signed"])
-@pytest.mark.parametrize("seed", seeds(200, quick=20))
+@pytest.mark.parametrize("seed", seeds(200, quick=10))
 def test_integers_are_the_spiking_network(seed, neuron):
     network, snn = network_of(seed, neuron)
     net = integers(network, snn)
@@ -116,7 +116,7 @@ def assert_same(net, path, inputs):
 
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("neuron", ["if", "signed", "bit_serial"])
-@pytest.mark.parametrize("seed", seeds(100, quick=8))
+@pytest.mark.parametrize("seed", seeds(100, quick=4))
 def test_files_are_the_integers(seed, neuron, form, tmp_path):
     network, snn = network_of(seed, neuron)
     net = integers(network, snn)
@@ -128,7 +128,7 @@ def test_files_are_the_integers(seed, neuron, form, tmp_path):
 
 
 @pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("seed", seeds(100, quick=8))
+@pytest.mark.parametrize("seed", seeds(100, quick=4))
 def test_files_of_real_weights(seed, form, tmp_path):
     """Weights that 8 bits do not hold, and inputs that 8 bits round."""
     network = Maker(seed).make()

@@ -67,7 +67,7 @@ def spikes_of(snn, x):
 
 
 @pytest.mark.parametrize("unit_thresholds", [False, True])
-@pytest.mark.parametrize("seed", seeds(40, quick=6))
+@pytest.mark.parametrize("seed", seeds(40, quick=3))
 def test_same_spikes(seed, unit_thresholds, tmp_path):
     model, x = residual_network(seed)
     snn = snn_keras.convert(model, 5)

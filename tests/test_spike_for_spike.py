@@ -17,7 +17,7 @@ def recorder(snn):
 
 
 @pytest.mark.parametrize("eager", [False, True])
-@pytest.mark.parametrize("seed", seeds(200, quick=40))
+@pytest.mark.parametrize("seed", seeds(200, quick=20))
 def test_spikes_of_random_networks(seed, eager):
     network = Maker(seed).make()
     timesteps = 1 + seed % 6
@@ -36,7 +36,7 @@ def test_spikes_of_random_networks(seed, eager):
         assert np.array_equal(np.asarray(sent), expected), name
 
 
-@pytest.mark.parametrize("seed", seeds(50, quick=10))
+@pytest.mark.parametrize("seed", seeds(50, quick=5))
 def test_decoded_outputs_over_time(seed):
     network = Maker(seed).make()
     snn = snn_keras.convert(network.model, timesteps=11)  # chunks of 4, 4 and 3
