@@ -322,5 +322,5 @@ def test_damaged_files_are_refused(tmp_path):
 
 def test_overflow_is_reported():
     snn = small(timesteps=2**20)
-    with pytest.raises(OverflowError, match=r"32 bits hold .* Remedy: fewer steps"):
+    with pytest.raises(ConversionError, match=r"32 bits hold .* Remedy: fewer steps"):
         quantize_weights(snn, IMAGES)

@@ -1,15 +1,12 @@
 """From a spiking network to an integer one."""
 
-import dataclasses
-
 import numpy as np
-from keras import layers, tree
+from keras import tree
 
 from snn_keras import graph as graph_lib
-from snn_keras import neurons
-from snn_keras.errors import ConversionError
 from snn_keras.export import integer
-from snn_keras.export.units import (
+from snn_keras.export.calls import Rules, call_of, static_shape
+from snn_keras.export.quantize.units import (
     Signal,
     Unit,
     Weights,
@@ -18,72 +15,9 @@ from snn_keras.export.units import (
     lowest_bit,
     plain,
 )
-from snn_keras.graph import Tensor
 from snn_keras.inputs import check_data
 
-_RULES = {}
-
-
-class Refusal(Exception):
-    """A layer has no integer form: why, and what to do about it."""
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Call:
-    """One call of an operation: what a rule gets to see.
-
-    Attributes:
-        name: The name of the layer of the spiking network.
-        layer: That layer.
-        operation: The Keras layer or operation that it applies.
-        args, kwargs: Its arguments, with a `Signal` where a tensor goes.
-        shape: Shape of what it makes, without batch and time.
-        is_last: Whether nothing reads it but the caller.
-    """
-
-    name: str
-    layer: object
-    operation: object
-    args: tuple
-    kwargs: dict
-    shape: tuple
-    is_last: bool
-
-    @property
-    def signals(self):
-        """The signals among the arguments, flat."""
-        leaves = tree.flatten((self.args, self.kwargs))
-        return [x for x in leaves if hasattr(x, "factor")]
-
-    @property
-    def signal(self):
-        """The only one."""
-        (signal,) = self.signals
-        return signal
-
-
-def rule(*types):
-    """Registers a function `(quantizer, call) -> Signal` for operations."""
-
-    def register(function):
-        _RULES.update(dict.fromkeys(types, function))
-        return function
-
-    return register
-
-
-def rule_of(operation):
-    """The rule of an operation, by its class alone; None where there is none."""
-    if isinstance(operation, layers.Activation) and not is_left_out(operation):
-        return None
-    return _RULES.get(type(operation))
-
-
-def is_left_out(operation) -> bool:
-    """Whether it is softmax or sigmoid, which files leave to those who read them."""
-    names = {type(operation).__name__.lower()}
-    names.add(getattr(getattr(operation, "activation", None), "__name__", ""))
-    return bool(names & {"softmax", "sigmoid"})
+rule = Rules("integer form")
 
 
 def quantize_weights(snn, data, input_dtype="int8") -> integer.IntegerNetwork:
@@ -161,7 +95,13 @@ class Quantizer:
 
     def network(self):
         """The integer network."""
-        self._check_layers()
+        rule.check(
+            self.graph,
+            self.name,
+            remedy="convolutions, dense layers, batch normalization, pooling, sums, "
+            "concatenation, padding and reshaping have one, and the neurons "
+            '"if", "signed" and, fused, "bit_serial".',
+        )
         signals = {}
         tensors = tree.flatten(self.graph.inputs)
         for spec, x in zip(self.inputs, tensors, strict=True):
@@ -171,13 +111,7 @@ class Quantizer:
             count = readers.count(node.output)
             call = call_of(node, signals, self._timed, is_last=not count)
             static_shape(node.name, node.output)
-            try:
-                signal = rule_of(call.operation)(self, call)
-            except Refusal as refusal:
-                raise ConversionError(
-                    f"'{node.name}' ({type(call.operation).__name__}) has no integer "
-                    f"form: {refusal}"
-                ) from refusal
+            signal = rule.apply(self, call)
             if count > 1:
                 signal = signal.with_(weights=None)  # not for this reader alone
             signals[node.output] = signal
@@ -199,22 +133,6 @@ class Quantizer:
         divisor = self.input_steps if x.timed else 1
         x = self.settled(self.even(x))
         return lambda: integer.Output(x.name, float(np.max(x.scale)), divisor)
-
-    def _check_layers(self):
-        """Raises a ConversionError that names every layer without a rule."""
-        offenders = []
-        for node in self.graph.nodes:
-            operation = inner(node.operation)
-            if rule_of(operation) is None:
-                offenders.append(f"- '{node.name}' ({type(operation).__name__})")
-        if offenders:
-            raise ConversionError(
-                f"'{self.name}' has layers without an integer form:\n"
-                + "\n".join(offenders)
-                + "\nRemedy: convolutions, dense layers, batch normalization, pooling, "
-                "sums, concatenation, padding and reshaping have one, and the neurons "
-                '"if", "signed" and, fused, "bit_serial".'
-            )
 
     # --- Operations ------------------------------------------------------------------
 
@@ -394,39 +312,3 @@ def input_spec(name, shape, values, dtype):
     fits = limits.min <= lowest and highest <= limits.max
     zero_point = 0 if fits else int(limits.min - lowest)
     return integer.Input(name, shape, dtype, scale, zero_point)
-
-
-def static_shape(name, x):
-    """The shape of a tensor, without the batch."""
-    if None in x.shape[1:]:
-        raise ConversionError(
-            f"'{name}' has the shape {x.shape}, and an exported network is made for "
-            "one size. Remedy: keras.Input with every size given."
-        )
-    return tuple(x.shape[1:])
-
-
-def inner(layer):
-    """The operation that a layer of a spiking network applies."""
-    return layer.operation if isinstance(layer, neurons.PerStep) else layer
-
-
-def call_of(node, signals, timed, is_last) -> Call:
-    """A node's call, with what wraps operations over time laid open.
-
-    Args:
-        node: A node of a spiking network's graph.
-        signals: A signal for every tensor so far.
-        timed: The nodes that run at every step.
-        is_last: Whether nothing reads its output.
-    """
-    layer = node.operation
-    args, kwargs = tree.map_structure(
-        lambda x: signals[x] if isinstance(x, Tensor) else x,
-        (node.args, node.kwargs),
-    )
-    if isinstance(layer, neurons.PerStep):
-        args, kwargs = layer.arguments_of([signals[x] for x in node.inputs])
-    has_time = node in timed and not isinstance(layer, neurons.Readout)
-    shape = tuple(node.output.shape[2 if has_time else 1 :])
-    return Call(node.name, layer, inner(layer), tuple(args), kwargs, shape, is_last)

@@ -1,0 +1,34 @@
+"""integer: what a spiking network computes, in integers alone.
+
+`IntegerNetwork.run` defines what an exported file has to compute, operation by
+operation, in NumPy. Every operation also says between which bounds its values stay,
+so that no accumulator can overflow in secret.
+"""
+
+from snn_keras.export.integer.interval import DIGIT as DIGIT
+from snn_keras.export.integer.interval import Interval as Interval
+from snn_keras.export.integer.interval import digits as digits
+from snn_keras.export.integer.network import Input as Input
+from snn_keras.export.integer.network import IntegerNetwork as IntegerNetwork
+from snn_keras.export.integer.network import Output as Output
+from snn_keras.export.integer.neurons import Fire as Fire
+from snn_keras.export.integer.neurons import FireBits as FireBits
+from snn_keras.export.integer.neurons import Integrate as Integrate
+from snn_keras.export.integer.neurons import MaxPool as MaxPool
+from snn_keras.export.integer.neurons import SignedFire as SignedFire
+from snn_keras.export.integer.operations import Add as Add
+from snn_keras.export.integer.operations import Convolve as Convolve
+from snn_keras.export.integer.operations import Dense as Dense
+from snn_keras.export.integer.operations import DepthwiseConvolve as DepthwiseConvolve
+from snn_keras.export.integer.operations import Gate as Gate
+from snn_keras.export.integer.operations import Operation as Operation
+from snn_keras.export.integer.operations import Scale as Scale
+from snn_keras.export.integer.operations import Shift as Shift
+from snn_keras.export.integer.operations import patches as patches
+from snn_keras.export.integer.shapes import Concatenate as Concatenate
+from snn_keras.export.integer.shapes import Crop as Crop
+from snn_keras.export.integer.shapes import Pad as Pad
+from snn_keras.export.integer.shapes import Repeat as Repeat
+from snn_keras.export.integer.shapes import Reshape as Reshape
+from snn_keras.export.integer.shapes import Sum as Sum
+from snn_keras.export.integer.shapes import Transpose as Transpose

@@ -1,0 +1,82 @@
+"""Bounds of integers, and the digits that they have."""
+
+import dataclasses
+import functools
+
+import numpy as np
+
+
+@dataclasses.dataclass(frozen=True)
+class Interval:
+    """Bounds of a tensor: integers that broadcast against its shape, batch aside."""
+
+    low: np.ndarray
+    high: np.ndarray
+
+    @classmethod
+    def of(cls, *candidates):
+        """The smallest interval around all of `candidates`."""
+        return cls(*(functools.reduce(f, candidates) for f in (np.minimum, np.maximum)))
+
+    def over(self, axes):
+        """Bounds of all entries along `axes`, which are kept with length 1."""
+        low, high = (np.atleast_1d(x) for x in (self.low, self.high))
+        return Interval(low.min(axes, keepdims=True), high.max(axes, keepdims=True))
+
+    def full(self, shape):
+        """The same bounds, written out for every entry of `shape`."""
+        return Interval(
+            np.broadcast_to(self.low, shape), np.broadcast_to(self.high, shape)
+        )
+
+    def with_zero(self):
+        """The same, with 0 in it: what padding and silence send."""
+        return Interval(np.minimum(self.low, 0), np.maximum(self.high, 0))
+
+    @property
+    def largest(self) -> int:
+        """The largest magnitude."""
+        return int(max(np.max(np.abs(self.low)), np.max(np.abs(self.high))))
+
+    def map(self, function):
+        """`function` of both bounds, put in order."""
+        return Interval.of(function(self.low), function(self.high))
+
+
+def of_channels(interval, channels):
+    """Bounds `(channels,)` of a tensor `(..., channels)`."""
+    interval = interval.full(np.broadcast_shapes(np.shape(interval.low), (channels,)))
+    axes = tuple(range(np.ndim(interval.low) - 1))
+    merged = interval.over(axes) if axes else interval
+    return Interval(merged.low.reshape(channels), merged.high.reshape(channels))
+
+
+def total(products, axes):
+    """Bounds of a sum of terms, each of which lies between two products."""
+    low, high = np.minimum(*products), np.maximum(*products)
+    return Interval(low.sum(axes), high.sum(axes))
+
+
+def ends_of(*intervals):
+    return [x for interval in intervals for x in (interval.low, interval.high)]
+
+
+DIGIT = 16
+
+
+def digits(interval, channels) -> list:
+    """The digits in which weighted layers take their input.
+
+    Numbers of up to 4 bits, spikes among them, are one digit; others are
+    $x = \\sum_k 16^k d_k$ with $d_k$ of 0 ... 15, and a sign in the last.
+
+    Returns:
+        A list of `(place, Interval)`, of bounds `(channels,)`.
+    """
+    x = of_channels(interval, channels)
+    found, place = [], 1
+    while x.largest >= DIGIT:
+        found.append((place, Interval(0 * x.low, 0 * x.low + DIGIT - 1)))
+        x = x.map(lambda bound: bound // DIGIT)
+        place *= DIGIT
+    return [*found, (place, x)]

@@ -1,0 +1,238 @@
+"""The integer network: how its operations run, step by step."""
+
+import dataclasses
+
+import numpy as np
+
+from snn_keras.errors import ConversionError
+from snn_keras.export.integer.interval import Interval
+from snn_keras.export.integer.neurons import Fire
+from snn_keras.text import table
+
+INT32 = 2**31 - 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Input:
+    """An input of an integer network: $x = scale (q - zero\\_point)$.
+
+    Attributes:
+        name: Its name.
+        shape: Its shape, without the batch.
+        dtype: What q is held in: "uint8", "int8" or "int16".
+        scale, zero_point: What q means.
+    """
+
+    name: str
+    shape: tuple
+    dtype: str
+    scale: float
+    zero_point: int
+
+    @property
+    def interval(self):
+        """Bounds of q - zero_point."""
+        limits = np.iinfo(self.dtype)
+        ends = np.int64(limits.min), np.int64(limits.max)
+        return Interval(*ends).map(lambda bound: bound - self.zero_point)
+
+    def quantize(self, x):
+        """Numbers `(batch, ...)` as q: the nearest, within the dtype."""
+        limits = np.iinfo(self.dtype)
+        q = np.floor(np.asarray(x, "float64") / self.scale + 0.5) + self.zero_point
+        return np.clip(q, limits.min, limits.max).astype(self.dtype)
+
+
+@dataclasses.dataclass(frozen=True)
+class Output:
+    """An output: its integers mean `scale` each, over `divisor` steps.
+
+    Attributes:
+        name: The tensor.
+        scale: Real value of 1.
+        divisor: Steps to divide by; None for as many as have run.
+    """
+
+    name: str
+    scale: float
+    divisor: int | None
+
+
+class IntegerNetwork:
+    """A spiking network in integers; made by `snn_keras.export.quantize_weights`.
+
+    Args:
+        name: Its name.
+        inputs: List of `Input`.
+        operations: List of `Operation`, each behind all that it reads.
+        outputs: List of `Output`.
+        timesteps: Time steps of a run.
+        notes: List of `(layer, note)`: what is held otherwise than in the source.
+        left_out: Names of layers behind the network that are left to the caller.
+
+    Raises:
+        ConversionError: if a value could leave 32 bits.
+    """
+
+    def __init__(
+        self, name, inputs, operations, outputs, timesteps, notes=(), left_out=()
+    ):
+        self.name = name
+        self.inputs = list(inputs)
+        self.operations = list(operations)
+        self.outputs = list(outputs)
+        self.timesteps = timesteps
+        self.notes = list(notes)
+        self.left_out = list(left_out)
+        self.intervals = {x.name: x.interval for x in self.inputs}
+        self.state_intervals = {}
+        for operation in self.operations:
+            reads = [self.intervals[name] for name in operation.inputs]
+            bounds = operation.bounds(*reads, steps=timesteps)
+            states = operation.state_bounds(*reads, steps=timesteps)
+            self.intervals[operation.name] = bounds
+            self.state_intervals[operation.name] = states
+            largest = max(x.largest for x in (bounds, *states))
+            if largest > INT32:
+                raise ConversionError(
+                    f"'{operation.name}' ({type(operation).__name__}) may reach "
+                    f"{largest:.3g} in {timesteps} steps, and 32 bits hold "
+                    f"{INT32:.3g}. Remedy: fewer steps, or larger thresholds."
+                )
+
+    @property
+    def neurons(self):
+        """The layers of spiking neurons."""
+        return [x for x in self.operations if isinstance(x, Fire)]
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether its weights and thresholds are the source's, without rounding."""
+        return not self.notes
+
+    def static(self) -> set:
+        """Names of what is the same at every step of a constant input."""
+        names = {x.name for x in self.inputs}
+        for operation in self.operations:
+            changes = operation.initial_state() or getattr(operation, "on", None)
+            if not changes and names.issuperset(operation.inputs):
+                names.add(operation.name)
+        return names
+
+    def initial_state(self, batch_size) -> dict:
+        """The state of a network at rest: tuples of arrays by operation."""
+        return {
+            operation.name: tuple(
+                np.zeros((batch_size, *x.shape), np.int64)
+                for x in operation.initial_state()
+            )
+            for operation in self.operations
+        }
+
+    def step(self, inputs, state, step, known=()):
+        """Runs one time step.
+
+        Args:
+            inputs: List of arrays `(batch, ...)`, quantized as `inputs` say.
+            state: As `initial_state`, or the step before, gives it.
+            step: The time step, from 0.
+            known: Values that need not be computed, by name.
+
+        Returns:
+            All values by name, and the new state.
+        """
+        values = dict(known)
+        for x, q in zip(self.inputs, inputs, strict=True):
+            values[x.name] = np.asarray(q).astype(np.int64) - x.zero_point
+        new = {}
+        for operation in self.operations:
+            if operation.name in values:
+                new[operation.name] = state[operation.name]
+                continue
+            reads = [values[name] for name in operation.inputs]
+            values[operation.name], new[operation.name] = operation.run(
+                reads, state[operation.name], step
+            )
+        return values, new
+
+    def run(self, inputs):
+        """Runs all steps on a constant input.
+
+        Args:
+            inputs: Arrays, as for `step`.
+
+        Yields:
+            `(values, state)` after each step.
+        """
+        state = self.initial_state(len(inputs[0]))
+        static, known = self.static(), {}
+        for step in range(self.timesteps):
+            values, state = self.step(inputs, state, step, known)
+            known = {name: values[name] for name in static}
+            yield values, state
+
+    def quantize(self, x):
+        """Inputs as numbers, to the integers that the network takes.
+
+        Args:
+            x: An array, or a list or dict of one for each input.
+        """
+        if isinstance(x, dict):
+            x = [x[spec.name] for spec in self.inputs]
+        elif not isinstance(x, (list, tuple)):
+            x = [x]
+        return [spec.quantize(a) for spec, a in zip(self.inputs, x, strict=True)]
+
+    def decode(self, values, step):
+        """The outputs after `step` steps, as real numbers."""
+        return [
+            values[out.name] * (out.scale / (out.divisor or step))
+            for out in self.outputs
+        ]
+
+    def predict_over_time(self, x, batch_size=100):
+        """The decoded output after every step, `(timesteps, batch, ...)`.
+
+        Args:
+            x: Inputs as the source network takes them, not quantized.
+            batch_size: Samples at a time.
+
+        Returns:
+            An array; a list of one for each output, where there are several.
+        """
+        quantized = self.quantize(x)
+        parts = []
+        for start in range(0, len(quantized[0]), batch_size):
+            inputs = [q[start : start + batch_size] for q in quantized]
+            runs = enumerate(self.run(inputs), start=1)
+            parts.append([self.decode(values, step) for step, (values, _) in runs])
+        outputs = [
+            np.concatenate([np.stack([y[i] for y in part]) for part in parts], axis=1)
+            for i in range(len(self.outputs))
+        ]
+        return outputs[0] if len(outputs) == 1 else outputs
+
+    def predict(self, x, batch_size=100):
+        """The decoded output of a run, `(batch, ...)`; see `predict_over_time`."""
+        over_time = self.predict_over_time(x, batch_size)
+        if isinstance(over_time, list):
+            return [y[-1] for y in over_time]
+        return over_time[-1]
+
+    def __str__(self):
+        rows = [("tensor", "operation", "shape", "constants", "between")]
+        for operation in self.operations:
+            interval = self.intervals[operation.name]
+            rows.append(
+                (
+                    operation.name,
+                    type(operation).__name__,
+                    " x ".join(map(str, operation.shape)),
+                    str(sum(np.size(x) for x in operation.constants()) or ""),
+                    f"{np.min(interval.low)} and {np.max(interval.high)}",
+                )
+            )
+        notes = [f"{layer}: {note}" for layer, note in self.notes]
+        exact = ["every weight and threshold is the source's, without rounding"]
+        head = f"{self.name}, {self.timesteps} time steps, in integers"
+        return "\n".join([head, table(rows), *(notes or exact)])

@@ -1,0 +1,188 @@
+"""What has a memory: neurons, and sums over time."""
+
+import dataclasses
+
+import numpy as np
+
+from snn_keras.export.integer.interval import Interval, of_channels
+from snn_keras.export.integer.operations import Operation, patches
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class MaxPool(Operation):
+    """The largest entry of each window, of what has come in so far.
+
+    It sends what that changes: its outputs so far add up to the pool of all inputs so
+    far. Its state: the sum of the inputs, and the pool of it.
+
+    Attributes:
+        window, strides: One integer an axis.
+        padding: `(before, after)` for each axis; never the largest.
+        over_time: False for networks without time, where it has no state.
+
+    Source: paper 004 algorithm 2.
+    """
+
+    window: tuple
+    strides: tuple
+    padding: tuple
+    input_shape: tuple
+    over_time: bool
+
+    @property
+    def state_names(self):
+        return ("sum", "pool") if self.over_time else ()
+
+    def pool(self, x):
+        """The pool of one tensor."""
+        least = np.iinfo(np.int64).min
+        arguments = self.window, self.strides, self.padding, (1, 1)
+        return patches(x, *arguments, fill=least).max((-2, -1))
+
+    def initial_state(self):
+        zeros = np.zeros(self.input_shape, np.int64), np.zeros(self.shape, np.int64)
+        return zeros if self.over_time else ()
+
+    def run(self, values, state, step):
+        (x,) = values
+        if not self.over_time:
+            return self.pool(x), state
+        total, before = state
+        total = total + x
+        pool = self.pool(total)
+        return pool - before, (total, pool)
+
+    def bounds(self, x, *, steps):
+        # No entry changes by more than this at a step, so neither does the largest.
+        return of_channels(x, self.shape[-1])
+
+    def state_bounds(self, x, *, steps):
+        total = x.with_zero().map(lambda bound: bound * steps)
+        return (total, of_channels(total, self.shape[-1])) if self.over_time else ()
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Fire(Operation):
+    r"""Integrate-and-fire neurons: spikes 1, or 0, of integer potentials.
+
+    $u \leftarrow u + I$, $z = [u \ge \Theta]$, $u \leftarrow u - \Theta z$
+
+    Its state is the potential above the one at rest, so that it starts from 0.
+
+    Attributes:
+        threshold: $\Theta$ >= 1, int32; broadcasts against the shape.
+        initial: The potential at rest, likewise.
+    """
+
+    threshold: np.ndarray
+    initial: np.ndarray
+    state_names = ("potential",)
+
+    def initial_state(self):
+        return (np.zeros(self.shape, np.int64),)
+
+    def run(self, values, state, step):
+        u = state[0] + values[0]
+        z = (u >= self.threshold - self.initial).astype(np.int64)
+        return z, (u - self.threshold * z,)
+
+    def bounds(self, x, *, steps):
+        return Interval(np.int64(0), np.int64(1))
+
+    def state_bounds(self, x, *, steps):
+        # As if it never fired, which nothing exceeds.
+        return (x.with_zero().map(lambda bound: bound * steps),)
+
+    def constants(self):
+        return self.threshold, self.initial
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class SignedFire(Fire):
+    r"""Neurons that take spikes back: 1, -1 or 0.
+
+    1 where $u \ge \Theta$ and fewer than `ceiling` were sent; -1 where $u < 0$ and
+    any were. Its state: the potential, and the count.
+    """
+
+    ceiling: int | None = None
+    state_names = ("potential", "count")
+
+    def initial_state(self):
+        return *super().initial_state(), np.zeros(self.shape, np.int64)
+
+    def run(self, values, state, step):
+        u, count = state[0] + values[0], state[1]
+        fires = u >= self.threshold - self.initial
+        if self.ceiling is not None:
+            fires = fires & (count < self.ceiling)
+        z = fires.astype(np.int64) - ((u < -self.initial) & (count > 0))
+        return z, (u - self.threshold * z, count + z)
+
+    def bounds(self, x, *, steps):
+        return Interval(np.int64(-1), np.int64(1))
+
+    def state_bounds(self, x, *, steps):
+        (potential,) = super().state_bounds(x, steps=steps)
+        # Taking a spike back adds the threshold to what is below rest.
+        most = np.maximum(potential.high, self.threshold)
+        count = Interval(np.int64(0), np.int64(self.ceiling or steps))
+        return Interval(potential.low, most), count
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class FireBits(Fire):
+    r"""Bit-serial neurons: what they send in `bits` steps, as one integer.
+
+    $z_t = [u \ge \Theta 2^{-t}]$, $u \leftarrow u - \Theta 2^{-t} z_t$; the output is
+    $\sum_t 2^{b-t} z_t$. $\Theta$ is a multiple of $2^b$.
+    """
+
+    bits: int = 1
+    state_names = ()
+
+    def weights(self):
+        """What the spikes of each step weigh, most significant first."""
+        return [self.threshold >> t for t in range(1, self.bits + 1)]
+
+    def spikes(self, x):
+        """The bits `(bits, batch, ...)`, most significant first."""
+        u = self.initial + x
+        spikes = []
+        for weight in self.weights():
+            spikes.append((u >= weight).astype(np.int64))
+            u = u - weight * spikes[-1]
+        return np.stack(spikes)
+
+    def initial_state(self):
+        return ()
+
+    def run(self, values, state, step):
+        place = 2 ** np.arange(self.bits)[::-1]
+        return np.tensordot(place, self.spikes(values[0]), 1), state
+
+    def bounds(self, x, *, steps):
+        return Interval(np.int64(0), np.int64(2**self.bits - 1))
+
+    def state_bounds(self, x, *, steps):
+        return ()
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Integrate(Operation):
+    """The sum of all inputs so far: the network's output, undivided."""
+
+    state_names = ("sum",)
+
+    def initial_state(self):
+        return (np.zeros(self.shape, np.int64),)
+
+    def run(self, values, state, step):
+        total = state[0] + values[0]
+        return total, (total,)
+
+    def bounds(self, x, *, steps):
+        return x.with_zero().map(lambda bound: bound * steps)
+
+    def state_bounds(self, x, *, steps):
+        return (self.bounds(x, steps=steps),)

@@ -1,0 +1,209 @@
+"""Products, sums and constants of integers."""
+
+import dataclasses
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+
+from snn_keras.export.integer.interval import Interval, ends_of, of_channels, total
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Operation:
+    """One operation of an integer network.
+
+    Attributes:
+        name: The tensor that it makes.
+        inputs: Names of the tensors that it reads.
+        shape: Shape of what it makes, without the batch.
+    """
+
+    name: str
+    inputs: tuple
+    shape: tuple
+    state_names = ()
+
+    def initial_state(self) -> tuple:
+        """Arrays of 0, without a batch axis, that it carries from step to step."""
+        return ()
+
+    def run(self, values, state, step):
+        """Computes one time step.
+
+        Args:
+            values: Its inputs, integer arrays `(batch, ...)`.
+            state: Arrays, as `initial_state` gives them, with a batch axis.
+            step: The time step, from 0.
+
+        Returns:
+            Its output `(batch, ...)`, and the new state.
+        """
+        return self.apply(*values), state
+
+    def apply(self, *values):
+        """What an operation without a state computes."""
+        raise NotImplementedError
+
+    def bounds(self, *intervals, steps) -> Interval:
+        """Between what its output stays in a run of `steps`, given its inputs."""
+        raise NotImplementedError
+
+    def state_bounds(self, *intervals, steps) -> tuple:
+        """The same for its state."""
+        return ()
+
+    def constants(self) -> tuple:
+        """Arrays that it holds."""
+        return ()
+
+
+def matmul(x, kernel):
+    """The integer product, by floats that hold every partial sum exactly."""
+    largest = int(np.abs(kernel).sum(0, dtype=np.int64).max(initial=0))
+    largest *= int(np.abs(x).max(initial=0))
+    dtype = np.float32 if largest <= 2**24 else np.float64
+    if largest > 2**53:
+        raise OverflowError("an integer product exceeds 53 bits")
+    return (x.astype(dtype) @ kernel.astype(dtype)).astype(np.int64)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Dense(Operation):
+    """`x @ kernel` along the last axis; kernel int8 `(in, out)`."""
+
+    kernel: np.ndarray
+
+    def apply(self, x):
+        return matmul(x, self.kernel)
+
+    def bounds(self, x, *, steps):
+        x = of_channels(x, self.kernel.shape[0])
+        kernel = self.kernel.astype(np.int64)
+        return total([b[:, None] * kernel for b in (x.low, x.high)], 0)
+
+    def constants(self):
+        return (self.kernel,)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Convolve(Operation):
+    """Two-dimensional convolution; kernel int8 `(height, width, in, out)`.
+
+    Attributes:
+        strides, dilation: One integer an axis.
+        padding: `(before, after)` for each axis, filled with 0.
+    """
+
+    kernel: np.ndarray
+    strides: tuple = (1, 1)
+    padding: tuple = ((0, 0), (0, 0))
+    dilation: tuple = (1, 1)
+
+    def apply(self, x):
+        window = self.kernel.shape[:2]
+        views = patches(x, window, self.strides, self.padding, self.dilation)
+        batch, height, width = views.shape[:3]
+        # (batch, height, width, in, window) against (in, window, out)
+        kernel = self.kernel.transpose(2, 0, 1, 3).reshape(-1, self.kernel.shape[-1])
+        rows = views.reshape(batch * height * width, -1)
+        return matmul(rows, kernel).reshape(batch, height, width, -1)
+
+    def bounds(self, x, *, steps):
+        x = of_channels(x, self.kernel.shape[2]).with_zero()
+        kernel = self.kernel.astype(np.int64)
+        return total([b[:, None] * kernel for b in (x.low, x.high)], (0, 1, 2))
+
+    def constants(self):
+        return (self.kernel,)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class DepthwiseConvolve(Convolve):
+    """Every channel by itself; kernel int8 `(height, width, in, multiplier)`."""
+
+    def apply(self, x):
+        window = self.kernel.shape[:2]
+        views = patches(x, window, self.strides, self.padding, self.dilation)
+        # Few products an output, and integers of NumPy: exact as they are.
+        y = np.einsum("bhwcij,ijcm->bhwcm", views, self.kernel.astype(np.int64))
+        return y.reshape(*y.shape[:3], -1)
+
+    def bounds(self, x, *, steps):
+        x = of_channels(x, self.kernel.shape[2]).with_zero()
+        kernel = self.kernel.astype(np.int64)
+        sums = total([b[:, None] * kernel for b in (x.low, x.high)], (0, 1))
+        return Interval(sums.low.ravel(), sums.high.ravel())
+
+
+def patches(x, window, strides, padding, dilation, fill=0):
+    """Views of the windows of `x`, `(batch, height, width, channels, *window)`."""
+    x = np.pad(x, [(0, 0), *padding, (0, 0)], constant_values=fill)
+    reach = [d * (k - 1) + 1 for k, d in zip(window, dilation, strict=True)]
+    views = sliding_window_view(x, reach, axis=(1, 2))
+    (a, b), (c, d) = strides, dilation
+    return views[:, ::a, ::b, :, ::c, ::d]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Scale(Operation):
+    """Multiplies by integers that broadcast against the shape."""
+
+    factor: np.ndarray
+
+    def apply(self, x):
+        return x * self.factor
+
+    def bounds(self, x, *, steps):
+        return x.map(lambda bound: bound * self.factor)
+
+    def constants(self):
+        return (self.factor,)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Shift(Operation):
+    """Adds integers that broadcast against the shape, for the first `on` steps.
+
+    Attributes:
+        offset: The integers.
+        on: Steps for which they are added; None for all.
+    """
+
+    offset: np.ndarray
+    on: int | None = None
+
+    def run(self, values, state, step):
+        (x,) = values
+        return x + self.offset if self.on is None or step < self.on else x, state
+
+    def bounds(self, x, *, steps):
+        shifted = x.map(lambda bound: bound + self.offset)
+        return shifted if self.on is None else Interval.of(*ends_of(x, shifted))
+
+    def constants(self):
+        return (self.offset,)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Gate(Operation):
+    """Lets its input through for the first `on` steps; 0 afterwards."""
+
+    on: int
+
+    def run(self, values, state, step):
+        (x,) = values
+        return x if step < self.on else np.zeros_like(x), state
+
+    def bounds(self, x, *, steps):
+        return x.with_zero()
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Add(Operation):
+    """The sum of two tensors of one shape, or that broadcast."""
+
+    def apply(self, a, b):
+        return a + b
+
+    def bounds(self, a, b, *, steps):
+        return Interval(a.low + b.low, a.high + b.high)

@@ -1,0 +1,206 @@
+"""NIR files as spiking networks."""
+
+import pathlib
+
+import keras
+import numpy as np
+from keras import layers
+
+from snn_keras import neurons
+from snn_keras.export.nir.package import package
+from snn_keras.simulate import SpikingModel
+
+
+@keras.saving.register_keras_serializable("snn_keras")
+class UnitIFCell(neurons.IFCell):
+    """`IFCell` that sends 1 where it fires, as NIR's neurons do."""
+
+    def call(self, inputs, states, training=False):
+        sent, states = super().call(inputs, states, training)
+        return keras.ops.cast(sent != 0, self.compute_dtype), states
+
+
+def from_nir(path, timesteps=None) -> SpikingModel:
+    """Reads a NIR file as a spiking network.
+
+    Args:
+        path: The file: IF neurons with `Conv1d`, `Conv2d`, `Affine`, `Linear`,
+            `Scale`, `AvgPool2d`, `SumPool2d` and `Flatten`.
+        timesteps: Time steps of a run; by default those that the file says.
+
+    Returns:
+        A `SpikingModel` with inputs channels last. Neurons are reset by subtraction;
+        where the file does not say from what potential they start, from 0.
+
+    Raises:
+        ValueError: if it cannot be read, or holds what has no counterpart here.
+        FileNotFoundError: if there is no file.
+    """
+    path = pathlib.Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no file {path}.")
+    try:
+        graph = package().read(str(path))
+    except Exception as error:
+        raise ValueError(
+            f"{path} is not a NIR file, or is damaged: {error}. Remedy: export it "
+            "again."
+        ) from error
+    timesteps = timesteps or graph.metadata.get("timesteps")
+    if timesteps is None:
+        raise ValueError(
+            f"{path} does not say for how many steps it runs. Remedy: "
+            "from_nir(path, timesteps=T)."
+        )
+    return _Reader(graph, int(timesteps), path.stem).model()
+
+
+class _Reader:
+    """Builds a spiking network from a NIR graph."""
+
+    def __init__(self, graph, timesteps, name):
+        self.graph = graph
+        self.timesteps = timesteps
+        self.name = name
+        self._values = {}
+        self._inputs = []
+
+    def model(self):
+        """The `SpikingModel`."""
+        outputs = []
+        for name in self._order():
+            node = self.graph.nodes[name]
+            kind = type(node).__name__
+            if kind == "Input":
+                channels, *sizes = (int(n) for n in node.input_type["input"])
+                x = keras.Input((*sizes, channels), name=name)
+                self._inputs.append(x)
+                self._values[name] = neurons.Present(self.timesteps)(x)
+                continue
+            read = [self._values[a] for a, b in self.graph.edges if b == name]
+            x = read[0]
+            if len(read) > 1:
+                x = neurons.PerStep(layers.Add(), name=f"{name}_sum")(read)
+            if kind == "Output":
+                outputs.append(neurons.Readout(name=name)(x))
+            else:
+                self._values[name] = self._layer(name, kind, node, x)
+        alone = [x[0] if len(x) == 1 else x for x in (self._inputs, outputs)]
+        return SpikingModel(*alone, name=self.name)
+
+    def _order(self):
+        """Names of the nodes, each behind all that it reads."""
+        waiting, done = dict.fromkeys(self.graph.nodes), []
+        while waiting:
+            ready = [
+                name
+                for name in waiting
+                if all(a not in waiting for a, b in self.graph.edges if b == name)
+            ]
+            if not ready:
+                raise ValueError(
+                    f"'{self.name}' has loops, which have no counterpart here: "
+                    f"{sorted(waiting)}."
+                )
+            for name in ready:
+                del waiting[name]
+            done += ready
+        return done
+
+    def _layer(self, name, kind, node, x):
+        make = getattr(self, f"_{kind.lower()}", None)
+        if make is None:
+            raise ValueError(
+                f"node '{name}' ({kind}) has no counterpart here. Read are IF, Conv1d, "
+                "Conv2d, Affine, Linear, Scale, AvgPool2d, SumPool2d and Flatten."
+            )
+        return make(name, node, x)
+
+    def _if(self, name, node, x):
+        threshold = self._of_channels(name, "v_threshold", node.v_threshold)
+        start = np.asarray(node.metadata.get("v_initial", 0.0 * node.v_threshold))
+        share = self._of_channels(name, "v_initial", start) / threshold
+        if np.any(node.r != 1) or np.ptp(share):
+            raise ValueError(
+                f"node '{name}' (IF) must have r = 1, and start from one share of its "
+                "thresholds."
+            )
+        cell = UnitIFCell(threshold.tolist(), initial=float(np.ravel(share)[0]))
+        return neurons.Spiking(cell, name=name)(x)
+
+    def _of_channels(self, name, what, values):
+        values = np.asarray(values, "float64")
+        rows = values.reshape(len(values), -1)
+        if np.ptp(rows, 1).any():
+            raise ValueError(
+                f"node '{name}': {what} must be the same in all of a channel."
+            )
+        return rows[:, 0]
+
+    def _weighted(self, name, layer, weights, x):
+        step = neurons.PerStep(layer, name=name)
+        y = step(x)
+        layer.set_weights(weights)
+        return y
+
+    def _affine(self, name, node, x):
+        layer = layers.Dense(len(node.weight), name=f"{name}_weights")
+        return self._weighted(name, layer, [node.weight.T, node.bias], x)
+
+    def _linear(self, name, node, x):
+        layer = layers.Dense(len(node.weight), use_bias=False, name=f"{name}_weights")
+        return self._weighted(name, layer, [node.weight.T], x)
+
+    def _conv2d(self, name, node, x):
+        padding = node.padding
+        if isinstance(padding, str):
+            padding = padding if padding == "same" else (0, 0)
+        if not isinstance(padding, str):
+            sides = [(int(p), int(p)) for p in padding]
+            if np.any(sides):
+                pad = layers.ZeroPadding2D(sides, name=f"{name}_zeros")
+                x = neurons.PerStep(pad, name=f"{name}_padding")(x)
+            padding = "valid"
+        layer = layers.Conv2D(
+            len(node.weight),
+            node.weight.shape[2:],
+            strides=[int(n) for n in np.broadcast_to(node.stride, 2)],
+            dilation_rate=[int(n) for n in np.broadcast_to(node.dilation, 2)],
+            padding=padding,
+            groups=int(node.groups),
+            name=f"{name}_weights",
+        )
+        kernel = node.weight.transpose(2, 3, 1, 0)
+        return self._weighted(name, layer, [kernel, node.bias], x)
+
+    def _scale(self, name, node, x):
+        scale = np.moveaxis(np.asarray(node.scale), 0, -1)
+        rows = scale.reshape(-1, scale.shape[-1])
+        if np.ptp(rows, 0).any():
+            raise ValueError(f"node '{name}' (Scale) differs within a channel.")
+        layer = layers.Rescaling(rows[0].tolist(), name=f"{name}_factor")
+        return neurons.PerStep(layer, name=name)(x)
+
+    def _avgpool2d(self, name, node, x, total=False):
+        if np.any(node.padding):
+            raise ValueError(f"node '{name}' pads its pool: no counterpart here.")
+        window = [int(n) for n in node.kernel_size]
+        layer = layers.AveragePooling2D(
+            window, strides=[int(n) for n in node.stride], name=f"{name}_mean"
+        )
+        y = neurons.PerStep(layer, name=name)(x)
+        if total:
+            count = layers.Rescaling(float(np.prod(window)), name=f"{name}_count")
+            y = neurons.PerStep(count, name=f"{name}_sum")(y)
+        return y
+
+    def _sumpool2d(self, name, node, x):
+        return self._avgpool2d(name, node, x, total=True)
+
+    def _flatten(self, name, node, x):
+        rank = len(x.shape) - 2
+        if rank > 1:
+            order = (rank, *range(1, rank))
+            permute = layers.Permute(order, name=f"{name}_order")
+            x = neurons.PerStep(permute, name=f"{name}_channels_first")(x)
+        return neurons.PerStep(layers.Flatten(name=f"{name}_flat"), name=name)(x)

@@ -1,0 +1,219 @@
+"""Spiking networks as NIR graphs."""
+
+import dataclasses
+
+import keras
+import numpy as np
+
+from snn_keras.export import files
+from snn_keras.export.calls import Refusal, Rules, call_of
+from snn_keras.export.nir.package import package
+from snn_keras.graph import Names
+
+rule = Rules("NIR form")
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Signal:
+    """A tensor of the source: factor x (sum of the nodes' outputs) + offset.
+
+    Attributes:
+        nodes: Names of the NIR nodes that add up to it.
+        shape: Its shape in Keras, without batch and time.
+        factor, offset: A number, or one for each channel.
+        order: Where features were flattened channels first: the place of each among
+            features flattened channels last.
+        padding: Zeros that still go around it, `(before, after)` for each axis.
+        own: Whether its only node has weights that nothing else reads.
+    """
+
+    nodes: tuple
+    shape: tuple
+    factor: np.ndarray = 1.0
+    offset: np.ndarray = 0.0
+    order: np.ndarray | None = None
+    padding: tuple = ()
+    own: bool = False
+
+    def with_(self, **changes):
+        """A copy with other attributes."""
+        return dataclasses.replace(self, **changes)
+
+
+def to_nir(snn, path, *, unit_thresholds=False, overwrite=False) -> list:
+    """Writes a spiking network as a NIR file.
+
+    Args:
+        snn: A `SpikingModel` of integrate-and-fire neurons.
+        path: Where to write it.
+        unit_thresholds: Whether to fold thresholds into the weights before them, so
+            that every neuron has a threshold of 1.
+        overwrite: Whether to replace a file that is there.
+
+    Returns:
+        What a reader of the file misses unless it reads our metadata: a list of texts.
+
+    Raises:
+        ConversionError: if layers have no NIR form; every one is named.
+        ValueError, FileExistsError, FileNotFoundError: for other bad input.
+    """
+    path = files.check_target(path, overwrite)
+    nir = package()
+    if not hasattr(snn, "program") or not snn.program.during:
+        raise ValueError(
+            "expected a SpikingModel that runs over time. Remedy: "
+            f'snn_keras.convert(model, timesteps, neuron="if"). Received: {snn!r}'
+        )
+    writer = Writer(snn, unit_thresholds)
+    graph = writer.graph()
+    with files.written_whole(path) as beside:
+        nir.write(str(beside), graph)
+    return writer.losses
+
+
+class Writer:
+    """Walks the graph of a spiking network and makes the nodes of NIR."""
+
+    def __init__(self, snn, unit_thresholds):
+        self.snn = snn
+        self.unit_thresholds = unit_thresholds
+        self.losses = [
+            "reset: NIR has no subtraction of the threshold; a reader that sets the "
+            "potential to v_reset loses what exceeds the threshold",
+            f"output: the mean over {snn.timesteps} steps is left to the reader",
+        ]
+        self._names = Names()
+        self._nodes = {}  # name -> (kind, settings)
+        self._edges = []
+        self._readers = []
+
+    def graph(self):
+        """The `nir.NIRGraph`."""
+        program = self.snn.program
+        nodes = program.graph.nodes
+        rule.check(
+            program.graph,
+            self.snn.name,
+            remedy="convolutions, dense layers, batch normalization, average "
+            "pooling, sums, padding before convolutions and flattening have one, "
+            'and the neurons "if"; quantize_activations(model, '
+            "replace_max_pooling=True) replaces max pooling.",
+        )
+        signals = {}
+        tensors = keras.tree.flatten(program.graph.inputs)
+        for name, x in zip(program.graph.input_names, tensors, strict=True):
+            shape = tuple(x.shape[1:])
+            node = self.add("Input", name, (), input_type=first(shape))
+            signals[x] = Signal((node,), shape)
+        self._readers = [x for node in nodes for x in node.inputs]
+        timed = set(program.during)
+        for node in nodes:
+            call = call_of(node, signals, timed, is_last=not self._count(node))
+            signal = rule.apply(self, call)
+            if self._count(node) > 1:
+                signal = signal.with_(own=False)
+            signals[node.output] = signal
+        for i, x in enumerate(keras.tree.flatten(program.graph.outputs)):
+            signal = self.plain(signals[x], "output")
+            name = f"output_{i}" if i else "output"
+            self.add("Output", name, signal, output_type=first(signal.shape))
+        return self._made()
+
+    def _count(self, node):
+        return self._readers.count(node.output)
+
+    def _made(self):
+        nir = package()
+        nodes = {}
+        for name, (kind, settings) in self._nodes.items():
+            arrays = {
+                k: v.astype("float32") if _is_float(v) else v
+                for k, v in settings.items()
+            }
+            nodes[name] = getattr(nir, kind)(**arrays)
+        metadata = {
+            "made_by": "snn_keras",
+            "timesteps": self.snn.timesteps,
+            "reset": "subtract",
+            "output": "mean",
+        }
+        return nir.NIRGraph(nodes=nodes, edges=self._edges, metadata=metadata)
+
+    # --- What rules are made of ------------------------------------------------------
+
+    def add(self, kind, name, x, **settings):
+        """Adds a node that reads the signal `x`; returns its name."""
+        name = self._names.unique(name)
+        self._nodes[name] = kind, settings
+        sources = x.nodes if isinstance(x, Signal) else x
+        self._edges += [(source, name) for source in sources]
+        return name
+
+    def plain(self, x, name) -> Signal:
+        """`x` with factor 1 and offset 0: folded into weights, or a node of its own."""
+        if np.all(np.asarray(x.factor) == 1) and not np.any(x.offset):
+            return x
+        if x.own:
+            _, settings = self._nodes[x.nodes[0]]
+            weight = settings["weight"]
+            channels = weight.shape[0]
+            factor = np.broadcast_to(x.factor, channels)
+            settings["weight"] = weight * factor.reshape(-1, *(1,) * (weight.ndim - 1))
+            settings["bias"] = settings["bias"] * factor + x.offset
+            return x.with_(factor=1.0, offset=0.0)
+        return self.scaled(x, x.factor, x.offset, f"{name}_scale")
+
+    def scaled(self, x, factor, offset, name) -> Signal:
+        """`factor * x + offset` by a node of its own; not the factor that `x` has."""
+        channels = x.shape[-1]
+        factor = np.broadcast_to(np.float64(factor), channels)
+        offset = np.broadcast_to(np.float64(offset), channels)
+        # Not every reader knows `Scale`; convolutions and `Affine` every one does.
+        if len(x.shape) == 3:
+            node = self.add(
+                "Conv2d",
+                name,
+                x,
+                input_shape=tuple(x.shape[:2]),
+                weight=np.diag(factor)[:, :, None, None],
+                stride=(1, 1),
+                padding=(0, 0),
+                dilation=(1, 1),
+                groups=1,
+                bias=np.array(offset),
+            )
+        elif len(x.shape) == 1:
+            node = self.add(
+                "Affine", name, x, weight=np.diag(factor), bias=np.array(offset)
+            )
+        elif not np.any(offset):
+            full = np.broadcast_to(factor, x.shape)
+            node = self.add("Scale", name, x, scale=channels_first(full))
+        else:
+            raise Refusal("constants added to sequences have none.")
+        return x.with_(nodes=(node,), factor=1.0, offset=0.0, own=False)
+
+    def weighted(self, kind, name, x, shape, weight, bias, **settings) -> Signal:
+        """A node of weights `(out, in, ...)`; the factor of `x` goes into them."""
+        if np.any(x.offset):
+            x = self.plain(x, name)
+        factor = np.broadcast_to(x.factor, x.shape[-1])
+        factor = factor.reshape(1, -1, *(1,) * (weight.ndim - 2))
+        bias = np.broadcast_to(np.float64(bias), len(weight))
+        node = self.add(
+            kind, name, x, weight=weight * factor, bias=np.array(bias), **settings
+        )
+        return Signal((node,), shape, own=True)
+
+
+def _is_float(x):
+    return isinstance(x, np.ndarray) and x.dtype.kind == "f"
+
+
+def first(shape):
+    """A shape with its channels first."""
+    return np.array((shape[-1], *shape[:-1]))
+
+
+def channels_first(x):
+    return np.moveaxis(np.asarray(x), -1, 0)

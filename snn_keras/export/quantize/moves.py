@@ -1,0 +1,91 @@
+"""Signals moved: to another shape, or into another unit."""
+
+import math
+
+import numpy as np
+
+from snn_keras.export import integer
+from snn_keras.export.calls import Refusal
+from snn_keras.export.quantize.units import common_bit, fine_unit, plain
+
+
+def by_channel(x):
+    """Whether all that is known of `x` is the same along all axes but the last."""
+    shapes = np.shape(x.factor), np.shape(x.offset)
+    return all(shape in ((), x.shape[-1:]) for shape in shapes)
+
+
+def rearranged(quantizer, x, kind, shape, name, keeps_channels=False, **arguments):
+    """The same entries in another place, each in the unit that it has."""
+    if kind is integer.Pad:
+        x = quantizer.settled(x)  # what it pads with has no offset
+    stays = keeps_channels and by_channel(x)
+    if not stays:
+        x = quantizer.fixed(x)
+    name = quantizer.add(kind, x, shape, name, input_shape=x.shape, **arguments)
+    moved = x.with_(name=name, shape=tuple(shape), weights=None)
+    if stays or np.ndim(x.factor) == 0:
+        return moved
+    factor = quantizer.built(name).map_array(x.factor)
+    return moved.with_(factor=plain(np.where(factor == 0, 1.0, factor)))
+
+
+def reshaped(quantizer, x, shape, name):
+    """Another shape for the same entries."""
+    stays = shape[-1:] == x.shape[-1:]
+    return rearranged(quantizer, x, integer.Reshape, shape, name, stays)
+
+
+def as_image(quantizer, x, name):
+    """A sequence `(length, channels)` as an image of height 1."""
+    if len(x.shape) == 3:
+        return x
+    if len(x.shape) != 2:
+        raise Refusal("three-dimensional layers have none.")
+    return reshaped(quantizer, x, (1, *x.shape), f"{name}/image")
+
+
+def like_input(quantizer, y, x, name):
+    """An image of height 1 as the sequence that `x` is."""
+    if len(x.shape) == 3:
+        return y
+    return reshaped(quantizer, y, y.shape[1:], f"{name}/sequence")
+
+
+def in_one_unit(quantizer, a, b, name):
+    """Two signals whose integers may be added."""
+    if a.timed != b.timed:  # their offsets are not on for the same steps
+        a, b = quantizer.settled(a), quantizer.settled(b)
+    if by_channel(a) and by_channel(b) and a.shape[-1] == b.shape[-1]:
+        if a.is_open and b.is_open:
+            ratio = a.factor / b.factor
+            if a.unit.root()[0] is not b.unit.root()[0]:
+                b.unit.join(a.unit, ratio)
+                return a, b
+            if np.array_equal(a.unit.root()[1], ratio * b.unit.root()[1]):
+                return a, b
+        elif a.is_open:
+            return a, gained(quantizer, quantizer.settled(b), a, name)
+        elif b.is_open:
+            return gained(quantizer, quantizer.settled(a), b, name), b
+    a, b = quantizer.fixed(a), quantizer.fixed(b)
+    unit = fine_unit(a.factor, b.factor)
+    return tuple(quantizer.in_unit(x, unit, f"{name}/gain") for x in (a, b))
+
+
+def gained(quantizer, x, other, name):
+    """`x`, whose unit is closed, in the unit of `other`, which is open."""
+    other.unit.need(np.broadcast_to(x.scale / other.factor, other.shape[-1:]))
+    return quantizer.in_unit(x, lambda: other.scale, f"{name}/gain").with_(
+        factor=other.factor, unit=other.unit
+    )
+
+
+def finer(quantizer, x, grain, name):
+    """`x`, fixed, in a unit of which `grain` is many, or a whole number."""
+    bit = common_bit(grain, x.scale)
+    if np.max(x.scale) <= 2**12 * bit:
+        return quantizer.in_unit(x, np.float64(bit), f"{name}/gain")
+    parts = np.min(grain / x.scale)
+    gain = 2.0 ** max(0, math.ceil(math.log2(2**10 / parts)))
+    return quantizer.in_unit(x, x.scale / gain, f"{name}/gain")

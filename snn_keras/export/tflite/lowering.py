@@ -1,0 +1,171 @@
+"""Integer networks as operators of TFLite, each exact.
+
+Tensors are int32. What goes into a convolution or a dense layer is cast to int16,
+digit by digit where it has more than 4 bits; scales are 1 and zero points 0, so the
+kernels of TFLite rescale nothing and their sums come out as they are.
+"""
+
+import functools
+
+import numpy as np
+
+from snn_keras.export.tflite.flatbuffer import File, Quantization
+
+ONE = Quantization()
+INT16_MAX = 2**15 - 1
+
+
+class Lowering:
+    """Puts an integer network into a file, step by step.
+
+    Args:
+        network: An `integer.IntegerNetwork`.
+        batch_size: Samples that the file takes at a time.
+    """
+
+    def __init__(self, network, batch_size):
+        self.network = network
+        self.batch_size = batch_size
+        self.file = File(network.name)
+        self.inputs = {}
+        self.tensors = {}  # name in the network -> number of its int32 tensor
+        self.states = {}  # name of the operation -> its state; None for 0
+        self.counter = None  # the tensor that holds the step, in a stream
+        self.step = 0
+        self._static = network.static()
+        self._count = 0
+        for spec in network.inputs:
+            self._add_input(spec)
+
+    def _add_input(self, spec):
+        shape = (self.batch_size, *spec.shape)
+        meaning = Quantization(spec.scale, spec.zero_point)
+        number = self.file.tensor(spec.name, shape, spec.dtype, meaning)
+        self.inputs[spec.name] = number
+        whole = self.cast(number, "int32", spec.shape)
+        if spec.zero_point:
+            whole = self.binary(
+                "SUB", whole, self.constant(spec.zero_point), spec.shape
+            )
+        self.tensors[spec.name] = whole
+
+    def add_step(self):
+        """Adds the operators of one time step; what is static is added once."""
+        for operation in self.network.operations:
+            if operation.name in self._static and self.step:
+                continue
+            reads = [self.tensors[name] for name in operation.inputs]
+            self.tensors[operation.name] = lower(operation, self, *reads)
+        self.step += 1
+
+    def rest(self):
+        """Starts from rest, where all states are 0."""
+        for operation in self.network.operations:
+            self.states[operation.name] = [None] * len(operation.state_names)
+
+    def plus(self, state, x, shape):
+        """`state + x`; a state of None is 0."""
+        return x if state is None else self.binary("ADD", state, x, shape)
+
+    # --- Tensors and operators -------------------------------------------------------
+
+    def tensor(self, shape, dtype="int32", name="", quantization=None):
+        """A tensor `(batch, *shape)`."""
+        self._count += 1
+        name = name or f"value_{self._count}"
+        return self.file.tensor(name, (self.batch_size, *shape), dtype, quantization)
+
+    def constant(self, value):
+        """An int32 constant, of the batch axis at least."""
+        return self.file.constant(np.atleast_1d(value))
+
+    def cast(self, x, dtype, shape):
+        """`x` as another dtype; int16 with the scale 1 that sums of products need."""
+        y = self.tensor(shape, dtype, quantization=ONE if dtype == "int16" else None)
+        self.file.operator("CAST", [x], [y], "CastOptions")
+        return y
+
+    def binary(self, kind, a, b, shape, dtype="int32"):
+        """An elementwise operator of two tensors, which may broadcast."""
+        options = "".join(word.title() for word in kind.split("_")) + "Options"
+        y = self.tensor(shape, dtype)
+        self.file.operator(kind, [a, b], [y], options)
+        return y
+
+    def larger(self, a, b, shape):
+        """The larger of two tensors, entry by entry."""
+        y = self.tensor(shape)
+        self.file.operator("MAXIMUM", [a, b], [y], "MaximumMinimumOptions")
+        return y
+
+    def where(self, kind, a, b, shape):
+        """1 where the comparison holds, 0 elsewhere."""
+        return self.cast(self.binary(kind, a, b, shape, "bool"), "int32", shape)
+
+    def is_on(self, steps):
+        """Whether the input is on at this step: True, False, or a tensor of 1 or 0."""
+        if steps is None:
+            return True
+        if self.counter is None:
+            return self.step < steps
+        bound = self.constant(steps)
+        y = self.file.tensor(f"on_{steps}", (1,), "bool")
+        self.file.operator("LESS", [self.counter, bound], [y], "LessOptions")
+        number = self.file.tensor(f"on_{steps}_int", (1,), "int32")
+        self.file.operator("CAST", [y], [number], "CastOptions")
+        return number
+
+    def copy(self, x, shape, quantization=None):
+        """A tensor of its own with the same entries."""
+        return self.reshape(x, shape, quantization)
+
+    def next_step(self):
+        """The step counter plus 1."""
+        y = self.file.tensor("step/next", (1,), "int32")
+        one = self.constant(1)
+        self.file.operator("ADD", [self.counter, one], [y], "AddOptions")
+        return y
+
+    def reshape(self, x, shape, quantization=None):
+        """The same entries in another shape."""
+        y = self.tensor(shape, quantization=quantization)
+        full = np.asarray((self.batch_size, *shape), np.int32)
+        size = self.file.constant(full)
+        self.file.operator("RESHAPE", [x, size], [y], "ReshapeOptions", newShape=full)
+        return y
+
+    def slice(self, x, begin, ends, strides, shape):
+        """Every so many entries from `begin` to `ends`, along each axis."""
+        batch = (0, self.batch_size, 1)
+        bounds = zip(batch, (begin, ends, strides), strict=True)
+        numbers = [self.file.constant([first, *rest]) for first, rest in bounds]
+        y = self.tensor(shape)
+        self.file.operator("STRIDED_SLICE", [x, *numbers], [y], "StridedSliceOptions")
+        return y
+
+    def pad(self, x, padding, shape, value=0):
+        """Constants around it; `padding` for each axis without the batch."""
+        sides = self.file.constant([(0, 0), *padding])
+        sizes = [n + sum(p) for n, p in zip(shape, padding, strict=True)]
+        y = self.tensor(sizes)
+        if value:
+            fill = self.file.constant([value])
+            self.file.operator("PADV2", [x, sides, fill], [y], "PadV2Options")
+        else:
+            self.file.operator("PAD", [x, sides], [y], "PadOptions")
+        return y, sizes
+
+
+@functools.singledispatch
+def lower(operation, to, *reads):
+    """Adds the operators of one operation at one step.
+
+    Args:
+        operation: An `integer.Operation`.
+        to: The `Lowering`; its `states` hold those of the operation.
+        *reads: Numbers of the int32 tensors that it reads.
+
+    Returns:
+        The number of the int32 tensor that it makes.
+    """
+    raise NotImplementedError(type(operation).__name__)
