@@ -4,9 +4,10 @@ import dataclasses
 import json
 import pathlib
 
-import keras
 import numpy as np
 from absl import logging
+
+from snn_keras import files
 
 SHIPPED = pathlib.Path(__file__).parent.parent / "saved_models"
 
@@ -118,78 +119,6 @@ def scaling(raw_pixels):
     return (lambda x: x.astype("float32")) if raw_pixels else preprocess
 
 
-class Batches(keras.utils.PyDataset):
-    """Shuffled training batches, padded-and-cropped and flipped by seed.
-
-    Args:
-        split: A `Split`.
-        batch_size: Images a batch; the last incomplete batch is left out.
-        seed: Integer; with the epoch and batch numbers it fixes every draw.
-        crop: Pixels to pad by before cropping back to size; 0 for no crop.
-        flip: Whether to mirror half the images.
-        classes: Give labels one-hot, with so many classes; None for integers.
-
-    Attributes:
-        epoch: Number of the epoch, from 0; it may be set.
-    """
-
-    def __init__(self, split, batch_size, seed, crop=0, flip=False, classes=None):
-        super().__init__()
-        if len(split) < batch_size:
-            raise ValueError(
-                f"batch_size must not exceed the {len(split)} training images. "
-                f"Received: batch_size={batch_size}"
-            )
-        self.split = split
-        self.batch_size = batch_size
-        self.seed = seed
-        self.crop = crop
-        self.flip = flip
-        self.classes = classes
-        self.epoch = 0
-
-    @property
-    def epoch(self):
-        return self._epoch
-
-    @epoch.setter
-    def epoch(self, epoch):
-        self._epoch = epoch
-        rng = np.random.default_rng([self.seed, epoch, 0])
-        self._order = rng.permutation(len(self.split))
-
-    def __len__(self):
-        return len(self.split) // self.batch_size
-
-    def __getitem__(self, index):
-        chosen = self._order[index * self.batch_size : (index + 1) * self.batch_size]
-        rng = np.random.default_rng([self.seed, self.epoch, index + 1])
-        images = self.split.images[chosen]
-        if self.crop:
-            images = random_crop(images, self.crop, rng)
-        if self.flip:
-            mirrored = rng.random(len(images)) < 0.5
-            images = np.where(mirrored[:, None, None, None], images[:, :, ::-1], images)
-        labels = self.split.labels[chosen]
-        if self.classes is not None:
-            labels = keras.utils.to_categorical(labels, self.classes)
-        return preprocess(images), labels
-
-    def on_epoch_end(self):
-        self.epoch += 1
-
-
-def random_crop(images, pad, rng):
-    """Pads `images` by `pad` pixels and crops each back at a random place."""
-    count, height, width, _ = images.shape
-    padded = np.pad(images, [(0, 0), (pad, pad), (pad, pad), (0, 0)])
-    windows = np.lib.stride_tricks.sliding_window_view(
-        padded, (height, width), axis=(1, 2)
-    )
-    y, x = rng.integers(0, 2 * pad + 1, (2, count))
-    return np.moveaxis(windows[np.arange(count), y, x], 1, -1)
-
-
 def write_json(path, content):
     """Writes `content` to a temporary name, then renames it to `path`."""
     write_text(path, json.dumps(content, indent=2) + "\n")
@@ -199,7 +128,6 @@ def write_text(path, content):
     """Writes `content` to a temporary name, then renames it to `path`."""
     path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.partial")
-    temporary.write_text(content)
-    temporary.replace(path)
+    with files.written_whole(path) as partial:
+        partial.write_text(content)
     logging.info("wrote %s", path)

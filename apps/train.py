@@ -3,18 +3,27 @@
     python -m apps.train --dataset=fashion_mnist --data_dir=... \\
         --levels=2 --noise=adaptor --epochs=20 --output=runs/fashion.keras
 
-    python -m apps.train ... --quantizer=none --output=runs/float.keras
-    python -m apps.train ... --init=runs/float.keras --levels=15 --epochs=5
+    python -m apps.train --dataset=cifar10 --data_dir=... --model=resnet20 \\
+        --recipe=noise_adaptor --float_epochs=40 --epochs=15 --crop=4 --flip
 
-trains from nothing, or a float network first and a quantized one from it. Beside
-the model `NAME.keras` it writes `NAME.json`: the command and the accuracy of every
-epoch. A run that was interrupted goes on from its last whole epoch when the same
-command is given again.
+The second trains a float network first, and a quantized one from it, by the recipe of
+a paper; what is given beside it counts before the recipe. Beside the model
+`NAME.keras` it writes `NAME.csv`, a line for every epoch, and `NAME.json` with the
+command. A run that was interrupted, in any way, goes on from its last whole epoch when
+the same command is given again.
 
 With --snn_timesteps the network that is kept is that of the epoch whose spiking
 network is best, on training images held out for it; else that of the last epoch.
+
+Several devices: --replicas. Several machines, on JAX, the same command on each with a
+number of its own, and --output in a folder that all share:
+
+    KERAS_BACKEND=jax python -m apps.train ... \\
+        --coordinator=HOST:PORT --processes=2 --process=0
 """
 
+import dataclasses
+import json
 import pathlib
 import sys
 import time
@@ -25,11 +34,15 @@ from absl import app, flags, logging
 import snn_keras
 from apps import data
 from apps.evaluate import load_model
-from snn_keras import applications, callbacks, layers, neurons
+from apps.training import distribution, recipes, schedules
+from apps.training.backup import Backup
+from apps.training.batches import Augmentation, Batches, TestBatches
+from snn_keras import applications, callbacks, files, layers, neurons
 
 FLAGS = flags.FLAGS
 
 CALIBRATION_IMAGES = 1000
+TEST_BATCH = 500
 
 ACTIVATIONS = {
     "lsq": layers.LSQReLU,
@@ -37,6 +50,28 @@ ACTIVATIONS = {
     "slip_relu": layers.SlipReLU,
     "noisy_spike": lambda levels, noise: layers.NoisySpike(),
     "none": lambda levels, noise: keras.layers.ReLU(),
+}
+
+MODELS = [
+    "mnist_convnet",
+    "mobilenet_v2",
+    "resnet18",
+    "resnet20",
+    "resnet34",
+    "resnet50",
+    "vgg16",
+]
+
+# Flags that a run that goes on may be given otherwise.
+PLACES = {
+    "coordinator",
+    "data_dir",
+    "output",
+    "process",
+    "processes",
+    "progress",
+    "replicas",
+    "tensorboard",
 }
 
 
@@ -47,15 +82,24 @@ def define_flags():
     )
     flags.DEFINE_string("data_dir", None, "Directory of prepared TFDS data sets.")
     flags.DEFINE_enum(
-        "model",
-        "mnist_convnet",
-        ["mnist_convnet"],
-        "Network of snn_keras.applications.",
+        "model", "mnist_convnet", MODELS, "Network of snn_keras.applications."
     )
     flags.DEFINE_string(
         "init",
         None,
         "Start from this .keras file; its plain ReLUs become --quantizer.",
+    )
+    flags.DEFINE_integer(
+        "float_epochs",
+        0,
+        "Train a network of plain ReLUs for so many epochs first, and start from it.",
+        lower_bound=0,
+    )
+    flags.DEFINE_enum(
+        "recipe",
+        None,
+        sorted(recipes.RECIPES),
+        f"Flags of a paper's training, where not given. {recipes.table()}",
     )
     flags.DEFINE_enum(
         "quantizer",
@@ -83,15 +127,56 @@ def define_flags():
     )
     flags.DEFINE_integer("epochs", 20, "Passes over the training set.", lower_bound=1)
     flags.DEFINE_integer("batch_size", 128, "Images a training step.", lower_bound=1)
+    flags.DEFINE_enum("optimizer", "adamw", ["adamw", "sgd"], "Optimizer.")
+    flags.DEFINE_float("learning_rate", 1e-3, "Highest learning rate.")
     flags.DEFINE_float(
-        "learning_rate", 1e-3, "Adam's learning rate; falls to 0 on a cosine."
+        "float_learning_rate", None, "That of --float_epochs, if it is another."
     )
-    flags.DEFINE_float("weight_decay", 1e-4, "Decoupled weight decay.", lower_bound=0.0)
+    flags.DEFINE_enum(
+        "schedule",
+        "cosine",
+        schedules.SCHEDULES,
+        "How the learning rate falls: cosine to 0, exponential to a hundredth.",
+    )
+    flags.DEFINE_float(
+        "warmup_epochs", 0.0, "Epochs in which it rises first.", lower_bound=0.0
+    )
+    flags.DEFINE_float(
+        "restart_epochs", 10.0, "Epochs from one warm restart to the next."
+    )
+    flags.DEFINE_float("momentum", 0.9, "Momentum of SGD.", lower_bound=0.0)
+    flags.DEFINE_float(
+        "weight_decay",
+        1e-4,
+        "Decoupled weight decay; PyTorch's at momentum 0.9 is a tenth of it.",
+        lower_bound=0.0,
+    )
+    flags.DEFINE_float(
+        "ema",
+        0.0,
+        "Momentum of a moving average of the weights, which is kept; 0 for none.",
+        lower_bound=0.0,
+    )
     flags.DEFINE_float("label_smoothing", 0.0, "Label smoothing.", lower_bound=0.0)
+    flags.DEFINE_enum(
+        "precision",
+        "float32",
+        ["float32", "mixed_bfloat16", "mixed_float16"],
+        "What layers compute in; variables are float32.",
+    )
     flags.DEFINE_integer(
         "crop", 0, "Pixels to pad by, then crop at random.", lower_bound=0
     )
     flags.DEFINE_bool("flip", False, "Mirror half the training images.")
+    flags.DEFINE_float(
+        "rand_augment", 0.0, "Strength of RandAugment, 0 to 1.", lower_bound=0.0
+    )
+    flags.DEFINE_integer(
+        "cutout", 0, "Side of a square to blank at random.", lower_bound=0
+    )
+    flags.DEFINE_float(
+        "mixup", 0.0, "Alpha by which pairs of samples are mixed.", lower_bound=0.0
+    )
     flags.DEFINE_integer("train_images", 0, "Use the first N only; 0 for all.")
     flags.DEFINE_list(
         "snn_timesteps",
@@ -113,29 +198,92 @@ def define_flags():
     )
     flags.DEFINE_integer("seed", 0, "Seed of weights, order, augmentation and noise.")
     flags.DEFINE_string("output", "runs/model.keras", "Where to write the model.")
+    flags.DEFINE_string("tensorboard", None, "Directory of logs for TensorBoard.")
     flags.DEFINE_enum("progress", "bar", ["bar", "line", "none"], "Progress report.")
+    flags.DEFINE_integer(
+        "replicas", 1, "Devices that share a batch; 0 for all.", lower_bound=0
+    )
+    flags.DEFINE_string(
+        "coordinator", None, "HOST:PORT of process 0, where there are several."
+    )
+    flags.DEFINE_integer("processes", 1, "Number of processes.", lower_bound=1)
+    flags.DEFINE_integer("process", 0, "Number of this process.", lower_bound=0)
 
 
-def build_model(train):
-    """The network that the flags describe, with its activations."""
-    noise = None if FLAGS.noise == "none" else FLAGS.noise
-    if not FLAGS.init:
-        activation = ACTIVATIONS[FLAGS.quantizer](FLAGS.levels, noise)
-        network = getattr(applications, FLAGS.model)
-        model = network(train.images.shape[1:], classes_of(train), activation)
-    elif FLAGS.quantizer == "none":
-        model = load_model(FLAGS.init)
+@dataclasses.dataclass(frozen=True)
+class Stage:
+    """One training: of a float network, or of a quantized one from it.
+
+    Attributes:
+        output: Where its network goes.
+        init: The file that it starts from, or None.
+        settings: Flags by name: what is trained, and how.
+    """
+
+    output: pathlib.Path
+    init: pathlib.Path | None
+    settings: dict
+
+    def __getattr__(self, name):
+        try:
+            return self.settings[name]
+        except KeyError:
+            raise AttributeError(name) from None
+
+    @property
+    def is_done(self):
+        """Whether its network is there, made with the same settings."""
+        metrics = self.output.with_suffix(".json")
+        if not (self.output.exists() and metrics.exists()):
+            return False
+        return json.loads(metrics.read_text()).get("settings") == self.settings
+
+
+def stages(output):
+    """The trainings that the flags ask for, one from the other."""
+    own = FLAGS.get_key_flags_for_module(sys.modules[__name__])
+    settings = {f.name: f.value for f in own if f.name not in PLACES}
+    init = FLAGS.init and pathlib.Path(FLAGS.init)
+    if FLAGS.float_epochs:
+        plain = {
+            "quantizer": "none",
+            "noise": "none",
+            "bit_sparsity": 0.0,
+            "snn_timesteps": [],
+            "epochs": FLAGS.float_epochs,
+            "learning_rate": FLAGS.float_learning_rate or FLAGS.learning_rate,
+        }
+        # What a float network does not depend on.
+        anyhow = {"levels": None, "recipe": None, "snn_neuron": None}
+        before = output.with_name(f"{output.stem}_float.keras")
+        yield Stage(before, init, {**settings, **plain, **anyhow})
+        init = before
+    yield Stage(output, init, settings)
+
+
+def build_model(stage, train):
+    """The network of a stage, with its activations."""
+    noise = None if stage.noise == "none" else stage.noise
+    classes, shape = classes_of(train), train.images.shape[1:]
+    if not stage.init:
+        activation = ACTIVATIONS[stage.quantizer](stage.levels, noise)
+        model = getattr(applications, stage.model)(shape, classes, activation)
     else:
-        calibration = data.preprocess(train.take(CALIBRATION_IMAGES).images)
-        model = snn_keras.quantize_activations(
-            load_model(FLAGS.init),
-            FLAGS.levels,
-            FLAGS.quantizer,
-            noise,
-            data=calibration,
-        )
-    if FLAGS.bit_sparsity:
-        snn_keras.regularizers.BitSparsity(FLAGS.bit_sparsity).apply(model)
+        model = load_model(stage.init)
+        received = model.input_shape[1:], model.output_shape[1:]
+        if received != (shape, (classes,)):
+            raise ValueError(
+                f"{stage.init} maps {received[0]} to {received[1]}; the data set "
+                f"'{stage.dataset}' has images {shape} and {classes} classes. Remedy: "
+                "a network made for it."
+            )
+        if stage.quantizer != "none":
+            calibration = data.preprocess(train.take(CALIBRATION_IMAGES).images)
+            model = snn_keras.quantize_activations(
+                model, stage.levels, stage.quantizer, noise, data=calibration
+            )
+    if stage.bit_sparsity:
+        snn_keras.regularizers.BitSparsity(stage.bit_sparsity).apply(model)
     return model
 
 
@@ -144,20 +292,25 @@ def classes_of(split):
     return int(split.labels.max()) + 1
 
 
-def compile_model(model, steps):
-    """AdamW on a cosine schedule, the loss on logits, XLA."""
-    schedule = keras.optimizers.schedules.CosineDecay(FLAGS.learning_rate, steps)
-    optimizer = keras.optimizers.AdamW(schedule, weight_decay=FLAGS.weight_decay)
-    optimizer.exclude_from_weight_decay(
-        var_names=["bias", "gamma", "beta", "step", "threshold"]
+def compile_model(model, stage, steps_per_epoch):
+    """The optimizer and its schedule, and the loss on logits."""
+    schedule = schedules.make_schedule(
+        stage.schedule,
+        stage.learning_rate,
+        stage.epochs * steps_per_epoch,
+        round(stage.warmup_epochs * steps_per_epoch),
+        round(stage.restart_epochs * steps_per_epoch),
     )
     loss = {
         "crossentropy": keras.losses.CategoricalCrossentropy(
-            from_logits=True, label_smoothing=FLAGS.label_smoothing
+            from_logits=True, label_smoothing=stage.label_smoothing
         ),
         "mse": keras.losses.MeanSquaredError(),
-    }[FLAGS.loss]
-    model.compile(optimizer, loss, metrics=["accuracy"], jit_compile=True)
+    }[stage.loss]
+    optimizer = schedules.make_optimizer(
+        stage.optimizer, schedule, stage.momentum, stage.weight_decay, stage.ema
+    )
+    model.compile(optimizer, loss, weighted_metrics=["accuracy"])
 
 
 class FollowEpoch(keras.callbacks.Callback):
@@ -171,24 +324,105 @@ class FollowEpoch(keras.callbacks.Callback):
         self.batches.epoch = epoch
 
 
-def make_callbacks(batches, held_out, output):
+class WriteCSV(keras.callbacks.Callback):
+    """Writes a table of all epochs so far."""
+
+    def __init__(self, path, backup):
+        super().__init__()
+        self.path = path
+        self.backup = backup
+
+    def on_epoch_end(self, epoch, logs=None):
+        history = self.backup.history
+        rows = [["epoch", *history]]
+        for i in range(self.backup.epoch):
+            values = [f"{v[i]:.6g}" if i < len(v) else "" for v in history.values()]
+            rows.append([str(i + 1), *values])
+        with files.written_whole(self.path) as partial:
+            partial.write_text("".join(",".join(row) + "\n" for row in rows))
+
+
+def make_callbacks(stage, where, batches, held_out, backup):
     """What the flags ask for after every epoch, and the backup."""
     made = [FollowEpoch(batches)]
-    if FLAGS.noise == "residual":
-        made.append(callbacks.ResidualNoise(data.preprocess(held_out.images)))
-    if FLAGS.snn_timesteps:
-        made.append(
-            callbacks.SpikingValidation(
-                data.preprocess(held_out.images),
-                held_out.labels,
-                [int(t) for t in FLAGS.snn_timesteps],
-                output,
-                neuron=FLAGS.snn_neuron,
-            )
+    if stage.ema:
+        made.append(keras.callbacks.SwapEMAWeights(swap_on_epoch=True))
+    if stage.noise == "residual":
+        images = data.preprocess(held_out.images)
+        made.append(where.whole(callbacks.ResidualNoise(images)))
+    if stage.snn_timesteps:
+        validation = callbacks.SpikingValidation(
+            data.preprocess(held_out.images),
+            held_out.labels,
+            [int(t) for t in stage.snn_timesteps],
+            stage.output if where.is_first else None,
+            neuron=stage.snn_neuron,
         )
-    backup = output.with_name(f".{output.stem}.backup")
-    made.append(keras.callbacks.BackupAndRestore(backup, double_checkpoint=True))
+        made.append(where.whole(validation))
+    if FLAGS.tensorboard and where.is_first:
+        made.append(keras.callbacks.TensorBoard(FLAGS.tensorboard))
+    made.append(backup)
+    if where.is_first:
+        made.append(WriteCSV(stage.output.with_suffix(".csv"), backup))
     return made
+
+
+def train_stage(stage, where, train, test):
+    """Trains one network and writes it, with its metrics."""
+    keras.utils.set_random_seed(stage.seed)
+    classes = classes_of(train)
+    with where.scope():
+        model = build_model(stage, train)
+    held_out = None
+    if stage.snn_timesteps or stage.noise == "residual":
+        train, held_out = train.hold_out(stage.held_out)
+    batches = Batches(
+        train,
+        stage.batch_size,
+        stage.seed,
+        Augmentation(
+            stage.crop, stage.flip, stage.rand_augment, stage.cutout, stage.mixup
+        ),
+        classes=classes,
+        part=where.part,
+        resident=keras.backend.backend() == "jax" and where.replicas == 1,
+    )
+    with where.scope():
+        where.synchronize(model)
+        compile_model(model, stage, len(batches))
+        path = stage.output.with_name(f".{stage.output.stem}.backup.npz")
+        backup = Backup(path, stage.settings, writes=where.is_first)
+        epoch = backup.restore(model)
+    if epoch:
+        logging.info("goes on after epoch %d of %d", epoch, stage.epochs)
+    started = time.monotonic()
+    model.fit(
+        batches,
+        epochs=stage.epochs,
+        initial_epoch=epoch,
+        validation_data=TestBatches(
+            test, TEST_BATCH, classes, where.part, where.replicas
+        ),
+        callbacks=make_callbacks(stage, where, batches, held_out, backup),
+        verbose={"bar": 1, "line": 2, "none": 0}[FLAGS.progress],
+    )
+    if not where.is_first:
+        return
+    if stage.snn_timesteps:
+        model = keras.models.load_model(stage.output, compile=False)
+    save(model, stage.output)
+    data.write_json(
+        stage.output.with_suffix(".json"),
+        {
+            "command": " ".join(["python -m apps.train", *flags_given()]),
+            "seconds": round(time.monotonic() - started),
+            "epochs": list(range(1, backup.epoch + 1)),
+            "history": backup.history,
+            "settings": stage.settings,
+        },
+    )
+    backup.remove()
+    logging.info("wrote %s", stage.output)
 
 
 def main(argv):
@@ -197,45 +431,22 @@ def main(argv):
     output = pathlib.Path(FLAGS.output)
     if output.suffix != ".keras":
         raise app.UsageError(f"--output must end in .keras. Received: {output}")
-    keras.utils.set_random_seed(FLAGS.seed)
+    if FLAGS.recipe:
+        recipes.apply(FLAGS, FLAGS.recipe)
+    where = distribution.start(
+        FLAGS.replicas, FLAGS.coordinator, FLAGS.processes, FLAGS.process
+    )
+    keras.mixed_precision.set_global_policy(FLAGS.precision)
     train = data.load(FLAGS.dataset, "train", FLAGS.data_dir).take(FLAGS.train_images)
     test = data.load(FLAGS.dataset, "test", FLAGS.data_dir)
-    model = build_model(train)
-    classes = classes_of(train)
-    held_out = None
-    if FLAGS.snn_timesteps or FLAGS.noise == "residual":
-        train, held_out = train.hold_out(FLAGS.held_out)
-    batches = data.Batches(
-        train, FLAGS.batch_size, FLAGS.seed, FLAGS.crop, FLAGS.flip, classes
-    )
-    compile_model(model, FLAGS.epochs * len(batches))
     output.parent.mkdir(parents=True, exist_ok=True)
-    started = time.monotonic()
-    history = model.fit(
-        batches,
-        epochs=FLAGS.epochs,
-        validation_data=(
-            data.preprocess(test.images),
-            keras.utils.to_categorical(test.labels, classes),
-        ),
-        validation_batch_size=500,
-        callbacks=make_callbacks(batches, held_out, output),
-        verbose={"bar": 1, "line": 2, "none": 0}[FLAGS.progress],
-    )
-    if not FLAGS.snn_timesteps:
-        save(model, output)
-    leave_optimizer_out(output)
-    logging.info("wrote %s", output)
-    figures = {k: [float(x) for x in v] for k, v in history.history.items()}
-    data.write_json(
-        output.with_suffix(".json"),
-        {
-            "command": " ".join(["python -m apps.train", *flags_given()]),
-            "seconds": round(time.monotonic() - started),
-            "epochs": [epoch + 1 for epoch in history.epoch],
-            "history": figures,
-        },
-    )
+    *before, last = stages(output)
+    for stage in before:
+        if stage.is_done:
+            logging.info("%s is there", stage.output)
+        else:
+            train_stage(stage, where, train, test)
+    train_stage(last, where, train, test)
 
 
 def flags_given():
@@ -245,17 +456,14 @@ def flags_given():
 
 
 def save(model, path):
-    """Writes `model` to a temporary name, then renames it to `path`."""
-    temporary = path.with_name(f".{path.stem}.partial.keras")
-    model.save(temporary)
-    temporary.replace(path)
-
-
-def leave_optimizer_out(path):
-    """Writes the model at `path` again without its optimizer, a third the size."""
-    temporary = path.with_name(f".{path.stem}.partial.keras")
-    keras.models.load_model(path, compile=False).save(temporary)
-    temporary.replace(path)
+    """Writes `model`, without its optimizer and as a network of float32."""
+    for layer in model.layers:
+        layer.dtype_policy = "float32"
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.synchronized = False
+    model.optimizer = None
+    with files.written_whole(path) as partial:
+        model.save(partial)
 
 
 if __name__ == "__main__":

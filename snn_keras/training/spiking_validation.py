@@ -5,6 +5,7 @@ import pathlib
 import keras
 import numpy as np
 
+from snn_keras import files
 from snn_keras.convert import convert
 
 
@@ -88,6 +89,5 @@ class SpikingValidation(keras.callbacks.Callback):
     def _keep(self):
         if self.filepath is None:
             return
-        partial = self.filepath.with_name(f".{self.filepath.stem}.partial.keras")
-        self.model.save(partial)
-        partial.replace(self.filepath)
+        with files.written_whole(self.filepath) as partial:
+            self.model.save(partial)

@@ -5,7 +5,7 @@ import dataclasses
 import keras
 import numpy as np
 
-from snn_keras.export import files
+from snn_keras import files
 from snn_keras.export.calls import Refusal, Rules, call_of
 from snn_keras.export.nir.package import package
 from snn_keras.graph import Names

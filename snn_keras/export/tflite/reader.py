@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from snn_keras.export import files
+from snn_keras import files
 from snn_keras.export.integer import Input
 from snn_keras.export.tflite import flatbuffer
 from snn_keras.export.tflite.writer import NEXT

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from snn_keras.export import files
+from snn_keras import files
 from snn_keras.export.integer import IntegerNetwork
 from snn_keras.export.quantize import quantize_weights
 from snn_keras.export.tflite.flatbuffer import Quantization

@@ -25,11 +25,22 @@ def check_target(path, overwrite) -> pathlib.Path:
 
 @contextlib.contextmanager
 def written_whole(path):
-    """Gives a path beside `path` to write to; then renames it, or removes it."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    """Gives a path beside `path` to write to; then renames it, or removes it.
+
+    Raises:
+        OSError: if it cannot be written, with what was there before still there.
+    """
+    path = pathlib.Path(path)
+    beside = path.with_name(f".{path.stem}.partial{path.suffix}")
     try:
         yield beside
         os.replace(beside, path)
+    except OSError as error:
+        raise OSError(
+            error.errno,
+            f"cannot write {path}: {error.strerror or error}. What was there before "
+            "is as it was. Remedy: room and permission to write there",
+        ) from error
     finally:
         beside.unlink(missing_ok=True)
 

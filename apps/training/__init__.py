@@ -1,0 +1,1 @@
+"""training: what `apps.train` is made of."""
