@@ -355,16 +355,14 @@ def make_callbacks(stage, where, batches, held_out, backup):
             data.preprocess(held_out.images),
             held_out.labels,
             [int(t) for t in stage.snn_timesteps],
-            stage.output if where.is_first else None,
+            where.place(stage.output),
             neuron=stage.snn_neuron,
         )
         made.append(where.whole(validation))
     if FLAGS.tensorboard and where.is_first:
         made.append(keras.callbacks.TensorBoard(FLAGS.tensorboard))
-    made.append(backup)
-    if where.is_first:
-        made.append(WriteCSV(stage.output.with_suffix(".csv"), backup))
-    return made
+    table = where.place(stage.output).with_suffix(".csv")
+    return [*made, backup, WriteCSV(table, backup)]
 
 
 def train_stage(stage, where, train, test):
@@ -399,6 +397,7 @@ def train_stage(stage, where, train, test):
     model.fit(
         batches,
         epochs=stage.epochs,
+        shuffle=False,  # the batches are shuffled already
         initial_epoch=epoch,
         validation_data=TestBatches(
             test, TEST_BATCH, classes, where.part, where.replicas
@@ -406,13 +405,12 @@ def train_stage(stage, where, train, test):
         callbacks=make_callbacks(stage, where, batches, held_out, backup),
         verbose={"bar": 1, "line": 2, "none": 0}[FLAGS.progress],
     )
-    if not where.is_first:
-        return
+    output = where.place(stage.output)
     if stage.snn_timesteps:
-        model = keras.models.load_model(stage.output, compile=False)
-    save(model, stage.output)
+        model = keras.models.load_model(output, compile=False)
+    save(model, output)
     data.write_json(
-        stage.output.with_suffix(".json"),
+        output.with_suffix(".json"),
         {
             "command": " ".join(["python -m apps.train", *flags_given()]),
             "seconds": round(time.monotonic() - started),
@@ -422,7 +420,7 @@ def train_stage(stage, where, train, test):
         },
     )
     backup.remove()
-    logging.info("wrote %s", stage.output)
+    logging.info("wrote %s", output)
 
 
 def main(argv):

@@ -8,6 +8,9 @@ noise and gradients are those of a single device.
 
 import contextlib
 import dataclasses
+import os
+import pathlib
+import tempfile
 
 import keras
 from absl import logging
@@ -30,13 +33,24 @@ class Distribution:
 
     @property
     def is_first(self):
-        """Whether this process writes the files."""
+        """Whether what this process writes is kept."""
         return self.process == 0
 
     @property
     def part(self):
         """Which part of a batch this process makes."""
         return self.process, self.processes
+
+    def place(self, path):
+        """Where this process writes what belongs at `path`: elsewhere, but for one.
+
+        All of them write, since reading a shared variable may take all of them.
+        """
+        if self.is_first:
+            return path
+        folder = pathlib.Path(tempfile.gettempdir(), f"snn_keras_{os.getpid()}")
+        folder.mkdir(exist_ok=True)
+        return folder / path.name
 
     def scope(self):
         """The scope to make variables in."""
