@@ -90,14 +90,17 @@ def _tfds(name, split, data_dir):
 
     try:
         builder = tfds.builder(name, data_dir=data_dir)
-        data = builder.as_dataset(split=split, batch_size=-1)
-    except (AssertionError, ValueError, ImportError) as error:
+        data = tfds.as_numpy(builder.as_dataset(split=split, batch_size=-1))
+    # What is missing or damaged shows as an error of any kind, its own or TensorFlow's.
+    except Exception as error:
         raise ValueError(
             f"Data set '{name}' ({split}) is not prepared in "
-            f"{data_dir or 'the default TFDS directory'}. Remedy: point --data_dir "
+            f"{data_dir or 'the default TFDS directory'}, or damaged "
+            f"({type(error).__name__}). Remedy: point --data_dir "
             "at a prepared TFDS directory; or, with a network, run `python -m "
-            f"tensorflow_datasets.scripts.cli.main build {name}`; or choose "
-            "--dataset=digits, which is always there."
+            f"tensorflow_datasets.scripts.cli.main build {name}`, with --overwrite "
+            "where files are damaged; or choose --dataset=digits, which is always "
+            "there."
         ) from error
     missing = {"image", "label"} - set(builder.info.features or ())
     if missing:
@@ -105,7 +108,6 @@ def _tfds(name, split, data_dir):
             f"Data set '{name}' is not an image classification set: it has no "
             f"{sorted(missing)}, only {sorted(builder.info.features or ())}."
         )
-    data = tfds.as_numpy(data)
     return Split(data["image"], data["label"].astype("int64"))
 
 

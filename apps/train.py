@@ -36,7 +36,7 @@ from apps import data
 from apps.evaluate import load_model
 from apps.training import distribution, recipes, schedules
 from apps.training.backup import Backup
-from apps.training.batches import Augmentation, Batches, TestBatches
+from apps.training.batches import Augmentation, Batches, OrderedBatches
 from snn_keras import applications, callbacks, files, layers, neurons
 
 FLAGS = flags.FLAGS
@@ -161,8 +161,8 @@ def define_flags():
     flags.DEFINE_enum(
         "precision",
         "float32",
-        ["float32", "mixed_bfloat16", "mixed_float16"],
-        "What layers compute in; variables are float32.",
+        ["float32", "mixed_bfloat16", "mixed_float16", "float64"],
+        "What layers compute in; the network is written in float32.",
     )
     flags.DEFINE_integer(
         "crop", 0, "Pixels to pad by, then crop at random.", lower_bound=0
@@ -399,7 +399,7 @@ def train_stage(stage, where, train, test):
         epochs=stage.epochs,
         shuffle=False,  # the batches are shuffled already
         initial_epoch=epoch,
-        validation_data=TestBatches(
+        validation_data=OrderedBatches(
             test, TEST_BATCH, classes, where.part, where.replicas
         ),
         callbacks=make_callbacks(stage, where, batches, held_out, backup),
@@ -431,10 +431,10 @@ def main(argv):
         raise app.UsageError(f"--output must end in .keras. Received: {output}")
     if FLAGS.recipe:
         recipes.apply(FLAGS, FLAGS.recipe)
+    set_precision(FLAGS.precision)
     where = distribution.start(
         FLAGS.replicas, FLAGS.coordinator, FLAGS.processes, FLAGS.process
     )
-    keras.mixed_precision.set_global_policy(FLAGS.precision)
     train = data.load(FLAGS.dataset, "train", FLAGS.data_dir).take(FLAGS.train_images)
     test = data.load(FLAGS.dataset, "test", FLAGS.data_dir)
     output.parent.mkdir(parents=True, exist_ok=True)
@@ -443,8 +443,21 @@ def main(argv):
         if stage.is_done:
             logging.info("%s is there", stage.output)
         else:
-            train_stage(stage, where, train, test)
-    train_stage(last, where, train, test)
+            with where.together():
+                train_stage(stage, where, train, test)
+    with where.together():
+        train_stage(last, where, train, test)
+
+
+def set_precision(precision):
+    """Sets what layers, losses and metrics compute in."""
+    keras.config.set_dtype_policy(precision)
+    if precision == "float64":
+        keras.config.set_floatx("float64")
+        if keras.backend.backend() == "jax":
+            import jax
+
+            jax.config.update("jax_enable_x64", True)
 
 
 def flags_given():

@@ -20,7 +20,7 @@ def random_uniform(shape, seed, dtype="float32"):
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
-        key = tf.cast(seed.next(), tf.int32)
+        key = _key(seed)
         return tf.random.stateless_uniform(shape, key, dtype=dtype, alg="philox")
     return keras.random.uniform(shape, dtype=dtype, seed=seed)
 
@@ -30,9 +30,36 @@ def random_normal(shape, seed, dtype="float32"):
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
-        key = tf.cast(seed.next(), tf.int32)
+        key = _key(seed)
         return tf.random.stateless_normal(shape, key, dtype=dtype, alg="philox")
     return keras.random.normal(shape, dtype=dtype, seed=seed)
+
+
+def _key(seed):
+    """TensorFlow's key for the next draw; another one on every replica."""
+    import tensorflow as tf
+
+    key = tf.cast(seed.next(), tf.int32)
+    context = tf.distribute.get_replica_context()
+    if context is None or context.num_replicas_in_sync == 1:
+        return key
+    replica = context.replica_id_in_sync_group
+    return tf.random.experimental.stateless_fold_in(key, replica, alg="philox")
+
+
+def mean_over_replicas(x):
+    """The mean of `x()` over the replicas of tf.distribute; None where there is one.
+
+    On JAX one program computes the whole batch: there are none.
+    """
+    if keras.backend.backend() != "tensorflow":
+        return None
+    import tensorflow as tf
+
+    context = tf.distribute.get_replica_context()
+    if context is None or context.num_replicas_in_sync == 1:
+        return None
+    return context.all_reduce("mean", x())
 
 
 def on_cpu() -> bool:

@@ -1,11 +1,6 @@
 """The command-line programs, end to end on small data."""
 
 import json
-import os
-import pathlib
-import subprocess
-import sys
-import time
 
 import keras
 import numpy as np
@@ -13,25 +8,9 @@ import pytest
 
 import snn_keras
 from apps import data
+from tests.programs import once, program
 
-ROOT = pathlib.Path(data.__file__).parent.parent
-pytestmark = pytest.mark.skipif(
-    keras.backend.backend() != "tensorflow",
-    reason="programs run in processes of their own; once is enough",
-)
-
-
-def program(*arguments, ok=True):
-    """Runs a program, and returns what it printed."""
-    done = subprocess.run(
-        [sys.executable, "-m", "apps", *map(str, arguments)],
-        cwd=ROOT,
-        env={**os.environ, "KERAS_BACKEND": "tensorflow"},
-        capture_output=True,
-        text=True,
-    )
-    assert (done.returncode == 0) == ok, done.stdout + done.stderr
-    return done.stdout + done.stderr
+pytestmark = once
 
 
 def test_train_then_evaluate(tmp_path):
@@ -44,7 +23,11 @@ def test_train_then_evaluate(tmp_path):
         "--progress=none",
         f"--output={model}",
     )
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["digits.json", "digits.keras"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == [
+        "digits.csv",
+        "digits.json",
+        "digits.keras",
+    ]
     history = json.loads(model.with_suffix(".json").read_text())["history"]
     assert len(history["val_accuracy"]) == 2
     kept = keras.models.load_model(model)
@@ -109,38 +92,6 @@ def test_options_of_neurons(options, tmp_path):
     )
 
 
-def test_a_killed_training_goes_on_to_the_same_weights(tmp_path):
-    def arguments(name):
-        return [
-            *("train", "--train_images=640", "--batch_size=32", "--epochs=4"),
-            *("--quantizer=qcfs", "--noise=residual", "--snn_timesteps=2"),
-            *("--held_out=64", "--progress=none", f"--output={tmp_path / name}.keras"),
-        ]
-
-    program(*arguments("whole"))
-    killed = subprocess.Popen(
-        [sys.executable, "-m", "apps", *arguments("killed")],
-        cwd=ROOT,
-        env={**os.environ, "KERAS_BACKEND": "tensorflow"},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    backup = tmp_path / ".killed.backup" / "training_metadata.json"
-    while not backup.exists() and killed.poll() is None:
-        time.sleep(0.05)
-    killed.kill()
-    killed.wait()
-    assert backup.exists()
-    program(*arguments("killed"))
-    epochs = json.loads((tmp_path / "killed.json").read_text())["epochs"]
-    assert epochs[0] > 1 and epochs[-1] == 4
-    one, other = (
-        keras.models.load_model(tmp_path / f"{name}.keras").get_weights()
-        for name in ("whole", "killed")
-    )
-    assert all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
-
-
 def test_demo_on_a_few_images(tmp_path):
     printed = program("demo", "--samples=200", "--timesteps=4", f"--output={tmp_path}")
     result = json.loads((tmp_path / "accuracy.json").read_text())["with noise adaptor"]
@@ -199,28 +150,6 @@ def test_networks_of_keras_applications(tmp_path):
 )
 def test_bad_arguments(arguments, message):
     assert message in program(*arguments, ok=False)
-
-
-def test_batches_are_fixed_by_their_seed():
-    split = data.load("digits", "train")
-    for crop, flip in ((0, False), (2, True)):
-        one, two, other = (
-            data.Batches(split, 50, seed, crop, flip) for seed in (1, 1, 2)
-        )
-        assert np.array_equal(one[3][0], two[3][0])
-        assert not np.array_equal(one[3][0], other[3][0])
-        first = one[3][0]
-        one.on_epoch_end()
-        assert not np.array_equal(one[3][0], first)
-
-
-def test_random_crop_moves_images():
-    images = np.zeros((40, 6, 6, 1), "uint8")
-    images[:, 3, 3] = 1
-    cropped = data.random_crop(images, 2, np.random.default_rng(0))
-    places = np.argwhere(cropped[..., 0])
-    assert len(places) == 40  # the pixel stays in every image
-    assert set(places[:, 1]) == set(range(1, 6))
 
 
 def test_shipped_images_are_the_test_set():

@@ -49,7 +49,7 @@ class Backup(keras.callbacks.Callback):
             return 0
         start_anew = f"Remedy: remove {self.path} to start from the beginning"
         try:
-            with np.load(self.path) as file:
+            with open(self.path, "rb") as opened, np.load(opened) as file:
                 about = json.loads(str(file[_ABOUT]))
                 values = [file[f"{i}"] for i in range(about["count"])]
         except (zipfile.BadZipFile, KeyError, ValueError, EOFError) as error:

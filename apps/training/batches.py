@@ -172,7 +172,7 @@ def _within(place, size):
     return (place >= 0) & (place < size)
 
 
-class TestBatches(keras.utils.PyDataset):
+class OrderedBatches(keras.utils.PyDataset):
     """Test images in order, with a weight of 0 for what fills up the last batch.
 
     Args:

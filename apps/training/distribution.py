@@ -62,6 +62,25 @@ class Distribution:
             if isinstance(layer, keras.layers.BatchNormalization):
                 layer.synchronized = True
 
+    @contextlib.contextmanager
+    def together(self):
+        """What all processes do together: where one fails, none waits for it."""
+        try:
+            yield
+        except Exception as error:
+            if self.processes == 1:
+                raise
+            logging.error(
+                "process %d of %d cannot go on: %s\nRemedy: if it is another process "
+                "that has gone, see its log. Give all of them the same command again: "
+                "they go on after the last whole epoch.",
+                self.process,
+                self.processes,
+                error,
+            )
+            logging.flush()
+            os._exit(1)  # to leave in any other way is to wait for those that are gone
+
     def whole(self, callback):
         """`callback`, which runs models of its own: each process by itself."""
         return Undistributed(callback) if self.processes > 1 else callback

@@ -114,7 +114,11 @@ class QuantizedActivation(keras.layers.Layer):
             None
             if given
             else self.add_weight(
-                shape=shape, initializer="zeros", trainable=False, name="from_data"
+                shape=shape,
+                initializer="zeros",
+                trainable=False,
+                aggregation="mean",
+                name="from_data",
             )
         )
 
@@ -138,10 +142,14 @@ class QuantizedActivation(keras.layers.Layer):
         if self._from_data is None:
             return ops.cast(self._size, v.dtype)
         size = self._size + self._from_data
+        # Replicas cannot meet inside a branch, so they do before.
+        shared = _backend.mean_over_replicas(lambda: self._size_from(v))
         from_data = ops.cond(
             ops.any(size != 0),  # 0 in all channels: no batch was seen yet
             lambda: ops.add(self._from_data, 0.0),
-            lambda: ops.stop_gradient(self._size_from(v) - self._size),
+            lambda: ops.stop_gradient(
+                (self._size_from(v) if shared is None else shared) - self._size
+            ),
         )
         if training:
             self._from_data.assign(from_data)

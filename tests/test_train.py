@@ -1,0 +1,308 @@
+"""Training goes on after every accident, and is the same on many devices as on one."""
+
+import json
+import resource
+import shutil
+import socket
+import time
+
+import keras
+import numpy as np
+import pytest
+
+import snn_keras  # noqa: F401 - its layers are in the files
+from apps import data
+from apps.training import schedules
+from apps.training.backup import Backup
+from tests.programs import once, program, start
+
+FEW = ["--train_images=640", "--batch_size=32", "--progress=none", "--held_out=64"]
+
+
+def weights_of(path):
+    return keras.models.load_model(path, compile=False).get_weights()
+
+
+def wait_for(path, process):
+    """Waits until `path` is there, while `process` runs."""
+    while not path.exists() and process.poll() is None:
+        time.sleep(0.02)
+    assert path.exists(), process.communicate()[0]
+
+
+METHODS = {
+    "nq": ["--recipe=nq", "--learning_rate=0.01", "--snn_timesteps=2", "--epochs=4"],
+    "adaptor": [
+        *("--recipe=noise_adaptor", "--learning_rate=0.02", "--schedule=warm_restarts"),
+        *("--restart_epochs=2", "--warmup_epochs=0.5", "--ema=0.9", "--epochs=4"),
+        *("--crop=1", "--cutout=2", "--mixup=0.2", "--label_smoothing=0.1"),
+    ],
+    "two_stages": ["--float_epochs=2", "--levels=15", "--epochs=3", "--flip"],
+    "lif": ["--recipe=noisy_lif", "--restart_epochs=3", "--epochs=4"],
+}
+
+
+@once
+@pytest.mark.parametrize(
+    "method",
+    ["nq", *(pytest.param(m, marks=pytest.mark.slow) for m in list(METHODS)[1:])],
+)
+def test_a_killed_training_goes_on_to_the_same_weights(method, tmp_path):
+    def arguments(name):
+        output = f"--output={tmp_path / name}.keras"
+        return ["train", *FEW, *METHODS[method], output]
+
+    program(*arguments("whole"))
+    killed = start(*arguments("killed"))
+    backup = tmp_path / ".killed.backup.npz"
+    wait_for(backup, killed)
+    epochs = set()
+    while killed.poll() is None and len(epochs) < 2:  # whole at every moment
+        try:
+            with np.load(backup) as file:
+                epochs.add(json.loads(str(file["about"]))["epoch"])
+        except FileNotFoundError:
+            break  # the training has ended, or gone on to the next
+        time.sleep(0.02)
+    killed.kill()
+    killed.communicate()
+    assert len(epochs) == 2
+    assert "goes on after epoch" in program(*arguments("killed"))
+    one, other = (
+        json.loads((tmp_path / f"{name}.json").read_text())["history"]
+        for name in ("whole", "killed")
+    )
+    assert one == other
+    assert (tmp_path / "whole.csv").read_text() == (tmp_path / "killed.csv").read_text()
+    one, other = (
+        weights_of(tmp_path / f"{name}.keras") for name in ("whole", "killed")
+    )
+    assert all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
+    assert not [p for p in tmp_path.iterdir() if p.name.startswith(".")]
+
+
+# Eight steps in float64, where rounding does not grow. In float32 a ReLU soon opens in
+# one run and not in the other, so there it is a single step; Keras's batch
+# normalization computes in float32 on JAX whatever it is told.
+EQUAL = [
+    *("--batch_size=64", "--optimizer=sgd", "--progress=none", "--precision=float64"),
+]
+STEPS = {
+    "tensorflow": ["--train_images=256", "--epochs=2", "--learning_rate=0.05"],
+    "jax": ["--train_images=64", "--epochs=1", "--learning_rate=0.05"],
+}
+CLOSE = {"tensorflow": 1e-8, "jax": 1e-6}
+
+
+def assert_close(one, other, backend):
+    for a, b in zip(weights_of(one), weights_of(other), strict=True):
+        # Written in float32, whose last bit may differ.
+        assert np.max(np.abs(a - b) - 2e-7 * np.abs(a)) < CLOSE[backend]
+
+
+def train_together(output, *arguments):
+    """Starts two processes that train one network."""
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        port = free.getsockname()[1]
+    together = [
+        *("train", *arguments, f"--output={output}"),
+        *(f"--coordinator=localhost:{port}", "--processes=2"),
+    ]
+    return [start(*together, f"--process={i}", backend="jax") for i in (0, 1)]
+
+
+@once
+@pytest.mark.parametrize(
+    "backend", ["tensorflow", pytest.param("jax", marks=pytest.mark.slow)]
+)
+@pytest.mark.parametrize(
+    "options", [["--quantizer=none"], ["--levels=2", "--crop=1", "--mixup=0.2"]]
+)
+def test_two_replicas_reach_the_weights_of_one(backend, options, tmp_path):
+    flag = "--xla_force_host_platform_device_count=2"
+    for n in (1, 2):
+        program(
+            *("train", *EQUAL, *STEPS[backend], *options, f"--replicas={n}"),
+            f"--output={tmp_path / str(n)}.keras",
+            backend=backend,
+            env={"XLA_FLAGS": flag} if backend == "jax" else {},
+        )
+    assert_close(tmp_path / "1.keras", tmp_path / "2.keras", backend)
+
+
+@once
+def test_two_processes_reach_the_weights_of_one(tmp_path):
+    one, two = tmp_path / "one.keras", tmp_path / "two.keras"
+    options = [*EQUAL, *STEPS["jax"], "--levels=2", "--noise=adaptor"]
+    program("train", *options, f"--output={one}", backend="jax")
+    for process in train_together(two, *options):
+        printed, _ = process.communicate()
+        assert process.returncode == 0, printed
+    assert_close(one, two, "jax")
+    assert len(list(tmp_path.iterdir())) == 6  # each with its .json and .csv
+
+
+@once
+@pytest.mark.slow
+@pytest.mark.parametrize("victim", [0, 1])
+def test_a_process_that_dies_is_reported(victim, tmp_path):
+    options = ["--recipe=nq", *FEW, "--learning_rate=0.01", "--epochs=12"]
+    output = tmp_path / "net.keras"
+    processes = train_together(output, *options)
+    wait_for(tmp_path / ".net.backup.npz", processes[0])
+    processes[victim].kill()
+    printed, _ = processes[1 - victim].communicate(timeout=60)
+    assert processes[1 - victim].returncode != 0
+    assert "cannot go on" in printed and "same command again" in printed
+    processes[victim].communicate()
+    for process in train_together(output, *options):
+        printed, _ = process.communicate()
+        assert process.returncode == 0 and "goes on after epoch" in printed, printed
+    assert len(json.loads(output.with_suffix(".json").read_text())["epochs"]) == 12
+
+
+@once
+def test_a_full_disk_leaves_the_last_backup(tmp_path):
+    output = tmp_path / "net.keras"
+    arguments = ["train", *FEW, "--epochs=30", f"--output={output}"]
+    backup = tmp_path / ".net.backup.npz"
+    killed = start(*arguments)
+    wait_for(backup, killed)
+    killed.kill()
+    killed.communicate()
+    before = backup.read_bytes()
+
+    def no_room():
+        limit = len(before) // 2
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+
+    printed = program(*arguments, ok=False, preexec_fn=no_room)
+    assert f"cannot write {backup}" in printed and "Remedy: room" in printed
+    assert backup.read_bytes() == before
+    assert {p.name for p in tmp_path.iterdir()} <= {backup.name, "net.csv"}
+
+
+@pytest.fixture
+def model():
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
+    model.compile("adam", "mse")
+    model.optimizer.build(model.trainable_variables)
+    return model
+
+
+def written(path, model, **settings):
+    backup = Backup(path, settings)
+    backup.set_model(model)
+    backup.on_epoch_end(0, {"loss": 0.5})
+    return path.read_bytes()
+
+
+def test_a_backup_holds_all_that_training_changes(model, tmp_path):
+    path = tmp_path / "backup.npz"
+    model.fit(np.eye(3), np.ones((3, 2)), verbose=0)
+    expected = [np.array(v) for v in (*model.variables, *model.optimizer.variables)]
+    written(path, model, epochs=3)
+    model.fit(np.eye(3), np.ones((3, 2)), verbose=0)
+    backup = Backup(path, {"epochs": 3})
+    assert backup.restore(model) == 1 and backup.history == {"loss": [0.5]}
+    received = (*model.variables, *model.optimizer.variables)
+    assert all(map(np.array_equal, expected, received))
+
+
+def test_a_backup_of_another_training_is_refused(model, tmp_path):
+    path = tmp_path / "backup.npz"
+    content = written(path, model, epochs=3, levels=2)
+    with pytest.raises(ValueError, match=r"--levels: 2 -> 4.*Remedy: remove"):
+        Backup(path, {"epochs": 3, "levels": 4}).restore(model)
+    other = keras.Sequential([keras.Input((3,)), keras.layers.Dense(5)])
+    other.compile("adam", "mse")
+    with pytest.raises(ValueError, match="another network: variable 0 has the shape"):
+        Backup(path, {"epochs": 3, "levels": 2}).restore(other)
+    assert path.read_bytes() == content
+    for damaged in (content[:-30], content[: len(content) // 2], b""):
+        path.write_bytes(damaged)
+        with pytest.raises(ValueError, match="is damaged"):
+            Backup(path, {"epochs": 3, "levels": 2}).restore(model)
+
+
+@once
+def test_networks_and_data_that_do_not_match(tmp_path):
+    path = tmp_path / "net.keras"
+    for shape, classes in (((8, 8, 1), 7), ((4, 4, 1), 10)):
+        x = inputs = keras.Input(shape)
+        x = keras.layers.Dense(classes, "relu")(keras.layers.Flatten()(x))
+        keras.Model(inputs, keras.layers.Dense(classes)(x)).save(path)
+        printed = program("train", f"--init={path}", ok=False)
+        assert f"{path} maps {shape} to ({classes},); the data set 'digits'" in printed
+
+
+@pytest.fixture
+def tiny(tmp_path):
+    """A data set of 40 images on disk, and these."""
+    tfds = pytest.importorskip("tensorflow_datasets")
+    images = np.random.default_rng(0).integers(0, 255, (40, 8, 8, 1), "uint8")
+
+    class Tiny(tfds.core.GeneratorBasedBuilder):
+        VERSION = tfds.core.Version("1.0.0")
+
+        def _info(self):
+            features = {
+                "image": tfds.features.Image(shape=(8, 8, 1)),
+                "label": tfds.features.ClassLabel(num_classes=4),
+            }
+            return tfds.core.DatasetInfo(
+                builder=self,
+                features=tfds.features.FeaturesDict(features),
+                disable_shuffling=True,
+            )
+
+        def _split_generators(self, dl_manager):
+            return {"train": self._generate_examples()}
+
+        def _generate_examples(self):
+            for i, image in enumerate(images):
+                yield i, {"image": image, "label": i % 4}
+
+    Tiny(data_dir=tmp_path).download_and_prepare()
+    return tmp_path, images
+
+
+@once
+def test_data_sets_on_disk(tiny):
+    folder, images = tiny
+    split = data.load("tiny", "train", folder)
+    assert np.array_equal(split.images, images)
+    (record,) = folder.rglob("*train.tfrecord*")
+    content = record.read_bytes()
+    broken = [
+        lambda: record.write_bytes(content[:-40]),
+        lambda: record.write_bytes(content[:90] + b"\0" + content[91:]),
+        record.unlink,
+        lambda: next(folder.rglob("dataset_info.json")).write_text("{"),
+        lambda: shutil.rmtree(record.parent),
+    ]
+    for break_it in broken:
+        break_it()
+        with pytest.raises(ValueError, match=r"'tiny' .*is not prepared.*Remedy"):
+            data.load("tiny", "train", folder)
+
+
+def test_schedules():
+    def values(name, **options):
+        schedule = schedules.make_schedule(name, 0.5, 20, **options)
+        rates = [schedule(i) if callable(schedule) else schedule for i in range(21)]
+        return np.array([float(x) for x in rates])
+
+    t = np.arange(21)
+    cosine = 0.25 * (1 + np.cos(np.pi * t / 20))
+    restarts = 0.25 * (1 + np.cos(np.pi * (t % 5) / 5))
+    assert np.allclose(values("constant"), 0.5)
+    assert np.allclose(values("cosine"), cosine)
+    assert np.allclose(values("exponential"), 0.5 * 0.01 ** (t / 20))
+    assert np.allclose(values("warm_restarts", restart_steps=5), restarts)
+    warm = values("cosine", warmup_steps=4)
+    assert np.allclose(warm[:4], [0.125, 0.25, 0.375, 0.5])
+    assert np.allclose(warm[4:], 0.25 * (1 + np.cos(np.pi * np.arange(17) / 16)))
+    with pytest.raises(ValueError, match="--warmup_epochs"):
+        values("cosine", warmup_steps=20)
