@@ -380,6 +380,8 @@ class BitSerialIF:
     are s 2^(T-t) and s/2, and the spikes are the bits of the activation.
     """
 
+    most = np.inf  # the potential of the highest level, where that has not all bits
+
     def __init__(self, theta2, initial):
         self.theta2, self.potential = theta2, initial
 
@@ -388,6 +390,8 @@ class BitSerialIF:
 
     def fire(self, t):
         """The spike of step t; returns what it stands for."""
+        if t == 1:
+            self.potential = np.minimum(self.potential, self.most)
         weight = self.theta2 / 2.0**t
         self.spike = (self.potential >= weight).astype(np.int64)
         self.potential = self.potential - weight * self.spike
@@ -600,10 +604,11 @@ def _simulate_bit_serial(nodes, inputs, timesteps, initial):
 def _bit_serial_neuron(node, timesteps, initial):
     levels = node.params["levels"]
     b = int(levels).bit_length()
-    if levels != 2**b - 1:
-        raise ValueError(f"{node.name}: bit-serial needs 2^b - 1 levels, got {levels}")
     theta2 = timesteps * 2**b * np.asarray(node.params["step"], float)
-    return BitSerialIF(theta2, _start(initial) * theta2 / 2.0**timesteps)
+    neuron = BitSerialIF(theta2, _start(initial) * theta2 / 2.0**timesteps)
+    if levels != 2**b - 1:  # the clip of the activation, on the charged potential
+        neuron.most = theta2 * levels / 2**b + theta2 / 2.0 ** (timesteps + 1)
+    return neuron
 
 
 def simulate(

@@ -14,7 +14,7 @@ ROOT = PACKAGE.parent
 
 # Each folder or module may use those in the layers before its own.
 LAYERS = [
-    {"_backend", "errors", "text", "ops", "graph", "inputs"},
+    {"_backend", "errors", "files", "text", "ops", "graph", "inputs"},
     {"layers", "neurons"},
     {"simulate"},
     {"convert", "applications"},
@@ -26,6 +26,8 @@ MAY_USE_TENSORFLOW = {
     "_backend.py",  # random numbers and loops, inside functions
     "benchmark.py",  # graphs with and without XLA, inside a function
     "data.py",  # tensorflow_datasets, inside a function
+    "distribution.py",  # tf.distribute, inside a function
+    "tfmot.py",  # its wrappers are stripped by itself, inside a function
 }
 
 
@@ -44,7 +46,7 @@ def imports(path):
 
 
 def files():
-    found = [*PACKAGE.rglob("*.py"), *(ROOT / "apps").glob("*.py")]
+    found = [*PACKAGE.rglob("*.py"), *(ROOT / "apps").rglob("*.py")]
     return [p for p in found if p != PACKAGE / "__init__.py"]
 
 

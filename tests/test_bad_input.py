@@ -745,12 +745,6 @@ NEURONS = {
         {"neuron": "if"},
         ("'noisy' (NoisySpike)", "trained as a noisy LIF neuron", "'if'"),
     ),
-    "levels": (
-        source,
-        2,
-        {"neuron": "bit_serial"},
-        ("'act1' (LSQReLU)", "2**b - 1 levels", "has 2 levels"),
-    ),
 }
 
 

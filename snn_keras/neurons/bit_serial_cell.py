@@ -17,6 +17,9 @@ class BitSerialCell(SpikingCell):
     $$z_t = [u \ge w_t], \quad u \leftarrow u - w_t z_t, \quad y_t = w_t z_t,
     \qquad w_t = \theta_2 / 2^t, \quad \theta_2 = 2^b s.$$
 
+    Activations of p < 2^b - 1 levels saturate at $p s$: once it is charged, the
+    potential is at most $p s + \theta_2 / 2^{T+1}$.
+
     The output decodes by its sum. Law: at T = b the spikes are the bits of the
     quantized activation's level, exactly.
 
@@ -24,6 +27,8 @@ class BitSerialCell(SpikingCell):
         threshold: `theta_2 = 2^b s` > 0, twice the weight of the first bit; a
             float, or one a channel.
         timesteps: Steps T >= 1 of the input, and of the output.
+        saturation: `p / 2^b`, in (0, 1), the highest output as a share of the
+            threshold; None for `1 - 2^-T`, all bits on.
 
     As a Keras RNN cell it takes `2 T` steps: T of input, then T in which it
     fires. Input shape: `(batch, ...)`. Output shape: the same; state:
@@ -35,9 +40,15 @@ class BitSerialCell(SpikingCell):
     num_states = 2
     needs_whole_run = True
 
-    def __init__(self, threshold=2.0, *, timesteps=1, **kwargs):
+    def __init__(self, threshold=2.0, *, timesteps=1, saturation=None, **kwargs):
         super().__init__(threshold, **kwargs)
+        if saturation is not None and not 0 < saturation < 1:
+            raise ValueError(
+                "BitSerialCell: saturation must lie between 0 and 1. Received: "
+                f"saturation={saturation!r}"
+            )
         self.timesteps = timesteps
+        self.saturation = saturation
 
     def initial_state(self, shape):
         start = self.theta.value * 2.0 ** -(self.timesteps + 1)
@@ -49,6 +60,7 @@ class BitSerialCell(SpikingCell):
         u = u + charging * ops.cast(inputs, self.state_dtype)
         exponent = step + 1.0 - self.timesteps  # t, once it fires
         weight = self.theta.value * ops.power(2.0, -ops.maximum(exponent, 0.0))
+        u = ops.where(charging > 0, u, self.saturated(u))
         y = (1.0 - charging) * weight * spike(u, weight)
         return ops.cast(y, self.compute_dtype), [u - y, step + 1.0]
 
@@ -59,8 +71,16 @@ class BitSerialCell(SpikingCell):
             total = total + ops.cast(currents[:, t], self.state_dtype)
         return self.fire(total), state
 
+    def saturated(self, potential):
+        """`potential`, or what the highest output takes, where that is less."""
+        if self.saturation is None:
+            return potential
+        share = self.saturation + 2.0 ** -(self.timesteps + 1)
+        return ops.minimum(potential, self.theta.value * share)
+
     def fire(self, potential):
         """The T outputs `(batch, T, ...)` of neurons charged to `potential`."""
+        potential = self.saturated(potential)
         outputs = []
         for t in range(1, self.timesteps + 1):
             weight = self.theta.value * 2.0**-t
@@ -73,8 +93,10 @@ class BitSerialCell(SpikingCell):
         """The sum of what `fire` gives, `(batch, ...)`, without a pass for every bit.
 
         The level is the largest count of last bits that the potential holds. Dividing
-        gives the nearest count, whatever it rounds; comparing then decides exactly.
+        gives the nearest count, whatever it rounds; one comparison then decides as
+        those of `fire` do where no subtraction rounds, as on dyadic numbers.
         """
+        potential = self.saturated(potential)
         last = self.theta.value * 2.0**-self.timesteps
         nearest = ops.round(potential * (1.0 / last))
         level = nearest - ops.cast(potential < nearest * last, potential.dtype)
@@ -90,17 +112,13 @@ class BitSerialCell(SpikingCell):
         return 1
 
     def adapted_to(self, activation, timing):
-        bits = int(activation.levels).bit_length()
-        if activation.levels != 2**bits - 1:
-            raise ValueError(
-                f"bit-serial neurons need 2**b - 1 levels (1, 3, 7, 15, ...), so that "
-                f"every level is b bits. '{activation.name}' has "
-                f"{activation.levels} levels. Remedy: quantize to one of these."
-            )
+        levels = int(activation.levels)
+        bits = levels.bit_length()
         return self.copy(
             activation,
             threshold=2.0**bits * activation.step_value(),
             timesteps=timing.timesteps,
+            saturation=None if levels == 2**bits - 1 else levels / 2**bits,
         )
 
     def grid(self, timing):
@@ -116,4 +134,8 @@ class BitSerialCell(SpikingCell):
         return f"{timing.timesteps} bits where its levels have {bits}"
 
     def get_config(self):
-        return {**super().get_config(), "timesteps": self.timesteps}
+        return {
+            **super().get_config(),
+            "timesteps": self.timesteps,
+            "saturation": self.saturation,
+        }

@@ -44,6 +44,10 @@ def spiking(quantizer, call):
     elif type(cell) is neurons.SignedIFCell:
         kind, arguments, grain = integer.SignedFire, {"ceiling": cell.ceiling}, 2
     elif type(call.layer) is neurons.FusedSpiking:
+        if cell.saturation is not None:
+            raise Refusal(
+                "its bits saturate. Remedy: 2**b - 1 levels (1, 3, 7, 15, ...)."
+            )
         kind, arguments = integer.FireBits, {"bits": cell.timesteps}
         grain = 2 ** (cell.timesteps + 1)
     elif isinstance(cell, neurons.BitSerialCell):

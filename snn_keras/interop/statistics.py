@@ -1,0 +1,27 @@
+"""What pruning and clustering have left of a model's weights."""
+
+import numpy as np
+from keras import ops
+
+
+def weight_statistics(model) -> dict:
+    """Counts the zeros and the distinct values among a model's kernels.
+
+    Args:
+        model: A Keras model: a source network or a `SpikingModel`.
+
+    Returns:
+        `{path: {"weights": count, "zeros": share, "distinct": count}}` for every
+        trainable weight of two or more axes, those of Keras's layers that have one
+        row for each input.
+    """
+    statistics = {}
+    for variable in model.trainable_variables:
+        values = ops.convert_to_numpy(variable)
+        if values.ndim > 1:
+            statistics[variable.path] = {
+                "weights": values.size,
+                "zeros": float(np.mean(values == 0)),
+                "distinct": len(np.unique(values)),
+            }
+    return statistics

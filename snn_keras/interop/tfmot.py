@@ -1,0 +1,152 @@
+"""What TensorFlow Model Optimization wraps around layers."""
+
+import keras
+import numpy as np
+
+from snn_keras.interop.layers import Step, Untranslatable, layer_of
+from snn_keras.layers import LSQReLU
+
+_WRAPPERS = {
+    "PruneLowMagnitude": "sparsity",
+    "ClusterWeights": "clustering",
+    "ClusterWeightsMHA": "clustering",
+}
+
+
+def stripped(model):
+    """`model` without the wrappers of pruning and clustering."""
+    kinds = {_WRAPPERS.get(type(layer).__name__) for layer in model.layers} - {None}
+    if not kinds:
+        return model
+    import tensorflow_model_optimization as tfmot
+
+    if "sparsity" in kinds:
+        model = tfmot.sparsity.keras.strip_pruning(model)
+    if "clustering" in kinds:
+        model = tfmot.clustering.keras.strip_clustering(model)
+    return model
+
+
+def is_quantizing(layer):
+    """Whether `layer` is one of those of quantize-aware training."""
+    names = {cls.__name__ for cls in type(layer).mro()}
+    return bool(names & {"QuantizeLayer", "QuantizeWrapper"})
+
+
+def operations_of(layer):
+    """Steps that compute what a quantizing layer does at inference."""
+    if type(layer).__name__ == "QuantizeLayer":
+        if not layer.quantizer:
+            return [Step(keras.layers.Identity(name=layer.name))]
+        limits = _range(layer, layer.quantizer, f"{layer.name}_")
+        return _steps(quantization(limits, layer.name))
+    inner, config = layer.layer, layer.quantize_config
+    quantizers = [q for _, q in config.get_activations_and_quantizers(inner)]
+    quantizers += config.get_output_quantizers(inner)
+    before, after, output = (
+        _range(layer, quantizers[0], f"{place}_") if quantizers else None
+        for place in ("pre_activation", "post_activation", "output")
+    )
+    after = after or output
+    first = _with_quantized_weights(layer)
+    steps, function, highest = [first], _function_of(inner), None
+    made = first.operation
+    is_relu = isinstance(made, keras.layers.ReLU)
+    if is_relu and after and not (made.negative_slope or made.threshold):
+        steps, function, highest = [], "relu", made.max_value
+    if before:
+        steps += _steps(quantization(before, f"{inner.name}_before"))
+    if after and function in ("relu", "relu6"):
+        highest = 6.0 if function == "relu6" else highest
+        name = inner.name if not steps else f"{inner.name}_{function}"
+        return [*steps, Step(positive(after, name, highest))]
+    if function:
+        curve = keras.layers.Activation(function, name=f"{inner.name}_{function}")
+        steps.append(Step(curve))
+    if after:
+        steps += _steps(quantization(after, f"{inner.name}_after"))
+    return steps
+
+
+def _steps(operations):
+    return [Step(operation) for operation in operations]
+
+
+def _with_quantized_weights(wrapper):
+    """The layer inside, with the weights that it computes with."""
+    inner = wrapper.layer
+    quantized = {id(w): q(w, False, weights=v) for w, q, v in wrapper._weight_vars if q}
+    weights = [quantized.get(id(w), w).numpy() for w in _own_weights(inner, wrapper)]
+    return layer_of(inner, weights, activation="linear")
+
+
+def _own_weights(inner, wrapper):
+    """The layer's variables, in its own order.
+
+    A wrapper puts tensors in the place of kernels when it is called, so that the layer
+    has lost them from its list.
+    """
+    quantized = [w for w, _, _ in wrapper._weight_vars]
+    found = [w for w in inner.weights if not any(w is q for q in quantized)]
+    return [*quantized, *found]
+
+
+def _function_of(inner):
+    """The name of a layer's activation function; None for none."""
+    activation = getattr(inner, "activation", None)
+    while hasattr(activation, "activation"):  # a wrapper around the layer's own
+        activation = activation.activation
+    name = getattr(activation, "__name__", None)
+    if activation is None or name == "linear" or "NoOp" in type(activation).__name__:
+        return None
+    if getattr(keras.activations, name or "", None) is None:
+        raise Untranslatable("its activation is a function of your own")
+    return name
+
+
+class Range:
+    """A range of `levels` steps around a whole zero point, as TensorFlow nudges it."""
+
+    def __init__(self, lowest, highest, levels):
+        lowest, highest = np.float32(lowest), np.float32(highest)
+        if not lowest < highest:
+            raise Untranslatable(f"its range is empty, from {lowest} to {highest}")
+        self.levels = levels
+        self.step = (highest - lowest) / np.float32(levels)
+        zero = np.floor(-lowest / self.step + np.float32(0.5))
+        self.zero = int(np.clip(zero, 0, levels))
+
+
+def _range(layer, quantizer, prefix):
+    """The range that a layer has learned under that name, or None."""
+    values = {w.name.split("/")[-1].split(":")[0]: w for w in layer.weights}
+    if f"{prefix}min" not in values:
+        return None
+    lowest, highest = (values[f"{prefix}{end}"].numpy() for end in ("min", "max"))
+    config = quantizer.get_config()
+    levels = 2 ** config["num_bits"] - 1 - bool(config["narrow_range"])
+    return Range(min(lowest, 0), max(highest, 0), levels)
+
+
+def quantization(limits, name):
+    """Layers that quantize to a range which may reach below 0."""
+    step = float(limits.step)
+    quantizer = LSQReLU(limits.levels, initial_step=step, name=f"{name}_quantizer")
+    if not limits.zero:
+        return [quantizer]
+    shift = limits.zero * step
+    return [
+        keras.layers.Rescaling(1.0, shift, name=f"{name}_shift"),
+        quantizer,
+        keras.layers.Rescaling(1.0, -shift, name=f"{name}_shift_back"),
+    ]
+
+
+def positive(limits, name, highest=None):
+    """The quantized activation of a ReLU: the levels above 0."""
+    levels = limits.levels - limits.zero
+    if highest is not None:
+        levels = min(levels, int(np.floor(np.float32(highest) / limits.step + 0.5)))
+    if levels < 1:
+        raise Untranslatable("nothing of its range is above 0")
+    return LSQReLU(levels, initial_step=float(limits.step), name=name)
