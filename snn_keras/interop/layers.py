@@ -73,7 +73,6 @@ _FUNCTIONS = {
     "concat": ops.concatenate,
     "expand_dims": ops.expand_dims,
     "squeeze": ops.squeeze,
-    "identity": lambda x: x,
 }
 _RENAMED = {"perm": "axes", "y": "x2", "shape": "newshape"}
 
@@ -151,6 +150,9 @@ def function_of(layer) -> Step:
         raise Untranslatable(f"Keras 3 operations have no {name}")
 
     def apply(*args, **kwargs):
-        return function(*args, **{_RENAMED.get(k, k): v for k, v in kwargs.items()})
+        x = function(*args, **{_RENAMED.get(k, k): v for k, v in kwargs.items()})
+        # Else it has a name of its own, which a layer may have, too.
+        x._keras_history.operation.name = layer.name
+        return x
 
     return Step(apply)
