@@ -196,6 +196,13 @@ def define_flags():
         "Training images held out for --snn_timesteps and --noise=residual.",
         lower_bound=1,
     )
+    flags.DEFINE_integer(
+        "timesteps",
+        0,
+        "Train the spiking network itself, run for so many steps, by surrogate "
+        "gradients (--snn_neuron, --levels); 0 to train its source network.",
+        lower_bound=0,
+    )
     flags.DEFINE_integer("seed", 0, "Seed of weights, order, augmentation and noise.")
     flags.DEFINE_string("output", "runs/model.keras", "Where to write the model.")
     flags.DEFINE_string("tensorboard", None, "Directory of logs for TensorBoard.")
@@ -250,6 +257,7 @@ def stages(output):
             "noise": "none",
             "bit_sparsity": 0.0,
             "snn_timesteps": [],
+            "timesteps": 0,
             "epochs": FLAGS.float_epochs,
             "learning_rate": FLAGS.float_learning_rate or FLAGS.learning_rate,
         }
@@ -265,10 +273,8 @@ def build_model(stage, train):
     """The network of a stage, with its activations."""
     noise = None if stage.noise == "none" else stage.noise
     classes, shape = classes_of(train), train.images.shape[1:]
-    if not stage.init:
-        activation = ACTIVATIONS[stage.quantizer](stage.levels, noise)
-        model = getattr(applications, stage.model)(shape, classes, activation)
-    else:
+    calibration = data.preprocess(train.take(CALIBRATION_IMAGES).images)
+    if stage.init:
         model = load_model(stage.init)
         received = model.input_shape[1:], model.output_shape[1:]
         if received != (shape, (classes,)):
@@ -278,12 +284,24 @@ def build_model(stage, train):
                 "a network made for it."
             )
         if stage.quantizer != "none":
-            calibration = data.preprocess(train.take(CALIBRATION_IMAGES).images)
             model = snn_keras.quantize_activations(
                 model, stage.levels, stage.quantizer, noise, data=calibration
             )
+    else:
+        # Spikes need thresholds from the start; else the first batch sets them.
+        plain = ACTIVATIONS["none" if stage.timesteps else stage.quantizer]
+        activation = plain(stage.levels, noise)
+        model = getattr(applications, stage.model)(shape, classes, activation)
     if stage.bit_sparsity:
         snn_keras.regularizers.BitSparsity(stage.bit_sparsity).apply(model)
+    if stage.timesteps:
+        return snn_keras.convert(
+            model,
+            stage.timesteps,
+            stage.snn_neuron,
+            data=calibration,
+            levels=None if stage.init else stage.levels,
+        )
     return model
 
 
