@@ -158,13 +158,17 @@ def print_accuracy(name, figures, timesteps=None):
     print(f"  ({figures['seconds']} s for T = 1 ... {last}{extra})", flush=True)
 
 
+def model_and_test_set():
+    """The network and the test set that the flags name: `(model, images, labels)`."""
+    model = load_model(FLAGS.model)
+    test = data.load(FLAGS.dataset, "test", FLAGS.data_dir).take(FLAGS.samples)
+    return model, data.scaling(FLAGS.raw_pixels)(test.images), test.labels
+
+
 def main(argv):
     if len(argv) > 1:
         raise app.UsageError(f"unexpected arguments: {argv[1:]}")
-    model = load_model(FLAGS.model)
-    scale = data.scaling(FLAGS.raw_pixels)
-    test = data.load(FLAGS.dataset, "test", FLAGS.data_dir).take(FLAGS.samples)
-    images = scale(test.images)
+    model, images, labels = model_and_test_set()
     if FLAGS.float64:
         model, images = in_float64(model), images.astype("float64")
     if FLAGS.settle:
@@ -176,11 +180,12 @@ def main(argv):
     calibration = None
     if FLAGS.levels or FLAGS.bias_correction:
         train = data.load(FLAGS.dataset, "train", FLAGS.data_dir)
+        scale = data.scaling(FLAGS.raw_pixels)
         calibration = scale(train.take(FLAGS.calibration_images).images)
     source = model
     if FLAGS.levels:
         float_answers = model.predict(images, FLAGS.batch_size, verbose=0).argmax(-1)
-        print(f"float network: {(float_answers == test.labels).mean():.2%}", flush=True)
+        print(f"float network: {(float_answers == labels).mean():.2%}", flush=True)
         model = snn_keras.quantize_activations(
             model,
             levels=FLAGS.levels,
@@ -196,7 +201,7 @@ def main(argv):
         calibration=FLAGS.calibration,
         bias_correction=FLAGS.bias_correction,
     )
-    figures = evaluate(model, snn, images, test.labels, FLAGS.batch_size)
+    figures = evaluate(model, snn, images, labels, FLAGS.batch_size)
     print_accuracy(model.name, figures)
     if FLAGS.verify:
         print(snn_keras.verify(model, snn, images[:256]))

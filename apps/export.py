@@ -13,8 +13,7 @@ import numpy as np
 from absl import app, flags
 
 import snn_keras
-from apps import data
-from apps.evaluate import load_model, make_neuron
+from apps.evaluate import make_neuron, model_and_test_set
 from snn_keras import export
 
 FLAGS = flags.FLAGS
@@ -55,10 +54,7 @@ def define_flags():
 def main(argv):
     if len(argv) > 1:
         raise app.UsageError(f"unexpected arguments: {argv[1:]}")
-    model = load_model(FLAGS.model)
-    scale = data.scaling(FLAGS.raw_pixels)
-    test = data.load(FLAGS.dataset, "test", FLAGS.data_dir).take(FLAGS.samples)
-    images = scale(test.images)
+    model, images, labels = model_and_test_set()
     neuron = make_neuron(FLAGS.neuron, FLAGS.neuron_options)
     snn = snn_keras.convert(model, FLAGS.timesteps, neuron)
     network = export.to_tflite(
@@ -79,8 +75,8 @@ def main(argv):
     integers = network.predict(images)
     same = np.mean(spiking.argmax(-1) == integers.argmax(-1))
     print(f"{len(images)} test images, T = {FLAGS.timesteps}")
-    print(f"  spiking network   {_accuracy(spiking, test.labels):7.2%}")
-    print(f"  integer network   {_accuracy(integers, test.labels):7.2%}")
+    print(f"  spiking network   {_accuracy(spiking, labels):7.2%}")
+    print(f"  integer network   {_accuracy(integers, labels):7.2%}")
     print(f"  same answer       {same:7.2%}", flush=True)
     count = min(FLAGS.file_samples, len(images))
     if count:

@@ -76,15 +76,12 @@ def main(argv):
     if len(argv) > 1:
         raise app.UsageError(f"unexpected arguments: {argv[1:]}")
     import snn_keras
-    from apps import data
     from apps.benchmark import Worker
-    from apps.evaluate import load_model
+    from apps.evaluate import model_and_test_set
     from snn_keras import export
 
-    scale = data.scaling(FLAGS.raw_pixels)
-    test = data.load(FLAGS.dataset, "test", FLAGS.data_dir).take(FLAGS.samples)
-    images = scale(test.images)
-    snn = snn_keras.convert(load_model(FLAGS.model), FLAGS.timesteps, "if")
+    model, images, labels = model_and_test_set()
+    snn = snn_keras.convert(model, FLAGS.timesteps, "if")
     path = pathlib.Path(FLAGS.output).absolute()
     losses = export.to_nir(
         snn, path, unit_thresholds=FLAGS.unit_thresholds, overwrite=FLAGS.overwrite
@@ -93,17 +90,17 @@ def main(argv):
     expected, outputs = spikes_and_outputs(snn, images)
     answers = outputs.argmax(-1)
     print(f"{len(images)} test images, T = {FLAGS.timesteps}")
-    accuracy = np.mean(answers == test.labels)
+    accuracy = np.mean(answers == labels)
     print(f"the network itself: accuracy {accuracy:.2%}", flush=True)
     found = spikes_and_outputs(export.from_nir(path), images)
-    compare("from_nir", *found, expected, answers, test.labels)
+    compare("from_nir", *found, expected, answers, labels)
     if not peers.reads_nir():
         print("SpikingJelly: not installed (pip install snn_keras[bench] nirtorch)")
         return
     with Worker(make_spikingjelly, path, images, FLAGS.timesteps) as worker:
         for case in worker.cases:
             _, found = worker.call(case)
-            compare(f"SpikingJelly, {case}", *found, expected, answers, test.labels)
+            compare(f"SpikingJelly, {case}", *found, expected, answers, labels)
 
 
 if __name__ == "__main__":
