@@ -1,5 +1,6 @@
 """Data sets for the apps, as NumPy arrays: no network where they are prepared."""
 
+import contextlib
 import dataclasses
 import json
 import pathlib
@@ -88,13 +89,40 @@ def _digits(split):
 def _tfds(name, split, data_dir):
     import tensorflow_datasets as tfds
 
-    try:
-        builder = tfds.builder(name, data_dir=data_dir)
+    builder = tfds_builder(name, data_dir)
+    with _damage_named(name, data_dir):
         data = tfds.as_numpy(builder.as_dataset(split=split, batch_size=-1))
+    return Split(data["image"], data["label"].astype("int64"))
+
+
+def tfds_builder(name, data_dir=None):
+    """The TFDS builder of an image classification set that is prepared.
+
+    Raises:
+        ValueError: if it is not there, damaged, or of another kind.
+    """
+    with _damage_named(name, data_dir):
+        import tensorflow_datasets as tfds
+
+        builder = tfds.builder(name, data_dir=data_dir)
+        builder.as_dataset(split="train")  # tells whether its files are there
+    missing = {"image", "label"} - set(builder.info.features or ())
+    if missing:
+        raise ValueError(
+            f"Data set '{name}' is not an image classification set: it has no "
+            f"{sorted(missing)}, only {sorted(builder.info.features or ())}."
+        )
+    return builder
+
+
+@contextlib.contextmanager
+def _damage_named(name, data_dir):
     # What is missing or damaged shows as an error of any kind, its own or TensorFlow's.
+    try:
+        yield
     except Exception as error:
         raise ValueError(
-            f"Data set '{name}' ({split}) is not prepared in "
+            f"Data set '{name}' is not prepared in "
             f"{data_dir or 'the default TFDS directory'}, or damaged "
             f"({type(error).__name__}). Remedy: point --data_dir "
             "at a prepared TFDS directory; or, with a network, run `python -m "
@@ -102,13 +130,6 @@ def _tfds(name, split, data_dir):
             "where files are damaged; or choose --dataset=digits, which is always "
             "there."
         ) from error
-    missing = {"image", "label"} - set(builder.info.features or ())
-    if missing:
-        raise ValueError(
-            f"Data set '{name}' is not an image classification set: it has no "
-            f"{sorted(missing)}, only {sorted(builder.info.features or ())}."
-        )
-    return Split(data["image"], data["label"].astype("int64"))
 
 
 def preprocess(images):

@@ -35,14 +35,14 @@ import snn_keras
 from apps import data
 from apps.evaluate import load_model
 from apps.training import distribution, recipes, schedules
+from apps.training.augmentation import Augmentation
 from apps.training.backup import Backup
-from apps.training.batches import Augmentation, Batches, OrderedBatches
+from apps.training.sources import InMemory, Stream
 from snn_keras import applications, callbacks, files, layers, neurons
 
 FLAGS = flags.FLAGS
 
 CALIBRATION_IMAGES = 1000
-TEST_BATCH = 500
 
 ACTIVATIONS = {
     "lsq": layers.LSQReLU,
@@ -177,6 +177,13 @@ def define_flags():
     flags.DEFINE_float(
         "mixup", 0.0, "Alpha by which pairs of samples are mixed.", lower_bound=0.0
     )
+    flags.DEFINE_integer(
+        "image_size",
+        0,
+        "Read images as the training goes, cropped at random and resized to this side "
+        "(ImageNet: 224); 0 for a set of images of one size, held in memory.",
+        lower_bound=0,
+    )
     flags.DEFINE_integer("train_images", 0, "Use the first N only; 0 for all.")
     flags.DEFINE_list(
         "snn_timesteps",
@@ -269,11 +276,11 @@ def stages(output):
     yield Stage(output, init, settings)
 
 
-def build_model(stage, train):
+def build_model(stage, source):
     """The network of a stage, with its activations."""
     noise = None if stage.noise == "none" else stage.noise
-    classes, shape = classes_of(train), train.images.shape[1:]
-    calibration = data.preprocess(train.take(CALIBRATION_IMAGES).images)
+    classes, shape = source.classes, source.shape
+    calibration = source.sample(CALIBRATION_IMAGES)
     if stage.init:
         model = load_model(stage.init)
         received = model.input_shape[1:], model.output_shape[1:]
@@ -303,11 +310,6 @@ def build_model(stage, train):
             levels=None if stage.init else stage.levels,
         )
     return model
-
-
-def classes_of(split):
-    """How many classes the labels of `split` name."""
-    return int(split.labels.max()) + 1
 
 
 def compile_model(model, stage, steps_per_epoch):
@@ -383,26 +385,18 @@ def make_callbacks(stage, where, batches, held_out, backup):
     return [*made, backup, WriteCSV(table, backup)]
 
 
-def train_stage(stage, where, train, test):
+def train_stage(stage, where, source):
     """Trains one network and writes it, with its metrics."""
     keras.utils.set_random_seed(stage.seed)
-    classes = classes_of(train)
     with where.scope():
-        model = build_model(stage, train)
+        model = build_model(stage, source)
     held_out = None
     if stage.snn_timesteps or stage.noise == "residual":
-        train, held_out = train.hold_out(stage.held_out)
-    batches = Batches(
-        train,
-        stage.batch_size,
-        stage.seed,
-        Augmentation(
-            stage.crop, stage.flip, stage.rand_augment, stage.cutout, stage.mixup
-        ),
-        classes=classes,
-        part=where.part,
-        resident=keras.backend.backend() == "jax" and where.replicas == 1,
+        source, held_out = source.hold_out(stage.held_out)
+    augmentation = Augmentation(
+        stage.crop, stage.flip, stage.rand_augment, stage.cutout, stage.mixup
     )
+    batches = source.batches(stage.batch_size, stage.seed, augmentation, where)
     with where.scope():
         where.synchronize(model)
         compile_model(model, stage, len(batches))
@@ -412,14 +406,15 @@ def train_stage(stage, where, train, test):
     if epoch:
         logging.info("goes on after epoch %d of %d", epoch, stage.epochs)
     started = time.monotonic()
+    batches.epoch = epoch
+    endless = not isinstance(batches, keras.utils.PyDataset)
     model.fit(
-        batches,
+        iter(batches) if endless else batches,
+        steps_per_epoch=len(batches) if endless else None,
         epochs=stage.epochs,
         shuffle=False,  # the batches are shuffled already
         initial_epoch=epoch,
-        validation_data=OrderedBatches(
-            test, TEST_BATCH, classes, where.part, where.replicas
-        ),
+        validation_data=source.test_batches(where),
         callbacks=make_callbacks(stage, where, batches, held_out, backup),
         verbose={"bar": 1, "line": 2, "none": 0}[FLAGS.progress],
     )
@@ -453,8 +448,12 @@ def main(argv):
     where = distribution.start(
         FLAGS.replicas, FLAGS.coordinator, FLAGS.processes, FLAGS.process
     )
-    train = data.load(FLAGS.dataset, "train", FLAGS.data_dir).take(FLAGS.train_images)
-    test = data.load(FLAGS.dataset, "test", FLAGS.data_dir)
+    if FLAGS.image_size:
+        source = Stream(
+            FLAGS.dataset, FLAGS.data_dir, FLAGS.image_size, FLAGS.train_images
+        )
+    else:
+        source = InMemory(FLAGS.dataset, FLAGS.data_dir, FLAGS.train_images)
     output.parent.mkdir(parents=True, exist_ok=True)
     *before, last = stages(output)
     for stage in before:
@@ -462,9 +461,9 @@ def main(argv):
             logging.info("%s is there", stage.output)
         else:
             with where.together():
-                train_stage(stage, where, train, test)
+                train_stage(stage, where, source)
     with where.together():
-        train_stage(last, where, train, test)
+        train_stage(last, where, source)
 
 
 def set_precision(precision):
@@ -490,7 +489,7 @@ def save(model, path):
         layer.dtype_policy = "float32"
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.synchronized = False
-    model.optimizer = None
+    model.compiled, model.optimizer = False, None
     with files.written_whole(path) as partial:
         model.save(partial)
 

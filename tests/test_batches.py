@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from apps import data
-from apps.training.batches import Augmentation, Batches, OrderedBatches
+from apps.training.augmentation import Augmentation
+from apps.training.batches import Batches, OrderedBatches
 
 EVERYTHING = Augmentation(crop=1, flip=True, rand_augment=0.3, cutout=3, mixup=0.4)
 

@@ -15,6 +15,7 @@ from apps import data
 from apps.training import schedules
 from apps.training.backup import Backup
 from tests.programs import once, program, start
+from tests.tiny import make_tiny
 
 FEW = ["--train_images=640", "--batch_size=32", "--progress=none", "--held_out=64"]
 
@@ -39,6 +40,8 @@ METHODS = {
     ],
     "two_stages": ["--float_epochs=2", "--levels=15", "--epochs=3", "--flip"],
     "lif": ["--recipe=noisy_lif", "--restart_epochs=3", "--epochs=4"],
+    "direct": ["--timesteps=2", "--levels=4", "--epochs=4"],
+    "stream": ["--dataset=tiny", "--image_size=12", "--flip", "--epochs=8"],
 }
 
 
@@ -49,9 +52,13 @@ METHODS = {
 )
 def test_a_killed_training_goes_on_to_the_same_weights(method, tmp_path):
     def arguments(name):
-        output = f"--output={tmp_path / name}.keras"
-        return ["train", *FEW, *METHODS[method], output]
+        places = f"--output={tmp_path / name}.keras", f"--data_dir={folder}"
+        return ["train", *FEW, *METHODS[method], *places]
 
+    folder = tmp_path / "data"
+    if method == "stream":
+        images = np.random.default_rng(0).integers(0, 255, (640, 20, 16, 3), "uint8")
+        make_tiny(folder, images, (None, None, 3))
     program(*arguments("whole"))
     killed = start(*arguments("killed"))
     backup = tmp_path / ".killed.backup.npz"
@@ -237,55 +244,26 @@ def test_networks_and_data_that_do_not_match(tmp_path):
         assert f"{path} maps {shape} to ({classes},); the data set 'digits'" in printed
 
 
-@pytest.fixture
-def tiny(tmp_path):
-    """A data set of 40 images on disk, and these."""
-    tfds = pytest.importorskip("tensorflow_datasets")
-    images = np.random.default_rng(0).integers(0, 255, (40, 8, 8, 1), "uint8")
-
-    class Tiny(tfds.core.GeneratorBasedBuilder):
-        VERSION = tfds.core.Version("1.0.0")
-
-        def _info(self):
-            features = {
-                "image": tfds.features.Image(shape=(8, 8, 1)),
-                "label": tfds.features.ClassLabel(num_classes=4),
-            }
-            return tfds.core.DatasetInfo(
-                builder=self,
-                features=tfds.features.FeaturesDict(features),
-                disable_shuffling=True,
-            )
-
-        def _split_generators(self, dl_manager):
-            return {"train": self._generate_examples()}
-
-        def _generate_examples(self):
-            for i, image in enumerate(images):
-                yield i, {"image": image, "label": i % 4}
-
-    Tiny(data_dir=tmp_path).download_and_prepare()
-    return tmp_path, images
-
-
 @once
-def test_data_sets_on_disk(tiny):
-    folder, images = tiny
-    split = data.load("tiny", "train", folder)
+def test_data_sets_on_disk(tmp_path):
+    images = np.random.default_rng(0).integers(0, 255, (40, 8, 8, 1), "uint8")
+    make_tiny(tmp_path, images, (8, 8, 1))
+    split = data.load("tiny", "train", tmp_path)
     assert np.array_equal(split.images, images)
-    (record,) = folder.rglob("*train.tfrecord*")
+    assert np.array_equal(split.labels, np.arange(40) % 4)
+    (record,) = tmp_path.rglob("*train.tfrecord*")
     content = record.read_bytes()
     broken = [
         lambda: record.write_bytes(content[:-40]),
         lambda: record.write_bytes(content[:90] + b"\0" + content[91:]),
         record.unlink,
-        lambda: next(folder.rglob("dataset_info.json")).write_text("{"),
+        lambda: next(tmp_path.rglob("dataset_info.json")).write_text("{"),
         lambda: shutil.rmtree(record.parent),
     ]
     for break_it in broken:
         break_it()
-        with pytest.raises(ValueError, match=r"'tiny' .*is not prepared.*Remedy"):
-            data.load("tiny", "train", folder)
+        with pytest.raises(ValueError, match=r"'tiny' is not prepared.*Remedy"):
+            data.load("tiny", "train", tmp_path)
 
 
 def test_schedules():

@@ -1,32 +1,11 @@
-"""The input line: batches that depend on the seed, the epoch and their number alone."""
-
-import dataclasses
+"""The input line of data sets in memory: every batch by its number alone."""
 
 import keras
 import numpy as np
 from keras import ops
 
 from apps import data
-
-
-@dataclasses.dataclass(frozen=True)
-class Augmentation:
-    """What is done to training images, in this order.
-
-    Attributes:
-        crop: Pixels to pad by before cropping back to size at random; 0 for none.
-        flip: Whether to mirror half the images.
-        rand_augment: Strength of RandAugment, from 0 for none to 1.
-        cutout: Side of a square that is blanked at a random place; 0 for none.
-        mixup: Alpha of the Beta distribution by which images and labels of two
-            samples are mixed; 0 for none.
-    """
-
-    crop: int = 0
-    flip: bool = False
-    rand_augment: float = 0.0
-    cutout: int = 0
-    mixup: float = 0.0
+from apps.training.augmentation import Augmentation, within
 
 
 class Batches(keras.utils.PyDataset):
@@ -61,16 +40,7 @@ class Batches(keras.utils.PyDataset):
         resident=False,
     ):
         super().__init__()
-        if len(split) < batch_size:
-            raise ValueError(
-                f"batch_size must not exceed the {len(split)} training images. "
-                f"Received: batch_size={batch_size}"
-            )
-        if batch_size % part[1]:
-            raise ValueError(
-                f"batch_size must be a multiple of the {part[1]} processes. "
-                f"Received: batch_size={batch_size}"
-            )
+        check_batch_size(batch_size, len(split), part)
         self.labels = split.labels
         self.shape = split.images.shape[1:]
         self.batch_size = batch_size
@@ -82,11 +52,6 @@ class Batches(keras.utils.PyDataset):
         # One row a pixel: a crop is then one gather.
         pixels = split.images.reshape(-1, self.shape[-1])
         self._pixels = ops.convert_to_tensor(pixels) if resident else pixels
-        self._policy = None
-        if self.augmentation.rand_augment:
-            self._policy = keras.layers.RandAugment(
-                factor=self.augmentation.rand_augment, seed=0
-            )
         self.epoch = 0
 
     @property
@@ -108,68 +73,25 @@ class Batches(keras.utils.PyDataset):
     def __getitem__(self, index):
         chosen = self._order[index * self.batch_size : (index + 1) * self.batch_size]
         rng = np.random.default_rng([self.seed, self.epoch, index + 1])
-        images, labels = self._augmented(chosen, rng)
+        images = self._cropped(chosen, rng)
+        labels = one_hot(self.labels[chosen], self.classes)
+        images, labels = self.augmentation.finished(images, labels, rng)
         i, n = self.part
         share = len(chosen) // n
         part = slice(i * share, (i + 1) * share)
         return images[part], labels[part]
 
-    def _augmented(self, chosen, rng):
-        """Images in [0, 1] and one-hot labels of the samples `chosen`."""
-        do = self.augmentation
-        images = self._cropped(chosen, rng)
-        if self._policy is not None:
-            self._policy.generator.state.assign([rng.integers(2**31), 0])
-            images = self._policy(images, training=True)
-            images = images if self._numpy is ops else np.asarray(images)
-        images = self._float(images) / 255.0
-        labels = np.eye(self.classes, dtype="float32")[self.labels[chosen]]
-        if do.cutout:
-            images = images * self._float(self._outside(len(chosen), rng))
-        if do.mixup:
-            share = np.float32(rng.beta(do.mixup, do.mixup))
-            other = rng.permutation(len(chosen))
-            there = self._numpy.take(images, other, axis=0)
-            images = share * images + (1 - share) * there
-            labels = share * labels + (1 - share) * labels[other]
-        return images, labels
-
-    def _float(self, x):
-        return x.astype("float32") if self._numpy is np else ops.cast(x, "float32")
-
     def _cropped(self, chosen, rng):
         """The samples `chosen`, shifted and mirrored at random, in uint8."""
         height, width, channels = self.shape
-        count, pad = len(chosen), self.augmentation.crop
-        y = x = np.zeros(count, "int64")
-        if pad:
-            y, x = rng.integers(0, 2 * pad + 1, (2, count)) - pad
-        rows = y[:, None] + np.arange(height)
-        columns = x[:, None] + np.arange(width)
-        if self.augmentation.flip:
-            mirrored = rng.random(count) < 0.5
-            columns[mirrored] = columns[mirrored, ::-1]
-        inside = _within(rows, height)[:, :, None] & _within(columns, width)[:, None]
+        rows, columns = self.augmentation.places(len(chosen), height, width, rng)
+        inside = within(rows, height)[:, :, None] & within(columns, width)[:, None]
         rows, columns = rows.clip(0, height - 1), columns.clip(0, width - 1)
         place = (chosen[:, None] * height + rows)[:, :, None] * width
         place = (place + columns[:, None]).ravel()
         images = self._numpy.take(self._pixels, place.astype("int32"), axis=0)
-        images = self._numpy.reshape(images, (count, height, width, channels))
-        return images if not pad else images * inside[..., None].astype("uint8")
-
-    def _outside(self, count, rng):
-        """Which pixels a square at a random place leaves, `(count, h, w, 1)`."""
-        height, width, _ = self.shape
-        size = self.augmentation.cutout
-        y, x = rng.integers(0, height, count), rng.integers(0, width, count)
-        rows = np.arange(height) - (y - size // 2)[:, None]
-        columns = np.arange(width) - (x - size // 2)[:, None]
-        hole = _within(rows, size)[:, :, None] & _within(columns, size)[:, None]
-        return ~hole[..., None]
-
-
-def _within(place, size):
-    return (place >= 0) & (place < size)
+        images = self._numpy.reshape(images, (-1, height, width, channels))
+        return images if inside.all() else images * inside[..., None].astype("uint8")
 
 
 class OrderedBatches(keras.utils.PyDataset):
@@ -201,5 +123,24 @@ class OrderedBatches(keras.utils.PyDataset):
         place = np.arange(start, start + share)
         weights = (place < len(self.split)).astype("float32")
         place = np.minimum(place, len(self.split) - 1)
-        labels = np.eye(self.classes, dtype="float32")[self.split.labels[place]]
+        labels = one_hot(self.split.labels[place], self.classes)
         return data.preprocess(self.split.images[place]), labels, weights
+
+
+def one_hot(labels, classes):
+    """Labels as rows of float32 `(count, classes)`."""
+    return np.eye(classes, dtype="float32")[labels]
+
+
+def check_batch_size(batch_size, samples, part):
+    """Raises a ValueError if there is no batch of that size, or none for every part."""
+    if samples < batch_size:
+        raise ValueError(
+            f"batch_size must not exceed the {samples} training images. "
+            f"Received: batch_size={batch_size}"
+        )
+    if batch_size % part[1]:
+        raise ValueError(
+            f"batch_size must be a multiple of the {part[1]} processes. "
+            f"Received: batch_size={batch_size}"
+        )
