@@ -18,7 +18,7 @@ from tests.graphs import Maker, seeds
 
 def network_of(seed, neuron):
     """A random network, converted; None where it has three-dimensional layers."""
-    levels = (1, 3, 7) if neuron == "bit_serial" else (1, 2, 3, 4, 7)
+    levels = (1, 3, 5, 7) if neuron == "bit_serial" else (1, 2, 3, 4, 7)
     network = Maker(seed, levels=levels).make()
     timesteps = 3 if neuron == "bit_serial" else 2 + seed % 4
     return network, snn_keras.convert(network.model, timesteps, neuron)

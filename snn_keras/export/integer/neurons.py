@@ -135,10 +135,11 @@ class FireBits(Fire):
     r"""Bit-serial neurons: what they send in `bits` steps, as one integer.
 
     $z_t = [u \ge \Theta 2^{-t}]$, $u \leftarrow u - \Theta 2^{-t} z_t$; the output is
-    $\sum_t 2^{b-t} z_t$. $\Theta$ is a multiple of $2^b$.
+    $\sum_t 2^{b-t} z_t$. $\Theta$ is a multiple of $2^b$, and $u$ at most `most`.
     """
 
     bits: int = 1
+    most: np.ndarray | None = None
     state_names = ()
 
     def weights(self):
@@ -148,6 +149,8 @@ class FireBits(Fire):
     def spikes(self, x):
         """The bits `(bits, batch, ...)`, most significant first."""
         u = self.initial + x
+        if self.most is not None:
+            u = np.minimum(u, self.most)
         spikes = []
         for weight in self.weights():
             spikes.append((u >= weight).astype(np.int64))

@@ -44,10 +44,6 @@ def spiking(quantizer, call):
     elif type(cell) is neurons.SignedIFCell:
         kind, arguments, grain = integer.SignedFire, {"ceiling": cell.ceiling}, 2
     elif type(call.layer) is neurons.FusedSpiking:
-        if cell.saturation is not None:
-            raise Refusal(
-                "its bits saturate. Remedy: 2**b - 1 levels (1, 3, 7, 15, ...)."
-            )
         kind, arguments = integer.FireBits, {"bits": cell.timesteps}
         grain = 2 ** (cell.timesteps + 1)
     elif isinstance(cell, neurons.BitSerialCell):
@@ -78,6 +74,12 @@ def spiking(quantizer, call):
     def start():
         return quantizer.whole(call.name, "initial potential", initial / x.scale)
 
+    def most():  # with half of the last bit, as what it starts from
+        highest = np.floor(cell.saturation * threshold()).astype(np.int64)
+        return highest + threshold() // grain
+
+    if kind is integer.FireBits and cell.saturation is not None:
+        arguments["most"] = most
     name = quantizer.add(
         kind, x, x.shape, call.name, threshold=threshold, initial=start, **arguments
     )

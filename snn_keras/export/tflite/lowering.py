@@ -94,8 +94,15 @@ class Lowering:
 
     def larger(self, a, b, shape):
         """The larger of two tensors, entry by entry."""
+        return self._extreme("MAXIMUM", a, b, shape)
+
+    def smaller(self, a, b, shape):
+        """The smaller of two tensors, entry by entry."""
+        return self._extreme("MINIMUM", a, b, shape)
+
+    def _extreme(self, kind, a, b, shape):
         y = self.tensor(shape)
-        self.file.operator("MAXIMUM", [a, b], [y], "MaximumMinimumOptions")
+        self.file.operator(kind, [a, b], [y], "MaximumMinimumOptions")
         return y
 
     def where(self, kind, a, b, shape):

@@ -328,6 +328,8 @@ def _(operation: integer.SignedFire, to, x):
 def _(operation: integer.FireBits, to, x):
     shape, level = operation.shape, None
     u = to.binary("ADD", x, to.constant(operation.initial), shape)
+    if operation.most is not None:
+        u = to.smaller(u, to.constant(operation.most), shape)
     for weight in operation.weights():
         weight = to.constant(weight)
         z = to.where("GREATER_EQUAL", u, weight, shape)
