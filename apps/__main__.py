@@ -3,7 +3,7 @@
 import importlib
 import sys
 
-from absl import app
+from absl import app, flags
 
 PROGRAMS = {
     "train": "train a quantized network",
@@ -27,6 +27,10 @@ def main():
         sys.exit(0 if name in ("--help", "-h", "help") else 2)
     program = importlib.import_module(f"apps.{name}")
     program.define_flags()
+    # What --help shows: the program's own words and flags.
+    sys.modules["__main__"].__doc__ = program.__doc__
+    for flag in flags.FLAGS.get_key_flags_for_module(program):
+        flags.FLAGS.register_key_flag_for_module(sys.argv[0], flag)
     app.run(program.main, argv=[f"snn_keras {name}", *sys.argv[2:]])
 
 

@@ -35,10 +35,11 @@ import snn_keras
 from apps import data
 from apps.evaluate import load_model
 from apps.training import distribution, recipes, schedules
+from apps.training import flags as training_flags
 from apps.training.augmentation import Augmentation
 from apps.training.backup import Backup
 from apps.training.sources import InMemory, Stream
-from snn_keras import applications, callbacks, files, layers, neurons
+from snn_keras import applications, callbacks, files, layers
 
 FLAGS = flags.FLAGS
 
@@ -52,176 +53,11 @@ ACTIVATIONS = {
     "none": lambda levels, noise: keras.layers.ReLU(),
 }
 
-MODELS = [
-    "mnist_convnet",
-    "mobilenet_v2",
-    "resnet18",
-    "resnet20",
-    "resnet34",
-    "resnet50",
-    "vgg16",
-]
-
-# Flags that a run that goes on may be given otherwise.
-PLACES = {
-    "coordinator",
-    "data_dir",
-    "output",
-    "process",
-    "processes",
-    "progress",
-    "replicas",
-    "tensorboard",
-}
-
 
 def define_flags():
     """Flags of this program."""
-    flags.DEFINE_string(
-        "dataset", "digits", "Data set: digits, or the name of a TFDS image set."
-    )
-    flags.DEFINE_string("data_dir", None, "Directory of prepared TFDS data sets.")
-    flags.DEFINE_enum(
-        "model", "mnist_convnet", MODELS, "Network of snn_keras.applications."
-    )
-    flags.DEFINE_string(
-        "init",
-        None,
-        "Start from this .keras file; its plain ReLUs become --quantizer.",
-    )
-    flags.DEFINE_integer(
-        "float_epochs",
-        0,
-        "Train a network of plain ReLUs for so many epochs first, and start from it.",
-        lower_bound=0,
-    )
-    flags.DEFINE_enum(
-        "recipe",
-        None,
-        sorted(recipes.RECIPES),
-        f"Flags of a paper's training, where not given. {recipes.table()}",
-    )
-    flags.DEFINE_enum(
-        "quantizer",
-        "lsq",
-        sorted(ACTIVATIONS),
-        "Activation; none is a plain ReLU, noisy_spike that of paper 003.",
-    )
-    flags.DEFINE_integer(
-        "levels", 3, "Positive levels of an activation.", lower_bound=1
-    )
-    flags.DEFINE_enum(
-        "noise",
-        "none",
-        ["none", "adaptor", "residual"],
-        "Noise added in training: that of paper 000 or of paper 001.",
-    )
-    flags.DEFINE_float(
-        "bit_sparsity",
-        0.0,
-        "Penalty on every one bit of an activation (paper 002).",
-        lower_bound=0.0,
-    )
-    flags.DEFINE_enum(
-        "loss", "crossentropy", ["crossentropy", "mse"], "Loss on the logits."
-    )
-    flags.DEFINE_integer("epochs", 20, "Passes over the training set.", lower_bound=1)
-    flags.DEFINE_integer("batch_size", 128, "Images a training step.", lower_bound=1)
-    flags.DEFINE_enum("optimizer", "adamw", ["adamw", "sgd"], "Optimizer.")
-    flags.DEFINE_float("learning_rate", 1e-3, "Highest learning rate.")
-    flags.DEFINE_float(
-        "float_learning_rate", None, "That of --float_epochs, if it is another."
-    )
-    flags.DEFINE_enum(
-        "schedule",
-        "cosine",
-        schedules.SCHEDULES,
-        "How the learning rate falls: cosine to 0, exponential to a hundredth.",
-    )
-    flags.DEFINE_float(
-        "warmup_epochs", 0.0, "Epochs in which it rises first.", lower_bound=0.0
-    )
-    flags.DEFINE_float(
-        "restart_epochs", 10.0, "Epochs from one warm restart to the next."
-    )
-    flags.DEFINE_float("momentum", 0.9, "Momentum of SGD.", lower_bound=0.0)
-    flags.DEFINE_float(
-        "weight_decay",
-        1e-4,
-        "Decoupled weight decay; PyTorch's at momentum 0.9 is a tenth of it.",
-        lower_bound=0.0,
-    )
-    flags.DEFINE_float(
-        "ema",
-        0.0,
-        "Momentum of a moving average of the weights, which is kept; 0 for none.",
-        lower_bound=0.0,
-    )
-    flags.DEFINE_float("label_smoothing", 0.0, "Label smoothing.", lower_bound=0.0)
-    flags.DEFINE_enum(
-        "precision",
-        "float32",
-        ["float32", "mixed_bfloat16", "mixed_float16", "float64"],
-        "What layers compute in; the network is written in float32.",
-    )
-    flags.DEFINE_integer(
-        "crop", 0, "Pixels to pad by, then crop at random.", lower_bound=0
-    )
-    flags.DEFINE_bool("flip", False, "Mirror half the training images.")
-    flags.DEFINE_float(
-        "rand_augment", 0.0, "Strength of RandAugment, 0 to 1.", lower_bound=0.0
-    )
-    flags.DEFINE_integer(
-        "cutout", 0, "Side of a square to blank at random.", lower_bound=0
-    )
-    flags.DEFINE_float(
-        "mixup", 0.0, "Alpha by which pairs of samples are mixed.", lower_bound=0.0
-    )
-    flags.DEFINE_integer(
-        "image_size",
-        0,
-        "Read images as the training goes, cropped at random and resized to this side "
-        "(ImageNet: 224); 0 for a set of images of one size, held in memory.",
-        lower_bound=0,
-    )
-    flags.DEFINE_integer("train_images", 0, "Use the first N only; 0 for all.")
-    flags.DEFINE_list(
-        "snn_timesteps",
-        [],
-        "Log the spiking network's accuracy at these time steps after every epoch, "
-        "and keep the epoch that is best at the last of them.",
-    )
-    flags.DEFINE_enum(
-        "snn_neuron",
-        "auto",
-        ["auto", *sorted(neurons.by_name)],
-        "Neurons of that spiking network.",
-    )
-    flags.DEFINE_integer(
-        "held_out",
-        1000,
-        "Training images held out for --snn_timesteps and --noise=residual.",
-        lower_bound=1,
-    )
-    flags.DEFINE_integer(
-        "timesteps",
-        0,
-        "Train the spiking network itself, run for so many steps, by surrogate "
-        "gradients (--snn_neuron, --levels); 0 to train its source network.",
-        lower_bound=0,
-    )
-    flags.DEFINE_integer("seed", 0, "Seed of weights, order, augmentation and noise.")
-    flags.DEFINE_string("output", "runs/model.keras", "Where to write the model.")
-    flags.DEFINE_string("tensorboard", None, "Directory of logs for TensorBoard.")
-    flags.DEFINE_enum("progress", "bar", ["bar", "line", "none"], "Progress report.")
-    flags.DEFINE_integer(
-        "replicas", 1, "Devices that share a batch; 0 for all.", lower_bound=0
-    )
-    flags.DEFINE_string(
-        "coordinator", None, "HOST:PORT of process 0, where there are several."
-    )
-    flags.DEFINE_integer("processes", 1, "Number of processes.", lower_bound=1)
-    flags.DEFINE_integer("process", 0, "Number of this process.", lower_bound=0)
+    training_flags.define()
+    flags.adopt_module_key_flags(training_flags)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -255,8 +91,7 @@ class Stage:
 
 def stages(output):
     """The trainings that the flags ask for, one from the other."""
-    own = FLAGS.get_key_flags_for_module(sys.modules[__name__])
-    settings = {f.name: f.value for f in own if f.name not in PLACES}
+    settings = training_flags.settings()
     init = FLAGS.init and pathlib.Path(FLAGS.init)
     if FLAGS.float_epochs:
         plain = {

@@ -152,6 +152,12 @@ def test_bad_arguments(arguments, message):
     assert message in program(*arguments, ok=False)
 
 
+def test_help_is_of_the_program():
+    printed = program("train", "--help", ok=False)  # absl leaves with an error
+    assert "goes on from its last whole epoch" in printed
+    assert all(flag in printed for flag in ("--recipe:", "--data_dir:", "--replicas:"))
+
+
 def test_shipped_images_are_the_test_set():
     split = data.shipped_test_images()
     assert split.images.shape == (10_000, 28, 28, 1)

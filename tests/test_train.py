@@ -124,7 +124,11 @@ def train_together(output, *arguments):
     "backend", ["tensorflow", pytest.param("jax", marks=pytest.mark.slow)]
 )
 @pytest.mark.parametrize(
-    "options", [["--quantizer=none"], ["--levels=2", "--crop=1", "--mixup=0.2"]]
+    "options",
+    [
+        pytest.param(["--quantizer=none"], marks=pytest.mark.slow),
+        ["--levels=2", "--crop=1", "--mixup=0.2"],
+    ],
 )
 def test_two_replicas_reach_the_weights_of_one(backend, options, tmp_path):
     flag = "--xla_force_host_platform_device_count=2"
