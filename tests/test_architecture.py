@@ -27,6 +27,7 @@ MAY_USE_TENSORFLOW = {
     "benchmark.py",  # graphs with and without XLA, inside a function
     "data.py",  # tensorflow_datasets, inside a function
     "distribution.py",  # tf.distribute, inside a function
+    "sources.py",  # tf.data, inside functions
     "tfmot.py",  # its wrappers are stripped by itself, inside a function
 }
 
