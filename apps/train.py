@@ -23,6 +23,7 @@ number of its own, and --output in a folder that all share:
 """
 
 import dataclasses
+import importlib.util
 import json
 import pathlib
 import sys
@@ -277,6 +278,8 @@ def main(argv):
     output = pathlib.Path(FLAGS.output)
     if output.suffix != ".keras":
         raise app.UsageError(f"--output must end in .keras. Received: {output}")
+    if FLAGS.tensorboard and importlib.util.find_spec("tensorboard") is None:
+        raise app.UsageError("--tensorboard needs: pip install tensorboard tensorflow")
     if FLAGS.recipe:
         recipes.apply(FLAGS, FLAGS.recipe)
     set_precision(FLAGS.precision)
