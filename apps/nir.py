@@ -76,7 +76,7 @@ def main(argv):
     if len(argv) > 1:
         raise app.UsageError(f"unexpected arguments: {argv[1:]}")
     import snn_keras
-    from apps.benchmark import Worker
+    from apps.benchmarks.measuring import Worker
     from apps.evaluate import model_and_test_set
     from snn_keras import export
 

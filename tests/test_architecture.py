@@ -24,7 +24,7 @@ LAYERS = [
 ]
 MAY_USE_TENSORFLOW = {
     "_backend.py",  # random numbers and loops, inside functions
-    "benchmark.py",  # graphs with and without XLA, inside a function
+    "defaults.py",  # graphs with and without XLA, inside a function
     "data.py",  # tensorflow_datasets, inside a function
     "distribution.py",  # tf.distribute, inside a function
     "sources.py",  # tf.data, inside functions
