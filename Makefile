@@ -2,13 +2,14 @@
 # make demo   convert the shipped model, accuracy at each time step, a plot
 # make test   all tests but the slow ones, on TensorFlow and on JAX
 # make test-slow   the slow ones
+# make reproduce ROW=digits_adaptor_if   a row of docs/results.md from nothing
 # make bench  how fast it runs, beside its source and, where installed, SpikingJelly
 # make lint   ruff
 PYTHON ?= python3
 BIN := .venv/bin
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: venv demo test test-slow bench lint clean
+.PHONY: venv demo test test-slow reproduce bench lint clean
 
 venv: .venv/.installed
 
@@ -29,6 +30,10 @@ test: venv
 test-slow: venv
 	KERAS_BACKEND=tensorflow $(BIN)/python -m pytest -n 2 -m slow
 	KERAS_BACKEND=jax $(BIN)/python -m pytest -n 2 -m slow
+
+# ROW: DATASET_SOURCE_NEURON, as digits_adaptor_if; DATA_DIR: prepared TFDS data sets.
+reproduce: venv
+	$(BIN)/python -m apps.reproduce --row=$(ROW) $(if $(DATA_DIR),--data_dir=$(DATA_DIR))
 
 bench: venv
 	$(BIN)/python -m apps.benchmark

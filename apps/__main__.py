@@ -9,6 +9,7 @@ PROGRAMS = {
     "train": "train a quantized network",
     "evaluate": "convert a trained network, accuracy at each time step",
     "results": "compare all methods, and write the tables",
+    "reproduce": "one row of those tables from nothing: training and all",
     "networks": "convert the networks of keras.applications",
     "benchmark": "how fast spiking networks run, as ratios",
     "export": "a TFLite file of integers, for edge devices",

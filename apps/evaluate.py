@@ -126,18 +126,25 @@ def settle(model, images, batch_size):
     }
 
 
-def evaluate(model, snn, images, labels, batch_size, verbose=1):
-    """Accuracy of a source network, and of its spiking network at every step.
+def evaluate(model, snn, images, labels, batch_size, timesteps=None, verbose=1):
+    """Accuracy of a source network, and of its spiking network over time.
 
     Returns:
-        `{"ann": accuracy, "snn": [accuracy at 1, 2, ... T], "seconds": ...}`
+        `{"ann": accuracy, "timesteps": [...], "snn": [accuracy at each of them],
+        "seconds": ..., ...}`. The steps are `timesteps`, all by default; where one
+        run gives all of them, all in any case.
     """
+    if timesteps is None or not snn.needs_whole_run:
+        timesteps = range(1, snn.timesteps + 1)
     answers = model.predict(images, batch_size=batch_size, verbose=0).argmax(-1)
     started = time.monotonic()
-    accuracy = analysis.accuracy_by_timesteps(snn, images, labels, batch_size, verbose)
+    accuracy = analysis.accuracy_by_timesteps(
+        snn, images, labels, batch_size, verbose, timesteps
+    )
     return {
         "samples": len(labels),
         "ann": float((answers == labels).mean()),
+        "timesteps": list(timesteps),
         "snn": accuracy.tolist(),
         "extra_steps": snn.extra_steps,
         "seconds": round(time.monotonic() - started, 1),

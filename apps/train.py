@@ -180,6 +180,19 @@ class FollowEpoch(keras.callbacks.Callback):
         self.batches.epoch = epoch
 
 
+class Clock(keras.callbacks.Callback):
+    """Adds to an epoch's figures the seconds that its training steps took."""
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.started = time.monotonic()
+
+    def on_test_begin(self, logs=None):
+        self.seconds = time.monotonic() - self.started
+
+    def on_epoch_end(self, epoch, logs=None):
+        logs["seconds"] = round(self.seconds, 2)
+
+
 class WriteCSV(keras.callbacks.Callback):
     """Writes a table of all epochs so far."""
 
@@ -200,7 +213,7 @@ class WriteCSV(keras.callbacks.Callback):
 
 def make_callbacks(stage, where, batches, held_out, backup):
     """What the flags ask for after every epoch, and the backup."""
-    made = [FollowEpoch(batches)]
+    made = [Clock(), FollowEpoch(batches)]
     if stage.ema:
         made.append(keras.callbacks.SwapEMAWeights(swap_on_epoch=True))
     if stage.noise == "residual":
@@ -241,7 +254,6 @@ def train_stage(stage, where, source):
         epoch = backup.restore(model)
     if epoch:
         logging.info("goes on after epoch %d of %d", epoch, stage.epochs)
-    started = time.monotonic()
     batches.epoch = epoch
     endless = not isinstance(batches, keras.utils.PyDataset)
     model.fit(
@@ -262,7 +274,7 @@ def train_stage(stage, where, source):
         output.with_suffix(".json"),
         {
             "command": " ".join(["python -m apps.train", *flags_given()]),
-            "seconds": round(time.monotonic() - started),
+            "seconds": round(sum(backup.history["seconds"])),
             "epochs": list(range(1, backup.epoch + 1)),
             "history": backup.history,
             "settings": stage.settings,

@@ -57,13 +57,21 @@ def quantize(v, step, levels):
     Returns:
         A tensor like `v`.
     """
-    x = v / step
-    inside = ops.logical_and(x > 0, x < levels)
-    clipped = ops.clip(x, 0, levels)
-    # The derivative of `clipped`, with open ends on every backend.
-    passing = ops.where(inside, x, ops.stop_gradient(clipped))
-    count = ops.stop_gradient(level_of(v, step, levels))
-    return step * (passing + ops.stop_gradient(count - passing))
+
+    @ops.custom_gradient
+    def staircase(v, step):
+        count = level_of(v, step, levels)
+
+        def gradient(*args, upstream=None):
+            (upstream,) = args or (upstream,)
+            x = v / step
+            inside = ops.logical_and(x > 0, x < levels)
+            to_step = upstream * (count - ops.where(inside, x, 0.0))
+            return ops.where(inside, upstream, 0.0), _sum_to(to_step, step)
+
+        return count * step, gradient
+
+    return staircase(v, step)
 
 
 def level_of(v, step, levels):
@@ -73,10 +81,10 @@ def level_of(v, step, levels):
     approximate reciprocal, so the quotient is only a first guess, which the
     products `(k + 1/2) * step` correct. They are what a neuron compares with.
     """
-    guess = ops.clip(round_half_up(v / step), 0, levels)
-    too_low = ops.logical_and(v >= (guess + 0.5) * step, guess < levels)
-    too_high = ops.logical_and(v < (guess - 0.5) * step, guess > 0)
-    return guess + ops.cast(too_low, v.dtype) - ops.cast(too_high, v.dtype)
+    guess = round_half_up(v / step)
+    too_low = ops.cast(v >= (guess + 0.5) * step, v.dtype)
+    too_high = ops.cast(v < (guess - 0.5) * step, v.dtype)
+    return ops.stop_gradient(ops.clip(guess + too_low - too_high, 0, levels))
 
 
 def add_step_noise(v, step, noise):

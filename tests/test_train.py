@@ -1,5 +1,6 @@
 """Training goes on after every accident, and is the same on many devices as on one."""
 
+import csv
 import json
 import resource
 import shutil
@@ -22,6 +23,14 @@ FEW = ["--train_images=640", "--batch_size=32", "--progress=none", "--held_out=6
 
 def weights_of(path):
     return keras.models.load_model(path, compile=False).get_weights()
+
+
+def table_of(path):
+    """All figures of all epochs, but how long they took."""
+    with open(path) as file:
+        rows = list(csv.DictReader(file))
+    assert all(float(row.pop("seconds")) > 0 for row in rows)
+    return rows
 
 
 def wait_for(path, process):
@@ -75,12 +84,8 @@ def test_a_killed_training_goes_on_to_the_same_weights(method, tmp_path):
     killed.communicate()
     assert len(epochs) == 2
     assert "goes on after epoch" in program(*arguments("killed"))
-    one, other = (
-        json.loads((tmp_path / f"{name}.json").read_text())["history"]
-        for name in ("whole", "killed")
-    )
-    assert one == other
-    assert (tmp_path / "whole.csv").read_text() == (tmp_path / "killed.csv").read_text()
+    one, other = (table_of(tmp_path / f"{name}.csv") for name in ("whole", "killed"))
+    assert len(one) >= 3 and one == other
     one, other = (
         weights_of(tmp_path / f"{name}.keras") for name in ("whole", "killed")
     )

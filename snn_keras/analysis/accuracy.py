@@ -17,7 +17,9 @@ def accuracy_over_time(outputs, labels):
     return np.mean(np.argmax(outputs, axis=-1) == np.asarray(labels), axis=-1)
 
 
-def accuracy_by_timesteps(snn, x, labels, batch_size=None, verbose="auto"):
+def accuracy_by_timesteps(
+    snn, x, labels, batch_size=None, verbose="auto", timesteps=None
+):
     """The share of right answers of runs of 1, 2, ... T steps.
 
     Where signals are coded by a rate one run gives them all; bit-serial
@@ -27,14 +29,21 @@ def accuracy_by_timesteps(snn, x, labels, batch_size=None, verbose="auto"):
         snn: A `SpikingModel` of T steps.
         x, batch_size, verbose: As for `predict`.
         labels: `(samples,)`, the right classes.
+        timesteps: The numbers of steps, from 1 to T; by default all of them.
 
     Returns:
-        NumPy array `(timesteps,)`, in [0, 1].
+        NumPy array, in [0, 1], an entry for each of `timesteps`.
     """
+    steps = list(range(1, snn.timesteps + 1) if timesteps is None else timesteps)
+    if not steps or not all(1 <= t <= snn.timesteps for t in steps):
+        raise ValueError(
+            f"timesteps must lie between 1 and the run's {snn.timesteps}. "
+            f"Received: {steps}"
+        )
     if not snn.needs_whole_run:
         outputs = snn.predict_over_time(x, batch_size, verbose)
-        return accuracy_over_time(outputs, labels)
-    runs = [snn.with_timesteps(t + 1) for t in range(snn.timesteps)]
+        return accuracy_over_time(outputs, labels)[np.subtract(steps, 1)]
+    runs = map(snn.with_timesteps, steps)
     outputs = [run.predict(x, batch_size, verbose) for run in runs]
     return accuracy_over_time(np.stack(outputs), labels)
 

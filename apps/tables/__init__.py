@@ -1,0 +1,1 @@
+"""The tables of docs/results.md: their rows, trainings, figures and text."""

@@ -1,0 +1,146 @@
+"""The page that shows the figures of all rows, and a picture for each table."""
+
+from apps.tables.rows import TABLES
+from snn_keras import files
+
+HEAD = """# Results
+
+Made by `python -m apps.results --data_dir=DATA_DIR` from the metrics in
+`docs/results/`; `make reproduce ROW=... DATA_DIR=...` makes one row from nothing: the
+trainings of its source network, then its figures. Figures of papers, in italics, are
+those that they print for the same data set and network.
+
+Test accuracy in percent, one source network a family, one seed. *+ steps*: steps that
+the method spends before the T it reports; its cost is T + these. *Spikes*: per image in
+a run of T = 4, mean of the first {images} test images, first T steps only. For
+bit-serial neurons every column is a run of its own.
+"""
+
+NOTES = """## What falls short, and why
+
+* **Budgets.** These networks trained for 2 to 20 epochs on two CPU cores; the papers
+  train for 100 (MNIST, 003), 200 (Fashion-MNIST, 003) and 300 to 400 epochs (000, 001,
+  002). Noisy LIF trained for 8 epochs on Fashion-MNIST and 3 on MNIST, from scratch; it
+  stays below the paper at T = 5.
+* **Noise adaptor.** On Fashion-MNIST it helps from T = 4 on and hurts below. On MNIST,
+  fine-tuned for 3 epochs, it hurts up to T = 8. We read it so: the mean of the
+  activation over its noise is the clipped ReLU, and the network comes to rely on that
+  mean, taken by pooling over many equal background pixels; without noise these are all
+  rounded to the same side. The source network itself, evaluated without noise, falls
+  to 45 %, and the spiking one recovers as its T levels come near the clipped ReLU.
+  Exact neurons (signed) reproduce the source's 45 %, as they must.
+* **Trained for two levels, run for many steps.** On MNIST plain LSQ falls from 99.3 at
+  T = 2 to 98.0 at T = 16: it was trained with the rounding of two levels, and more
+  steps round less.
+* **SRP and COS** help at T = 1 and 2 on Fashion-MNIST, and hurt on MNIST from T = 2 on.
+* **NQ.** Fine-tuned for 6 and 3 epochs it lies below LSQ with p = 2 at every T: with
+  L = 4 a threshold is four steps wide, and few steps resolve it badly. Whether the
+  noise helps at equal L was not measured here.
+* **Thresholds from data.** Without any training for it a network of plain ReLUs needs
+  16 steps at least; with thresholds at the largest activation, many more.
+* **Bit-serial.** T below its four bits drops bits, and accuracy with them.
+"""
+
+
+def page(metrics, spike_images):
+    """The text of docs/results.md, from `{(dataset, row.key): figures}`."""
+    lines = [HEAD.format(images=spike_images)]
+    for dataset, table in TABLES.items():
+        rows = [row for row in table.rows if (dataset, row.key) in metrics]
+        if not rows:
+            continue
+        figures = [metrics[dataset, row.key] for row in rows]
+        images = " or ".join(sorted({f"{f['samples']:,}" for f in figures}))
+        lines += [
+            f"## {table.title}, {images} test images",
+            "",
+            f"{table.network}.",
+            "",
+            f"![Accuracy over time steps](results/{dataset}.png)",
+            "",
+            *_sources(rows, figures),
+            "",
+            *_methods(table, rows, figures),
+            "",
+        ]
+    return "\n".join([*lines, NOTES])
+
+
+def _sources(rows, figures):
+    """The source networks, and what trained them."""
+    yield _line(["source network", "accuracy", "trained by"])
+    yield _line(["---"] * 3)
+    found = {row.source: f for row, f in zip(rows, figures, strict=True)}
+    for source, figure in found.items():
+        cells = [source, percent(figure["ann"]), f"`{figure['trained']}`"]
+        yield _line(cells)
+
+
+def _methods(table, rows, figures):
+    names = [f"T = {t}" for t in table.timesteps]
+    header = ["method", "source", *names, "+ steps", "spikes"]
+    yield _line(header)
+    yield _line(["---"] * len(header))
+    for row, found in zip(rows, figures, strict=True):
+        accuracy = dict(zip(found["timesteps"], found["snn"], strict=True))
+        shown = (accuracy.get(t) for t in table.timesteps)
+        yield _line(
+            [
+                row.method,
+                percent(found["ann"]),
+                *("" if x is None else percent(x) for x in shown),
+                str(found["extra_steps"] or ""),
+                f"{found['spikes_at_4']:,.0f}",
+            ]
+        )
+        if paper := table.papers.get(row.key):
+            cells = [paper.ann, *(paper.snn.get(t) for t in table.timesteps)]
+            cells = ["" if x is None else f"*{x:.2f}*" for x in cells]
+            yield _line([f"*{paper.text}*", *cells, "", ""])
+
+
+def percent(share):
+    """A share as a percentage, without the sign."""
+    return f"{100 * share:.2f}"
+
+
+def _line(cells):
+    return "| " + " | ".join(cells) + " |"
+
+
+STYLES = {"srp": ":", "cos": "-.", "signed": "--", "bit_serial": (0, (1, 1))}
+
+
+def draw(dataset, metrics, path):
+    """Draws accuracy against time steps of all rows of a table, and the sources'."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    table = TABLES[dataset]
+    fig, ax = plt.subplots(figsize=(10, 5), layout="constrained")
+    sources = list(dict.fromkeys(row.source for row in table.rows))
+    for row in table.rows:
+        found = metrics.get((dataset, row.key))
+        if found is None:
+            continue
+        place = sources.index(row.source)
+        ax.plot(
+            found["timesteps"],
+            [100 * x for x in found["snn"]],
+            color=f"C{place}",
+            linestyle=STYLES.get(row.neuron, "-"),
+            marker="osD^v<>P"[place % 8],
+            markersize=3.5,
+            label=row.method,
+        )
+    ax.set_xscale("log", base=2)
+    ax.set_xticks(table.timesteps, [str(t) for t in table.timesteps])
+    ax.set(xlabel="time steps T", ylabel="test accuracy (%)")
+    ax.set_title(f"{table.title}, {table.network}", fontsize=10)
+    ax.grid(alpha=0.3)
+    ax.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
+    with files.written_whole(path) as partial:
+        fig.savefig(partial, dpi=130, format="png")
+    plt.close(fig)

@@ -1,0 +1,197 @@
+"""What is compared: the rows of each table, and what the papers print for them."""
+
+import dataclasses
+
+import snn_keras
+from apps.evaluate import make_neuron
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """One line of a table.
+
+    Attributes:
+        method: What the line is called.
+        source: The source network, by the end of its file's name.
+        neuron, options: As for `apps.evaluate`.
+        levels, calibration, bias_correction: Thresholds from data, for a source
+            network of plain ReLUs.
+    """
+
+    method: str
+    source: str
+    neuron: str = "auto"
+    options: tuple = ()
+    levels: int = 0
+    calibration: str = "mse"
+    bias_correction: bool = False
+
+    @property
+    def key(self):
+        """The row's name, for files and flags."""
+        words = [self.source, self.neuron, *self.options]
+        if self.levels:
+            words += [self.calibration, "corrected" * self.bias_correction]
+        return "_".join(w.replace("=", "") for w in words if w and w != "auto")
+
+    def convert(self, model, timesteps, calibration):
+        """The row's spiking network, made from its source network."""
+        return snn_keras.convert(
+            model,
+            timesteps,
+            make_neuron(self.neuron, self.options),
+            data=calibration if self.levels else None,
+            levels=self.levels or None,
+            calibration=self.calibration,
+            bias_correction=self.bias_correction,
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class Paper:
+    """What a paper prints beside a row.
+
+    Attributes:
+        text: Which paper and method, and its training budget.
+        ann: Accuracy of its source network in percent, or None.
+        snn: `{T: accuracy in percent}`.
+    """
+
+    text: str
+    ann: float | None
+    snn: dict
+
+
+@dataclasses.dataclass(frozen=True)
+class Table:
+    """A data set and a network, and all methods on them.
+
+    Attributes:
+        title: The data set, for people.
+        network: The network, for people.
+        timesteps: The T of its columns.
+        rows: Its `Row`s.
+        papers: `{row.key: Paper}`.
+    """
+
+    title: str
+    network: str
+    timesteps: tuple
+    rows: tuple
+    papers: dict = dataclasses.field(default_factory=dict)
+
+
+NEURONS = {
+    "if": "integrate-and-fire",
+    "srp": "SRP",
+    "cos": "offset spikes (COS)",
+    "signed": "signed",
+    "bit_serial": "bit-serial",
+}
+
+
+def rows(method, source, *neurons):
+    """The rows of one source network, with each of the neurons."""
+    return tuple(Row(f"{method}, {NEURONS[n]}", source, n) for n in neurons)
+
+
+FROM_DATA = (
+    Row("thresholds from data, max (v0 = 0)", "float", "if", ("initial=0",), 16, "max"),
+    Row("thresholds from data, percentile", "float", "if", (), 16, "percentile"),
+    Row("thresholds from data, MSE", "float", "if", (), 16),
+    Row("the same, biases corrected", "float", "if", (), 16, "mse", True),
+)
+CONVNET = (
+    *FROM_DATA,
+    *rows("LSQ p = 2", "plain", "if", "srp", "cos", "signed"),
+    *rows("noise adaptor p = 2", "adaptor", "if", "signed"),
+    *rows("QCFS L = 4", "qcfs", "if"),
+    *rows("NQ L = 4", "nq", "if"),
+    *rows("LSQ p = 15", "bits", "bit_serial"),
+    *rows("LSQ p = 15, bit sparsity", "sparse", "bit_serial"),
+    Row("noisy LIF, stage 2", "lif", "lif", ("stage=2",)),
+    Row("noisy LIF, stage 3", "lif", "lif", ("stage=3",)),
+)
+RESNET = (
+    *FROM_DATA,
+    *rows("LSQ p = 3", "plain", *NEURONS),
+    *rows("noise adaptor p = 3", "adaptor", *NEURONS),
+    *rows("NQ L = 4", "nq", *NEURONS),
+    *rows("LSQ p = 15", "bits", "if", "signed", "bit_serial"),
+)
+
+POWERS = (1, 2, 4, 8, 16, 32, 64)
+
+TABLES = {
+    "cifar10": Table(
+        "CIFAR-10",
+        "ResNet-20",
+        (1, 2, 4, 6, 8, 16, 32, 64),
+        RESNET,
+        {
+            "plain_if": Paper(
+                "QCFS, in 001",
+                91.77,
+                {
+                    1: 62.43,
+                    2: 73.2,
+                    4: 83.75,
+                    8: 89.55,
+                    16: 91.62,
+                    32: 92.24,
+                    64: 92.35,
+                },
+            ),
+            "nq_if": Paper(
+                "001, 400 epochs",
+                85.18,
+                {
+                    1: 65.99,
+                    2: 77.3,
+                    4: 84.54,
+                    8: 87.43,
+                    16: 88.26,
+                    32: 88.51,
+                    64: 88.45,
+                },
+            ),
+            "bits_bit_serial": Paper(
+                "002, 600 epochs",
+                93.6,
+                {2: 86.9, 4: 93.6, 6: 93.57, 8: 93.66, 16: 93.75, 32: 93.82},
+            ),
+        },
+    ),
+    "fashion_mnist": Table(
+        "Fashion-MNIST",
+        "64C3-AP2-128C3-AP2-128C3-AP2-512FC-10FC",
+        (1, 2, 4, 5, 8, 16),
+        CONVNET,
+        {"lif_lif_stage3": Paper("003, 200 epochs", None, {5: 93.89})},
+    ),
+    "mnist": Table(
+        "MNIST",
+        "64C3-AP2-128C3-AP2-128C3-AP2-512FC-10FC",
+        (1, 2, 4, 5, 8, 16),
+        CONVNET,
+        {"lif_lif_stage3": Paper("003, 100 epochs", None, {5: 99.61})},
+    ),
+    "digits": Table(
+        "Digits of scikit-learn",
+        "64C3-AP2-128C3-AP2-128C3-AP2-512FC-10FC",
+        (1, 2, 4, 8, 16),
+        (
+            *rows("LSQ p = 3", "plain", *NEURONS),
+            *rows("noise adaptor p = 3", "adaptor", "if"),
+        ),
+    ),
+}
+
+
+def named():
+    """All rows: `{"cifar10_plain_if": ("cifar10", row), ...}`."""
+    return {
+        f"{dataset}_{row.key}": (dataset, row)
+        for dataset, table in TABLES.items()
+        for row in table.rows
+    }
