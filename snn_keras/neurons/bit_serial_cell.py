@@ -50,6 +50,9 @@ class BitSerialCell(SpikingCell):
         self.timesteps = timesteps
         self.saturation = saturation
 
+    def operations(self, updates, spikes):
+        return {**super().operations(updates, spikes), "shift": updates}
+
     def initial_state(self, shape):
         start = self.theta.value * 2.0 ** -(self.timesteps + 1)
         return [ops.broadcast_to(start, shape), ops.zeros(shape, self.state_dtype)]

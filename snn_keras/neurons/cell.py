@@ -99,6 +99,19 @@ class SpikingCell(keras.layers.Layer):
             self.compute_dtype,
         )
 
+    def operations(self, updates, spikes) -> dict:
+        """What neurons compute, beside the additions that arriving spikes bring.
+
+        Args:
+            updates: Steps of all neurons together.
+            spikes: Spikes of all neurons together.
+
+        Returns:
+            Numbers of operations by kind: "add", "multiply", "shift", "compare".
+        """
+        # At every step a constant current and a comparison, at every spike a reset.
+        return {"add": updates + spikes, "compare": updates}
+
     def input_steps(self, activations) -> int | None:
         """Steps after which a network of these neurons switches its input off.
 

@@ -85,6 +85,14 @@ class NoisyLIFCell(SpikingCell):
         self.noise = noise
         self.seed = seed
 
+    def operations(self, updates, spikes):
+        # Constant current, noise and threshold. Stage 3 standardizes besides: decay,
+        # square and scale multiply; mean, its subtraction, variance and what is
+        # remembered are additions; the maximum is a comparison. The reset sets 0.
+        if self.stage == 2:
+            return {"add": 2 * updates, "compare": updates}
+        return {"add": 6 * updates, "multiply": 3 * updates, "compare": 2 * updates}
+
     def initial_state(self, shape):
         return [ops.zeros(shape, self.state_dtype), ops.zeros((), "int32")]
 

@@ -53,6 +53,10 @@ class SignedIFCell(SpikingCell):
         self.ceiling = ceiling
         self.initial = check_share(self, initial)
 
+    def operations(self, updates, spikes):
+        # Two thresholds; a spike resets and counts.
+        return {"add": updates + 2 * spikes, "compare": 2 * updates}
+
     def input_steps(self, activations):
         """P, the most frequent number of levels: that of the hidden layers."""
         if self.ceiling is None:

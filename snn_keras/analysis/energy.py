@@ -1,0 +1,138 @@
+"""The energy of a run, from its operations and what each costs in silicon."""
+
+import numpy as np
+from keras import tree
+
+from snn_keras.analysis.operations import Count
+from snn_keras.neurons import Spiking
+
+# Picojoules an operation at 45 nm. "32 bit" and "8 bit": paper 002, table 4.
+# "float32": M. Horowitz, Computing's energy problem, 2014 (multiply-accumulate 4.6,
+# accumulate 0.9); it has no comparison and no shift, which are taken as an addition's
+# and as that of table 4.
+CONSTANTS = {
+    "32 bit": {"multiply": 3.1, "add": 0.1, "shift": 0.13, "compare": 0.08},
+    "8 bit": {"multiply": 0.2, "add": 0.03, "shift": 0.024, "compare": 0.03},
+    "float32": {"multiply": 3.7, "add": 0.9, "shift": 0.13, "compare": 0.9},
+}
+
+
+def energy(snn, x, batch_size=32, constants="32 bit"):
+    r"""Counts the operations of a run, and what they cost, beside the source network.
+
+    * **Synapses.** A spike is one addition at every weight that it reaches; linear
+      layers without weights hand spikes on, so that average pooling folds into the
+      weights behind it, and a spike that reaches a neuron past all weights (a shortcut)
+      is one addition there. Weights on zero padding are not counted.
+    * **Numbers** take a multiplication and an addition at every weight: once a run for
+      what does not change (all before the first neuron), at every step behind a
+      temporal difference.
+    * **Neurons** take, at every step and for every spike, what their cell's
+      `operations` says; extra steps of SRP and COS are counted as steps, their spikes
+      are not.
+    * **The source network**: a multiplication and an addition at every weight, a
+      comparison at every activation.
+
+    Not counted, on either side: reading and writing memory, moving spikes, random
+    numbers, and functions other than linear ones (max pooling, softmax, ...).
+
+    Args:
+        snn: A `SpikingModel`.
+        x: Inputs, arrays as for `predict`.
+        batch_size: Samples a batch.
+        constants: "32 bit", "8 bit", "float32", or `{"multiply": ..., "add": ...,
+            "shift": ..., "compare": ...}` in picojoules.
+
+    Returns:
+        Means over the samples: `{"spiking": {"multiply": ..., "add": ..., "shift":
+        ..., "compare": ..., "energy": picojoules}, "source": the same, "ratio":
+        spiking over source, "steps": ..., "layers": {name: {"spiking": ...,
+        "source": ..., "spikes": ..., "neurons": ...}}, "constants": ...}`.
+
+    Source: paper 002, section A.4 and table 4.
+    """
+    costs = costs_of(constants)
+    cells = {x.name: x.cell for x in snn.layers if isinstance(x, Spiking)}
+    counter = Count(snn)
+    samples = len(tree.flatten(x)[0])
+    if not samples:
+        raise ValueError("energy needs at least one input. Received: none")
+    totals, all_steps = {}, 0.0
+    for start in range(0, samples, batch_size):
+        part = tree.map_structure(lambda a: a[start : start + batch_size], x)  # noqa: B023
+        steps = _steps(snn, part)
+        all_steps += steps.sum()
+        for name, found in counter.of_batch(part, steps).items():
+            spiking, source = _operations(found, steps, cells.get(name))
+            total = totals.setdefault(name, {"neurons": found.get("neurons", 0)})
+            for key, figures in (("spiking", spiking), ("source", source)):
+                before = total.setdefault(key, dict.fromkeys(costs, 0.0))
+                for kind, value in figures.items():
+                    before[kind] += float(np.sum(value * np.ones(len(steps))))
+            total["spikes"] = total.get("spikes", 0.0) + float(
+                np.sum(found.get("spikes", 0.0))
+            )
+    layers = {
+        name: {
+            "spiking": _priced(total["spiking"], samples, costs),
+            "source": _priced(total["source"], samples, costs),
+            "spikes": total["spikes"] / samples,
+            "neurons": total["neurons"],
+        }
+        for name, total in totals.items()
+    }
+    whole = {
+        side: _priced(
+            {kind: sum(t[side][kind] for t in totals.values()) for kind in costs},
+            samples,
+            costs,
+        )
+        for side in ("spiking", "source")
+    }
+    return {
+        **whole,
+        "ratio": whole["spiking"]["energy"] / whole["source"]["energy"],
+        "steps": float(all_steps / samples),
+        "layers": layers,
+        "constants": costs,
+    }
+
+
+def costs_of(constants):
+    """Picojoules by operation, from the name of a set or from a dict."""
+    kinds = set(CONSTANTS["32 bit"])
+    costs = CONSTANTS.get(constants) if isinstance(constants, str) else constants
+    if not isinstance(costs, dict) or set(costs) != kinds:
+        raise ValueError(
+            f"constants must be one of {sorted(CONSTANTS)}, or a dict with the keys "
+            f"{sorted(kinds)}. Received: {constants!r}"
+        )
+    return dict(costs)
+
+
+def _steps(snn, x):
+    """Steps of each sample's run, the extra ones among them."""
+    count = len(tree.flatten(x)[0])
+    if snn.timesteps == "settle":
+        return np.maximum(
+            snn.settling_steps(x, batch_size=count, verbose=0), snn.program.input_steps
+        ).astype("float64")
+    return np.full(count, float(snn.timesteps + snn.extra_steps))
+
+
+def _operations(found, steps, cell):
+    """Operations of a layer by kind, of each sample: the spiking's, the source's."""
+    macs = found.get("multiply_accumulate", 0.0)
+    spiking = {"add": found["add"] + macs, "multiply": macs}
+    source = dict.fromkeys(("add", "multiply"), found.get("source", 0.0))
+    if cell is not None:
+        updates = steps * found["neurons"]
+        for kind, value in cell.operations(updates, found["spikes"]).items():
+            spiking[kind] = spiking.get(kind, 0.0) + value
+        source["compare"] = float(found["neurons"])
+    return spiking, source
+
+
+def _priced(figures, samples, costs):
+    means = {kind: value / samples for kind, value in figures.items()}
+    return {**means, "energy": sum(costs[kind] * means[kind] for kind in costs)}
