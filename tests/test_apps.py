@@ -143,6 +143,7 @@ def test_networks_of_keras_applications(tmp_path):
         (["train", "--dataset=mnist", "--data_dir=/nowhere"], "--dataset=digits"),
         (["train", "--train_images=5"], "batch_size must not exceed the 5"),
         (["results", "--rows=nonsense"], "--rows: no row ['nonsense']"),
+        (["reproduce", "--row=digits_magic_if"], "no row 'digits_magic_if'"),
         (["networks", "--networks=AlexNet"], "['AlexNet'] are not among"),
         (["evaluate", "--model=m.keras", "--neuron=x"], "should be one of"),
         (["dance"], "usage: snn_keras PROGRAM"),
