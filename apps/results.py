@@ -23,7 +23,7 @@ from snn_keras import analysis
 
 FLAGS = flags.FLAGS
 
-SPIKE_IMAGES = 500
+COUNTED_IMAGES = 500
 CALIBRATION_IMAGES = 1000
 
 
@@ -47,8 +47,15 @@ def source_file(dataset, row, folders):
     return next((file for file in files if file.exists()), None)
 
 
-def measure(dataset, row, path, data_dir, samples=0, batch_size=100):
-    """The figures of one row, from its source network in `path`."""
+def measure(dataset, row, path, data_dir, samples=0, batch_size=100, known=None):
+    """The figures of one row, from its source network in `path`.
+
+    Args:
+        dataset, row: Which row.
+        path: The source network's file.
+        data_dir, samples, batch_size: As the flags.
+        known: Figures that are there already, and are not measured again.
+    """
     model = load_model(path)
     test = data.load(dataset, "test", data_dir).take(samples)
     images = data.preprocess(test.images)
@@ -58,18 +65,19 @@ def measure(dataset, row, path, data_dir, samples=0, batch_size=100):
         calibration = data.preprocess(train.take(CALIBRATION_IMAGES).images)
     timesteps = TABLES[dataset].timesteps
     snn = row.convert(model, max(timesteps), calibration)
-    figures = evaluate(model, snn, images, test.labels, batch_size, timesteps)
-    spikes = analysis.spike_statistics(
-        snn.with_timesteps(4), images[:SPIKE_IMAGES], batch_size
-    )
-    trained = path.with_suffix(".json")
-    return {
-        "dataset": dataset,
-        **dataclasses.asdict(row),
-        "trained": json.loads(trained.read_text())["command"],
-        **figures,
-        "spikes_at_4": spikes["spikes"],
-    }
+    trained = json.loads(path.with_suffix(".json").read_text())["command"]
+    figures = {"dataset": dataset, **dataclasses.asdict(row), "trained": trained}
+    figures |= known or {}
+    if "snn" not in figures:
+        settings = batch_size, timesteps
+        figures |= evaluate(model, snn, images, test.labels, *settings)
+    if "energy_at_4" not in figures:
+        run = snn.with_timesteps(4)
+        costs = analysis.energy(run, images[:COUNTED_IMAGES], batch_size)
+        spikes = [layer["spikes"] for layer in costs["layers"].values()]
+        figures["spikes_at_4"] = sum(spikes)
+        figures["energy_at_4"] = costs["ratio"]
+    return figures
 
 
 def write_page(folder, path):
@@ -81,7 +89,7 @@ def write_page(folder, path):
             metrics[dataset, row.key] = json.loads(file.read_text())
     for dataset in {dataset for dataset, _ in metrics}:
         draw(dataset, metrics, folder / f"{dataset}.png")
-    data.write_text(path, page(metrics, SPIKE_IMAGES))
+    data.write_text(path, page(metrics, COUNTED_IMAGES))
 
 
 def main(argv):
@@ -95,7 +103,8 @@ def main(argv):
     for name, (dataset, row) in named().items():
         file = folder / f"{name}.json"
         wanted = dataset in FLAGS.datasets and row.key in (FLAGS.rows or known)
-        if not wanted or (file.exists() and not FLAGS.again):
+        known = json.loads(file.read_text()) if file.exists() else {}
+        if not wanted or ("energy_at_4" in known and not FLAGS.again):
             continue
         path = source_file(dataset, row, (data.SHIPPED, FLAGS.models))
         if path is None:
@@ -106,7 +115,8 @@ def main(argv):
             continue
         logging.info("%s: %s", name, row.method)
         settings = FLAGS.data_dir, FLAGS.samples, FLAGS.batch_size
-        data.write_json(file, measure(dataset, row, path, *settings))
+        known = {} if FLAGS.again else known
+        data.write_json(file, measure(dataset, row, path, *settings, known))
     write_page(folder, pathlib.Path(FLAGS.page))
 
 

@@ -11,9 +11,11 @@ trainings of its source network, then its figures. Figures of papers, in italics
 those that they print for the same data set and network.
 
 Test accuracy in percent, one source network a family, one seed. *+ steps*: steps that
-the method spends before the T it reports; its cost is T + these. *Spikes*: per image in
-a run of T = 4, mean of the first {images} test images, first T steps only. For
-bit-serial neurons every column is a run of its own.
+the method spends before the T it reports; its cost is T + these. *Spikes* and *energy*:
+per image in a run of T = 4, mean of the first {images} test images; energy as a share of
+the source network's, by `analysis.energy` with the 32-bit constants of paper 002 (memory
+is not counted; spikes of extra steps are not either). For bit-serial neurons every
+column is a run of its own.
 """
 
 NOTES = """## What falls short, and why
@@ -42,9 +44,9 @@ NOTES = """## What falls short, and why
 """
 
 
-def page(metrics, spike_images):
+def page(metrics, counted_images):
     """The text of docs/results.md, from `{(dataset, row.key): figures}`."""
-    lines = [HEAD.format(images=spike_images)]
+    lines = [HEAD.format(images=counted_images)]
     for dataset, table in TABLES.items():
         rows = [row for row in table.rows if (dataset, row.key) in metrics]
         if not rows:
@@ -78,7 +80,7 @@ def _sources(rows, figures):
 
 def _methods(table, rows, figures):
     names = [f"T = {t}" for t in table.timesteps]
-    header = ["method", "source", *names, "+ steps", "spikes"]
+    header = ["method", "source", *names, "+ steps", "spikes", "energy"]
     yield _line(header)
     yield _line(["---"] * len(header))
     for row, found in zip(rows, figures, strict=True):
@@ -91,12 +93,13 @@ def _methods(table, rows, figures):
                 *("" if x is None else percent(x) for x in shown),
                 str(found["extra_steps"] or ""),
                 f"{found['spikes_at_4']:,.0f}",
+                f"{found['energy_at_4']:.3f}" if "energy_at_4" in found else "",
             ]
         )
         if paper := table.papers.get(row.key):
             cells = [paper.ann, *(paper.snn.get(t) for t in table.timesteps)]
             cells = ["" if x is None else f"*{x:.2f}*" for x in cells]
-            yield _line([f"*{paper.text}*", *cells, "", ""])
+            yield _line([f"*{paper.text}*", *cells, "", "", ""])
 
 
 def percent(share):
