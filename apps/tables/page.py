@@ -11,10 +11,10 @@ trainings of its source network, then its figures. Figures of papers, in italics
 those that they print for the same data set and network.
 
 Test accuracy in percent, one source network a family, one seed. *+ steps*: steps that
-the method spends before the T it reports; its cost is T + these. *Spikes* and *energy*:
-per image in a run of T = 4, mean of the first {images} test images; energy as a share of
-the source network's, by `analysis.energy` with the 32-bit constants of paper 002 (memory
-is not counted; spikes of extra steps are not either). For bit-serial neurons every
+the method spends before the T it reports; its cost is T + these. *Spikes* and *energy*
+are per image in a run of T = 4, mean of the first {images} test images; energy as a
+share of the source network's, by `analysis.energy` with the 32-bit constants of paper
+002 (memory is not counted, nor are spikes of extra steps). For bit-serial neurons every
 column is a run of its own.
 """
 
