@@ -1,50 +1,62 @@
 """What snn_keras needs of a backend beyond Keras's public API, in one place."""
 
+import functools
 import warnings
 
 import keras
 from keras import ops, tree
 
+from snn_keras.ops import normal_at, uniform_at
 
-def random_uniform(shape, seed, dtype="float32"):
-    """Draws from U(0, 1) by the backend's fastest reproducible generator.
 
-    TensorFlow's own choice of algorithm is 25 times slower than Philox under
-    XLA on CPU, and differs between devices; Philox is the same everywhere.
+def random_uniform(like, seed):
+    """Draws from U(0, 1), float32, in the shape of the tensor `like`.
+
+    They are a hash (`ops.uniform_at`), cheap enough to be computed where it is used:
+    XLA copies what draws them into every kernel that needs them, and with the
+    generators of the backends that costs more than all else in a layer.
 
     Args:
-        shape: Shape of the result; may hold symbolic dimensions.
+        like: A tensor.
         seed: A `keras.random.SeedGenerator`.
-        dtype: Float dtype of the result.
     """
-    if keras.backend.backend() == "tensorflow":
-        import tensorflow as tf
-
-        key = _key(seed)
-        return tf.random.stateless_uniform(shape, key, dtype=dtype, alg="philox")
-    return keras.random.uniform(shape, dtype=dtype, seed=seed)
+    return fused(_uniform_like)(ops.stop_gradient(like), *_key(seed))
 
 
-def random_normal(shape, seed, dtype="float32"):
+def random_normal(like, seed):
     """Draws from N(0, 1); see `random_uniform`."""
-    if keras.backend.backend() == "tensorflow":
-        import tensorflow as tf
+    return fused(_normal_like)(ops.stop_gradient(like), *_key(seed))
 
-        key = _key(seed)
-        return tf.random.stateless_normal(shape, key, dtype=dtype, alg="philox")
-    return keras.random.normal(shape, dtype=dtype, seed=seed)
+
+def _uniform_like(x, seed, step):
+    return uniform_at(ops.shape(x), seed, step)
+
+
+def _normal_like(x, seed, step):
+    return normal_at(ops.shape(x), seed, step)
 
 
 def _key(seed):
-    """TensorFlow's key for the next draw; another one on every replica."""
+    """Seed and count of the next draw, integers; others on every replica."""
+    first, count = ops.unstack(ops.cast(seed.next(), "uint32"))
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        context = tf.distribute.get_replica_context()
+        if context is not None and context.num_replicas_in_sync > 1:
+            replica = tf.cast(context.replica_id_in_sync_group, tf.uint32)
+            first += replica * tf.constant(0x9E3779B9, tf.uint32)
+    return first, count
+
+
+@functools.cache
+def fused(function):
+    """`function`, of tensors, as one kernel also where XLA compiles nothing else."""
+    if keras.backend.backend() != "tensorflow":
+        return function
     import tensorflow as tf
 
-    key = tf.cast(seed.next(), tf.int32)
-    context = tf.distribute.get_replica_context()
-    if context is None or context.num_replicas_in_sync == 1:
-        return key
-    replica = context.replica_id_in_sync_group
-    return tf.random.experimental.stateless_fold_in(key, replica, alg="philox")
+    return tf.function(function, jit_compile=True)
 
 
 def mean_over_replicas(x):

@@ -165,8 +165,7 @@ def uniform_at(shape, seed, step):
 
     Args:
         shape: Shape of the result.
-        seed: An integer.
-        step: An integer, or a scalar integer tensor.
+        seed, step: Integers, or scalar integer tensors.
 
     Returns:
         A float32 tensor of odd multiples of 2**-24.
@@ -174,7 +173,8 @@ def uniform_at(shape, seed, step):
     Source: the hash is C. Wellons' lowbias32.
     """
     places = ops.cast(ops.arange(math.prod(shape), dtype="int32"), "uint32")
-    key = _hash(ops.cast(step, "uint32") + _hash(ops.full((), seed % 2**32, "uint32")))
+    seed = ops.full((), seed % 2**32, "uint32") if isinstance(seed, int) else seed
+    key = _hash(ops.cast(step, "uint32") + _hash(ops.cast(seed, "uint32")))
     bits = _hash(ops.bitwise_xor(_hash(places + key), key))
     high = ops.cast(ops.right_shift(bits, _unsigned(9)), "float32")
     return ops.reshape((high + 0.5) * 2.0**-23, shape)

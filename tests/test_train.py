@@ -86,6 +86,7 @@ def test_a_killed_training_goes_on_to_the_same_weights(method, tmp_path):
     assert "goes on after epoch" in program(*arguments("killed"))
     one, other = (table_of(tmp_path / f"{name}.csv") for name in ("whole", "killed"))
     assert len(one) >= 3 and one == other
+    assert (method == "nq") == {"delta_mean", "snn_accuracy_2"}.issubset(one[0])
     one, other = (
         weights_of(tmp_path / f"{name}.keras") for name in ("whole", "killed")
     )

@@ -58,8 +58,8 @@ class NoiseAdaptor(Noise):
     """
 
     def on_input(self, v, step):
-        epsilon = _backend.random_uniform(ops.shape(v), self.seed_generator, v.dtype)
-        return add_step_noise(v, step, epsilon - 0.5)
+        epsilon = _backend.random_uniform(v, self.seed_generator) - 0.5
+        return add_step_noise(v, step, ops.cast(epsilon, v.dtype))
 
 
 @keras.saving.register_keras_serializable("snn_keras")
@@ -83,8 +83,8 @@ class ResidualNoise(Noise):
         )
 
     def on_output(self, a):
-        noise = _backend.random_normal(ops.shape(a), self.seed_generator, a.dtype)
-        return a + ops.cast(self.delta, a.dtype) * noise
+        noise = _backend.random_normal(a, self.seed_generator)
+        return a + ops.cast(self.delta, a.dtype) * ops.cast(noise, a.dtype)
 
 
 _BY_NAME = {"adaptor": NoiseAdaptor, "residual": ResidualNoise}

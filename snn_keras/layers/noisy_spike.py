@@ -55,9 +55,10 @@ class NoisySpike(keras.layers.Layer):
 
     def _draw(self, v):
         if self.noise == "uniform":
-            return _backend.random_uniform(ops.shape(v), self.seed_generator, v.dtype)
-        normal = _backend.random_normal(ops.shape(v), self.seed_generator, v.dtype)
-        return 0.5 + spread(standardize(normal), 0.5)
+            uniform = _backend.random_uniform(v, self.seed_generator)
+            return ops.cast(uniform, v.dtype)
+        normal = _backend.random_normal(v, self.seed_generator)
+        return ops.cast(0.5 + spread(standardize(normal), 0.5), v.dtype)
 
     def step_value(self):
         """The value of a spike, 1, as a NumPy array."""

@@ -1,5 +1,6 @@
 """What every quantized activation has in common."""
 
+import functools
 import math
 
 import keras
@@ -132,10 +133,13 @@ class QuantizedActivation(keras.layers.Layer):
             step = scale_gradient(step, 1.0 / math.sqrt(features * self.levels))
         if training and self.noise is not None:
             noisy = self.noise.on_input(v, step)
-            return self.noise.on_output(self._quantize(noisy, step))
-        return self._quantize(v, step)
+            return self.noise.on_output(self._quantize(noisy, step, training))
+        return self._quantize(v, step, training)
 
-    def _quantize(self, v, step):
+    def _quantize(self, v, step, training=False):
+        # As one kernel in training; a plain graph, which exports, in inference.
+        if training:
+            return _backend.fused(_quantizer(self.levels))(v, step)
         return quantize(v, step, self.levels)
 
     def _current_size(self, v, training):
@@ -230,6 +234,11 @@ class QuantizedActivation(keras.layers.Layer):
             "axis": self.axis,
             "scale_gradient": self.scale_gradient,
         }
+
+
+@functools.cache
+def _quantizer(levels):
+    return lambda v, step: quantize(v, step, levels)
 
 
 def wide(x):

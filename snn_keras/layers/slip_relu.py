@@ -39,9 +39,9 @@ class SlipReLU(QCFS):
     def is_staircase(self):
         return self.slope == 0
 
-    def _quantize(self, v, step):
+    def _quantize(self, v, step, training=False):
         clipped = ops.minimum(ops.relu(v), self.levels * step)
-        quantized = super()._quantize(v, step)
+        quantized = super()._quantize(v, step, training)
         return self.slope * clipped + (1.0 - self.slope) * quantized
 
     def get_config(self):
