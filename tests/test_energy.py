@@ -161,6 +161,21 @@ def test_settling_networks_count_their_own_steps():
     assert analysis.energy(snn, x)["steps"] == expected
 
 
+def test_corrected_biases_cost_nothing_more():
+    inputs = keras.Input((3,))
+    x = layers.ReLU(name="act")(layers.Dense(3, name="fc1")(inputs))
+    model = keras.Model(inputs, layers.Dense(2, name="fc2")(x))
+    x = np.random.default_rng(0).normal(size=(16, 3)).astype("float32")
+    plain, corrected = (
+        snn_keras.convert(model, 4, data=x, levels=4, bias_correction=b)
+        for b in (False, True)
+    )
+    one, other = (analysis.energy(snn, x)["layers"] for snn in (plain, corrected))
+    assert one["fc1"]["spiking"] == other["fc1"]["spiking"]
+    for name, found in (("plain", one), ("corrected", other)):
+        assert found["fc2"]["spiking"]["add"] == 2 * found["act"]["spikes"], name
+
+
 def test_constants_are_named_or_given():
     snn = snn_keras.convert(two_layers(), 4)
     x = np.ones((1, 3), "float32")

@@ -10,6 +10,7 @@ from snn_keras.convert import normalize
 from snn_keras.convert._keras import LayerScale, operation_types
 from snn_keras.graph import fill, run_nodes
 from snn_keras.neurons import (
+    BiasCorrection,
     PerStep,
     Present,
     Readout,
@@ -25,6 +26,7 @@ _KEEP = (
     layers.Rescaling,
     layers.Dropout,
     LayerScale,
+    BiasCorrection,
     *operation_types("Multiply", "Divide", "TrueDivide", "Negative"),
 )
 _POOLING = (layers.AveragePooling1D, layers.AveragePooling2D, layers.AveragePooling3D)
@@ -126,14 +128,14 @@ class Count(Monitored):
         is_timed = isinstance(operation, PerStep)
         inner = operation.operation if is_timed else operation
         static = all(signal.is_static for signal in signals)
-        shapes = [x.shape[2 if is_timed else 1 :] for x in node.outputs]
-        numbers = [_numbers(batch, shape, static) for shape in shapes]
+        figures = {}
         if isinstance(inner, normalize.FUSING):
-            return self._weigh(inner, signals[0], steps), numbers
+            figures = self._weigh(inner, signals[0], steps)
         # What a function of numbers costs itself is not counted.
         is_function = isinstance(operation, TemporalDifference)
-        if is_function or (static and not isinstance(inner, _PADDING)):
-            return {}, numbers
+        if figures or is_function or (static and not isinstance(inner, _PADDING)):
+            shapes = [x.shape[2 if is_timed else 1 :] for x in node.outputs]
+            return figures, [_numbers(batch, shape, static) for shape in shapes]
         reached = _reached(node, inner, [signal.maps for signal in signals])
         return {}, [Signal(_marked(y), static) for y in tree.flatten(reached)]
 
