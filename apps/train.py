@@ -180,6 +180,14 @@ class FollowEpoch(keras.callbacks.Callback):
         self.batches.epoch = epoch
 
 
+class SwapEMAWeights(keras.callbacks.SwapEMAWeights):
+    """Keras's, also where a run goes on: it was cut off with the mean in the model."""
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._ema_weights_in_model |= epoch > 0
+        super().on_epoch_begin(epoch, logs)
+
+
 class Clock(keras.callbacks.Callback):
     """Adds to an epoch's figures the seconds that its training steps took."""
 
@@ -215,7 +223,7 @@ def make_callbacks(stage, where, batches, held_out, backup):
     """What the flags ask for after every epoch, and the backup."""
     made = [Clock(), FollowEpoch(batches)]
     if stage.ema:
-        made.append(keras.callbacks.SwapEMAWeights(swap_on_epoch=True))
+        made.append(SwapEMAWeights(swap_on_epoch=True))
     if stage.noise == "residual":
         images = data.preprocess(held_out.images)
         made.append(where.whole(callbacks.ResidualNoise(images)))
@@ -268,7 +276,8 @@ def train_stage(stage, where, source):
     )
     output = where.place(stage.output)
     if stage.snn_timesteps:
-        model = keras.models.load_model(output, compile=False)
+        where.meet()  # until the first has written what it kept
+        model = keras.models.load_model(stage.output, compile=False)
     save(model, output)
     data.write_json(
         output.with_suffix(".json"),

@@ -62,6 +62,13 @@ class Distribution:
             if isinstance(layer, keras.layers.BatchNormalization):
                 layer.synchronized = True
 
+    def meet(self):
+        """Waits until all processes are here."""
+        if self.processes > 1:
+            from jax.experimental import multihost_utils
+
+            multihost_utils.sync_global_devices("snn_keras")
+
     @contextlib.contextmanager
     def together(self):
         """What all processes do together: where one fails, none waits for it."""
