@@ -277,7 +277,8 @@ def train_stage(stage, where, source):
     output = where.place(stage.output)
     if stage.snn_timesteps:
         where.meet()  # until the first has written what it kept
-        model = keras.models.load_model(stage.output, compile=False)
+        with distribution.alone():
+            model = keras.models.load_model(stage.output, compile=False)
     save(model, output)
     data.write_json(
         output.with_suffix(".json"),

@@ -173,16 +173,17 @@ class Undistributed(keras.callbacks.Callback):
         self.callback.on_train_begin(logs)
 
     def on_epoch_begin(self, epoch, logs=None):
-        with _alone():
+        with alone():
             self.callback.on_epoch_begin(epoch, logs)
 
     def on_epoch_end(self, epoch, logs=None):
-        with _alone():
+        with alone():
             self.callback.on_epoch_end(epoch, logs)
 
 
 @contextlib.contextmanager
-def _alone():
+def alone():
+    """Lets a process make and run models of its own."""
     distribution = keras.distribution.distribution()
     keras.distribution.set_distribution(None)
     try:
