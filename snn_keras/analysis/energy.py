@@ -4,6 +4,7 @@ import numpy as np
 from keras import tree
 
 from snn_keras.analysis.operations import Count
+from snn_keras.analysis.spikes import steps_of_runs
 from snn_keras.neurons import Spiking
 
 # Picojoules an operation at 45 nm. "32 bit" and "8 bit": paper 002, table 4.
@@ -60,7 +61,8 @@ def energy(snn, x, batch_size=32, constants="32 bit"):
     totals, all_steps = {}, 0.0
     for start in range(0, samples, batch_size):
         part = tree.map_structure(lambda a: a[start : start + batch_size], x)  # noqa: B023
-        steps = _steps(snn, part)
+        count = len(tree.flatten(part)[0])
+        steps = steps_of_runs(snn, part, count).astype("float64") + snn.extra_steps
         all_steps += steps.sum()
         for name, found in counter.of_batch(part, steps).items():
             spiking, source = _operations(found, steps, cells.get(name))
@@ -98,6 +100,23 @@ def energy(snn, x, batch_size=32, constants="32 bit"):
     }
 
 
+def at_costs(found, constants):
+    """What `energy` found, at other costs: nothing is counted anew."""
+    costs = costs_of(constants)
+    sides = ("spiking", "source")
+
+    def priced(figures):
+        return {**figures, **{s: _priced(_counts(figures[s]), 1, costs) for s in sides}}
+
+    whole = priced(found)
+    return {
+        **whole,
+        "ratio": whole["spiking"]["energy"] / whole["source"]["energy"],
+        "layers": {name: priced(layer) for name, layer in found["layers"].items()},
+        "constants": costs,
+    }
+
+
 def costs_of(constants):
     """Picojoules by operation, from the name of a set or from a dict."""
     kinds = set(CONSTANTS["32 bit"])
@@ -108,16 +127,6 @@ def costs_of(constants):
             f"{sorted(kinds)}. Received: {constants!r}"
         )
     return dict(costs)
-
-
-def _steps(snn, x):
-    """Steps of each sample's run, the extra ones among them."""
-    count = len(tree.flatten(x)[0])
-    if snn.timesteps == "settle":
-        return np.maximum(
-            snn.settling_steps(x, batch_size=count, verbose=0), snn.program.input_steps
-        ).astype("float64")
-    return np.full(count, float(snn.timesteps + snn.extra_steps))
 
 
 def _operations(found, steps, cell):
@@ -131,6 +140,10 @@ def _operations(found, steps, cell):
             spiking[kind] = spiking.get(kind, 0.0) + value
         source["compare"] = float(found["neurons"])
     return spiking, source
+
+
+def _counts(figures):
+    return {kind: value for kind, value in figures.items() if kind != "energy"}
 
 
 def _priced(figures, samples, costs):

@@ -6,6 +6,7 @@ import math
 import numpy as np
 from keras import layers, ops, tree
 
+from snn_keras.analysis.recording import Neurons, Recorder
 from snn_keras.convert import normalize
 from snn_keras.convert._keras import LayerScale, operation_types
 from snn_keras.graph import fill, run_nodes
@@ -78,7 +79,7 @@ class Count(Monitored):
     """
 
     def __init__(self, snn):
-        super().__init__(snn, _Spikes())
+        super().__init__(snn, Recorder(Neurons()))
         self._ones = {}
 
     def of_batch(self, x, steps):
@@ -170,16 +171,6 @@ class Count(Monitored):
         if id(layer) not in self._ones:
             self._ones[id(layer)] = list(_parts(layer, shape))
         return self._ones[id(layer)]
-
-
-class _Spikes:
-    """Monitor: the spikes of each neuron so far."""
-
-    def initial_state(self, layer, batch_size):
-        return ops.zeros((batch_size, *layer.cell.state_shape), "int32")
-
-    def update(self, layer, state, currents, outputs):
-        return state + ops.sum(ops.cast(outputs != 0, "int32"), axis=1)
 
 
 def _parts(layer, shape):

@@ -2,50 +2,83 @@
 
 import math
 
-from keras import ops
+import numpy as np
+from keras import ops, tree
 
-from snn_keras.neurons import Spiking
+from snn_keras.analysis.recording import Recorder, neurons_of
 from snn_keras.simulate import Monitored
 
 
 def spike_statistics(snn, x, batch_size=None, verbose=0):
-    """Counts the spikes of a run.
+    r"""Counts the spikes of a run.
 
     A spike is any output of a neuron other than 0, in whichever sign. Extra
     steps before a run are not counted.
+
+    $$\text{rate} = \frac{\text{spikes}}{\text{neurons} \cdot \text{steps}}, \qquad
+    \text{sparsity} = 1 - \text{rate}$$
 
     Args:
         snn: A `SpikingModel`.
         x, batch_size, verbose: As for `predict`.
 
     Returns:
-        `{"spikes": mean spikes a sample, "neurons": number of neurons,
-        "layers": {name: {"spikes": ..., "neurons": ...}}}`.
+        `{"spikes": mean spikes a sample, "neurons": number of neurons, "rate": ...,
+        "sparsity": ..., "steps": steps of a run, the mean over samples where they
+        settle, "layers": {name: {"spikes", "neurons", "rate", "sparsity",
+        "over_time": mean spikes a sample at each step, a list of T, or None where a
+        run has no fixed number of steps}}}`.
     """
-    _, counts = Monitored(snn, _Count()).predict(
-        x, batch_size=batch_size, verbose=verbose
-    )
-    layers = {
-        layer.name: {
-            "spikes": float(counts[layer.name].mean(dtype="float64")),
-            "neurons": math.prod(layer.cell.state_shape),
+    layers = neurons_of(snn)
+    timesteps = None if snn.timesteps == "settle" else snn.timesteps
+    monitor = Recorder(_SpikesOfLayer(), timesteps)
+    _, counts = Monitored(snn, monitor).predict(x, batch_size, verbose)
+    steps = timesteps
+    if timesteps is None:
+        steps = float(steps_of_runs(snn, x, batch_size, verbose).mean())
+    found = {}
+    for name, layer in layers.items():
+        sums = counts[name].sum(axis=0, dtype="int64")  # of (samples, steps)
+        samples = len(counts[name])
+        spikes = float(sums.sum() / samples)
+        found[name] = {
+            **_rates(spikes, math.prod(layer.cell.state_shape), steps),
+            "over_time": None if timesteps is None else (sums / samples).tolist(),
         }
-        for layer in snn.layers
-        if isinstance(layer, Spiking)
-    }
-    totals = {
-        key: sum(layer[key] for layer in layers.values())
-        for key in ("spikes", "neurons")
-    }
-    return {**totals, "layers": layers}
+    spikes, neurons = (
+        sum(layer[key] for layer in found.values()) for key in ("spikes", "neurons")
+    )
+    return {**_rates(spikes, neurons, steps), "steps": steps, "layers": found}
 
 
-class _Count:
-    """Monitor: the spikes of each sample so far, an integer."""
+def steps_of_runs(snn, x, batch_size=None, verbose=0):
+    """Steps of each sample's run, `(samples,)`, without extra ones before it.
 
-    def initial_state(self, layer, batch_size):
-        return ops.zeros((batch_size,), "int32")
+    Where it runs until it settles, at least the steps for which its input is on.
+    """
+    if snn.timesteps == "settle":
+        steps = snn.settling_steps(x, batch_size=batch_size, verbose=verbose)
+        return np.maximum(steps, snn.program.input_steps)
+    return np.full(len(tree.flatten(x)[0]), snn.timesteps)
 
-    def update(self, layer, state, currents, outputs):
-        axes = tuple(range(1, len(outputs.shape)))
-        return state + ops.sum(ops.cast(outputs != 0, "int32"), axis=axes)
+
+def _rates(spikes, neurons, steps):
+    rate = spikes / (neurons * steps)
+    return {"spikes": spikes, "neurons": neurons, "rate": rate, "sparsity": 1 - rate}
+
+
+class _SpikesOfLayer:
+    """Measure: the spikes of a layer's neurons together."""
+
+    def shape(self, layer):
+        return ()
+
+    def dtype(self, layer, is_sum):
+        return "int32"
+
+    def of(self, layer, seen):
+        fired = ops.cast(seen.outputs != 0, "int32")
+        return ops.sum(fired, axis=tuple(range(2, len(fired.shape))))
+
+    def total(self, values, dtype):
+        return ops.sum(values, axis=1)

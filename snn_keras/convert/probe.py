@@ -77,8 +77,8 @@ class Totals:
         zeros = ops.zeros((batch_size, *cell.state_shape), cell.state_dtype)
         return [zeros, zeros]
 
-    def update(self, layer, state, currents, outputs):
+    def update(self, layer, state, seen):
         return [
             total + ops.sum(ops.cast(x, total.dtype), axis=1)
-            for total, x in zip(state, (currents, outputs), strict=True)
+            for total, x in zip(state, (seen.currents, seen.outputs), strict=True)
         ]

@@ -69,10 +69,18 @@ class BitSerialCell(SpikingCell):
 
     def run(self, currents, state, training=False):
         """Takes the currents `(batch, T, ...)` and fires `(batch, T, ...)`."""
+        return self.fire(self._charged(currents, state)), state
+
+    def potentials(self, currents, state):
+        """What is left of the potential after each bit; the charging is not shown."""
+        return self.residues(self._charged(currents, state))
+
+    def _charged(self, currents, state):
+        """The potential once all currents `(batch, T, ...)` are in."""
         total = state[0]
         for t in range(currents.shape[1]):
             total = total + ops.cast(currents[:, t], self.state_dtype)
-        return self.fire(total), state
+        return total
 
     def saturated(self, potential):
         """`potential`, or what the highest output takes, where that is less."""
@@ -83,14 +91,21 @@ class BitSerialCell(SpikingCell):
 
     def fire(self, potential):
         """The T outputs `(batch, T, ...)` of neurons charged to `potential`."""
+        bits = [y for y, _ in self._bits(potential)]
+        return ops.cast(ops.stack(bits, axis=1), self.compute_dtype)
+
+    def residues(self, potential):
+        """What is left of `potential` after each of these outputs."""
+        return ops.stack([left for _, left in self._bits(potential)], axis=1)
+
+    def _bits(self, potential):
+        """The output of each step, and the potential after it."""
         potential = self.saturated(potential)
-        outputs = []
         for t in range(1, self.timesteps + 1):
             weight = self.theta.value * 2.0**-t
             y = weight * spike(potential, weight)
             potential = potential - y
-            outputs.append(ops.cast(y, self.compute_dtype))
-        return ops.stack(outputs, axis=1)
+            yield y, potential
 
     def total(self, potential):
         """The sum of what `fire` gives, `(batch, ...)`, without a pass for every bit.

@@ -99,6 +99,18 @@ class SpikingCell(keras.layers.Layer):
             self.compute_dtype,
         )
 
+    def potentials(self, currents, state):
+        """The potential after each step of `run`, its first state `(batch, time, ...)`.
+
+        After the reset, where the neuron fired.
+        """
+
+        def step(x, state):
+            _, state = self(x, state)
+            return state[0], state
+
+        return scan_time(step, state, currents, self.state_dtype)[0]
+
     def operations(self, updates, spikes) -> dict:
         """What neurons compute, beside the additions that arriving spikes bring.
 

@@ -44,11 +44,13 @@ class Spiking(keras.layers.Layer):
         )
         window = window_lib.current()
         if window is not None and window.preparing and self.cell.extra_steps:
-            outputs, state = self.cell.prepare(currents, state)
+            outputs, after = self.cell.prepare(currents, state)
         else:
-            outputs, state = self.cell.run(currents, state, training)
-        window_lib.keep_state(self, state)
-        window_lib.observe(self, currents, outputs)
+            outputs, after = self.cell.run(currents, state, training)
+        window_lib.keep_state(self, after)
+        window_lib.observe(
+            self, currents, outputs, lambda: self.cell.potentials(currents, state)
+        )
         return outputs
 
     def compute_output_spec(self, currents, training=False):
@@ -103,10 +105,15 @@ class FusedSpiking(Spiking):
     def call(self, current, training=False):
         if training:  # every bit has its surrogate gradient
             return ops.sum(self.spikes(current), axis=1)
+        potential = self._potential(current)
         if window_lib.is_watched():
-            outputs = self.spikes(current)
-            window_lib.observe(self, ops.expand_dims(current, 1), outputs)
-        return self.cell.total(self._potential(current))
+            window_lib.observe(
+                self,
+                ops.expand_dims(current, 1),
+                self.cell.fire(potential),
+                lambda: self.cell.residues(potential),
+            )
+        return self.cell.total(potential)
 
 
 @keras.saving.register_keras_serializable("snn_keras")

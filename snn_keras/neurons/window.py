@@ -9,6 +9,9 @@ inside a compiled loop.
 """
 
 import contextvars
+import dataclasses
+from collections.abc import Callable
+from typing import Any
 
 from keras import ops, tree
 
@@ -30,7 +33,8 @@ class Window:
             instead of after the last.
         monitor: Watches the spiking layers, or None. It has a state for each
             layer, `monitor.initial_state(layer, batch_size)`, that
-            `monitor.update(layer, state, currents, outputs)` carries on.
+            `monitor.update(layer, state, seen)` carries on; `seen` is a `Seen`. Of
+            layers where both give None it keeps nothing.
         preparing: Whether these are extra steps before the run, in which cells
             correct their state.
         prepared: What layers prepared for the whole run; see `prepared`.
@@ -85,17 +89,36 @@ def keep_state(layer, state) -> None:
         window.new_states[layer.name] = state
 
 
+@dataclasses.dataclass(frozen=True)
+class Seen:
+    """What a layer of neurons did in a pass.
+
+    Attributes:
+        start: Steps already run, an integer or a scalar integer tensor.
+        currents: What it received, `(batch, steps, ...)`.
+        outputs: What it sent, `(batch, steps, ...)`.
+        potentials: A function that computes the potentials after each step,
+            `(batch, steps, ...)`: who does not call it does not pay for it.
+    """
+
+    start: Any
+    currents: Any
+    outputs: Any
+    potentials: Callable
+
+
 def is_watched() -> bool:
     """Whether the window has a monitor."""
     window = current()
     return window is not None and window.monitor is not None
 
 
-def observe(layer, currents, outputs) -> None:
-    """Shows the window's monitor, if any, what `layer` received and sent."""
+def observe(layer, currents, outputs, potentials) -> None:
+    """Shows the window's monitor, if any, what `layer` did; see `Seen`."""
     if is_watched():
         window, key = current(), monitor_key(layer.name)
-        state = window.monitor.update(layer, window.states.get(key), currents, outputs)
+        seen = Seen(window.start, currents, outputs, potentials)
+        state = window.monitor.update(layer, window.states.get(key), seen)
         if state is not None:
             window.new_states[key] = state
 

@@ -223,8 +223,9 @@ class Program:
             for node in [*self.before, *self.during]:
                 layer = node.operation
                 if isinstance(layer, Spiking):
-                    key = monitor_key(layer.name)
-                    state[key] = monitor.initial_state(layer, batch_size)
+                    watched = monitor.initial_state(layer, batch_size)
+                    if watched is not None:
+                        state[monitor_key(layer.name)] = watched
         return state
 
     def advance(
@@ -356,12 +357,12 @@ class _Activity:
         self.monitor = monitor
         self.samples = []
 
-    def update(self, layer, state, currents, outputs):
-        axes = tuple(range(1, len(outputs.shape)))
-        self.samples.append(ops.any(outputs != 0, axis=axes))
+    def update(self, layer, state, seen):
+        axes = tuple(range(1, len(seen.outputs.shape)))
+        self.samples.append(ops.any(seen.outputs != 0, axis=axes))
         if self.monitor is None:
             return state
-        return self.monitor.update(layer, state, currents, outputs)
+        return self.monitor.update(layer, state, seen)
 
     def fired(self):
         """Whether any neuron of each sample fired, `(batch,)`."""
