@@ -1,0 +1,203 @@
+"""Monitors: what neurons do in a run, summed up over time or step by step."""
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+from keras import ops
+
+from snn_keras.neurons import Spiking
+from snn_keras.simulate import Monitored, SpikingModel
+
+# From what a layer did in a pass, `(batch, steps, ...)`: see `neurons.window.Seen`.
+MEASURES = {
+    "spikes": lambda seen: ops.sign(seen.outputs),
+    "potentials": lambda seen: seen.potentials(),
+    "currents": lambda seen: seen.currents,
+}
+
+
+def record(
+    snn,
+    x,
+    layers=None,
+    what="spikes",
+    traces=False,
+    neurons=None,
+    batch_size=None,
+    verbose=0,
+):
+    r"""Records what chosen neurons do in a run; nothing is built anew.
+
+    The network runs as `predict` runs it, in the same chunks, and hands out what its
+    neurons do. Extra steps before a run (SRP, COS) are not recorded.
+
+    Args:
+        snn: A `SpikingModel`.
+        x, batch_size, verbose: As for `predict`.
+        layers: Names of layers of neurons; all of them by default.
+        what: `"spikes"` $z_t$: 1, 0, or -1 where a signed neuron takes one back;
+            `"potentials"` $u_t$ after each step, that is after the reset: of
+            bit-serial neurons, what is left after each bit; or `"currents"` $I_t$:
+            in a network that runs in one pass, all of it at step 1. Potentials and
+            currents are in the units of the threshold.
+        traces: Whether to keep every step. Without, memory does not grow with T.
+        neurons: Flat indices of the neurons to keep, in the layer's order without
+            batch and time, for all layers or as `{layer: indices}`; a layer that the
+            dict leaves out keeps all.
+
+    Returns:
+        `{layer: NumPy array}`. With `traces` of shape `(timesteps, batch, ...)`; else
+        `(batch, ...)`: the number of spikes, of either sign, or the mean over the steps
+        of potentials and currents. `...` is the layer's shape, or, with `neurons`,
+        their number.
+
+    Raises:
+        ValueError: if no layer or neuron is of that name or number; for networks that
+            run until they settle, of anything but the number of spikes.
+    """
+    monitor = Recorder(Neurons(what, _chosen(snn, layers, neurons)), _steps(snn, traces))
+    if snn.timesteps == "settle" and (traces or what != "spikes"):
+        raise ValueError(
+            "a network that runs until it settles has no fixed number of steps. "
+            f"Received: what={what!r}, traces={traces!r}. Remedy: "
+            "record(snn.with_timesteps(T), ...)."
+        )
+    _, recorded = Monitored(snn, monitor).predict(x, batch_size, verbose)
+    if traces:
+        return {name: np.moveaxis(y, 1, 0) for name, y in recorded.items()}
+    if what == "spikes":
+        return recorded
+    # Divided here, for compilers divide approximately.
+    return {name: total / snn.timesteps for name, total in recorded.items()}
+
+
+def neurons_of(snn) -> dict:
+    """The layers of neurons of a spiking network by name, in running order.
+
+    Raises:
+        ValueError: if it is no spiking network.
+    """
+    if not isinstance(snn, SpikingModel):
+        raise ValueError(
+            "analysis needs a spiking network, as snn_keras.convert makes it. "
+            f"Received: {snn!r}"
+        )
+    return {x.name: x for x in snn.layers if isinstance(x, Spiking)}
+
+
+class Recorder:
+    """Monitor: a measure of each layer, summed up over time or step by step.
+
+    Args:
+        measure: What is kept: values `of(layer, seen)`, `(batch, steps, *shape)`, as
+            in `Neurons`; `seen` is a `snn_keras.neurons.window.Seen`.
+        timesteps: Steps to keep apart; None to sum them up.
+    """
+
+    def __init__(self, measure, timesteps=None):
+        self.measure = measure
+        self.timesteps = timesteps
+
+    def initial_state(self, layer, batch_size):
+        shape = self.measure.shape(layer)
+        if shape is None:
+            return None
+        is_sum = self.timesteps is None
+        steps = () if is_sum else (self.timesteps,)
+        dtype = self.measure.dtype(layer, is_sum)
+        return ops.zeros((batch_size, *steps, *shape), dtype)
+
+    def update(self, layer, state, seen):
+        if state is None:
+            return None
+        values = self.measure.of(layer, seen)
+        if self.timesteps is None:
+            return state + self.measure.total(values, state.dtype)
+        values = ops.cast(values, state.dtype)
+        first = (0, seen.start) + (0,) * (len(state.shape) - 2)
+        return ops.slice_update(state, first, values)
+
+
+class Neurons:
+    """Measure: spikes, potentials or currents of chosen neurons.
+
+    Args:
+        what: A key of `MEASURES`.
+        chosen: `{layer: flat indices, or None for all}`; None for all layers.
+    """
+
+    def __init__(self, what="spikes", chosen=None):
+        if what not in MEASURES:
+            raise ValueError(
+                f"what must be one of {sorted(MEASURES)}. Received: what={what!r}"
+            )
+        self.what = what
+        self.chosen = chosen
+
+    def shape(self, layer):
+        """The shape of a step; None for a layer of which nothing is kept."""
+        if self.chosen is None:
+            return layer.cell.state_shape
+        if layer.name not in self.chosen:
+            return None
+        indices = self.chosen[layer.name]
+        return layer.cell.state_shape if indices is None else (len(indices),)
+
+    def dtype(self, layer, is_sum):
+        """The dtype of steps, or of their sum."""
+        if self.what == "spikes":
+            return "int32" if is_sum else "int8"
+        return layer.cell.state_dtype
+
+    def of(self, layer, seen):
+        """The values of the steps of a pass."""
+        values = MEASURES[self.what](seen)
+        indices = (self.chosen or {}).get(layer.name)
+        if indices is None:
+            return values
+        batch, steps = ops.shape(values)[:2]
+        return ops.take(ops.reshape(values, (batch, steps, -1)), indices, axis=2)
+
+    def total(self, values, dtype):
+        """The sum over these steps; spikes count in either sign."""
+        values = ops.cast(values, dtype)
+        return ops.sum(ops.abs(values) if self.what == "spikes" else values, axis=1)
+
+
+def _steps(snn, traces):
+    return snn.timesteps if traces else None
+
+
+def _chosen(snn, layers, neurons):
+    """`{layer: flat indices, or None}` for what the arguments of `record` choose."""
+    known = neurons_of(snn)
+    names = list(known) if layers is None else _names(layers)
+    by_layer = isinstance(neurons, Mapping)
+    unknown = [n for n in [*names, *(neurons if by_layer else ())] if n not in known]
+    if unknown or not names:
+        raise ValueError(
+            f"layers: '{snn.name}' has the layers of neurons {list(known)}. Received: "
+            f"{unknown or names}"
+        )
+    wanted = {name: neurons.get(name) if by_layer else neurons for name in names}
+    return {name: _indices(known[name], of) for name, of in wanted.items()}
+
+
+def _names(layers):
+    return [layers] if isinstance(layers, str) else list(layers)
+
+
+def _indices(layer, neurons):
+    """Flat indices as an array, or a ValueError where there are no such neurons."""
+    if neurons is None:
+        return None
+    count = math.prod(layer.cell.state_shape)
+    indices = np.asarray(neurons)
+    whole = indices.ndim == 1 and indices.size and indices.dtype.kind in "iu"
+    if not whole or indices.min() < 0 or indices.max() >= count:
+        raise ValueError(
+            f"neurons: '{layer.name}' has the neurons 0 to {count - 1}, and a list of "
+            f"one or more is wanted. Received: {neurons!r}"
+        )
+    return indices.astype("int32")
