@@ -34,12 +34,7 @@ def accuracy_by_timesteps(
     Returns:
         NumPy array, in [0, 1], an entry for each of `timesteps`.
     """
-    steps = list(range(1, snn.timesteps + 1) if timesteps is None else timesteps)
-    if not steps or not all(1 <= t <= snn.timesteps for t in steps):
-        raise ValueError(
-            f"timesteps must lie between 1 and the run's {snn.timesteps}. "
-            f"Received: {steps}"
-        )
+    steps = steps_of(snn, timesteps)
     if not snn.needs_whole_run:
         outputs = snn.predict_over_time(x, batch_size, verbose)
         return accuracy_over_time(outputs, labels)[np.subtract(steps, 1)]
@@ -48,7 +43,23 @@ def accuracy_by_timesteps(
     return accuracy_over_time(np.stack(outputs), labels)
 
 
-def plot_accuracy_over_time(accuracies, ann_accuracy=None, ax=None):
+def steps_of(snn, timesteps=None) -> list:
+    """`timesteps`, or all of a run; a ValueError where a run has no such steps."""
+    if snn.timesteps == "settle":
+        raise ValueError(
+            "a network that runs until it settles has no fixed number of steps. "
+            "Remedy: snn.with_timesteps(T)."
+        )
+    steps = list(range(1, snn.timesteps + 1) if timesteps is None else timesteps)
+    if not steps or not all(1 <= t <= snn.timesteps for t in steps):
+        raise ValueError(
+            f"timesteps must lie between 1 and the run's {snn.timesteps}. "
+            f"Received: {steps}"
+        )
+    return steps
+
+
+def plot_accuracy_over_time(accuracies, ann_accuracy=None, ax=None, timesteps=None):
     """Draws accuracy against time steps, one line a network.
 
     Args:
@@ -56,6 +67,7 @@ def plot_accuracy_over_time(accuracies, ann_accuracy=None, ax=None):
         ann_accuracy: `{label: accuracy}` of the source networks, drawn as
             horizontal lines in the colour of their network, or None.
         ax: Matplotlib axes to draw on; new ones by default.
+        timesteps: `{label: the numbers of steps}` where they are not 1, 2, ... T.
 
     Returns:
         The axes.
@@ -66,7 +78,7 @@ def plot_accuracy_over_time(accuracies, ann_accuracy=None, ax=None):
         _, ax = plt.subplots(figsize=(7, 4.2), layout="constrained")
     markers = "osD^v"
     for i, (label, accuracy) in enumerate(accuracies.items()):
-        steps = np.arange(1, len(accuracy) + 1)
+        steps = (timesteps or {}).get(label, np.arange(1, len(accuracy) + 1))
         (line,) = ax.plot(
             steps,
             100 * np.asarray(accuracy),

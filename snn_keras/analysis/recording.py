@@ -40,7 +40,8 @@ def record(
             `"potentials"` $u_t$ after each step, that is after the reset: of
             bit-serial neurons, what is left after each bit; or `"currents"` $I_t$:
             in a network that runs in one pass, all of it at step 1. Potentials and
-            currents are in the units of the threshold.
+            currents are in the units of the threshold. A list of these records them
+            in one run.
         traces: Whether to keep every step. Without, memory does not grow with T.
         neurons: Flat indices of the neurons to keep, in the layer's order without
             batch and time, for all layers or as `{layer: indices}`; a layer that the
@@ -50,26 +51,35 @@ def record(
         `{layer: NumPy array}`. With `traces` of shape `(timesteps, batch, ...)`; else
         `(batch, ...)`: the number of spikes, of either sign, or the mean over the steps
         of potentials and currents. `...` is the layer's shape, or, with `neurons`,
-        their number.
+        their number. Of a list, `{what: {layer: array}}`.
 
     Raises:
         ValueError: if no layer or neuron is of that name or number; for networks that
             run until they settle, of anything but the number of spikes.
     """
-    monitor = Recorder(Neurons(what, _chosen(snn, layers, neurons)), _steps(snn, traces))
-    if snn.timesteps == "settle" and (traces or what != "spikes"):
+    chosen = _chosen(snn, layers, neurons)
+    wanted = [what] if isinstance(what, str) else list(what)
+    timesteps = snn.timesteps if traces else None
+    recorders = {w: Recorder(Neurons(w, chosen), timesteps) for w in wanted}
+    if snn.timesteps == "settle" and (traces or wanted != ["spikes"]):
         raise ValueError(
             "a network that runs until it settles has no fixed number of steps. "
             f"Received: what={what!r}, traces={traces!r}. Remedy: "
             "record(snn.with_timesteps(T), ...)."
         )
-    _, recorded = Monitored(snn, monitor).predict(x, batch_size, verbose)
-    if traces:
-        return {name: np.moveaxis(y, 1, 0) for name, y in recorded.items()}
-    if what == "spikes":
-        return recorded
-    # Divided here, for compilers divide approximately.
-    return {name: total / snn.timesteps for name, total in recorded.items()}
+    _, recorded = Monitored(snn, Together(recorders)).predict(x, batch_size, verbose)
+
+    def finished(what, values):
+        if traces:
+            return np.moveaxis(values, 1, 0)
+        # Divided here, for compilers divide approximately.
+        return values if what == "spikes" else values / snn.timesteps
+
+    found = {
+        w: {name: finished(w, values[w]) for name, values in recorded.items()}
+        for w in wanted
+    }
+    return found[what] if isinstance(what, str) else found
 
 
 def neurons_of(snn) -> dict:
@@ -119,6 +129,29 @@ class Recorder:
         return ops.slice_update(state, first, values)
 
 
+class Together:
+    """Monitor: several recorders of the same layers, by name.
+
+    Args:
+        recorders: `{name: Recorder}`.
+    """
+
+    def __init__(self, recorders):
+        self.recorders = recorders
+
+    def initial_state(self, layer, batch_size):
+        states = {k: r.initial_state(layer, batch_size) for k, r in self._all()}
+        return None if None in states.values() else states
+
+    def update(self, layer, state, seen):
+        if state is None:
+            return None
+        return {k: r.update(layer, state[k], seen) for k, r in self._all()}
+
+    def _all(self):
+        return self.recorders.items()
+
+
 class Neurons:
     """Measure: spikes, potentials or currents of chosen neurons.
 
@@ -163,10 +196,6 @@ class Neurons:
         """The sum over these steps; spikes count in either sign."""
         values = ops.cast(values, dtype)
         return ops.sum(ops.abs(values) if self.what == "spikes" else values, axis=1)
-
-
-def _steps(snn, traces):
-    return snn.timesteps if traces else None
 
 
 def _chosen(snn, layers, neurons):

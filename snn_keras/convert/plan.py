@@ -35,7 +35,8 @@ class Plan:
     steps: tuple
     bias_correction: bool = False
 
-    def __str__(self):
+    def rows(self) -> list:
+        """What becomes of every node, in words; the first row is the header."""
         header = ("layer", "type", "rule", "becomes", "coding", "threshold")
         rows = [(*header, "approximates")]
         for step in self.steps:
@@ -50,6 +51,13 @@ class Plan:
                     step.approximation,
                 )
             )
+        return rows
+
+    def __str__(self):
+        rows, verdict = table(self.rows()), self.verdict()
+        return f"{self.graph.name}, {self._length()}\n{rows}\n{verdict}"
+
+    def _length(self):
         timing = self.timing
         length = (
             "runs until it settles"
@@ -65,9 +73,10 @@ class Plan:
             length += f", input on for {timing.input_steps}"
         if self.bias_correction:
             length += ", currents corrected on data"
-        return f"{self.graph.name}, {length}\n{table(rows)}\n{self._verdict()}"
+        return length
 
-    def _verdict(self):
+    def verdict(self) -> str:
+        """In words: whether all that is built is exact."""
         neurons = [step for step in self.steps if step.cell is not None]
         inexact = [step for step in neurons if step.approximation]
         if not inexact:

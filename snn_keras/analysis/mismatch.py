@@ -1,0 +1,60 @@
+"""How far each layer of a spiking network is from its source, as plain numbers."""
+
+from snn_keras.convert import verify
+
+WITHIN = 2  # steps: mismatches beyond are summed up
+
+
+def mismatch(ann, snn, x, batch_size=32):
+    r"""The distribution of every layer's mismatch, in whole quantization steps.
+
+    $$e = \lfloor (\phi - a)/s \rceil$$
+
+    with $\phi$ the decoded output of a spiking neuron, $a$ the source's activation and
+    $s$ the step. `snn_keras.verify` says besides what causes it and what helps.
+
+    Args:
+        ann, snn, x, batch_size: As for `snn_keras.verify`.
+
+    Returns:
+        `{"timesteps": ..., "samples": ..., "agreement": share of samples with the
+        source's answer, "layers": {name: {"mean", "std": of the mismatch before it is
+        rounded, "off": shares of neurons, `{"below", "-2", "-1", "0", "+1", "+2",
+        "above"}`, "histogram": `{"steps": [...], "share": [...]}`, "own": root mean
+        square of what the layer itself adds}}, "entry": the layer that adds most, or
+        None, "diagnosis": in words, what is wrong there}`.
+
+    Raises:
+        ConversionError, ValueError: As `snn_keras.verify`.
+
+    Source: paper 001, figure 2.
+    """
+    report = verify(ann, snn, x, batch_size)
+    layers = {layer.name: layer for layer in report.layers}
+    return {
+        "timesteps": report.timesteps,
+        "samples": report.samples,
+        "agreement": report.agreement,
+        "layers": {name: _figures(layer) for name, layer in layers.items()},
+        "entry": report.entry,
+        "diagnosis": layers[report.entry].diagnosis() if report.entry else "",
+    }
+
+
+def _figures(layer):
+    within = range(-WITHIN, WITHIN + 1)
+    return {
+        "mean": layer.mean,
+        "std": layer.std,
+        "off": {
+            "below": float(sum(v for k, v in layer.off.items() if k < -WITHIN)),
+            **{_name(k): float(layer.off.get(k, 0.0)) for k in within},
+            "above": float(sum(v for k, v in layer.off.items() if k > WITHIN)),
+        },
+        "histogram": {"steps": list(layer.off), "share": list(layer.off.values())},
+        "own": layer.own_rms,
+    }
+
+
+def _name(size):
+    return f"{size:+d}" if size else "0"

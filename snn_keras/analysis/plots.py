@@ -1,0 +1,190 @@
+"""Pictures of what the functions of analysis give: told apart without colour."""
+
+import numpy as np
+
+# Fill and hatch, the lightest first.
+FILLS = (
+    {"facecolor": "#dbe7f3", "hatch": ""},
+    {"facecolor": "#8fb3d9", "hatch": "////"},
+    {"facecolor": "#3b6fa8", "hatch": "xxxx"},
+    {"facecolor": "#f2c14e", "hatch": "...."},
+)
+MOST_CLASSES = 12  # rows and columns of a matrix that can be read
+
+
+def plot_mismatch(mismatch, ax=None):
+    """Draws the share of neurons off by whole steps, one bar a layer.
+
+    To the left the neurons that send too little, to the right those that send too
+    much; the rest, noted beside the layer's name, decodes to the source's activation.
+
+    Args:
+        mismatch: As `analysis.mismatch` gives it.
+        ax: Matplotlib axes to draw on; new ones by default.
+
+    Returns:
+        The axes.
+    """
+    layers = mismatch["layers"]
+    ax = new_axes(ax, rows=len(layers))
+    sides = ((-1, ("-1", "-2", "below")), (1, ("+1", "+2", "above")))
+    reached = [0.1]
+    for row, figures in enumerate(layers.values()):
+        for sign, names in sides:
+            start = 0.0
+            for name, fill, size in zip(names, FILLS, ("1", "2", "more"), strict=False):
+                share = 100 * figures["off"][name]
+                label = f"off by {size}" if (row, sign) == (0, 1) else None
+                _bar(ax, row, sign * share, sign * start, label=label, **fill)
+                start += share
+        reached.append(max(100 * sum(figures["off"][k] for k in s) for _, s in sides))
+    ax.axvline(0, color="black", linewidth=1)
+    most = 1.08 * max(reached)
+    ax.set(xlim=(-most, most), xlabel="share of neurons (%): too little | too much")
+    ax.xaxis.set_major_formatter(lambda x, _: f"{abs(x):g}")
+    names = [f"{k}\n{v['off']['0']:.1%} right" for k, v in layers.items()]
+    _rows(ax, names)
+    ax.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, 1.14), ncols=3)
+    return ax
+
+
+def plot_spike_rates(statistics, ax=None):
+    """Draws the spikes a neuron and step of every layer, in percent.
+
+    Args:
+        statistics: As `analysis.spike_statistics` gives it.
+        ax: Matplotlib axes to draw on; new ones by default.
+
+    Returns:
+        The axes.
+    """
+    layers = statistics["layers"]
+    ax = new_axes(ax, rows=len(layers))
+    bars = [*layers.values(), statistics]
+    for row, figures in enumerate(bars):
+        share = 100 * figures["rate"]
+        _bar(ax, row, share, 0, **FILLS[figures is statistics])
+        ax.annotate(
+            f"{share:.1f}",
+            (share, row),
+            (4, 0),
+            textcoords="offset points",
+            va="center",
+        )
+    ax.margins(x=0.15)
+    ax.set(xlabel="spikes a neuron and step (%)")
+    _rows(ax, [*layers, "whole network"])
+    return ax
+
+
+def plot_energy(energies, ax=None):
+    """Draws the energy of a run beside the source's, by kind of operation.
+
+    Args:
+        energies: `{name of the constants: what analysis.energy gives with them}`.
+        ax: Matplotlib axes to draw on; new ones by default.
+
+    Returns:
+        The axes.
+    """
+    sides = {"source": "source", "spiking": "spiking"}
+    bars = [(name, side, e[side]) for name, e in energies.items() for side in sides]
+    ax = new_axes(ax, rows=len(bars))
+    most = max(figures["energy"] for *_, figures in bars)
+    unit, size = ("µJ", 1e6) if most >= 1e6 else ("nJ", 1e3)
+    kinds = ("multiply", "add", "compare", "shift")
+    for row, (name, side, figures) in enumerate(bars):
+        start = 0.0
+        for kind, fill in zip(kinds, FILLS, strict=True):
+            part = figures[kind] * energies[name]["constants"][kind] / size
+            _bar(ax, row, part, start, label=None if row else kind, **fill)
+            start += part
+        text = f"{figures['energy'] / size:.3g}"
+        if side == "spiking":
+            text += f" ({energies[name]['ratio']:.2f} of source)"
+        ax.annotate(text, (start, row), (4, 0), textcoords="offset points", va="center")
+    ax.set(xlabel=f"energy of an inference ({unit})", xlim=(0, 1.75 * most / size))
+    _rows(ax, [f"{side}\n{name}" for name, side, _ in bars])
+    ax.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, 1.14), ncols=4)
+    return ax
+
+
+def plot_confusion_of_disagreements(disagreements, class_names=None, ax=None):
+    """Draws how often which answer of the source became which of the spiking network.
+
+    Where many classes disagree, the most frequent are drawn.
+
+    Args:
+        disagreements: As `analysis.disagreements` gives it.
+        class_names: Names of the classes, in order; their numbers by default.
+        ax: Matplotlib axes to draw on; new ones by default.
+
+    Returns:
+        The axes.
+    """
+    pairs = disagreements["pairs"]
+    classes, left_out = _most_frequent(pairs)
+    ax = new_axes(ax, rows=max(6, len(classes)))
+    title = f"{disagreements['count']} of {disagreements['samples']} answers differ"
+    ax.set_title(title + (f", {left_out} not drawn" if left_out else ""), fontsize=10)
+    if not classes:
+        ax.set_axis_off()
+        return ax
+    matrix = np.zeros((len(classes), len(classes)), int)
+    place = {name: i for i, name in enumerate(classes)}
+    for pair in pairs:
+        if pair["source"] in place and pair["spiking"] in place:
+            matrix[place[pair["source"]], place[pair["spiking"]]] = pair["count"]
+    ax.imshow(matrix, cmap="Blues", vmin=0, vmax=max(1, matrix.max()))
+    for (i, j), count in np.ndenumerate(matrix):
+        text = str(count) if count else ("-" if i == j else "")
+        dark = count > 0.6 * matrix.max()
+        color = "white" if dark else "black"
+        ax.text(j, i, text, ha="center", va="center", color=color)
+    names = [str(c if class_names is None else class_names[c]) for c in classes]
+    at = np.arange(len(classes))
+    turned = max(map(len, names)) > 3
+    ax.set_xticks(
+        at, names, rotation=60 if turned else 0, ha="right" if turned else None
+    )
+    ax.set_yticks(at, names)
+    ax.set(xlabel="answer of the spiking network", ylabel="answer of the source")
+    return ax
+
+
+def new_axes(ax, rows, width=7):
+    """`ax`, or new axes with room for so many rows."""
+    if ax is not None:
+        return ax
+    import matplotlib.pyplot as plt
+
+    size = (width, height_of(rows))
+    return plt.subplots(figsize=size, layout="constrained")[1]
+
+
+def height_of(rows):
+    """Inches that a picture of so many rows needs."""
+    return 1.4 + 0.42 * max(rows, 3)
+
+
+def _bar(ax, row, width, start, **style):
+    style = {"height": 0.62, "edgecolor": "black", "linewidth": 0.7, **style}
+    ax.barh(row, width, left=start, **style)
+
+
+def _rows(ax, names):
+    ax.set_yticks(range(len(names)), names)
+    ax.invert_yaxis()
+    ax.grid(axis="x", alpha=0.3)
+    ax.set_axisbelow(True)
+
+
+def _most_frequent(pairs):
+    """The classes to draw, in order, and how many disagreements they leave out."""
+    count = {}
+    for pair in pairs:
+        for name in (pair["source"], pair["spiking"]):
+            count[name] = count.get(name, 0) + pair["count"]
+    classes = sorted(sorted(count, key=lambda c: -count[c])[:MOST_CLASSES])
+    out = (p["count"] for p in pairs if not {p["source"], p["spiking"]} <= set(classes))
+    return classes, sum(out)

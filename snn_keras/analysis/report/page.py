@@ -1,0 +1,113 @@
+"""Writing a report."""
+
+import json
+
+from snn_keras.analysis.report import costs, pictures, sections
+from snn_keras.analysis.report.figures import gather
+from snn_keras.analysis.report.html import Html, element, join
+from snn_keras.analysis.report.style import STYLE
+from snn_keras.files import check_target, written_whole
+
+
+def report(
+    ann,
+    snn,
+    x,
+    y,
+    path,
+    *,
+    samples=512,
+    batch_size=32,
+    timesteps=None,
+    neurons=None,
+    title=None,
+    class_names=None,
+    overwrite=False,
+):
+    """Writes one HTML file about a conversion, and returns its figures.
+
+    The file needs no network and no script; it shows accuracy by time steps, mismatch,
+    spikes, operations, energy, single neurons, disagreements and the plan. Every number
+    in it is in a `data` element, and all figures are in the element `#figures`, as
+    JSON.
+
+    Args:
+        ann: The source network, a classifier.
+        snn: The `SpikingModel` that was converted from it.
+        x: Inputs, arrays as for `predict`.
+        y: `(samples,)`, the right classes, or one-hot `(samples, classes)`; None where
+            they are not known.
+        path: The HTML file to write.
+        samples: How many, from the first on, to use for mismatch, spikes and energy;
+            answers are compared on all.
+        batch_size: Samples a batch.
+        timesteps: Numbers of steps whose accuracy to give; by default all.
+        neurons: `{layer: flat indices}` of the single neurons to show; by default some
+            that fire on the first sample, of at most six layers.
+        title: The heading.
+        class_names: Names of the classes, in order.
+        overwrite: Whether to replace a file that is there.
+
+    Returns:
+        The figures, a plain dict: `{"network", "samples", "inspected", "accuracy",
+        "mismatch", "spikes", "energy", "traces", "disagreements", "plan"}`; mismatch,
+        spikes and disagreements as the functions of that name give them, energy by
+        constants; None for what this network does not have.
+
+    Raises:
+        FileExistsError, FileNotFoundError: if the file cannot be written.
+        ValueError: if an argument is not valid, or the network is no classifier.
+        ConversionError: if the two do not belong together.
+    """
+    path = check_target(path, overwrite)
+    pictures.check_matplotlib()
+    figures = gather(ann, snn, x, y, samples, batch_size, timesteps, neurons)
+    title = title or f"{ann.name}: source and spiking network"
+    page = document(title, figures, x, class_names)
+    with written_whole(path) as partial:
+        partial.write_text(page, encoding="utf-8")
+    return figures
+
+
+def document(title, figures, x, class_names=None) -> str:
+    """The page that shows `figures`; see `report`."""
+    parts = [
+        sections.accuracy(figures),
+        sections.mismatch(figures),
+        costs.spikes(figures),
+        costs.energy(figures),
+        costs.neurons(figures),
+        sections.disagreements(figures, x, class_names),
+        sections.plan(figures),
+    ]
+    header = element(
+        "header",
+        element("h1", title),
+        element("p", _described(figures)),
+        sections.summary(figures),
+    )
+    head = [
+        element("meta", charset="utf-8"),
+        element("meta", name="viewport", content="width=device-width,initial-scale=1"),
+        element("title", title),
+        element("link", rel="icon", href="data:,"),
+        element("style", Html(STYLE)),
+    ]
+    # As text of a script: "</" would end it.
+    content = Html(json.dumps(figures).replace("</", "<\\/"))
+    script = element("script", content, type="application/json", id="figures")
+    body = [header, element("main", parts), script]
+    page = element("html", element("head", head), element("body", body), lang="en")
+    return join([Html("<!doctype html>\n"), page, Html("\n")])
+
+
+def _described(figures):
+    network = figures["network"]
+    steps = network["timesteps"]
+    run = "run until it settles" if steps == "settle" else f"{steps} time steps"
+    cells = ", ".join(network["neurons"])
+    return (
+        f"{network['source']}, {network['parameters']:,} parameters; {cells}, {run}; "
+        f"answers of {figures['samples']:,} samples, mismatch, spikes and energy of "
+        f"{figures['inspected']:,}; {network['backend']}."
+    )
