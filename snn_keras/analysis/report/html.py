@@ -67,7 +67,7 @@ def table(caption, header, rows) -> Html:
     ]
     content = element(
         "table",
-        element("caption", caption),
+        element("caption", element("span", caption)),
         element("thead", element("tr", head)),
         element("tbody", body),
     )

@@ -31,7 +31,7 @@ def summary(figures):
         ("answers that differ", percent(figures["disagreements"]["share"])),
         ("spikes a sample", number(figures["spikes"]["spikes"], "{:,.0f}")),
         *(
-            (f"energy of the source's, {name}", number(found["ratio"], "{:.2f} times"))
+            (f"energy, {name}", number(found["ratio"], "{:.2f} of source"))
             for name, found in energy.items()
         ),
     ]

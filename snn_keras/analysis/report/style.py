@@ -42,6 +42,9 @@ th, td {
   padding: .25rem .75rem .25rem 0; text-align: right; vertical-align: top;
   border-bottom: 1px solid var(--line);
 }
+caption span {
+  display: inline-block; position: sticky; left: 0; max-width: calc(100vw - 2rem);
+}
 thead th { border-bottom: 2px solid #15181c; vertical-align: bottom; }
 .text { text-align: left; }
 td, tbody th { white-space: nowrap; }
@@ -64,6 +67,7 @@ tbody tr:nth-child(even) { background: var(--faint); }
   table { font-size: 8pt; }
   th, td { padding-right: .4rem; }
   .text { white-space: normal; overflow-wrap: anywhere; }
+  caption span { max-width: none; }
   figure, tr, .summary div, li { break-inside: avoid; }
   h2, h3, caption { break-after: avoid; }
   .pair { grid-template-columns: 1fr 1fr; }
