@@ -8,6 +8,7 @@ from absl import app, flags
 PROGRAMS = {
     "train": "train a quantized network",
     "evaluate": "convert a trained network, accuracy at each time step",
+    "report": "all about a conversion in one HTML file",
     "results": "compare all methods, and write the tables",
     "reproduce": "one row of those tables from nothing: training and all",
     "networks": "convert the networks of keras.applications",

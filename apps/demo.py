@@ -4,7 +4,8 @@
 
 Needs no network: Fashion-MNIST networks and the 10,000 test images lie in
 saved_models/. Prints the accuracy of the source network and, from one run, of the
-spiking network at each time step; writes the plot and the figures.
+spiking network at each time step; writes the plot and the figures, and a report of
+some of the images: demo/report.html.
 """
 
 import pathlib
@@ -24,13 +25,22 @@ MODELS = {
 }
 
 
+CLASSES = (
+    *("T-shirt/top", "trouser", "pullover", "dress", "coat"),
+    *("sandal", "shirt", "sneaker", "bag", "ankle boot"),
+)
+
+
 def define_flags():
     """Flags of this program."""
     flags.DEFINE_integer("timesteps", 16, "Time steps of the run.")
     flags.DEFINE_integer("samples", 0, "Use the first N images only; 0 for all.")
     flags.DEFINE_integer("batch_size", 100, "Images a batch.", lower_bound=1)
     flags.DEFINE_bool("compare", False, "Run the network without noise too.")
-    flags.DEFINE_string("output", "demo", "Directory for the plot and the figures.")
+    flags.DEFINE_integer(
+        "report_samples", 500, "Images of the report; 0 for none.", lower_bound=0
+    )
+    flags.DEFINE_string("output", "demo", "Directory for all that is written.")
 
 
 def main(argv):
@@ -40,9 +50,11 @@ def main(argv):
     images = data.preprocess(test.images)
     output = pathlib.Path(FLAGS.output)
     results = {}
+    networks = {}
     for label, file in list(MODELS.items())[: None if FLAGS.compare else 1]:
         model = load_model(data.SHIPPED / file)
         snn = snn_keras.convert(model, FLAGS.timesteps)
+        networks[label] = model, snn
         print(f"converting {file}, {label}")
         print(snn_keras.plan(model, FLAGS.timesteps))
         results[label] = evaluate(model, snn, images, test.labels, FLAGS.batch_size)
@@ -53,6 +65,27 @@ def main(argv):
     data.write_json(output / "accuracy.json", results)
     write_plot(output / "accuracy.png", results)
     print(f"\nwrote {output / 'accuracy.png'} and {output / 'accuracy.json'}")
+    if FLAGS.report_samples:
+        write_report(
+            output / "report.html", *networks["with noise adaptor"], images, test.labels
+        )
+        print(f"wrote {output / 'report.html'}")
+
+
+def write_report(path, model, snn, images, labels):
+    """Writes the report of a conversion, on the first images."""
+    analysis.report(
+        model,
+        snn,
+        images[: FLAGS.report_samples],
+        labels[: FLAGS.report_samples],
+        path,
+        samples=100,
+        batch_size=FLAGS.batch_size,
+        title="Fashion-MNIST, with noise adaptor",
+        class_names=CLASSES,
+        overwrite=True,
+    )
 
 
 def write_plot(path, results):

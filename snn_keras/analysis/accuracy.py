@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from snn_keras.analysis.plots import whole_steps
+
 
 def accuracy_over_time(outputs, labels):
     """The share of right answers after each step.
@@ -93,6 +95,7 @@ def plot_accuracy_over_time(accuracies, ann_accuracy=None, ax=None, timesteps=No
                 label=f"{label}: source network: {ann_accuracy[label]:.2%}",
             )
     ax.set(xlabel="time steps T", ylabel="test accuracy (%)")
+    whole_steps(ax)
     ax.grid(alpha=0.3)
     ax.legend(frameon=False)
     return ax

@@ -167,8 +167,16 @@ def height_of(rows):
     return 1.4 + 0.42 * max(rows, 3)
 
 
+def whole_steps(ax):
+    """Has the axis of time marked at whole steps."""
+    from matplotlib.ticker import MaxNLocator
+
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+
+
 def _bar(ax, row, width, start, **style):
-    style = {"height": 0.62, "edgecolor": "black", "linewidth": 0.7, **style}
+    edge = 0.7 if width else 0
+    style = {"height": 0.62, "edgecolor": "black", "linewidth": edge, **style}
     ax.barh(row, width, left=start, **style)
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from snn_keras.analysis.plots import new_axes
+from snn_keras.analysis.plots import new_axes, whole_steps
 
 LANE = 0.78  # height of a trace, where lanes are 1 apart
 
@@ -48,7 +48,7 @@ def plot_raster(spikes, sample=0, ax=None):
         xlim=(0.5, len(z) + 0.5),
         ylim=(neurons - 0.5, -0.5),
     )
-    _whole_steps(ax)
+    whole_steps(ax)
     return ax
 
 
@@ -90,7 +90,7 @@ def plot_potentials(
         xlim=(0.5, len(lanes[0][1]) + 0.5),
         ylim=(len(lanes) - 0.45, -0.65),
     )
-    _whole_steps(ax)
+    whole_steps(ax)
     handles, labels = ax.get_legend_handles_labels()
     ax.legend(
         handles,
@@ -141,9 +141,3 @@ def _lane(ax, row, u, theta, fired):
             known = ax.get_legend_handles_labels()[1]
             label = None if label in known else label
             ax.plot(at, heights, linestyle="", label=label, **style)
-
-
-def _whole_steps(ax):
-    from matplotlib.ticker import MaxNLocator
-
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))

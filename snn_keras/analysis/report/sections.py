@@ -15,6 +15,7 @@ from snn_keras.analysis.report.html import (
 from snn_keras.analysis.report.pictures import drawn, thumbnails
 
 MOST_ROWS = 17  # of a table over time
+ROUNDING = 1e-3  # steps
 MOST_FLIPS = 24  # pictures of samples with two answers
 
 
@@ -31,7 +32,7 @@ def summary(figures):
         ("answers that differ", percent(figures["disagreements"]["share"])),
         ("spikes a sample", number(figures["spikes"]["spikes"], "{:,.0f}")),
         *(
-            (f"energy, {name}", number(found["ratio"], "{:.2f} of source"))
+            (f"energy, {name} (source: 1)", number(found["ratio"], "{:.2f}"))
             for name, found in energy.items()
         ),
     ]
@@ -83,6 +84,7 @@ def _picture_of_accuracy(name, found):
             ax,
             {name: found["timesteps"]},
         )
+        ax.legend(frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1.0))
 
     alt = "Accuracy of the spiking network by time steps, and of its source as a line"
     caption = "Accuracy by time steps; dashed, the source network."
@@ -138,8 +140,8 @@ def mismatch(figures):
     ]
     labels = {"below": "less than -2", "above": "more than +2"}
     header = ("layer", "mean", "std", *(labels.get(k, k) for k in names), "own error")
-    worst = "No layer adds an error of its own."
-    if found["entry"]:
+    worst = "No layer adds an error of its own, but for rounding."
+    if found["entry"] and layers[found["entry"]]["own"] > ROUNDING:
         worst = f"Most error enters at {found['entry']}: {found['diagnosis']}"
     alt = "Share of neurons of every layer that are off by one, two or more steps"
     caption = (

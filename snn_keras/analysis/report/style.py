@@ -66,10 +66,10 @@ tbody tr:nth-child(even) { background: var(--faint); }
   .table { overflow: visible; }
   table { font-size: 8pt; }
   th, td { padding-right: .4rem; }
-  .text { white-space: normal; overflow-wrap: anywhere; }
+  .text { white-space: normal; overflow-wrap: break-word; }
   caption span { max-width: none; }
   figure, tr, .summary div, li { break-inside: avoid; }
-  h2, h3, caption { break-after: avoid; }
+  h2, h3, p, caption { break-after: avoid; }
   .pair { grid-template-columns: 1fr 1fr; }
   tbody tr { print-color-adjust: exact; }
 }

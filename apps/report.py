@@ -1,0 +1,76 @@
+"""Writes all that is known about a conversion to one HTML file.
+
+    python -m apps.report --model=saved_models/fashion_mnist_adaptor.keras \\
+        --dataset=fashion_mnist --timesteps=16 --output=report.html
+
+Accuracy at each time step, mismatch of every layer, spikes, operations and energy
+beside the source network, single neurons, the images whose answer flips, and the plan.
+The file needs no network; all of its figures are in it as JSON too.
+"""
+
+from absl import app, flags
+
+import snn_keras
+from apps.evaluate import make_neuron, model_and_test_set
+from snn_keras import analysis, neurons
+
+FLAGS = flags.FLAGS
+
+
+def define_flags():
+    """Flags of this program; a function, so that others can import the rest."""
+    flags.DEFINE_string("model", None, "The trained model, a .keras or .h5 file.")
+    flags.DEFINE_string("output", "report.html", "The file to write.")
+    flags.DEFINE_bool("overwrite", False, "Replace the file if it is there.")
+    flags.DEFINE_string("title", None, "Its heading; the model's name by default.")
+    flags.DEFINE_string("dataset", "digits", "Data set: digits, or a TFDS image set.")
+    flags.DEFINE_string("data_dir", None, "Directory of prepared TFDS data sets.")
+    flags.DEFINE_integer("timesteps", 16, "Time steps of the run.", lower_bound=1)
+    flags.DEFINE_enum(
+        "neuron", "auto", ["auto", *sorted(neurons.by_name)], "The neurons."
+    )
+    flags.DEFINE_list(
+        "neuron_options", [], "Options of the neurons' cell, such as stage=2,alpha=4."
+    )
+    flags.DEFINE_bool("settle", False, "Run signed neurons until they are at rest.")
+    flags.DEFINE_integer(
+        "samples", 0, "Test images for the answers; 0 for all.", lower_bound=0
+    )
+    flags.DEFINE_integer(
+        "inspected",
+        512,
+        "The first so many of them for mismatch, spikes and energy.",
+        lower_bound=1,
+    )
+    flags.DEFINE_integer("batch_size", 100, "Images a batch.", lower_bound=1)
+    flags.DEFINE_bool("raw_pixels", False, "Feed pixels 0-255, not scaled to [0, 1].")
+    flags.mark_flag_as_required("model")
+
+
+def main(argv):
+    if len(argv) > 1:
+        raise app.UsageError(f"unexpected arguments: {argv[1:]}")
+    model, images, labels = model_and_test_set()
+    neuron = make_neuron(FLAGS.neuron, FLAGS.neuron_options)
+    timesteps = "settle" if FLAGS.settle else FLAGS.timesteps
+    snn = snn_keras.convert(model, timesteps, neuron)
+    figures = analysis.report(
+        model,
+        snn,
+        images,
+        labels,
+        FLAGS.output,
+        samples=FLAGS.inspected,
+        batch_size=FLAGS.batch_size,
+        title=FLAGS.title,
+        overwrite=FLAGS.overwrite,
+    )
+    accuracy = figures["accuracy"]
+    print(f"accuracy of the source network {accuracy['source']:.2%}")
+    print(f"accuracy of the spiking one    {accuracy['at_end']:.2%}")
+    print(f"wrote {FLAGS.output}")
+
+
+if __name__ == "__main__":
+    define_flags()
+    app.run(main)
