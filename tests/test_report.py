@@ -1,0 +1,300 @@
+"""The report says what the functions of analysis say, in one sound file."""
+
+import html.parser
+import json
+
+import keras
+import matplotlib
+import numpy as np
+import pytest
+
+import snn_keras
+from apps import data
+from snn_keras import analysis
+from snn_keras.layers import LSQReLU, NoisySpike
+from snn_keras.neurons import NoisyLIFCell
+from tests.graphs import dyadic
+from tests.programs import once, program
+
+matplotlib.use("Agg")
+EMPTY = {"meta", "link", "img"}
+
+
+def source(activation=LSQReLU):
+    """A classifier of small images, with inputs and labels."""
+    rng = np.random.default_rng(0)
+
+    def neurons(name):
+        if activation is LSQReLU:
+            return LSQReLU(7, initial_step=0.25, name=name)
+        return activation(name=name)
+
+    inputs = keras.Input((6, 6, 1))
+    x = neurons("act1")(keras.layers.Conv2D(2, 3, name="conv")(inputs))
+    x = keras.layers.Dense(8, name="fc1")(keras.layers.Flatten()(x))
+    x = keras.layers.Dense(4, name="fc2")(neurons("act2")(x))
+    model = keras.Model(inputs, x, name="small")
+    for name in ("conv", "fc1", "fc2"):
+        layer = model.get_layer(name)
+        layer.set_weights([dyadic(rng, w.shape) for w in layer.get_weights()])
+    return model, dyadic(rng, (20, 6, 6, 1)), rng.integers(0, 4, 20)
+
+
+class Page(html.parser.HTMLParser):
+    """Reads a report back: its elements, tables and figures."""
+
+    def __init__(self, path):
+        super().__init__()
+        self.open, self.elements, self.tables = [], [], {}
+        self.script = ""
+        self.feed(path.read_text(encoding="utf-8"))
+        assert not self.open
+        self.figures = json.loads(self.script)
+
+    def handle_starttag(self, tag, attributes):
+        attributes = dict(attributes)
+        self.elements.append((tag, attributes))
+        if tag not in EMPTY:
+            self.open.append(tag)
+        if tag == "caption":
+            self.caption = ""
+        if tag == "tr" and "tbody" in self.open:
+            self.row = self.tables.setdefault(self.caption, {})
+            self.values = []
+        if tag == "data" and "tbody" in self.open:
+            self.values.append(float(attributes["value"]))
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+        if tag == "tr" and "tbody" in self.open:
+            self.row[self.name] = self.values
+
+    def handle_data(self, text):
+        if "caption" in self.open:
+            self.caption += text
+        if self.open and self.open[-1] == "th":
+            self.name = text
+        if "script" in self.open:
+            self.script += text
+
+
+def written(tmp_path, ann, snn, x, y, **options):
+    """The figures of a report, and its page."""
+    path = tmp_path / "report.html"
+    figures = analysis.report(ann, snn, x, y, path, **options)
+    page = Page(path)
+    assert page.figures == json.loads(json.dumps(figures))
+    assert path.stat().st_size < 5e6
+    check_sound(page)
+    return figures, page
+
+
+def check_sound(page):
+    """One page that loads nothing, with names where they are wanted."""
+    given = [attributes for _, attributes in page.elements]
+    ids = [a["id"] for a in given if "id" in a]
+    assert len(ids) == len(set(ids))
+    for tag, a in page.elements:
+        assert tag not in ("iframe", "object", "a")
+        assert not any(name.startswith("on") for name in a)
+        assert a.get("src", "data:").startswith("data:image/") or "src" not in a
+        assert a.get("href", "data:").startswith("data:")
+        if tag == "img":
+            assert a["alt"]
+        if tag == "script":
+            assert a["type"] == "application/json"
+    sections = [a for tag, a in page.elements if tag == "section"]
+    assert [a["id"] for a in sections] == [
+        *("accuracy", "mismatch", "spikes", "energy", "neurons", "disagreements"),
+        "plan",
+    ]
+    assert all(a["aria-labelledby"] in ids for a in sections)
+
+
+def test_report_says_what_the_functions_say(tmp_path):
+    ann, x, y = source()
+    snn = snn_keras.convert(ann, 6)
+    figures, page = written(tmp_path, ann, snn, x, y, samples=10, batch_size=10)
+    part = x[:10]
+    accuracy = analysis.accuracy_by_timesteps(snn, x, y, 10, 0)
+    assert figures["accuracy"]["spiking"] == accuracy.tolist()
+    answers = ann.predict(x, verbose=0)
+    assert figures["accuracy"]["source"] == np.mean(answers.argmax(-1) == y)
+    assert figures["mismatch"] == analysis.mismatch(ann, snn, part, 10)
+    assert figures["spikes"] == analysis.spike_statistics(snn, part, 10)
+    for name, found in figures["energy"].items():
+        assert found == analysis.energy(snn, part, 10, name)
+    outputs = snn.predict(x, verbose=0)
+    assert figures["disagreements"] == analysis.disagreements(answers, outputs, y)
+    for name, layer in figures["traces"]["layers"].items():
+        chosen = {"layers": name, "neurons": layer["neurons"], "traces": True}
+        for what in ("spikes", "potentials"):
+            z = analysis.record(snn, x[:1], what=what, **chosen)[name]
+            assert layer[what] == z[:, 0].T.tolist()
+    check_tables(page, figures)
+
+
+def check_tables(page, figures):
+    """The numbers of the tables are those of the figures."""
+    table = page.tables["Accuracy on 20 samples"]
+    for t, value in enumerate(figures["accuracy"]["spiking"], start=1):
+        assert table[f"T = {t}"][0] == value
+    assert table["source"] == [figures["accuracy"]["source"]]
+    table = page.tables["Mismatch in quantization steps, share of neurons"]
+    for name, layer in figures["mismatch"]["layers"].items():
+        off = layer["off"].values()
+        assert table[name] == [layer["mean"], layer["std"], *off, layer["own"]]
+    table = page.tables["Spikes, a run of one sample"]
+    steps = page.tables["Spikes a sample at each step"]
+    for i, (name, layer) in enumerate(figures["spikes"]["layers"].items()):
+        wanted = ("spikes", "neurons", "rate", "sparsity")
+        assert table[name] == [layer[key] for key in wanted]
+        assert [row[i] for row in steps.values()] == layer["over_time"]
+    table = page.tables["Operations of an inference"]
+    kinds = ("multiply", "add", "shift", "compare")
+    found = figures["energy"]["32 bit"]
+    assert table["spiking network"] == [found["spiking"][kind] for kind in kinds]
+    assert table["source"] == [found["source"][kind] for kind in kinds]
+    table = page.tables["Energy of an inference, nJ"]
+    for name, found in figures["energy"].items():
+        pair = [found[side]["energy"] / 1e3 for side in ("source", "spiking")]
+        assert table[name] == [*pair, found["ratio"]]
+
+
+@pytest.mark.parametrize("kind", ["bit_serial", "settle", "lif", "relu"])
+def test_networks_without_some_figures(tmp_path, kind):
+    activation = {"lif": NoisySpike, "relu": keras.layers.ReLU}.get(kind, LSQReLU)
+    ann, x, y = source(activation)
+    if kind == "relu":
+        snn = snn_keras.convert(ann, 4, data=x)
+    elif kind == "lif":
+        snn = snn_keras.convert(ann, 2, NoisyLIFCell(alpha=2))
+    elif kind == "settle":
+        snn = snn_keras.convert(ann, "settle", "signed")
+    else:
+        snn = snn_keras.convert(ann, 3, "bit_serial")
+    labels = {"settle": None, "lif": np.eye(4)[y]}.get(kind, y)
+    figures, _ = written(tmp_path, ann, snn, x, labels, timesteps=None)
+    assert (figures["mismatch"] is None) == (kind == "lif")
+    assert (figures["plan"] is None) == (kind == "relu")
+    assert (figures["accuracy"] is None) == (kind == "settle")
+    if kind in ("bit_serial", "settle"):  # exact
+        assert figures["disagreements"]["count"] == 0
+        shares = [x["off"]["0"] for x in figures["mismatch"]["layers"].values()]
+        assert shares == [1.0, 1.0]
+    if kind == "bit_serial":
+        accuracy = analysis.accuracy_by_timesteps(snn, x, y, verbose=0)
+        assert figures["accuracy"]["spiking"] == accuracy.tolist()
+        assert figures["accuracy"]["at_end"] == figures["accuracy"]["source"]
+
+
+def test_bad_requests_come_before_the_work(tmp_path):
+    ann, x, y = source()
+    snn = snn_keras.convert(ann, 2)
+    path = tmp_path / "report.html"
+    with pytest.raises(ValueError, match=r"each of the 20 samples.*shape: \(3,\)"):
+        analysis.report(ann, snn, x, y[:3], path)
+    with pytest.raises(ValueError, match=r"samples must be an integer >= 1"):
+        analysis.report(ann, snn, x, y, path, samples=0)
+    with pytest.raises(ValueError, match=r"neurons must be a dict of layers"):
+        analysis.report(ann, snn, x, y, path, neurons=[1])
+    with pytest.raises(ValueError, match="needs a spiking network"):
+        analysis.report(ann, ann, x, y, path)
+    inner = keras.Model(ann.input, ann.get_layer("act1").output)
+    with pytest.raises(ValueError, match="answers of a classifier"):
+        analysis.report(inner, snn_keras.convert(inner, 2), x, y, path)
+    assert list(tmp_path.iterdir()) == []
+    path.write_text("mine")
+    with pytest.raises(FileExistsError, match="overwrite=True"):
+        analysis.report(ann, snn, x, y, path)
+    assert path.read_text() == "mine"
+
+
+def test_mismatch_is_that_of_verify():
+    ann, x, _ = source()
+    snn = snn_keras.convert(ann, 3)
+    found, report = analysis.mismatch(ann, snn, x), snn_keras.verify(ann, snn, x)
+    assert found["entry"] == report.entry and found["agreement"] == report.agreement
+    for layer in report.layers:
+        figures = found["layers"][layer.name]
+        assert (figures["mean"], figures["std"]) == (layer.mean, layer.std)
+        histogram = figures["histogram"]
+        assert dict(zip(*histogram.values(), strict=True)) == layer.off
+        assert figures["off"]["-1"] == layer.off.get(-1, 0.0)
+        below = sum(share for k, share in layer.off.items() if k < -2)
+        assert figures["off"]["below"] == below
+        assert sum(figures["off"].values()) == pytest.approx(1)
+
+
+def test_disagreements_by_hand():
+    eye = np.eye(3)
+    found = analysis.disagreements(
+        eye[[0, 1, 2, 0, 0]], eye[[0, 2, 2, 1, 1]], [0, 2, 2, 0, 2]
+    )
+    assert found["pairs"] == [
+        {"source": 0, "spiking": 1, "count": 2},
+        {"source": 1, "spiking": 2, "count": 1},
+    ]
+    assert (found["count"], found["gained"], found["lost"]) == (3, 1, 1)
+    assert found["flips"][0] == {"sample": 1, "source": 1, "spiking": 2, "label": 2}
+    with pytest.raises(ValueError, match=r"\(5, 3\) and \(4, 3\)"):
+        analysis.disagreements(eye[[0] * 5], eye[[0] * 4])
+    with pytest.raises(ValueError, match=r"a label for each of 3 samples"):
+        analysis.disagreements(eye, eye, [1])
+
+
+def test_pictures_hold_what_they_are_given():
+    spikes = {"a": np.array([[[1, 0]], [[-1, 1]]]), "b": np.array([[[0]], [[1]]])}
+    ax = analysis.plot_raster(spikes)
+    drawn = sorted(tuple(p) for line in ax.lines for p in line.get_xydata()[:, :2])
+    assert [p for p in drawn if p[1] == int(p[1])] == [(1, 0), (2, 0), (2, 1), (2, 2)]
+    assert [t.get_text() for t in ax.get_yticklabels()] == ["a", "b"]
+    with pytest.raises(ValueError, match=r"sample 3 of traces"):
+        analysis.plot_raster(spikes, sample=3)
+    ax = analysis.plot_potentials(spikes, {"a": [1, 1], "b": [1]}, spikes)
+    assert len(ax.get_yticks()) == 3
+    flips = {
+        "samples": 9,
+        "count": 3,
+        "pairs": [{"source": 4, "spiking": 0, "count": 3}],
+    }
+    ax = analysis.plot_confusion_of_disagreements(flips)
+    assert ax.images[0].get_array().tolist() == [[0, 0], [3, 0]]
+    assert not analysis.plot_confusion_of_disagreements({**flips, "pairs": []}).images
+    matplotlib.pyplot.close("all")
+
+
+def test_pictures_of_a_network():
+    ann, x, _ = source()
+    snn = snn_keras.convert(ann, 3)
+    found = analysis.mismatch(ann, snn, x)
+    ax = analysis.plot_mismatch(found)
+    off = found["layers"]["act2"]["off"]
+    widths = [abs(b.get_width()) for b in ax.patches if round(b.get_y() + 0.31) == 1]
+    wanted = [off[k] for k in ("-1", "-2", "below", "+1", "+2", "above")]
+    assert widths == pytest.approx([100 * share for share in wanted])
+    rates = analysis.spike_statistics(snn, x)
+    widths = [b.get_width() for b in analysis.plot_spike_rates(rates).patches]
+    layers = [layer["rate"] for layer in rates["layers"].values()]
+    assert widths == pytest.approx([100 * r for r in [*layers, rates["rate"]]])
+    found = analysis.energy(snn, x)
+    widths = [b.get_width() for b in analysis.plot_energy({"32 bit": found}).patches]
+    assert sum(widths[4:]) == pytest.approx(found["spiking"]["energy"] / 1e3)
+    matplotlib.pyplot.close("all")
+
+
+@once
+@pytest.mark.slow
+def test_program_writes_a_report(tmp_path):
+    model = data.SHIPPED / "fashion_mnist_adaptor.keras"
+    path = tmp_path / "report.html"
+    options = ("--dataset=fashion_mnist", "--timesteps=4", "--samples=60")
+    printed = program(
+        "report", f"--model={model}", *options, "--inspected=20", f"--output={path}"
+    )
+    figures = Page(path).figures
+    assert figures["samples"] == 60 and figures["inspected"] == 20
+    assert f"{figures['accuracy']['at_end']:.2%}" in printed
+    assert "overwrite=True" in program(
+        "report", f"--model={model}", *options, f"--output={path}", ok=False
+    )
