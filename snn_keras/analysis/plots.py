@@ -143,10 +143,8 @@ def plot_confusion_of_disagreements(disagreements, class_names=None, ax=None):
         ax.text(j, i, text, ha="center", va="center", color=color)
     names = [str(c if class_names is None else class_names[c]) for c in classes]
     at = np.arange(len(classes))
-    turned = max(map(len, names)) > 3
-    ax.set_xticks(
-        at, names, rotation=60 if turned else 0, ha="right" if turned else None
-    )
+    turned = {"rotation": 60, "ha": "right"} if max(map(len, names)) > 3 else {}
+    ax.set_xticks(at, names, **turned)
     ax.set_yticks(at, names)
     ax.set(xlabel="answer of the spiking network", ylabel="answer of the source")
     return ax

@@ -36,6 +36,7 @@ def gather(
     count = len(tree.flatten(x)[0])
     labels = None if y is None else _labels(y, count)
     part = next(batches(x, samples))
+    shown = traces(snn, part, neurons)
     source = ann.predict(x, batch_size=batch_size, verbose=0)
     accuracy, spiking = _answers(snn, x, labels, batch_size, timesteps)
     if accuracy is not None:
@@ -57,7 +58,7 @@ def gather(
         "mismatch": _mismatch(ann, snn, part, batch_size),
         "spikes": spike_statistics(snn, part, batch_size),
         "energy": {name: at_costs(found, name) for name in ENERGY_CONSTANTS},
-        "traces": traces(snn, part, neurons),
+        "traces": shown,
         "disagreements": disagreements(source, spiking, labels),
         "plan": _plan(ann, snn),
     }
