@@ -97,6 +97,7 @@ def test_demo_on_a_few_images(tmp_path):
     assert result["snn"][3] > 0.88
     assert all(f"spiking, T = {t}" in printed for t in (1, 2, 3, 4))
     assert (tmp_path / "accuracy.png").read_bytes().startswith(b"\x89PNG")
+    assert (tmp_path / "report.html").read_text().startswith("<!doctype html>")
 
 
 def test_results_on_a_few_images(tmp_path):
