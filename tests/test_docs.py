@@ -3,6 +3,8 @@
 import pathlib
 import re
 
+import keras
+import numpy as np
 import pytest
 
 PAGES = sorted((pathlib.Path(__file__).parent.parent / "docs").glob("*.md"))
@@ -19,6 +21,31 @@ def test_blocks_run(page, capsys, tmp_path, monkeypatch):
         line = text[: block.start()].count("\n") + 1
         exec(compile("\n" * line + block.group(1), str(page), "exec"), names)
     assert capsys.readouterr().out
+
+
+def test_the_readme_runs(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    names = {"model": _classifier()}
+    for part in ("calib", "train", "test", "held_out"):
+        names[f"x_{part}"] = rng.uniform(size=(32, 8, 8, 1)).astype("float32")
+        names[f"y_{part}"] = rng.integers(0, 3, 32)
+    text = (PAGES[0].parent.parent / "README.md").read_text()
+    for block in BLOCK.finditer(text):
+        exec(compile(block.group(1), "README.md", "exec"), names)
+    assert "becomes" in capsys.readouterr().out
+    assert {p.name for p in tmp_path.iterdir()} == {
+        "net.tflite",
+        "net.nir",
+        "report.html",
+    }
+
+
+def _classifier():
+    inputs = keras.Input((8, 8, 1))
+    x = keras.layers.Conv2D(4, 3, activation="relu")(inputs)
+    x = keras.layers.Flatten()(x)
+    return keras.Model(inputs, keras.layers.Dense(3)(x))
 
 
 def test_there_are_pages_with_code():
