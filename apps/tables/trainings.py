@@ -21,8 +21,7 @@ class Training:
 
 # What all trainings of a data set share.
 SHARED = {
-    "cifar10": "--model=resnet20 --optimizer=sgd --weight_decay=5e-3 --crop=4 --flip "
-    "--precision=mixed_bfloat16",
+    "cifar10": "--model=resnet20 --optimizer=sgd --weight_decay=5e-3 --crop=4 --flip",
     "fashion_mnist": "--weight_decay=0.02 --crop=2 --flip",
     "mnist": "--weight_decay=0.02 --crop=2",
     "digits": "--batch_size=32",
@@ -33,7 +32,8 @@ NQ = "--quantizer=qcfs --levels=4 --noise=residual"
 
 TRAININGS = {
     "cifar10_float": Training(
-        "--quantizer=none --learning_rate=0.1 --warmup_epochs=1 --epochs=40"
+        "--quantizer=none --learning_rate=0.1 --warmup_epochs=1 --epochs=40 "
+        "--precision=mixed_bfloat16"
     ),
     "cifar10_plain": Training(f"{RESNET20} --levels=3", "float"),
     "cifar10_adaptor": Training(f"{RESNET20} --levels=3 --noise=adaptor", "float"),
