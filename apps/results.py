@@ -103,8 +103,9 @@ def main(argv):
     for name, (dataset, row) in named().items():
         file = folder / f"{name}.json"
         wanted = dataset in FLAGS.datasets and row.key in (FLAGS.rows or known)
-        known = json.loads(file.read_text()) if file.exists() else {}
-        if not wanted or ("energy_at_4" in known and not FLAGS.again):
+        kept = json.loads(file.read_text()) if file.exists() else {}
+        kept = {} if FLAGS.again else kept
+        if not wanted or "energy_at_4" in kept:
             continue
         path = source_file(dataset, row, (data.SHIPPED, FLAGS.models))
         if path is None:
@@ -115,8 +116,7 @@ def main(argv):
             continue
         logging.info("%s: %s", name, row.method)
         settings = FLAGS.data_dir, FLAGS.samples, FLAGS.batch_size
-        known = {} if FLAGS.again else known
-        data.write_json(file, measure(dataset, row, path, *settings, known))
+        data.write_json(file, measure(dataset, row, path, *settings, kept))
     write_page(folder, pathlib.Path(FLAGS.page))
 
 

@@ -119,6 +119,9 @@ def test_results_on_a_few_images(tmp_path):
     (folder / "fashion_mnist_plain_if.json").write_text(json.dumps(figures))
     program(*arguments)  # makes the page from the metrics that are there
     assert "| 12.50 |" in page.read_text()
+    printed = program(*("results", "--datasets=digits"), *arguments[-2:])
+    for row in ("plain_if", "plain_bit_serial", "adaptor_if"):  # all, by default
+        assert f"digits_{row}: no digits_{row.split('_')[0]}.keras in" in printed
 
 
 def test_networks_of_keras_applications(tmp_path):
