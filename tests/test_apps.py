@@ -134,21 +134,24 @@ def test_networks_of_keras_applications(tmp_path):
     assert f"| {figures['memory_over_weights']:.2f} |" in page.read_text()
 
 
+BAD = [
+    (["evaluate", "--model=setup.cfg"], "setup.cfg is not a Keras model"),
+    (["train", "--dataset=mnist", "--data_dir=/nowhere"], "--dataset=digits"),
+    (["reproduce", "--row=digits_magic_if"], "no row 'digits_magic_if'"),
+    (["dance"], "usage: snn_keras PROGRAM"),
+    (["evaluate", "--model=nowhere.keras"], "there is no file nowhere.keras"),
+    (["train", "--output=model.h5"], "--output must end in .keras"),
+    (["train", "--dataset=no_such_set"], "Data set 'no_such_set'"),
+    (["train", "--train_images=5"], "batch_size must not exceed the 5"),
+    (["results", "--rows=nonsense"], "--rows: no row ['nonsense']"),
+    (["networks", "--networks=AlexNet"], "['AlexNet'] are not among"),
+    (["evaluate", "--model=m.keras", "--neuron=x"], "should be one of"),
+]
+
+
 @pytest.mark.parametrize(
     "arguments, message",
-    [
-        (["evaluate", "--model=nowhere.keras"], "there is no file nowhere.keras"),
-        (["evaluate", "--model=setup.cfg"], "setup.cfg is not a Keras model"),
-        (["train", "--output=model.h5"], "--output must end in .keras"),
-        (["train", "--dataset=no_such_set"], "Data set 'no_such_set'"),
-        (["train", "--dataset=mnist", "--data_dir=/nowhere"], "--dataset=digits"),
-        (["train", "--train_images=5"], "batch_size must not exceed the 5"),
-        (["results", "--rows=nonsense"], "--rows: no row ['nonsense']"),
-        (["reproduce", "--row=digits_magic_if"], "no row 'digits_magic_if'"),
-        (["networks", "--networks=AlexNet"], "['AlexNet'] are not among"),
-        (["evaluate", "--model=m.keras", "--neuron=x"], "should be one of"),
-        (["dance"], "usage: snn_keras PROGRAM"),
-    ],
+    [*BAD[:4], *(pytest.param(*bad, marks=pytest.mark.slow) for bad in BAD[4:])],
 )
 def test_bad_arguments(arguments, message):
     assert message in program(*arguments, ok=False)

@@ -53,8 +53,15 @@ def test_large_alpha_is_stage_2(noise):
     assert np.mean(np.asarray(stage2) != np.asarray(stage3)) < 1e-3
 
 
-@pytest.mark.parametrize("stage", [2, 3])
-@pytest.mark.parametrize("noise", ["gaussian", "uniform"])
+@pytest.mark.parametrize(
+    "stage, noise",
+    [
+        (3, "gaussian"),
+        pytest.param(3, "uniform", marks=pytest.mark.slow),
+        pytest.param(2, "gaussian", marks=pytest.mark.slow),
+        pytest.param(2, "uniform", marks=pytest.mark.slow),
+    ],
+)
 def test_a_sample_does_not_depend_on_its_batch(stage, noise):
     model, x = source()
     snn = snn_keras.convert(model, 6, neuron=NoisyLIFCell(stage=stage, noise=noise))

@@ -77,9 +77,9 @@ OVER_TIME = pytest.mark.parametrize(
         OffsetSpikesCell(extra_steps=3),
         {"act1": "signed"},
         {"act2": "cos"},
-        NoisyLIFCell(stage=2),
         NoisyLIFCell(stage=3, noise="uniform"),
-        NoisyLIFCell(alpha=2),
+        pytest.param(NoisyLIFCell(stage=2), marks=pytest.mark.slow),
+        pytest.param(NoisyLIFCell(alpha=2), marks=pytest.mark.slow),
     ],
     ids=repr,
 )

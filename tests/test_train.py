@@ -57,7 +57,14 @@ METHODS = {
 @once
 @pytest.mark.parametrize(
     "method",
-    ["nq", *(pytest.param(m, marks=pytest.mark.slow) for m in list(METHODS)[1:])],
+    [
+        "two_stages",
+        *(
+            pytest.param(m, marks=pytest.mark.slow)
+            for m in METHODS
+            if m != "two_stages"
+        ),
+    ],
 )
 def test_a_killed_training_goes_on_to_the_same_weights(method, tmp_path):
     def arguments(name):
