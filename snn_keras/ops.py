@@ -165,7 +165,8 @@ def uniform_at(shape, seed, step):
 
     Args:
         shape: Shape of the result.
-        seed, step: Integers, or scalar integer tensors.
+        seed: An integer, or a scalar integer tensor.
+        step: An integer, or a scalar integer tensor.
 
     Returns:
         A float32 tensor of odd multiples of 2**-24.

@@ -29,7 +29,9 @@ def accuracy_by_timesteps(
 
     Args:
         snn: A `SpikingModel` of T steps.
-        x, batch_size, verbose: As for `predict`.
+        x: As for `predict`.
+        batch_size: As for `predict`.
+        verbose: As for `predict`.
         labels: `(samples,)`, the right classes.
         timesteps: The numbers of steps, from 1 to T; by default all of them.
 

@@ -14,7 +14,10 @@ def mismatch(ann, snn, x, batch_size=32):
     $s$ the step. `snn_keras.verify` says besides what causes it and what helps.
 
     Args:
-        ann, snn, x, batch_size: As for `snn_keras.verify`.
+        ann: As for `snn_keras.verify`.
+        snn: As for `snn_keras.verify`.
+        x: As for `snn_keras.verify`.
+        batch_size: As for `snn_keras.verify`.
 
     Returns:
         `{"timesteps": ..., "samples": ..., "agreement": share of samples with the

@@ -34,7 +34,9 @@ def record(
 
     Args:
         snn: A `SpikingModel`.
-        x, batch_size, verbose: As for `predict`.
+        x: As for `predict`.
+        batch_size: As for `predict`.
+        verbose: As for `predict`.
         layers: Names of layers of neurons; all of them by default.
         what: `"spikes"` $z_t$: 1, 0, or -1 where a signed neuron takes one back;
             `"potentials"` $u_t$ after each step, that is after the reset: of

@@ -20,7 +20,9 @@ def spike_statistics(snn, x, batch_size=None, verbose=0):
 
     Args:
         snn: A `SpikingModel`.
-        x, batch_size, verbose: As for `predict`.
+        x: As for `predict`.
+        batch_size: As for `predict`.
+        verbose: As for `predict`.
 
     Returns:
         `{"spikes": mean spikes a sample, "neurons": number of neurons, "rate": ...,

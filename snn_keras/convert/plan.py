@@ -193,8 +193,11 @@ def plan(
     Args:
         model: A functional or Sequential `keras.Model` with quantized
             activations.
-        timesteps, neuron, input_steps, fused, bias_correction: As for
-            `snn_keras.convert`.
+        timesteps: As for `snn_keras.convert`.
+        neuron: As for `snn_keras.convert`.
+        input_steps: As for `snn_keras.convert`.
+        fused: As for `snn_keras.convert`.
+        bias_correction: As for `snn_keras.convert`.
 
     Returns:
         A `Plan`; printing it shows a table.

@@ -26,14 +26,13 @@ class LSQReLU(QuantizedActivation):
 
     Input shape: `(batch, ...)`. Output shape: the same.
 
-    Example:
-
-    >>> import keras
-    >>> from snn_keras.layers import LSQReLU
-    >>> layer = LSQReLU(levels=3, initial_step=0.5)
-    >>> a = layer(keras.ops.array([[-1.0, 0.25, 0.9, 7.0]]))
-    >>> keras.ops.convert_to_numpy(a).tolist()
-    [[0.0, 0.5, 1.0, 1.5]]
+    Examples:
+        >>> import keras
+        >>> from snn_keras.layers import LSQReLU
+        >>> layer = LSQReLU(levels=3, initial_step=0.5)
+        >>> a = layer(keras.ops.array([[-1.0, 0.25, 0.9, 7.0]]))
+        >>> keras.ops.convert_to_numpy(a).tolist()
+        [[0.0, 0.5, 1.0, 1.5]]
 
     Source: paper 000 eq. 3-5; paper 004 eq. 13.
     """

@@ -28,14 +28,13 @@ class QCFS(QuantizedActivation):
 
     Input shape: `(batch, ...)`. Output shape: the same.
 
-    Example:
-
-    >>> import keras
-    >>> from snn_keras.layers import QCFS
-    >>> layer = QCFS(levels=4, initial_threshold=2.0)
-    >>> a = layer(keras.ops.array([[-1.0, 0.25, 0.9, 7.0]]))
-    >>> keras.ops.convert_to_numpy(a).tolist()
-    [[0.0, 0.5, 1.0, 2.0]]
+    Examples:
+        >>> import keras
+        >>> from snn_keras.layers import QCFS
+        >>> layer = QCFS(levels=4, initial_threshold=2.0)
+        >>> a = layer(keras.ops.array([[-1.0, 0.25, 0.9, 7.0]]))
+        >>> keras.ops.convert_to_numpy(a).tolist()
+        [[0.0, 0.5, 1.0, 2.0]]
 
     Source: paper 001 eq. 6; paper 002 eq. 2 (misprinted there).
     """

@@ -19,7 +19,9 @@ class SlipReLU(QCFS):
         levels: Number of positive levels `L` >= 1.
         noise: As for `QCFS`.
         slope: The weight c of the clipped ReLU, in [0, 1].
-        initial_threshold, axis, scale_gradient: As for `QCFS`.
+        initial_threshold: As for `QCFS`.
+        axis: As for `QCFS`.
+        scale_gradient: As for `QCFS`.
 
     Input shape: `(batch, ...)`. Output shape: the same.
 

@@ -148,7 +148,8 @@ class SpikingCell(keras.layers.Layer):
         """What the neuron does otherwise than its activation; "" if it is exact.
 
         Args:
-            activation, timing: As for `adapted_to`.
+            activation: As for `adapted_to`.
+            timing: As for `adapted_to`.
         """
         return "count depends on when spikes arrive"
 

@@ -22,7 +22,8 @@ class SRPCell(IFCell):
     METHODS "SRP").
 
     Args:
-        threshold, initial: As for `IFCell`.
+        threshold: As for `IFCell`.
+        initial: As for `IFCell`.
         extra_steps: Steps of the first run, tau >= 1.
 
     Input shape: `(batch, ...)`. Output shape: the same; state: `[potential,
@@ -64,7 +65,8 @@ class OffsetSpikesCell(IFCell):
     corrected in order, each driven by those before it.
 
     Args:
-        threshold, initial: As for `IFCell`.
+        threshold: As for `IFCell`.
+        initial: As for `IFCell`.
         extra_steps: Steps rho >= 1 of the first run.
         margin: What keeps a shifted potential off its threshold, > 0.
 

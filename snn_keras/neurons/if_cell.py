@@ -26,14 +26,13 @@ class IFCell(SpikingCell):
     Input shape: `(batch, ...)`, the current of one step. Output shape: the
     same; state: `[potential]`.
 
-    Example:
-
-    >>> import keras
-    >>> from snn_keras.neurons import IFCell
-    >>> rnn = keras.layers.RNN(IFCell(threshold=1.0), return_sequences=True)
-    >>> spikes = rnn(keras.ops.full((1, 4, 1), 0.5))
-    >>> keras.ops.convert_to_numpy(spikes)[0, :, 0].tolist()
-    [1.0, 0.0, 1.0, 0.0]
+    Examples:
+        >>> import keras
+        >>> from snn_keras.neurons import IFCell
+        >>> rnn = keras.layers.RNN(IFCell(threshold=1.0), return_sequences=True)
+        >>> spikes = rnn(keras.ops.full((1, 4, 1), 0.5))
+        >>> keras.ops.convert_to_numpy(spikes)[0, :, 0].tolist()
+        [1.0, 0.0, 1.0, 0.0]
 
     Source: paper 000 eq. 1, 2, 6.
     """

@@ -370,7 +370,8 @@ class AffinePerStep(PerStep):
     with $g_t = 1$ for the first `input_steps` steps and 0 from then on.
 
     Args:
-        operation, arguments: See `PerStep`.
+        operation: See `PerStep`.
+        arguments: See `PerStep`.
         input_steps: Steps for which the constant part is on.
     """
 

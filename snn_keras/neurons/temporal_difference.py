@@ -23,8 +23,8 @@ class TemporalDifference(PerStep):
     $c > 0$, such as max pooling, needs no $n_t$.
 
     Args:
-        operation, arguments: See `PerStep`; the function f, of one signal or of
-            several.
+        operation: The function f, of one signal or of several; see `PerStep`.
+        arguments: See `PerStep`.
         input_steps: Steps P for which the network's input is on, or None for
             all.
         homogeneous: Whether f(c x) = c f(x).

@@ -84,7 +84,8 @@ class EarlyExit:
             labels: `(samples,)`, the right classes.
             tolerance: Accuracy that may be lost, as a share of these samples. Others
                 lose somewhat more: the threshold is the lowest that these allow.
-            criterion, every: See `EarlyExit`.
+            criterion: See `EarlyExit`.
+            every: See `EarlyExit`.
         """
         labels = np.asarray(labels)
         right = over_time.argmax(axis=-1) == labels

@@ -93,7 +93,9 @@ class SpikingModel(Fed, keras.Model):
         """Steps until the last neuron fires, for a model run until it settles.
 
         Args:
-            x, batch_size, verbose: As for `predict`.
+            x: As for `predict`.
+            batch_size: As for `predict`.
+            verbose: As for `predict`.
 
         Returns:
             NumPy array `(batch,)` of integers.

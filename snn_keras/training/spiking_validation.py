@@ -16,7 +16,8 @@ class SpikingValidation(keras.callbacks.Callback):
     different epochs: the one to keep is that of the best spiking network.
 
     Args:
-        x, y: Inputs and integer labels `(samples,)`, or one-hot labels.
+        x: Inputs.
+        y: Integer labels `(samples,)`, or one-hot labels.
         timesteps: The time steps T to report, a sequence of integers >= 1.
         filepath: Where to keep the source model whose spiking network is best at
             the last of `timesteps`, a `.keras` file; None to keep none.

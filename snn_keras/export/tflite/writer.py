@@ -34,7 +34,8 @@ def to_tflite(
     Args:
         snn: A `SpikingModel`, or an `IntegerNetwork` that `quantize_weights` made.
         path: Where to write it.
-        data, input_dtype: As for `quantize_weights`.
+        data: As for `quantize_weights`.
+        input_dtype: As for `quantize_weights`.
         form: `"unrolled"`: a call runs all time steps. `"streaming"`: a call runs one
             step, with the state as further inputs and outputs; for event data, and
             where memory is short.
