@@ -4,12 +4,13 @@
 # make test-slow   the slow ones
 # make reproduce ROW=digits_adaptor_if   a row of docs/results.md from nothing
 # make bench  how fast it runs, beside its source and, where installed, SpikingJelly
+# make docs   the documentation's site, in build/docs
 # make lint   ruff
 PYTHON ?= python3
 BIN := .venv/bin
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: venv demo test test-slow reproduce bench lint clean
+.PHONY: venv demo test test-slow reproduce bench docs lint clean
 
 venv: .venv/.installed
 
@@ -37,6 +38,15 @@ reproduce: venv
 
 bench: venv
 	$(BIN)/python -m apps.benchmark
+
+docs: .venv/.docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet --config-file docs/site/mkdocs.yml
+	@echo "build/docs/index.html"
+
+.venv/.docs: .venv/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+	  --constraint constraints.txt --editable ".[docs]"
+	touch $@
 
 lint: venv
 	$(BIN)/ruff check .

@@ -1,5 +1,6 @@
 """What the site does beside MkDocs: its first page, and formulas as MathML."""
 
+import functools
 import html
 import pathlib
 import re
@@ -9,10 +10,12 @@ from mkdocs.structure.files import File
 
 README = pathlib.Path(__file__).parents[2] / "README.md"
 # As pymdownx.arithmatex leaves formulas in a page, in a line and by themselves.
-FORMULAS = (
-    ("inline", re.compile(r'<span class="arithmatex">\\\((.*?)\\\)</span>', re.DOTALL)),
-    ("block", re.compile(r'<div class="arithmatex">\s*\\\[(.*?)\\\]\s*</div>', re.DOTALL)),
-)
+FORMULAS = {
+    "inline": r'<span class="arithmatex">\\\((.*?)\\\)</span>',
+    "block": r'<div class="arithmatex">\s*\\\[(.*?)\\\]\s*</div>',
+}
+# The dash that mkdocstrings puts before the text of a result that has no name.
+NAMELESS = re.compile(r'(<li class="doc-section-item field-body">\s*)\u2013\s')
 
 
 def on_files(files, config):
@@ -24,10 +27,13 @@ def on_files(files, config):
 
 def on_page_content(content, page, config, files):
     """Renders formulas, so that reading a page takes no script and no network."""
-    for display, formula in FORMULAS:
-        content = formula.sub(lambda m: _mathml(m[1], display), content)  # noqa: B023
+    content = NAMELESS.sub(r"\1", content)
+    for display, formula in FORMULAS.items():
+        render = functools.partial(_mathml, display=display)
+        content = re.sub(formula, render, content, flags=re.DOTALL)
     return content
 
 
-def _mathml(latex, display):
-    return convert(html.unescape(latex).strip(), display=display)
+def _mathml(formula, display):
+    rendered = convert(html.unescape(formula[1]).strip(), display=display)
+    return rendered if display == "inline" else f'<div class="formula">{rendered}</div>'
