@@ -3,6 +3,7 @@
 import importlib
 import importlib.util
 import inspect
+import os
 import pathlib
 import re
 import subprocess
@@ -78,9 +79,9 @@ def test_the_site_builds_without_a_warning(tmp_path):
         capture_output=True,
         text=True,
         check=False,
+        env={**os.environ, "NO_MKDOCS_2_WARNING": "1"},
     )
-    assert result.returncode == 0, result.stderr
-    assert "WARNING" not in result.stderr
+    assert (result.returncode, result.stderr) == (0, "")
     reference = (tmp_path / "site" / "api" / "layers.html").read_text()
     assert "<math" in reference and "arithmatex" not in reference
     pages = [page.read_text() for page in (tmp_path / "site").rglob("*.html")]
