@@ -13,7 +13,15 @@ BLOCK = re.compile(r"^```python\n(.*?)^```", re.DOTALL | re.MULTILINE)
 WITH_CODE = [page for page in PAGES if BLOCK.search(page.read_text())]
 
 
-@pytest.mark.parametrize("page", WITH_CODE, ids=lambda page: page.stem)
+def _marks(page):
+    # Tutorials train: in the quick tests on one backend.
+    trains = page.parent.name == "tutorials"
+    return pytest.mark.slow if trains and keras.backend.backend() == "jax" else ()
+
+
+@pytest.mark.parametrize(
+    "page", [pytest.param(p, marks=_marks(p), id=p.stem) for p in WITH_CODE]
+)
 def test_blocks_run(page, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     text = page.read_text()
