@@ -5,6 +5,7 @@ import os
 import pathlib
 import subprocess
 import sys
+import warnings
 
 import keras
 import numpy as np
@@ -452,3 +453,18 @@ def test_mean_over_p_steps_is_the_quantized_activation(levels):
     sent = np.asarray(Spiking(IFCell(levels * step))(currents)).sum(1)
     expected = np.asarray(LSQReLU(levels, initial_step=step)(v)) * levels
     assert np.array_equal(sent, expected)
+
+
+def test_a_compiled_network_is_compiled_again_when_loaded(tmp_path):
+    model, x = source()
+    snn = snn_keras.convert(model, 3)
+    y = np.random.default_rng(0).normal(size=snn(x).shape).astype("float32")
+    snn.compile("sgd", "mse", metrics=["mae"])
+    snn.fit(x, y, verbose=0)
+    snn.save(tmp_path / "snn.keras")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        loaded = keras.models.load_model(tmp_path / "snn.keras")
+    assert loaded.evaluate(x, y, verbose=0) == snn.evaluate(x, y, verbose=0)
+    assert loaded.jit_compile == snn.jit_compile
+    assert int(loaded.optimizer.iterations) == int(snn.optimizer.iterations) > 0

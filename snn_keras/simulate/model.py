@@ -42,9 +42,22 @@ class SpikingModel(Fed, keras.Model):
     def compile(self, *args, **kwargs):
         """As `keras.Model.compile`."""
         super().compile(*args, **kwargs)
-        left_open = kwargs.get("jit_compile", "auto") == "auto"
+        self._compiler = kwargs.get("jit_compile", "auto")
+        left_open = self._compiler == "auto"
         if left_open and self.program.during and not self.run_eagerly:
             _backend.compile_by_xla(self)
+
+    def get_compile_config(self):
+        """As `keras.Model.get_compile_config`."""
+        config = super().get_compile_config()
+        return config and {**config, "jit_compile": self._compiler}
+
+    def compile_from_config(self, config):
+        """As `keras.Model.compile_from_config`."""
+        # Keras's own leaves out models whose `compile` is theirs.
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        if self.built:
+            self.optimizer.build(self.trainable_variables)
 
     @property
     def chunk_steps(self) -> int | None:
