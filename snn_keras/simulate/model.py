@@ -50,13 +50,17 @@ class SpikingModel(Fed, keras.Model):
     def get_compile_config(self):
         """As `keras.Model.get_compile_config`."""
         config = super().get_compile_config()
-        return config and {**config, "jit_compile": self._compiler}
+        trained = bool(self.optimizer and self.optimizer.built)
+        own = {"jit_compile": self._compiler, "trained": trained}
+        return config and {**config, **own}
 
     def compile_from_config(self, config):
         """As `keras.Model.compile_from_config`."""
         # Keras's own leaves out models whose `compile` is theirs.
-        self.compile(**keras.saving.deserialize_keras_object(config))
-        if self.built:
+        config = keras.saving.deserialize_keras_object(config)
+        trained = config.pop("trained", False)
+        self.compile(**config)
+        if trained:  # else no variables of the optimizer were saved
             self.optimizer.build(self.trainable_variables)
 
     @property
