@@ -87,7 +87,7 @@ def plot_energy(energies, ax=None):
     Returns:
         The axes.
     """
-    sides = {"source": "source", "spiking": "spiking"}
+    sides = ("source", "spiking")
     bars = [(name, side, e[side]) for name, e in energies.items() for side in sides]
     ax = new_axes(ax, rows=len(bars))
     most = max(figures["energy"] for *_, figures in bars)

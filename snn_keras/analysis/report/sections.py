@@ -3,7 +3,11 @@
 import numpy as np
 
 from snn_keras.analysis.accuracy import plot_accuracy_over_time
-from snn_keras.analysis.plots import plot_confusion_of_disagreements, plot_mismatch
+from snn_keras.analysis.plots import (
+    MOST_CLASSES,
+    plot_confusion_of_disagreements,
+    plot_mismatch,
+)
 from snn_keras.analysis.report.html import (
     element,
     figure,
@@ -194,7 +198,7 @@ def disagreements(figures, x, class_names):
         ]
         header = ("source", "spiking network", "samples")
         pair = [
-            figure(drawn(plot, alt, min(12, max(6, len(classes)))), caption),
+            figure(drawn(plot, alt, min(MOST_CLASSES, max(6, len(classes)))), caption),
             table("The most frequent pairs of answers", header, rows),
         ]
         children += [element("div", pair, class_="pair"), _flips(found, x, class_names)]
