@@ -4,8 +4,11 @@ import numpy as np
 from keras import tree
 
 from snn_keras.analysis.operations import Count
+from snn_keras.analysis.recording import neurons_of
 from snn_keras.analysis.spikes import steps_of_runs
-from snn_keras.neurons import Spiking
+from snn_keras.inputs import batches
+
+SIDES = ("spiking", "source")
 
 # Picojoules an operation at 45 nm. "32 bit" and "8 bit": paper 002, table 4.
 # "float32": M. Horowitz, Computing's energy problem, 2014 (multiply-accumulate 4.6,
@@ -53,68 +56,37 @@ def energy(snn, x, batch_size=32, constants="32 bit"):
     Source: paper 002, section A.4 and table 4.
     """
     costs = costs_of(constants)
-    cells = {x.name: x.cell for x in snn.layers if isinstance(x, Spiking)}
+    cells = {name: layer.cell for name, layer in neurons_of(snn).items()}
     counter = Count(snn)
     samples = len(tree.flatten(x)[0])
     if not samples:
         raise ValueError("energy needs at least one input. Received: none")
     totals, all_steps = {}, 0.0
-    for start in range(0, samples, batch_size):
-        part = tree.map_structure(lambda a: a[start : start + batch_size], x)  # noqa: B023
+    for part in batches(x, batch_size):
         count = len(tree.flatten(part)[0])
         steps = steps_of_runs(snn, part, count).astype("float64") + snn.extra_steps
         all_steps += steps.sum()
         for name, found in counter.of_batch(part, steps).items():
-            spiking, source = _operations(found, steps, cells.get(name))
-            total = totals.setdefault(name, {"neurons": found.get("neurons", 0)})
-            for key, figures in (("spiking", spiking), ("source", source)):
-                before = total.setdefault(key, dict.fromkeys(costs, 0.0))
+            total = totals.setdefault(name, _nothing(found))
+            total["spikes"] += float(np.sum(found.get("spikes", 0.0)))
+            for side, figures in _operations(found, steps, cells.get(name)).items():
                 for kind, value in figures.items():
-                    before[kind] += float(np.sum(value * np.ones(len(steps))))
-            total["spikes"] = total.get("spikes", 0.0) + float(
-                np.sum(found.get("spikes", 0.0))
-            )
-    layers = {
-        name: {
-            "spiking": _priced(total["spiking"], samples, costs),
-            "source": _priced(total["source"], samples, costs),
-            "spikes": total["spikes"] / samples,
-            "neurons": total["neurons"],
-        }
-        for name, total in totals.items()
-    }
+                    each = np.broadcast_to(value, steps.shape)
+                    total[side][kind] += float(np.sum(each))
+    means = {name: _mean(total, samples) for name, total in totals.items()}
     whole = {
-        side: _priced(
-            {kind: sum(t[side][kind] for t in totals.values()) for kind in costs},
-            samples,
-            costs,
-        )
-        for side in ("spiking", "source")
+        side: {
+            kind: sum(layer[side][kind] for layer in means.values()) for kind in costs
+        }
+        for side in SIDES
     }
-    return {
-        **whole,
-        "ratio": whole["spiking"]["energy"] / whole["source"]["energy"],
-        "steps": float(all_steps / samples),
-        "layers": layers,
-        "constants": costs,
-    }
+    counted = {**whole, "steps": float(all_steps / samples), "layers": means}
+    return _priced(counted, costs)
 
 
 def at_costs(found, constants):
     """What `energy` found, at other costs: nothing is counted anew."""
-    costs = costs_of(constants)
-    sides = ("spiking", "source")
-
-    def priced(figures):
-        return {**figures, **{s: _priced(_counts(figures[s]), 1, costs) for s in sides}}
-
-    whole = priced(found)
-    return {
-        **whole,
-        "ratio": whole["spiking"]["energy"] / whole["source"]["energy"],
-        "layers": {name: priced(layer) for name, layer in found["layers"].items()},
-        "constants": costs,
-    }
+    return _priced(found, costs_of(constants))
 
 
 def costs_of(constants):
@@ -130,7 +102,7 @@ def costs_of(constants):
 
 
 def _operations(found, steps, cell):
-    """Operations of a layer by kind, of each sample: the spiking's, the source's."""
+    """Operations of a layer by side and kind, of each sample."""
     macs = found.get("multiply_accumulate", 0.0)
     spiking = {"add": found["add"] + macs, "multiply": macs}
     source = dict.fromkeys(("add", "multiply"), found.get("source", 0.0))
@@ -139,13 +111,37 @@ def _operations(found, steps, cell):
         for kind, value in cell.operations(updates, found["spikes"]).items():
             spiking[kind] = spiking.get(kind, 0.0) + value
         source["compare"] = float(found["neurons"])
-    return spiking, source
+    return {"spiking": spiking, "source": source}
 
 
-def _counts(figures):
-    return {kind: value for kind, value in figures.items() if kind != "energy"}
+def _nothing(found):
+    """A layer's totals before the first batch."""
+    sides = {side: dict.fromkeys(CONSTANTS["32 bit"], 0.0) for side in SIDES}
+    return {**sides, "spikes": 0.0, "neurons": found.get("neurons", 0)}
 
 
-def _priced(figures, samples, costs):
-    means = {kind: value / samples for kind, value in figures.items()}
-    return {**means, "energy": sum(costs[kind] * means[kind] for kind in costs)}
+def _mean(total, samples):
+    sides = {
+        side: {kind: value / samples for kind, value in total[side].items()}
+        for side in SIDES
+    }
+    return {**total, **sides, "spikes": total["spikes"] / samples}
+
+
+def _priced(found, costs):
+    """What was counted, with its energy at these costs."""
+
+    def priced(figures):
+        sides = {}
+        for side in SIDES:
+            spent = sum(costs[kind] * figures[side][kind] for kind in costs)
+            sides[side] = {**figures[side], "energy": spent}
+        return {**figures, **sides}
+
+    whole = priced(found)
+    return {
+        **whole,
+        "ratio": whole["spiking"]["energy"] / whole["source"]["energy"],
+        "layers": {name: priced(layer) for name, layer in found["layers"].items()},
+        "constants": costs,
+    }
