@@ -50,9 +50,10 @@ class SpikingModel(Fed, keras.Model):
     def get_compile_config(self):
         """As `keras.Model.get_compile_config`."""
         config = super().get_compile_config()
+        if not config:  # not compiled
+            return config
         trained = bool(self.optimizer and self.optimizer.built)
-        own = {"jit_compile": self._compiler, "trained": trained}
-        return config and {**config, **own}
+        return {**config, "jit_compile": self._compiler, "trained": trained}
 
     def compile_from_config(self, config):
         """As `keras.Model.compile_from_config`."""
