@@ -116,6 +116,7 @@ RESNET = (
     *FROM_DATA,
     *rows("LSQ p = 3", "plain", *NEURONS),
     *rows("noise adaptor p = 3", "adaptor", *NEURONS),
+    *rows("QCFS L = 4", "qcfs", "if"),
     *rows("NQ L = 4", "nq", *NEURONS),
     *rows("LSQ p = 15", "bits", "if", "signed", "bit_serial"),
 )

@@ -26,17 +26,20 @@ SHARED = {
     "mnist": "--weight_decay=0.02 --crop=2",
     "digits": "--batch_size=32",
 }
+FLOAT = "--quantizer=none --precision=mixed_bfloat16"
 RESNET20 = "--learning_rate=0.05 --epochs=12"
 CONVNET = "--learning_rate=5e-4"
-NQ = "--quantizer=qcfs --levels=4 --noise=residual"
+QCFS = "--quantizer=qcfs --levels=4"
+NQ = f"{QCFS} --noise=residual"
 
 TRAININGS = {
-    "cifar10_float": Training(
-        "--quantizer=none --learning_rate=0.1 --warmup_epochs=1 --epochs=40 "
-        "--precision=mixed_bfloat16"
+    "cifar10_first": Training(
+        f"{FLOAT} --learning_rate=0.1 --warmup_epochs=1 --epochs=40"
     ),
+    "cifar10_float": Training(f"{FLOAT} --learning_rate=0.05 --epochs=16", "first"),
     "cifar10_plain": Training(f"{RESNET20} --levels=3", "float"),
     "cifar10_adaptor": Training(f"{RESNET20} --levels=3 --noise=adaptor", "float"),
+    "cifar10_qcfs": Training(f"{RESNET20} {QCFS}", "float"),
     "cifar10_nq": Training(f"{RESNET20} {NQ} --snn_timesteps=4", "float"),
     "cifar10_bits": Training(f"{RESNET20} --levels=15", "float"),
     "fashion_mnist_float": Training("--quantizer=none --epochs=10"),
