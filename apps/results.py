@@ -16,7 +16,7 @@ import pathlib
 from absl import app, flags, logging
 
 from apps import data
-from apps.evaluate import evaluate, load_model
+from apps.evaluate import evaluate, load_model, settle
 from apps.tables.page import draw, page
 from apps.tables.rows import TABLES, named
 from snn_keras import analysis
@@ -47,6 +47,11 @@ def source_file(dataset, row, folders):
     return next((file for file in files if file.exists()), None)
 
 
+def wanted_of(row):
+    """The figures that a row's metrics must have."""
+    return {"snn", "energy_at_4"} | ({"settled"} if row.neuron == "signed" else set())
+
+
 def measure(dataset, row, path, data_dir, samples=0, batch_size=100, known=None):
     """The figures of one row, from its source network in `path`.
 
@@ -56,6 +61,8 @@ def measure(dataset, row, path, data_dir, samples=0, batch_size=100, known=None)
         data_dir, samples, batch_size: As the flags.
         known: Figures that are there already, and are not measured again.
     """
+    known = known or {}
+    missing = wanted_of(row) - set(known)
     model = load_model(path)
     test = data.load(dataset, "test", data_dir).take(samples)
     images = data.preprocess(test.images)
@@ -67,16 +74,18 @@ def measure(dataset, row, path, data_dir, samples=0, batch_size=100, known=None)
     snn = row.convert(model, max(timesteps), calibration)
     trained = json.loads(path.with_suffix(".json").read_text())["command"]
     figures = {"dataset": dataset, **dataclasses.asdict(row), "trained": trained}
-    figures |= known or {}
-    if "snn" not in figures:
+    figures |= known
+    if "snn" in missing:
         settings = batch_size, timesteps
         figures |= evaluate(model, snn, images, test.labels, *settings)
-    if "energy_at_4" not in figures:
+    if "energy_at_4" in missing:
         run = snn.with_timesteps(4)
         costs = analysis.energy(run, images[:COUNTED_IMAGES], batch_size)
         spikes = [layer["spikes"] for layer in costs["layers"].values()]
         figures["spikes_at_4"] = sum(spikes)
         figures["energy_at_4"] = costs["ratio"]
+    if "settled" in missing:
+        figures["settled"] = settle(model, images, batch_size)
     return figures
 
 
@@ -105,7 +114,7 @@ def main(argv):
         wanted = dataset in FLAGS.datasets and row.key in (FLAGS.rows or known)
         kept = json.loads(file.read_text()) if file.exists() else {}
         kept = {} if FLAGS.again else kept
-        if not wanted or "energy_at_4" in kept:
+        if not wanted or wanted_of(row) <= set(kept):
             continue
         path = source_file(dataset, row, (data.SHIPPED, FLAGS.models))
         if path is None:

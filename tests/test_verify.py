@@ -162,6 +162,15 @@ def test_the_cause_is_named_with_its_remedy(timesteps, step, cause, words, colla
     )
 
 
+def test_a_constant_current_is_only_rounded():
+    """Neurons of the first layer send what is nearest to it; timing has no part."""
+    report, *_ = relu_report(8, 0.5)
+    first = report.layers[0]
+    assert (first.by_rounding, first.cause) == (1.0, "rounding")
+    assert "rounds" in first.diagnosis() and "time steps" in first.diagnosis()
+    assert all(0 < layer.by_rounding < 1 for layer in report.layers[1:])
+
+
 def test_uneven_spikes_are_named_where_nothing_else_is_wrong():
     model, x = chain()
     report = snn_keras.verify(model, snn_keras.convert(model, 3, "if"), x)

@@ -1,5 +1,6 @@
 """The page that shows the figures of all rows, and a picture for each table."""
 
+from apps.tables import claims
 from apps.tables.rows import TABLES
 from snn_keras import files
 
@@ -65,7 +66,17 @@ def page(metrics, counted_images):
             *_methods(table, rows, figures),
             "",
         ]
-    return "\n".join([*lines, NOTES])
+    return "\n".join([*lines, *_claims(metrics), "", NOTES])
+
+
+def _claims(metrics):
+    """What the papers claim, and whether it is so here."""
+    yield "## What the papers claim"
+    yield ""
+    yield _line(["claim", "data set", "here", "figures"])
+    yield _line(["---"] * 4)
+    for claim, title, holds, text in claims.answers(metrics):
+        yield _line([claim.text, title, "yes" if holds else "no", text])
 
 
 def _sources(rows, figures):

@@ -45,6 +45,7 @@ TRAININGS = {
     "fashion_mnist_float": Training("--quantizer=none --epochs=10"),
     "fashion_mnist_plain": Training("--levels=2 --epochs=20"),
     "fashion_mnist_adaptor": Training("--levels=2 --noise=adaptor --epochs=20"),
+    "fashion_mnist_qcfs": Training(f"{CONVNET} {QCFS} --epochs=6", "float"),
     "fashion_mnist_nq": Training(
         f"{CONVNET} {NQ} --snn_timesteps=1,2,4 --epochs=6", "float"
     ),
@@ -60,8 +61,12 @@ TRAININGS = {
     "mnist_adaptor": Training(
         f"{CONVNET} --levels=2 --noise=adaptor --epochs=3", "float"
     ),
+    "mnist_qcfs": Training(f"{CONVNET} {QCFS} --epochs=3", "float"),
     "mnist_nq": Training(f"{CONVNET} {NQ} --snn_timesteps=1,2,4 --epochs=3", "float"),
     "mnist_bits": Training(f"{CONVNET} --levels=15 --epochs=2", "float"),
+    "mnist_sparse": Training(
+        f"{CONVNET} --quantizer=none --bit_sparsity=1.2e-5 --epochs=2", "bits"
+    ),
     "mnist_lif": Training("--quantizer=noisy_spike --learning_rate=2e-3 --epochs=3"),
     "digits_float": Training("--quantizer=none --epochs=10"),
     "digits_plain": Training("--levels=3 --epochs=10", "float"),

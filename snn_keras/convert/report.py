@@ -28,6 +28,8 @@ class LayerMismatch:
         silent: Share of neurons that send nothing where the activation function
             of their mean current is above 0.
         by_saturation, by_silence: Their shares of the layer's own squared error.
+        by_rounding: The share of neurons that send their mean current, rounded to
+            their own steps: the source's activation rounds otherwise, or not at all.
         threshold_ratio: The neurons' threshold as a share of the one that the
             source's activation asks for (the channel furthest from 1).
     """
@@ -44,6 +46,7 @@ class LayerMismatch:
     silent: float
     by_saturation: float
     by_silence: float
+    by_rounding: float
     threshold_ratio: float
 
     @property
@@ -58,7 +61,9 @@ class LayerMismatch:
             return "threshold"
         if self.by_saturation > 0.5:
             return "saturation"
-        return "silence" if self.by_silence > 0.5 else "timing"
+        if self.by_silence > 0.5:
+            return "silence"
+        return "rounding" if self.by_rounding > 0.5 else "timing"
 
     def diagnosis(self) -> str:
         """In words: what is wrong, and what may be done about it."""
@@ -69,6 +74,8 @@ class LayerMismatch:
             f"currents reach {self.reach:.2f} times what they can send (99th "
             "percentile)",
             "silence": f"{self.silent:.1%} of its neurons are silent and should not be",
+            "rounding": "it rounds to the steps of its own rate, and the source's "
+            "activation to others or to none",
             "timing": "its spikes come too early or too late to count right",
         }
         return f"{facts[self.cause]}. Remedy: {REMEDIES[self.cause]}"
@@ -80,6 +87,8 @@ REMEDIES = {
     "calibrate on, or more levels.",
     "silence": "more time steps, or lower thresholds: fewer levels, or "
     "bias_correction=True.",
+    "rounding": "more time steps; or, where the source has no levels, "
+    "quantize_activations and some training, then as many time steps as levels.",
     "timing": 'neuron="signed" with timesteps="settle", or neuron="bit_serial": both '
     'are exact; or more time steps; or train with noise="adaptor".',
 }

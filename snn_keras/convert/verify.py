@@ -13,6 +13,8 @@ from snn_keras.layers import NoisySpike
 from snn_keras.neurons import Spiking, Timing
 from snn_keras.simulate import SpikingModel
 
+ROUNDING = 1e-4  # steps: what float32 may add to half a step
+
 
 def verify(ann, snn, x, batch_size=32) -> Report:
     """Compares a spiking network with its source, layer by layer.
@@ -95,7 +97,7 @@ class _Tally:
 
     def __init__(self, activation, cell, timing):
         self.step, count = cell.grid(timing)
-        self.largest = self.step * count
+        self.unit, self.largest = self.step, self.step * count
         self.ratio = 1.0
         if normalize.is_relu(activation):
             top = np.inf if activation.max_value is None else activation.max_value
@@ -115,7 +117,7 @@ class _Tally:
                     activation(ops.convert_to_tensor(current))
                 )
         self.off = {}
-        self.sums = np.zeros(11)
+        self.sums = np.zeros(12)
 
     def add(self, activation, current, decoded):
         error = (decoded - activation) / self.step
@@ -123,6 +125,9 @@ class _Tally:
         own = (decoded - expected) / self.step
         saturated = current > self.largest
         silent = (decoded == 0) & (expected > 0)
+        # As near to its current as its steps allow: it only rounds.
+        away = np.abs(decoded - np.clip(current, 0.0, self.largest))
+        rounded = away <= self.unit * (0.5 + ROUNDING)
         square = np.square(own)
         scale = np.broadcast_to(self.largest, current.shape)
         scale = np.where(np.isfinite(scale), scale, 1.0)
@@ -136,6 +141,7 @@ class _Tally:
             np.sum(square, where=saturated),
             np.sum(silent),
             np.sum(square, where=silent),
+            np.sum(square, where=rounded),
             reach * error.size,
         )
         sizes, counts = np.unique(np.round(error).astype(int), return_counts=True)
@@ -145,7 +151,7 @@ class _Tally:
     def mismatch(self, name):
         count, *sums = self.sums.tolist()
         mean, square, signal, own_mean, own_square, *shares = np.asarray(sums) / count
-        saturated, by_saturation, silent, by_silence, reach = shares
+        saturated, by_saturation, silent, by_silence, by_rounding, reach = shares
         return LayerMismatch(
             name,
             mean=float(mean),
@@ -159,6 +165,7 @@ class _Tally:
             silent=float(silent),
             by_saturation=_share(by_saturation, own_square),
             by_silence=_share(by_silence, own_square),
+            by_rounding=_share(by_rounding, own_square),
             threshold_ratio=float(self.ratio),
         )
 
