@@ -16,11 +16,13 @@ class Claim:
         text: The claim, and whose it is.
         rows: Keys of the rows that it is judged by.
         judge: Their figures -> `(whether it holds, what was found)`.
+        figure: The figure that all of them must have to be judged.
     """
 
     text: str
     rows: tuple
     judge: Callable
+    figure: str = "snn"
 
 
 def answers(metrics):
@@ -32,8 +34,8 @@ def answers(metrics):
     """
     for claim in CLAIMS:
         for dataset, table in TABLES.items():
-            found = [metrics.get((dataset, key)) for key in claim.rows]
-            if None not in found:
+            found = [metrics.get((dataset, key), {}) for key in claim.rows]
+            if all(claim.figure in figures for figures in found):
                 holds, text = claim.judge(*found)
                 yield claim, table.title, holds, text
 
@@ -127,6 +129,7 @@ CLAIMS = (
             f"at most {A_FEW}).",
             (key,),
             settles,
+            "settled",
         )
         for key in ("plain_signed", "adaptor_signed", "bits_signed")
     ),

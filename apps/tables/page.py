@@ -9,7 +9,7 @@ HEAD = """# Results
 Made by `python -m apps.results --data_dir=DATA_DIR` from the metrics in
 `docs/results/`; `make reproduce ROW=... DATA_DIR=...` makes one row from nothing: the
 trainings of its source network, then its figures. Figures of papers, in italics, are
-those that they print for the same data set and network.
+those that they print for the same data set and, where none is named, network.
 
 Test accuracy in percent, one source network a family, one seed. *+ steps*: steps that
 the method spends before the T it reports; its cost is T + these. *Spikes* and *energy*

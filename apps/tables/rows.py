@@ -130,7 +130,12 @@ TABLES = {
         (1, 2, 4, 6, 8, 16, 32, 64),
         RESNET,
         {
-            "plain_if": Paper(
+            "adaptor_if": Paper(
+                "000, p = 2, on ResNet-18, 160 epochs",
+                94.97,
+                {1: 93.71, 2: 95.26, 4: 95.95, 8: 96.61, 16: 96.72, 32: 96.74},
+            ),
+            "qcfs_if": Paper(
                 "QCFS, in 001",
                 91.77,
                 {
