@@ -82,9 +82,9 @@ def settles(figures):
     found = figures["settled"]
     same, count = found["same_answer"], found["samples"]
     text = (
-        f"{same:,} of {count:,} answers are the source's; the last neuron fires at step "
-        f"{found['steps_mean']:.1f} on average, {found['steps_max']} at most (P = "
-        f"{found['input_steps']})"
+        f"{same:,} of {count:,} answers are the source's; the last neuron fires at "
+        f"step {found['steps_mean']:.1f} on average, {found['steps_max']} at most "
+        f"(P = {found['input_steps']})"
     )
     within = found["input_steps"] + A_FEW
     return same == count and found["steps_max"] <= within, text
