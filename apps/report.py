@@ -38,7 +38,7 @@ def define_flags():
     )
     flags.DEFINE_integer(
         "inspected",
-        512,
+        500,
         "The first so many of them for mismatch, spikes and energy.",
         lower_bound=1,
     )

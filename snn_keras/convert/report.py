@@ -87,8 +87,9 @@ REMEDIES = {
     "calibrate on, or more levels.",
     "silence": "more time steps, or lower thresholds: fewer levels, or "
     "bias_correction=True.",
-    "rounding": "more time steps; or, where the source has no levels, "
-    "quantize_activations and some training, then as many time steps as levels.",
+    "rounding": "where the source has levels, as many time steps as these, or "
+    'neuron="signed" with timesteps="settle"; where it has none, more time steps, or '
+    "quantize_activations and some training.",
     "timing": 'neuron="signed" with timesteps="settle", or neuron="bit_serial": both '
     'are exact; or more time steps; or train with noise="adaptor".',
 }
