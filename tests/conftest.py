@@ -19,7 +19,7 @@ def fresh_keras():
 
 @pytest.fixture(autouse=True, scope="module")
 def free_memory():
-    """Collects garbage after a module: after every test, it took a third of the time."""
+    """Collects garbage once a module: after every test, it took a third of all time."""
     yield
     gc.collect()
 
