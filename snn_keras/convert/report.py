@@ -27,9 +27,10 @@ class LayerMismatch:
             can send; the mean over batches.
         silent: Share of neurons that send nothing where the activation function
             of their mean current is above 0.
-        by_saturation, by_silence: Their shares of the layer's own squared error.
-        by_rounding: The share of neurons that send their mean current, rounded to
-            their own steps: the source's activation rounds otherwise, or not at all.
+        by_saturation, by_silence, by_rounding: The shares that these have of the
+            layer's own squared error; and that neurons have which send their mean
+            current, rounded to their own steps, where the source's activation rounds
+            otherwise or not at all.
         threshold_ratio: The neurons' threshold as a share of the one that the
             source's activation asks for (the channel furthest from 1).
     """
