@@ -2,5 +2,7 @@
 
 import logging
 
-# TensorFlow warns where many functions are traced: each network's own, here.
-logging.getLogger("tensorflow").setLevel(logging.ERROR)
+# Every network has functions of its own, which TensorFlow takes for one traced anew.
+logging.getLogger("tensorflow").addFilter(
+    lambda record: "triggered tf.function retracing" not in record.getMessage()
+)

@@ -12,6 +12,7 @@ source network of a row, too.
 import dataclasses
 import json
 import pathlib
+import re
 
 from absl import app, flags, logging
 
@@ -52,6 +53,13 @@ def wanted_of(row):
     return {"snn", "energy_at_4"} | ({"settled"} if row.neuron == "signed" else set())
 
 
+def trained_by(path):
+    """The command that trained the network in `path`, without a machine's folders."""
+    command = json.loads(path.with_suffix(".json").read_text())["command"]
+    command = re.sub(r"--data_dir=\S+", "--data_dir=DATA_DIR", command)
+    return re.sub(r"=\S*/(\w+)/(\w+\.keras)", r"=\1/\2", command)
+
+
 def measure(dataset, row, path, data_dir, samples=0, batch_size=100, known=None):
     """The figures of one row, from its source network in `path`.
 
@@ -61,10 +69,13 @@ def measure(dataset, row, path, data_dir, samples=0, batch_size=100, known=None)
         data_dir, samples, batch_size: As the flags.
         known: Figures that are there already, and are not measured again.
     """
+    trained = trained_by(path)
+    test = data.load(dataset, "test", data_dir).take(samples)
     known = known or {}
+    if (known.get("trained"), known.get("samples")) != (trained, len(test.labels)):
+        known = {}  # of another network, or of other images
     missing = wanted_of(row) - set(known)
     model = load_model(path)
-    test = data.load(dataset, "test", data_dir).take(samples)
     images = data.preprocess(test.images)
     calibration = None
     if row.levels:
@@ -72,7 +83,6 @@ def measure(dataset, row, path, data_dir, samples=0, batch_size=100, known=None)
         calibration = data.preprocess(train.take(CALIBRATION_IMAGES).images)
     timesteps = TABLES[dataset].timesteps
     snn = row.convert(model, max(timesteps), calibration)
-    trained = json.loads(path.with_suffix(".json").read_text())["command"]
     figures = {"dataset": dataset, **dataclasses.asdict(row), "trained": trained}
     figures |= known
     if "snn" in missing:
@@ -89,13 +99,18 @@ def measure(dataset, row, path, data_dir, samples=0, batch_size=100, known=None)
     return figures
 
 
+def known_metrics(folder):
+    """The metrics that lie in `folder`, `{(data set, row.key): figures}`."""
+    return {
+        (dataset, row.key): json.loads((folder / f"{name}.json").read_text())
+        for name, (dataset, row) in named().items()
+        if (folder / f"{name}.json").exists()
+    }
+
+
 def write_page(folder, path):
     """Writes the page and its pictures from the metrics in `folder`."""
-    metrics = {}
-    for name, (dataset, row) in named().items():
-        file = folder / f"{name}.json"
-        if file.exists():
-            metrics[dataset, row.key] = json.loads(file.read_text())
+    metrics = known_metrics(folder)
     for dataset in {dataset for dataset, _ in metrics}:
         draw(dataset, metrics, folder / f"{dataset}.png")
     data.write_text(path, page(metrics, COUNTED_IMAGES))

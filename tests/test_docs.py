@@ -11,7 +11,7 @@ DOCS = pathlib.Path(__file__).parent.parent / "docs"
 PAGES = [*sorted(DOCS.glob("*.md")), *sorted(DOCS.glob("tutorials/*.md"))]
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.DOTALL | re.MULTILINE)
 OUTPUT = re.compile(r"^```text\n(.*?)^```", re.DOTALL | re.MULTILINE)
-NUMBER = re.compile(r"[-+]?\d[\d.,]*(e-?\d+)?")
+NUMBER = re.compile(r"[-+]?\d[\d.,]*(e[-+]?\d+)?")
 WITH_CODE = [page for page in PAGES if BLOCK.search(page.read_text())]
 
 

@@ -166,9 +166,14 @@ def test_a_constant_current_is_only_rounded():
     """Neurons of the first layer send what is nearest to it; timing has no part."""
     report, *_ = relu_report(8, 0.5)
     first = report.layers[0]
+    assert first.saturated == 0
     assert (first.by_rounding, first.cause) == (1.0, "rounding")
     assert "rounds" in first.diagnosis() and "time steps" in first.diagnosis()
-    assert all(0 < layer.by_rounding < 1 for layer in report.layers[1:])
+    finer, x = chain()  # three levels, and nine steps
+    first = snn_keras.verify(finer, snn_keras.convert(finer, 9), x).layers[0]
+    inside = first.by_rounding + first.by_saturation
+    np.testing.assert_allclose(inside, 1.0)
+    assert first.by_rounding > 0
 
 
 def test_uneven_spikes_are_named_where_nothing_else_is_wrong():

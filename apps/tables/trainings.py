@@ -39,13 +39,15 @@ TRAININGS = {
     "cifar10_float": Training(f"{FLOAT} --learning_rate=0.05 --epochs=16", "first"),
     "cifar10_plain": Training(f"{RESNET20} --levels=3", "float"),
     "cifar10_adaptor": Training(f"{RESNET20} --levels=3 --noise=adaptor", "float"),
-    "cifar10_qcfs": Training(f"{RESNET20} {QCFS}", "float"),
+    "cifar10_qcfs": Training(f"{RESNET20} {QCFS} --snn_timesteps=4", "float"),
     "cifar10_nq": Training(f"{RESNET20} {NQ} --snn_timesteps=4", "float"),
     "cifar10_bits": Training(f"{RESNET20} --levels=15", "float"),
     "fashion_mnist_float": Training("--quantizer=none --epochs=10"),
     "fashion_mnist_plain": Training("--levels=2 --epochs=20"),
     "fashion_mnist_adaptor": Training("--levels=2 --noise=adaptor --epochs=20"),
-    "fashion_mnist_qcfs": Training(f"{CONVNET} {QCFS} --epochs=6", "float"),
+    "fashion_mnist_qcfs": Training(
+        f"{CONVNET} {QCFS} --snn_timesteps=1,2,4 --epochs=6", "float"
+    ),
     "fashion_mnist_nq": Training(
         f"{CONVNET} {NQ} --snn_timesteps=1,2,4 --epochs=6", "float"
     ),
@@ -61,7 +63,9 @@ TRAININGS = {
     "mnist_adaptor": Training(
         f"{CONVNET} --levels=2 --noise=adaptor --epochs=3", "float"
     ),
-    "mnist_qcfs": Training(f"{CONVNET} {QCFS} --epochs=3", "float"),
+    "mnist_qcfs": Training(
+        f"{CONVNET} {QCFS} --snn_timesteps=1,2,4 --epochs=3", "float"
+    ),
     "mnist_nq": Training(f"{CONVNET} {NQ} --snn_timesteps=1,2,4 --epochs=3", "float"),
     "mnist_bits": Training(f"{CONVNET} --levels=15 --epochs=2", "float"),
     "mnist_sparse": Training(

@@ -27,10 +27,10 @@ class LayerMismatch:
             can send; the mean over batches.
         silent: Share of neurons that send nothing where the activation function
             of their mean current is above 0.
-        by_saturation, by_silence, by_rounding: The shares that these have of the
-            layer's own squared error; and that neurons have which send their mean
-            current, rounded to their own steps, where the source's activation rounds
-            otherwise or not at all.
+        by_saturation, by_silence: Shares of the layer's own squared error in these
+            neurons.
+        by_rounding: Its share in neurons that decode to within half a step of their
+            own of their mean current.
         threshold_ratio: The neurons' threshold as a share of the one that the
             source's activation asks for (the channel furthest from 1).
     """
@@ -75,8 +75,8 @@ class LayerMismatch:
             f"currents reach {self.reach:.2f} times what they can send (99th "
             "percentile)",
             "silence": f"{self.silent:.1%} of its neurons are silent and should not be",
-            "rounding": "it rounds to the steps of its own rate, and the source's "
-            "activation to others or to none",
+            "rounding": "it rounds to multiples of its own step; the source rounds to "
+            "others, or not at all, or a tie to the other side",
             "timing": "its spikes come too early or too late to count right",
         }
         return f"{facts[self.cause]}. Remedy: {REMEDIES[self.cause]}"
@@ -88,9 +88,10 @@ REMEDIES = {
     "calibrate on, or more levels.",
     "silence": "more time steps, or lower thresholds: fewer levels, or "
     "bias_correction=True.",
-    "rounding": "where the source has levels, as many time steps as these, or "
-    'neuron="signed" with timesteps="settle"; where it has none, more time steps, or '
-    "quantize_activations and some training.",
+    "rounding": "where the source has levels, as many time steps as these (bit-serial: "
+    'as their bits), or neuron="signed" with timesteps="settle", and float64 where '
+    "ties are left; where it has none, more time steps, or quantize_activations and "
+    "some training.",
     "timing": 'neuron="signed" with timesteps="settle", or neuron="bit_serial": both '
     'are exact; or more time steps; or train with noise="adaptor".',
 }

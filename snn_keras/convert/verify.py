@@ -126,7 +126,7 @@ class _Tally:
         saturated = current > self.largest
         silent = (decoded == 0) & (expected > 0)
         # As near to its current as its steps allow: it only rounds.
-        away = np.abs(decoded - np.clip(current, 0.0, self.largest))
+        away = np.abs(decoded - np.maximum(current, 0.0))
         rounded = away <= self.unit * (0.5 + ROUNDING)
         square = np.square(own)
         scale = np.broadcast_to(self.largest, current.shape)

@@ -27,9 +27,9 @@ def report(
     """Writes one HTML file about a conversion, and returns its figures.
 
     The file needs no network and no script; it shows accuracy by time steps, mismatch,
-    spikes, operations, energy, single neurons, disagreements and the plan. Numbers in
-    its tables are `data` elements with the whole value; the element `#figures` holds
-    all figures as JSON.
+    spikes, operations, energy, single neurons, disagreements and the plan. What is
+    measured stands in its tables as `data` elements with the whole value; the element
+    `#figures` holds all figures as JSON.
 
     Args:
         ann: The source network, a classifier.
