@@ -60,6 +60,12 @@ def trained_by(path):
     return re.sub(r"=\S*/(\w+)/(\w+\.keras)", r"=\1/\2", command)
 
 
+def usable(known, trained, samples):
+    """Known figures; none where they are of another network or of other images."""
+    same = (known.get("trained"), known.get("samples")) == (trained, samples)
+    return known if same else {}
+
+
 def measure(dataset, row, path, data_dir, samples=0, batch_size=100, known=None):
     """The figures of one row, from its source network in `path`.
 
@@ -71,9 +77,7 @@ def measure(dataset, row, path, data_dir, samples=0, batch_size=100, known=None)
     """
     trained = trained_by(path)
     test = data.load(dataset, "test", data_dir).take(samples)
-    known = known or {}
-    if (known.get("trained"), known.get("samples")) != (trained, len(test.labels)):
-        known = {}  # of another network, or of other images
+    known = usable(known or {}, trained, len(test.labels))
     missing = wanted_of(row) - set(known)
     model = load_model(path)
     images = data.preprocess(test.images)

@@ -78,7 +78,8 @@ OVER_TIME = pytest.mark.parametrize(
         OffsetSpikesCell(extra_steps=3),
         {"act1": "signed"},
         {"act2": "cos"},
-        NoisyLIFCell(stage=3, noise="uniform"),
+        # Slow to compile; tests/test_noisy_lif.py has chunks of theirs.
+        pytest.param(NoisyLIFCell(noise="uniform"), marks=pytest.mark.slow),
         pytest.param(NoisyLIFCell(stage=2), marks=pytest.mark.slow),
         pytest.param(NoisyLIFCell(alpha=2), marks=pytest.mark.slow),
     ],

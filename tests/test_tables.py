@@ -152,11 +152,19 @@ def test_the_page_answers_the_claims():
     assert f"| MNIST | undecided | {found} |" in page(metrics, 500)
 
 
-def test_the_page_that_ships_is_that_of_its_metrics(tmp_path):
+def test_the_page_that_ships_is_that_of_its_metrics():
     folder = data.SHIPPED.parent / "docs"
     assert (folder / "results.md").read_text() == page(
         results.known_metrics(folder / "results"), results.COUNTED_IMAGES
     )
+
+
+@pytest.mark.parametrize(
+    "trained, samples, kept", [("a", 10, True), ("b", 10, False), ("a", 9, False)]
+)
+def test_figures_of_two_networks_are_not_mixed(trained, samples, kept):
+    known = {"trained": "a", "samples": 10, "snn": [0.5]}
+    assert results.usable(known, trained, samples) == (known if kept else {})
 
 
 def test_commands_name_no_folder_of_this_machine(tmp_path):

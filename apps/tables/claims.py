@@ -84,7 +84,7 @@ def raises_everywhere(figures, others):
 
 
 def raises_plateau(figures, others, floats):
-    """By the largest T: higher, and nearer to the float network or past it."""
+    """By the largest T: what is higher is nearer to the float network, or past it."""
     last = max(gains(figures, others))
     reached, other = by_steps(figures)[last], by_steps(others)[last]
     goal = 100 * floats["ann"]
