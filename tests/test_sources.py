@@ -69,6 +69,20 @@ def test_augmentation(folder):
     assert any((image == 0).any() and image.any() for image in images)
 
 
+def test_flip_mirrors_some_images_and_leaves_the_others(tmp_path):
+    rng = np.random.default_rng(0)
+    make_tiny(tmp_path, rng.integers(0, 256, (40, 20, 20, 3), "uint8"), (20, 20, 3))
+    stream, where = Stream("tiny", tmp_path, 16), Distribution()
+    plain, flipped = (
+        next(iter(stream.batches(40, 0, Augmentation(flip=flip), where)))[0]
+        for flip in (False, True)
+    )
+    same = (flipped == plain).all((1, 2, 3))
+    mirrored = (flipped == plain[:, :, ::-1]).all((1, 2, 3))
+    assert same.any() and mirrored.any()
+    assert (same ^ mirrored).all()
+
+
 @pytest.mark.parametrize("parts", [1, 2])
 def test_test_batches_hold_every_image_in_order(folder, parts):
     stream = Stream("tiny", folder, 16)

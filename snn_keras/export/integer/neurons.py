@@ -160,6 +160,10 @@ class FireBits(Fire):
     def initial_state(self):
         return ()
 
+    def constants(self):
+        ceiling = () if self.most is None else (self.most,)
+        return *super().constants(), *ceiling
+
     def run(self, values, state, step):
         place = 2 ** np.arange(self.bits)[::-1]
         return np.tensordot(place, self.spikes(values[0]), 1), state
