@@ -32,9 +32,11 @@ test-slow: venv
 	KERAS_BACKEND=tensorflow $(BIN)/python -m pytest -n 2 -m slow
 	KERAS_BACKEND=jax $(BIN)/python -m pytest -n 2 -m slow
 
-# ROW: DATASET_SOURCE_NEURON, as digits_adaptor_if; DATA_DIR: prepared TFDS data sets.
+# ROW: TABLE_SOURCE_NEURON, as digits_adaptor_if; DATA_DIR: prepared TFDS data sets;
+# SEED: of the source network, 0 where not given.
 reproduce: venv
-	$(BIN)/python -m apps.reproduce --row=$(ROW) $(if $(DATA_DIR),--data_dir=$(DATA_DIR))
+	$(BIN)/python -m apps.reproduce --row=$(ROW) $(if $(DATA_DIR),--data_dir=$(DATA_DIR)) \
+	  $(if $(SEED),--seed=$(SEED))
 
 bench: venv
 	$(BIN)/python -m apps.benchmark

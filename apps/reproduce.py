@@ -3,8 +3,9 @@
     python -m apps.reproduce --row=digits_adaptor_if
     python -m apps.reproduce --row=cifar10_bits_bit_serial --data_dir=...
 
-or `make reproduce ROW=... DATA_DIR=...`. Networks and figures go to --output. What
-stands there already is not trained again, and a training that was interrupted goes on.
+or `make reproduce ROW=... DATA_DIR=... SEED=...`. Networks and figures go to --output.
+What stands there already is not trained again, and a training that was interrupted
+goes on.
 In the end the new figures are printed beside those of docs/results/.
 """
 
@@ -18,15 +19,18 @@ from absl import app, flags, logging
 from apps import data
 from apps.results import measure
 from apps.tables import trainings
-from apps.tables.rows import TABLES, named
+from apps.tables.rows import TABLES, named, of_seed
 
 FLAGS = flags.FLAGS
 
 
 def define_flags():
     """Flags of this program."""
-    flags.DEFINE_string("row", None, "The row: DATASET_SOURCE_NEURON.", required=True)
+    flags.DEFINE_string("row", None, "The row: TABLE_SOURCE_NEURON.", required=True)
     flags.DEFINE_string("data_dir", None, "Directory of prepared TFDS data sets.")
+    flags.DEFINE_integer(
+        "seed", 0, "Seed of the source network; what it starts from is of seed 0."
+    )
     flags.DEFINE_string("output", "runs/reproduced", "Where all of it goes.")
     flags.DEFINE_list(
         "change", [], "Flags of `apps.train` to be given otherwise: --change=--epochs=1"
@@ -34,40 +38,39 @@ def define_flags():
     flags.DEFINE_integer("samples", 0, "Evaluate the first N only; 0 for all.")
 
 
-def train(dataset, source, folder):
+def train(table, source, folder):
     """Trains a source network, and those that it starts from, where they are not."""
-    for name in trainings.chain(dataset, source):
-        if (folder / f"{dataset}_{name}.json").exists():
-            logging.info("%s_%s is there", dataset, name)
+    *before, last = trainings.chain(table, source)
+    for name, seed in [*((name, 0) for name in before), (last, FLAGS.seed)]:
+        file = of_seed(f"{table}_{name}", seed)
+        if (folder / f"{file}.json").exists():
+            logging.info("%s is there", file)
             continue
-        arguments = trainings.command(dataset, name, folder) + FLAGS.change
+        arguments = trainings.command(table, name, folder, seed) + FLAGS.change
         if FLAGS.data_dir:
             arguments.append(f"--data_dir={FLAGS.data_dir}")
         logging.info("python -m apps.train %s", " ".join(arguments))
         subprocess.run([sys.executable, "-m", "apps.train", *arguments], check=True)
+    return folder / f"{file}.keras"
 
 
 def main(argv):
     if len(argv) > 1:
         raise app.UsageError(f"unexpected arguments: {argv[1:]}")
-    known = {
-        name: entry
-        for name, entry in named().items()
-        if f"{entry[0]}_{entry[1].source}" in trainings.TRAININGS
-    }
+    known = named()
     if FLAGS.row not in known:
         raise app.UsageError(f"--row: no row {FLAGS.row!r}. The rows: {sorted(known)}")
-    dataset, row = known[FLAGS.row]
+    table, row = known[FLAGS.row]
     folder = pathlib.Path(FLAGS.output)
-    train(dataset, row.source, folder)
-    path = folder / f"{dataset}_{row.source}.keras"
-    figures = measure(dataset, row, path, FLAGS.data_dir, FLAGS.samples)
-    data.write_json(folder / "results" / f"{FLAGS.row}.json", figures)
-    kept = pathlib.Path("docs/results") / f"{FLAGS.row}.json"
+    path = train(table, row.source, folder)
+    figures = measure(table, row, path, FLAGS.data_dir, FLAGS.samples)
+    name = f"{of_seed(FLAGS.row, FLAGS.seed)}.json"
+    data.write_json(folder / "results" / name, figures)
+    kept = pathlib.Path("docs/results") / name
     shown = {"here": figures}
     if kept.exists():
         shown["docs/results"] = json.loads(kept.read_text())
-    print(f"\n{TABLES[dataset].title}, {TABLES[dataset].network}: {row.method}")
+    print(f"\n{TABLES[table].title}, {TABLES[table].network}: {row.method}")
     for where, found in shown.items():
         steps = zip(found["timesteps"], found["snn"], strict=True)
         cells = [f"T = {t}: {accuracy:.2%}" for t, accuracy in steps]

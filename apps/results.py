@@ -5,8 +5,9 @@
 evaluates every row whose source network is in saved_models/ or --models and that
 has no metrics yet, on all test images, writes its metrics beside the others in
 docs/results/, and makes the page and its pictures from all metrics that lie there.
---rows picks rows, --again evaluates them anew. `python -m apps.reproduce` trains the
-source network of a row, too.
+A row has metrics for each seed that a source network was trained with; the page shows
+their mean. --rows picks rows, --again evaluates them anew. `python -m apps.reproduce`
+trains the source network of a row, too.
 """
 
 import dataclasses
@@ -14,25 +15,27 @@ import json
 import pathlib
 import re
 
+import numpy as np
 from absl import app, flags, logging
 
 from apps import data
 from apps.evaluate import evaluate, load_model, settle
 from apps.tables.page import draw, page
-from apps.tables.rows import TABLES, named
+from apps.tables.rows import TABLES, named, of_seed
 from snn_keras import analysis
 
 FLAGS = flags.FLAGS
 
 COUNTED_IMAGES = 500
 CALIBRATION_IMAGES = 1000
+SEEDS = range(3)
 
 
 def define_flags():
     """Flags of this program."""
     flags.DEFINE_string("data_dir", None, "Directory of prepared TFDS data sets.")
     flags.DEFINE_string("models", "runs", "Where source networks are that do not ship.")
-    flags.DEFINE_list("datasets", list(TABLES), "Data sets to evaluate on.")
+    flags.DEFINE_list("tables", list(TABLES), "Tables to evaluate rows of.")
     flags.DEFINE_list("rows", [], "Rows to evaluate, such as plain_if; default all.")
     flags.DEFINE_bool("again", False, "Evaluate rows that have metrics anew.")
     flags.DEFINE_integer("samples", 0, "Evaluate the first N only; 0 for all.")
@@ -41,10 +44,9 @@ def define_flags():
     flags.DEFINE_string("page", "docs/results.md", "The page to write.")
 
 
-def source_file(dataset, row, folders):
-    """The file of a row's source network, or None."""
-    name = f"{dataset}_{row.source}.keras"
-    files = (pathlib.Path(folder) / name for folder in folders)
+def source_file(name, folders):
+    """The file of a source network, or None."""
+    files = (pathlib.Path(folder) / f"{name}.keras" for folder in folders)
     return next((file for file in files if file.exists()), None)
 
 
@@ -66,16 +68,17 @@ def usable(known, trained, samples):
     return known if same else {}
 
 
-def measure(dataset, row, path, data_dir, samples=0, batch_size=100, known=None):
+def measure(table, row, path, data_dir, samples=0, batch_size=100, known=None):
     """The figures of one row, from its source network in `path`.
 
     Args:
-        dataset, row: Which row.
+        table, row: Which row.
         path: The source network's file.
         data_dir, samples, batch_size: As the flags.
         known: Figures that are there already, and are not measured again.
     """
     trained = trained_by(path)
+    dataset, timesteps = TABLES[table].dataset, TABLES[table].timesteps
     test = data.load(dataset, "test", data_dir).take(samples)
     known = usable(known or {}, trained, len(test.labels))
     missing = wanted_of(row) - set(known)
@@ -85,7 +88,6 @@ def measure(dataset, row, path, data_dir, samples=0, batch_size=100, known=None)
     if row.levels:
         train = data.load(dataset, "train", data_dir)
         calibration = data.preprocess(train.take(CALIBRATION_IMAGES).images)
-    timesteps = TABLES[dataset].timesteps
     snn = row.convert(model, max(timesteps), calibration)
     figures = {"dataset": dataset, **dataclasses.asdict(row), "trained": trained}
     figures |= known
@@ -104,20 +106,73 @@ def measure(dataset, row, path, data_dir, samples=0, batch_size=100, known=None)
 
 
 def known_metrics(folder):
-    """The metrics that lie in `folder`, `{(data set, row.key): figures}`."""
-    return {
-        (dataset, row.key): json.loads((folder / f"{name}.json").read_text())
-        for name, (dataset, row) in named().items()
-        if (folder / f"{name}.json").exists()
+    """The metrics that lie in `folder`, `{(table, row.key): figures}`.
+
+    Those of several seeds are one: see `mean_of`.
+    """
+    metrics = {}
+    for name, (table, row) in named().items():
+        files = [folder / f"{of_seed(name, seed)}.json" for seed in SEEDS]
+        runs = [json.loads(file.read_text()) for file in files if file.exists()]
+        if runs:
+            metrics[table, row.key] = mean_of(runs)
+    return metrics
+
+
+def mean_of(runs):
+    """One row's figures from those of its seeds.
+
+    Returns:
+        Those of the first, with the mean of the accuracies, the spikes and the energy,
+        and, where there are several, `spread`: the standard deviation of the accuracy
+        at each T.
+    """
+    first = runs[0]
+    for run in runs:
+        for figure in ("samples", "timesteps"):
+            if run[figure] != first[figure]:
+                raise ValueError(
+                    f"{run['dataset']}_{run['source']}, {run['method']}: the seeds "
+                    f"differ in '{figure}': {first[figure]}, {run[figure]}. Remedy: "
+                    "evaluate the row with --again."
+                )
+    means = {
+        figure: np.mean([run[figure] for run in runs], axis=0).tolist()
+        for figure in ("ann", "snn", "spikes_at_4", "energy_at_4")
+        if all(figure in run for run in runs)
     }
+    if len(runs) > 1:
+        means["spread"] = np.std([run["snn"] for run in runs], 0, ddof=1).tolist()
+    return {**first, **means, "seeds": len(runs)}
 
 
 def write_page(folder, path):
     """Writes the page and its pictures from the metrics in `folder`."""
     metrics = known_metrics(folder)
-    for dataset in {dataset for dataset, _ in metrics}:
-        draw(dataset, metrics, folder / f"{dataset}.png")
+    for table in {table for table, _ in metrics}:
+        draw(table, metrics, folder / f"{table}.png")
     data.write_text(path, page(metrics, COUNTED_IMAGES))
+
+
+def evaluate_row(name, seed, folder):
+    """Writes what is missing of the metrics of one row and seed, where it can."""
+    table, row = named()[name]
+    file = folder / f"{of_seed(name, seed)}.json"
+    kept = json.loads(file.read_text()) if file.exists() else {}
+    kept = {} if FLAGS.again else kept
+    if wanted_of(row) <= set(kept):
+        return
+    source = of_seed(f"{table}_{row.source}", seed)
+    path = source_file(source, (data.SHIPPED, FLAGS.models))
+    if path is None:
+        if not seed:
+            logging.warning(
+                "%s: no %s.keras in saved_models/ or %s", name, source, FLAGS.models
+            )
+        return
+    logging.info("%s, seed %d: %s", name, seed, row.method)
+    settings = FLAGS.data_dir, FLAGS.samples, FLAGS.batch_size
+    data.write_json(file, measure(table, row, path, *settings, kept))
 
 
 def main(argv):
@@ -128,23 +183,10 @@ def main(argv):
     if unknown:
         raise app.UsageError(f"--rows: no row {unknown}. The rows: {sorted(known)}")
     folder = pathlib.Path(FLAGS.metrics)
-    for name, (dataset, row) in named().items():
-        file = folder / f"{name}.json"
-        wanted = dataset in FLAGS.datasets and row.key in (FLAGS.rows or known)
-        kept = json.loads(file.read_text()) if file.exists() else {}
-        kept = {} if FLAGS.again else kept
-        if not wanted or wanted_of(row) <= set(kept):
-            continue
-        path = source_file(dataset, row, (data.SHIPPED, FLAGS.models))
-        if path is None:
-            logging.warning(
-                "%s: no %s_%s.keras in saved_models/ or %s",
-                *(name, dataset, row.source, FLAGS.models),
-            )
-            continue
-        logging.info("%s: %s", name, row.method)
-        settings = FLAGS.data_dir, FLAGS.samples, FLAGS.batch_size
-        data.write_json(file, measure(dataset, row, path, *settings, kept))
+    for name, (table, row) in named().items():
+        if table in FLAGS.tables and row.key in (FLAGS.rows or known):
+            for seed in SEEDS:
+                evaluate_row(name, seed, folder)
     write_page(folder, pathlib.Path(FLAGS.page))
 
 

@@ -97,6 +97,7 @@ def stages(output):
     if FLAGS.float_epochs:
         plain = {
             "quantizer": "none",
+            "output_levels": 0,
             "noise": "none",
             "bit_sparsity": 0.0,
             "snn_timesteps": [],
@@ -135,6 +136,9 @@ def build_model(stage, source):
         plain = ACTIVATIONS["none" if stage.timesteps else stage.quantizer]
         activation = plain(stage.levels, noise)
         model = getattr(applications, stage.model)(shape, classes, activation)
+    if stage.output_levels:
+        spiking = layers.LSQReLU(stage.output_levels, name="head_act")
+        model = keras.Model(model.inputs, spiking(model.output), name=model.name)
     if stage.bit_sparsity:
         snn_keras.regularizers.BitSparsity(stage.bit_sparsity).apply(model)
     if stage.timesteps:

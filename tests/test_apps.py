@@ -103,7 +103,7 @@ def test_demo_on_a_few_images(tmp_path):
 def test_results_on_a_few_images(tmp_path):
     folder, page = tmp_path / "metrics", tmp_path / "page.md"
     arguments = [
-        *("results", "--samples=50", "--datasets=fashion_mnist"),
+        *("results", "--samples=50", "--tables=fashion_mnist"),
         *("--rows=plain_if,adaptor_signed", f"--metrics={folder}", f"--page={page}"),
     ]
     program(*arguments)
@@ -119,7 +119,7 @@ def test_results_on_a_few_images(tmp_path):
     (folder / "fashion_mnist_plain_if.json").write_text(json.dumps(figures))
     program(*arguments)  # makes the page from the metrics that are there
     assert "| 12.50 |" in page.read_text()
-    printed = program(*("results", "--datasets=digits"), *arguments[-2:])
+    printed = program(*("results", "--tables=digits"), *arguments[-2:])
     for row in ("plain_if", "plain_bit_serial", "adaptor_if"):  # all, by default
         assert f"digits_{row}: no digits_{row.split('_')[0]}.keras in" in printed
 

@@ -13,6 +13,7 @@ from apps.tables import claims, trainings
 from apps.tables.page import page
 from apps.tables.rows import TABLES, named
 from apps.training import flags as training_flags
+from apps.training import recipes
 from tests.programs import once, program
 
 
@@ -23,24 +24,48 @@ def defined():
         training_flags.define()
 
 
-@pytest.mark.parametrize("name", trainings.TRAININGS)
-def test_trainings_are_commands(name):
-    dataset = next(d for d in TABLES if name.startswith(f"{d}_"))
-    source = name.removeprefix(f"{dataset}_")
-    *_, last = chain = trainings.chain(dataset, source)
+SOURCES = [(t, source) for t, found in trainings.TRAININGS.items() for source in found]
+
+
+@pytest.mark.parametrize("table, source", SOURCES)
+def test_trainings_are_commands(table, source):
+    *_, last = chain = trainings.chain(table, source)
     assert last == source
     for earlier, later in itertools.pairwise(chain):
-        command = trainings.command(dataset, later, pathlib.Path("runs"))
-        assert f"--init=runs/{dataset}_{earlier}.keras" in command
-    with flagsaver.flagsaver():
-        command = trainings.command(dataset, source, pathlib.Path("runs"))
-        assert flags.FLAGS(["train", *command]) == ["train"]
-        assert flags.FLAGS.output == f"runs/{name}.keras"
+        command = trainings.command(table, later, pathlib.Path("runs"), seed=2)
+        assert f"--init=runs/{table}_{earlier}.keras" in command
+    for seed, suffix in ((0, ""), (2, "_seed2")):
+        with flagsaver.flagsaver():
+            command = trainings.command(table, source, pathlib.Path("runs"), seed)
+            assert flags.FLAGS(["train", *command]) == ["train"]
+            assert flags.FLAGS.output == f"runs/{table}_{source}{suffix}.keras"
+            assert flags.FLAGS.seed == seed
+            assert flags.FLAGS.dataset == TABLES[table].dataset
+
+
+def test_no_training_overrides_its_recipe():
+    """What all trainings of a table share is not what a recipe is about."""
+    for table, source in SOURCES:
+        with flagsaver.flagsaver():
+            flags.FLAGS(
+                ["train", *trainings.command(table, source, pathlib.Path("runs"))]
+            )
+            recipe = recipes.RECIPES.get(flags.FLAGS.recipe, {})
+            shared = trainings.SHARED[table].split()
+            assert not {f"--{name}" for name in recipe} & {
+                flag.split("=")[0] for flag in shared
+            }
 
 
 def test_every_row_has_a_training():
-    for dataset, row in named().values():
-        assert f"{dataset}_{row.source}" in trainings.TRAININGS
+    for table, row in named().values():
+        assert row.source in trainings.TRAININGS[table]
+
+
+def test_papers_are_beside_rows():
+    for table in TABLES.values():
+        assert set(table.papers) <= {row.key for row in table.rows}
+        assert len({row.key for row in table.rows}) == len(table.rows)
 
 
 def row_of(ann=0.9, **reached):
@@ -143,13 +168,48 @@ def test_the_claim_of_training_at_one_step(last, answer):
 
 
 def test_the_page_answers_the_claims():
-    shared = {"trained": "a command", "extra_steps": 0, "spikes_at_4": 1.0}
+    shared = {"trained": "a command", "extra_steps": 0, "spikes_at_4": 1.0, "seeds": 1}
     metrics = {
         ("mnist", key): {**row_of(T1=0.25, T16=reached), **shared}
         for key, reached in (("plain_if", 0.5), ("adaptor_if", 0.75))
     }
     found = "least at T = 1: +0.00; T = 1: +0.00, T = 16: +25.00"
     assert f"| MNIST | undecided | {found} |" in page(metrics, 500)
+
+
+def run_of(**changes):
+    """Metrics as they lie in a file."""
+    row = {"dataset": "mnist", "source": "plain", "method": "LSQ p = 2", "neuron": "if"}
+    return {**row, "trained": "c", **row_of(T1=0.5, T4=0.75), **changes}
+
+
+def test_seeds_are_one_row(tmp_path):
+    runs = [
+        run_of(spikes_at_4=100.0, energy_at_4=0.5, extra_steps=0),
+        run_of(snn=[0.625, 0.75], ann=0.8, spikes_at_4=50.0, energy_at_4=0.25),
+    ]
+    for name, run in zip(("mnist_plain_if", "mnist_plain_if_seed2"), runs, strict=True):
+        (tmp_path / f"{name}.json").write_text(json.dumps(run))
+    metrics = results.known_metrics(tmp_path)
+    (found,) = metrics.values()
+    assert found["seeds"] == 2 and found["snn"] == [0.5625, 0.75]
+    assert found["ann"] == pytest.approx(0.85)
+    assert found["spikes_at_4"] == 75 and found["energy_at_4"] == 0.375
+    assert found["spread"] == pytest.approx([0.125 / 2**0.5, 0])
+    line = "| 2 | 85.00 | 56.25 ± 8.84 |  | 75.00 ± 0.00 |"
+    assert line in page(metrics, 500)
+
+
+def test_seeds_of_other_images_are_not_mixed():
+    with pytest.raises(ValueError, match=r"samples.*10000, 9.*--again"):
+        results.mean_of([run_of(), run_of(samples=9)])
+
+
+@pytest.mark.parametrize("spread, answer", [(0.0, "yes"), (0.02, "undecided")])
+def test_what_seeds_disagree_on_is_undecided(spread, answer):
+    without = row_of(T1=0.75, T4=0.75) | {"spread": [spread] * 2, "seeds": 2}
+    rows = {"plain_if": without, "adaptor_if": row_of(T1=0.77, T4=0.77)}
+    assert judged(rows, claims.raises_everywhere)[0] == answer
 
 
 def test_the_page_that_ships_is_that_of_its_metrics():

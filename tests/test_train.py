@@ -11,10 +11,12 @@ import keras
 import numpy as np
 import pytest
 
-import snn_keras  # noqa: F401 - its layers are in the files
+import snn_keras
 from apps import data
+from apps.train import Stage, build_model
 from apps.training import schedules
 from apps.training.backup import Backup
+from apps.training.sources import InMemory
 from tests.programs import once, program, start
 from tests.tiny import make_tiny
 
@@ -281,6 +283,29 @@ def test_data_sets_on_disk(tmp_path):
         break_it()
         with pytest.raises(ValueError, match=r"'tiny' is not prepared.*Remedy"):
             data.load("tiny", "train", tmp_path)
+
+
+def test_output_levels_make_the_last_layer_spike(tmp_path):
+    settings = {
+        **{"model": "mnist_convnet", "quantizer": "lsq", "levels": 3, "noise": "none"},
+        **{"output_levels": 7, "bit_sparsity": 0.0, "timesteps": 0},
+    }
+    source = InMemory("digits", None, 100)
+    model = build_model(Stage(tmp_path / "m.keras", None, settings), source)
+    images, labels = source.train.images / 255, source.train.labels
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.momentum = 0.0  # one epoch does not settle its averages
+    model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    model.fit(images, labels, verbose=0)
+    step = keras.ops.convert_to_numpy(model.get_layer("head_act").step)
+    levels = model.predict(images, verbose=0) / step
+    assert len(np.unique(levels.round())) > 2
+    np.testing.assert_allclose(levels, levels.round().clip(0, 7), atol=1e-4)
+    snn = snn_keras.convert(model, "settle", "signed")
+    assert isinstance(snn.get_layer("head_act").cell, snn_keras.neurons.SignedIFCell)
+    same = model.predict(images, verbose=0), snn.predict(images)
+    np.testing.assert_allclose(*same, atol=1e-4)
 
 
 def test_schedules():

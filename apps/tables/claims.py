@@ -32,15 +32,15 @@ class Claim:
 
 
 def answers(metrics):
-    """Every claim's answers: `(claim, data set, answer, what was found)`.
+    """Every claim's answers: `(claim, table, answer, what was found)`.
 
     Args:
-        metrics: `{(data set, row.key): figures}`. Where rows are missing, a claim is
-            not judged.
+        metrics: `{(table, row.key): figures}`. Where rows are missing, a claim is not
+            judged.
     """
     for claim in CLAIMS:
-        for dataset, table in TABLES.items():
-            found = [metrics.get((dataset, key), {}) for key in claim.rows]
+        for name, table in TABLES.items():
+            found = [metrics.get((name, key), {}) for key in claim.rows]
             if all(claim.figure in figures for figures in found):
                 yield claim, table.title, *claim.judge(*found)
 
@@ -58,19 +58,29 @@ def gains(figures, others):
     return {t: first[t] - second[t] for t in first if t in second}
 
 
-def chance(figures):
-    """Points by which two accuracies on these images may differ by chance.
+def variance(figures, t):
+    """That of an accuracy at T, in points squared: by the images, and by the seeds.
 
-    Two standard errors of the difference of two shares: an upper bound, since both
-    networks see the same images.
+    The first is that of a share; more seeds do not make it less, for they see the same
+    images. Where there is one seed, the second is not known, and left out.
     """
-    share = figures["snn"][-1]
-    return 200 * np.sqrt(2 * share * (1 - share) / figures["samples"])
+    share = by_steps(figures)[t] / 100
+    images = 1e4 * share * (1 - share) / figures["samples"]
+    spread = figures.get("spread")
+    if spread is None:
+        return images
+    at = figures["timesteps"].index(t)
+    return images + 1e4 * spread[at] ** 2 / figures["seeds"]
 
 
-def sign_of(difference, figures):
-    """Whether a difference is above 0: "yes", "no", or "undecided"."""
-    if abs(difference) <= chance(figures):
+def sign_of(difference, *accuracies):
+    """Whether a difference of accuracies is above 0: "yes", "no", or "undecided".
+
+    Undecided within two standard errors: an upper bound, since both networks see the
+    same images. `accuracies` are pairs `(figures, T)`.
+    """
+    chance = 2 * np.sqrt(sum(variance(*accuracy) for accuracy in accuracies))
+    if abs(difference) <= chance:
         return "undecided"
     return "yes" if difference > 0 else "no"
 
@@ -80,7 +90,7 @@ def raises_everywhere(figures, others):
     gained = gains(figures, others)
     worst = min(gained, key=gained.get)
     text = f"least at T = {worst}: {gained[worst]:+.2f}; {_listed(gained, '+.2f')}"
-    return sign_of(gained[worst], figures), text
+    return sign_of(gained[worst], (figures, worst), (others, worst)), text
 
 
 def raises_plateau(figures, others, floats):
@@ -89,7 +99,7 @@ def raises_plateau(figures, others, floats):
     reached, other = by_steps(figures)[last], by_steps(others)[last]
     goal = 100 * floats["ann"]
     text = f"T = {last}: {reached:.2f}, without {other:.2f}, float network {goal:.2f}"
-    return sign_of(reached - other, figures), text
+    return sign_of(reached - other, (figures, last), (others, last)), text
 
 
 def helps_most_early(figures, others):
@@ -97,7 +107,7 @@ def helps_most_early(figures, others):
     gained = gains(figures, others)
     early = np.mean([gain for t, gain in gained.items() if t <= LEVELS_OF_NQ])
     late = np.mean([gain for t, gain in gained.items() if t > LEVELS_OF_NQ])
-    helps = sign_of(early, figures)
+    helps = sign_of(early, (figures, LEVELS_OF_NQ), (others, LEVELS_OF_NQ))
     return "no" if early <= late else helps, _listed(gained, "+.2f")
 
 
@@ -129,7 +139,9 @@ def cuts_spikes(figures, others):
 def gains_with_steps(figures):
     """By the largest T against T = 1."""
     reached = by_steps(figures)
-    return sign_of(reached[max(reached)] - reached[1], figures), _listed(reached)
+    last = max(reached)
+    gained = reached[last] - reached[1]
+    return sign_of(gained, (figures, last), (figures, 1)), _listed(reached)
 
 
 def _listed(points, form=".2f"):

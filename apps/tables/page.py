@@ -11,18 +11,27 @@ Made by `python -m apps.results --data_dir=DATA_DIR` from the metrics in
 trainings of its source network, then its figures. Figures of papers, in italics, are
 for the same data set; the row says where network or levels differ.
 
-Test accuracy in percent, one source network a family, one seed. *+ steps*: steps that
-the method spends before the T it reports; its cost is T + these. *Spikes* and *energy*
-are per image in a run of T = 4, mean of the first {images} test images; energy as a
-share of the source network's, by `analysis.energy` with the 32-bit constants of paper
-002 (memory is not counted, nor are spikes of extra steps). For bit-serial neurons every
-column is a run of its own.
+Test accuracy in percent, one source network a family, one seed where *seeds* does not
+say otherwise: mean ± standard deviation, then. *+ steps*: steps that the method spends
+before the T it reports; its cost is T + these. *Spikes* and *energy* are per image in a
+run of T = 4, mean of the first {images} test images; energy as a share of the source
+network's, by `analysis.energy` with the 32-bit constants of paper 002 (memory is not
+counted, nor are spikes of extra steps). For bit-serial neurons every column is
+a run of its own.
 """
 
 CLAIMS_HEAD = """## What the papers claim
 
-*Undecided*: the difference is within two standard errors of the accuracies; one source
-network a family does not tell. Claims whose rows have no figures yet are left out.
+*Undecided*: the difference is within two standard errors of the accuracies, by the
+number of test images and, where there are several seeds, by what lies between them.
+Claims whose rows have no figures yet are left out.
+"""
+
+OPEN_HEAD = """## Not measured yet
+
+Rows with a training, but without figures; `make reproduce ROW=... DATA_DIR=...
+SEED=...` makes each. ResNet-18 and VGG-16 have the papers' budgets: take a GPU
+(`KERAS_BACKEND=jax` computes on it).
 """
 
 NOTES = """## What falls short, and why
@@ -52,36 +61,46 @@ NOTES = """## What falls short, and why
 
 
 def page(metrics, counted_images):
-    """The text of docs/results.md, from `{(dataset, row.key): figures}`."""
+    """The text of docs/results.md, from `{(table, row.key): figures}`."""
     lines = [HEAD.format(images=counted_images)]
-    for dataset, table in TABLES.items():
-        rows = [row for row in table.rows if (dataset, row.key) in metrics]
+    for name, table in TABLES.items():
+        rows = [row for row in table.rows if (name, row.key) in metrics]
         if not rows:
             continue
-        figures = [metrics[dataset, row.key] for row in rows]
+        figures = [metrics[name, row.key] for row in rows]
         images = " or ".join(sorted({f"{f['samples']:,}" for f in figures}))
         lines += [
             f"## {table.title}, {images} test images",
             "",
             f"{table.network}.",
             "",
-            f"![Accuracy over time steps](results/{dataset}.png)",
+            f"![Accuracy over time steps](results/{name}.png)",
             "",
             *_sources(rows, figures),
             "",
             *_methods(table, rows, figures),
             "",
         ]
-    return "\n".join([*lines, *_claims(metrics), "", NOTES])
+    return "\n".join([*lines, *_claims(metrics), "", NOTES, *_open(metrics), ""])
 
 
 def _claims(metrics):
     """What the papers claim, and whether it is so here."""
     yield CLAIMS_HEAD
-    yield _line(["claim", "data set", "here", "figures"])
+    yield _line(["claim", "table", "here", "figures"])
     yield _line(["---"] * 4)
     for claim, title, answer, text in claims.answers(metrics):
         yield _line([claim.text, title, answer, text])
+
+
+def _open(metrics):
+    """The rows that have no figures."""
+    yield OPEN_HEAD
+    for name, table in TABLES.items():
+        rows = [row for row in table.rows if (name, row.key) not in metrics]
+        if rows:
+            names = ", ".join(f"`{name}_{row.key}`" for row in rows)
+            yield f"* {table.title}: {names}"
 
 
 def _sources(rows, figures):
@@ -96,17 +115,17 @@ def _sources(rows, figures):
 
 def _methods(table, rows, figures):
     names = [f"T = {t}" for t in table.timesteps]
-    header = ["method", "source", *names, "+ steps", "spikes", "energy"]
+    header = ["method", "seeds", "source", *names, "+ steps", "spikes", "energy"]
     yield _line(header)
     yield _line(["---"] * len(header))
     for row, found in zip(rows, figures, strict=True):
-        accuracy = dict(zip(found["timesteps"], found["snn"], strict=True))
-        shown = (accuracy.get(t) for t in table.timesteps)
+        cells = dict(zip(found["timesteps"], _accuracies(found), strict=True))
         yield _line(
             [
                 row.method,
+                str(found["seeds"]),
                 percent(found["ann"]),
-                *("" if x is None else percent(x) for x in shown),
+                *(cells.get(t, "") for t in table.timesteps),
                 str(found["extra_steps"] or ""),
                 f"{found['spikes_at_4']:,.0f}",
                 f"{found['energy_at_4']:.3f}" if "energy_at_4" in found else "",
@@ -115,7 +134,16 @@ def _methods(table, rows, figures):
         if paper := table.papers.get(row.key):
             cells = [paper.ann, *(paper.snn.get(t) for t in table.timesteps)]
             cells = ["" if x is None else f"*{x:.2f}*" for x in cells]
-            yield _line([f"*{paper.text}*", *cells, "", "", ""])
+            yield _line([f"*{paper.text}*", "", *cells, "", "", ""])
+
+
+def _accuracies(found):
+    """Those at all T, with the standard deviation of several seeds."""
+    means = [percent(x) for x in found["snn"]]
+    if "spread" not in found:
+        return means
+    spreads = [percent(x) for x in found["spread"]]
+    return [f"{m} ± {s}" for m, s in zip(means, spreads, strict=True)]
 
 
 def percent(share):
@@ -130,18 +158,18 @@ def _line(cells):
 STYLES = {"srp": ":", "cos": "-.", "signed": "--", "bit_serial": (0, (1, 1))}
 
 
-def draw(dataset, metrics, path):
+def draw(name, metrics, path):
     """Draws accuracy against time steps of all rows of a table, and the sources'."""
     import matplotlib
 
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    table = TABLES[dataset]
+    table = TABLES[name]
     fig, ax = plt.subplots(figsize=(10, 5), layout="constrained")
     sources = list(dict.fromkeys(row.source for row in table.rows))
     for row in table.rows:
-        found = metrics.get((dataset, row.key))
+        found = metrics.get((name, row.key))
         if found is None:
             continue
         place = sources.index(row.source)

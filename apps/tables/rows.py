@@ -67,6 +67,7 @@ class Table:
     """A data set and a network, and all methods on them.
 
     Attributes:
+        dataset: The data set, as for `apps.data.load`.
         title: The data set, for people.
         network: The network, for people.
         timesteps: The T of its columns.
@@ -74,6 +75,7 @@ class Table:
         papers: `{row.key: Paper}`.
     """
 
+    dataset: str
     title: str
     network: str
     timesteps: tuple
@@ -112,23 +114,51 @@ CONVNET = (
     Row("noisy LIF, stage 2", "lif", "lif", ("stage=2",)),
     Row("noisy LIF, stage 3", "lif", "lif", ("stage=3",)),
 )
-RESNET = (
+RESNET20 = (
     *FROM_DATA,
     *rows("LSQ p = 3", "plain", *NEURONS),
     *rows("noise adaptor p = 3", "adaptor", *NEURONS),
+    *(
+        row
+        for p in (1, 2, 7)
+        for row in (
+            *rows(f"LSQ p = {p}", f"plain{p}", "if"),
+            *rows(f"noise adaptor p = {p}", f"adaptor{p}", "if"),
+        )
+    ),
     *rows("QCFS L = 4", "qcfs", "if"),
     *rows("NQ L = 4", "nq", *NEURONS),
     *rows("LSQ p = 15", "bits", "if", "signed", "bit_serial"),
+    *rows("LSQ p = 15, bit sparsity", "sparse", "bit_serial"),
+)
+# With the papers' budgets.
+WIDE = (
+    *rows("QCFS L = 4", "qcfs", "if"),
+    *rows("NQ L = 4", "nq", "if"),
+    *rows("LSQ p = 15, bit sparsity", "sparse", "bit_serial"),
+    *rows("LSQ p = 3, output p = 7", "qffs", "signed"),
+)
+RESNET18 = (
+    *rows("LSQ p = 2", "plain", *NEURONS),
+    *rows("noise adaptor p = 2", "adaptor", *NEURONS),
+    *rows("noise adaptor p = 1", "adaptor1", "if"),
+    *WIDE,
+)
+VGG16 = (
+    *WIDE,
+    Row("noisy LIF, stage 2", "lif", "lif", ("stage=2",)),
+    Row("noisy LIF, stage 3", "lif", "lif", ("stage=3",)),
 )
 
-POWERS = (1, 2, 4, 8, 16, 32, 64)
+CIFAR = (1, 2, 4, 6, 8, 16, 32, 64)
 
 TABLES = {
     "cifar10": Table(
-        "CIFAR-10",
+        "cifar10",
+        "CIFAR-10, ResNet-20",
         "ResNet-20",
-        (1, 2, 4, 6, 8, 16, 32, 64),
-        RESNET,
+        CIFAR,
+        RESNET20,
         {
             "adaptor_if": Paper(
                 "000, p = 2, on ResNet-18, 160 epochs",
@@ -168,7 +198,69 @@ TABLES = {
             ),
         },
     ),
+    "cifar10_resnet18": Table(
+        "cifar10",
+        "CIFAR-10, ResNet-18",
+        "ResNet-18",
+        CIFAR,
+        RESNET18,
+        {
+            "plain_if": Paper(
+                "000, without noise, 160 epochs",
+                95.5,
+                {1: 91.62, 2: 93.65, 4: 95.18, 8: 96.08, 16: 96.38},
+            ),
+            "adaptor_if": Paper(
+                "000, 160 epochs",
+                94.97,
+                {1: 93.71, 2: 95.26, 4: 95.95, 8: 96.61, 16: 96.72, 32: 96.74},
+            ),
+            "adaptor1_if": Paper(
+                "000, 160 epochs",
+                93.65,
+                {1: 94.38, 2: 94.96, 4: 95.35, 8: 95.57, 16: 95.69, 32: 95.69},
+            ),
+            "qcfs_if": Paper(
+                "QCFS, in 001",
+                96.04,
+                {2: 75.44, 4: 90.43, 8: 94.82, 16: 95.92, 32: 96.08},
+            ),
+            "nq_if": Paper(
+                "001, 400 epochs",
+                95.52,
+                {1: 89.64, 2: 93.72, 4: 95.37, 8: 96.21, 16: 96.38, 32: 96.36},
+            ),
+            "sparse_bit_serial": Paper(
+                "002, 600 epochs",
+                96.68,
+                {2: 96.12, 4: 96.68, 8: 96.67, 16: 96.73, 32: 96.7},
+            ),
+            "qffs_signed": Paper("004, 40 epochs", 93.12, {4: 93.14}),
+        },
+    ),
+    "cifar10_vgg16": Table(
+        "cifar10",
+        "CIFAR-10, VGG-16",
+        "VGG-16",
+        (1, 2, 4, 5, 6, 8, 16, 32, 64),
+        VGG16,
+        {
+            "nq_if": Paper(
+                "001, 400 epochs",
+                95.21,
+                {1: 88.46, 2: 91.93, 4: 94.8, 8: 95.48, 16: 95.7, 32: 95.79},
+            ),
+            "sparse_bit_serial": Paper(
+                "002, 600 epochs",
+                95.82,
+                {2: 94.21, 4: 95.82, 8: 95.82, 16: 95.84, 32: 95.81},
+            ),
+            "qffs_signed": Paper("004, 40 epochs", 92.44, {4: 92.64}),
+            "lif_lif_stage3": Paper("003, 1000 epochs", None, {5: 91.82}),
+        },
+    ),
     "fashion_mnist": Table(
+        "fashion_mnist",
         "Fashion-MNIST",
         "64C3-AP2-128C3-AP2-128C3-AP2-512FC-10FC",
         (1, 2, 4, 5, 8, 16),
@@ -176,6 +268,7 @@ TABLES = {
         {"lif_lif_stage3": Paper("003, 200 epochs", None, {5: 93.89})},
     ),
     "mnist": Table(
+        "mnist",
         "MNIST",
         "64C3-AP2-128C3-AP2-128C3-AP2-512FC-10FC",
         (1, 2, 4, 5, 8, 16),
@@ -183,6 +276,7 @@ TABLES = {
         {"lif_lif_stage3": Paper("003, 100 epochs", None, {5: 99.61})},
     ),
     "digits": Table(
+        "digits",
         "Digits of scikit-learn",
         "64C3-AP2-128C3-AP2-128C3-AP2-512FC-10FC",
         (1, 2, 4, 8, 16),
@@ -195,9 +289,14 @@ TABLES = {
 
 
 def named():
-    """All rows: `{"cifar10_plain_if": ("cifar10", row), ...}`."""
+    """All rows and their tables: `{"cifar10_plain_if": ("cifar10", row), ...}`."""
     return {
-        f"{dataset}_{row.key}": (dataset, row)
-        for dataset, table in TABLES.items()
+        f"{name}_{row.key}": (name, row)
+        for name, table in TABLES.items()
         for row in table.rows
     }
+
+
+def of_seed(name, seed):
+    """What a row, or a source network, is called that was trained with a seed."""
+    return f"{name}_seed{seed}" if seed else name

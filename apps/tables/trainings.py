@@ -1,9 +1,11 @@
 """How the source networks were trained: one command each, many from another's network.
 
-Budgets are those of two CPU cores.
+Budgets are those of two CPU cores; those of ResNet-18 and VGG-16 are the papers'.
 """
 
 import dataclasses
+
+from apps.tables.rows import of_seed
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,76 +21,121 @@ class Training:
     start: str | None = None
 
 
-# What all trainings of a data set share.
+CIFAR = "--dataset=cifar10 --crop=4 --flip"
+SGD = "--optimizer=sgd --weight_decay=5e-3"
+
+# What all trainings of a table share.
 SHARED = {
-    "cifar10": "--model=resnet20 --optimizer=sgd --weight_decay=5e-3 --crop=4 --flip",
-    "fashion_mnist": "--weight_decay=0.02 --crop=2 --flip",
-    "mnist": "--weight_decay=0.02 --crop=2",
-    "digits": "--batch_size=32",
+    "cifar10": f"{CIFAR} --model=resnet20 {SGD}",
+    "cifar10_resnet18": f"{CIFAR} --model=resnet18",
+    "cifar10_vgg16": f"{CIFAR} --model=vgg16",
+    "fashion_mnist": "--dataset=fashion_mnist --weight_decay=0.02 --crop=2 --flip",
+    "mnist": "--dataset=mnist --weight_decay=0.02 --crop=2",
+    "digits": "--dataset=digits --batch_size=32",
 }
+
 FLOAT = "--quantizer=none --precision=mixed_bfloat16"
+LONG = f"{FLOAT} {SGD} --learning_rate=0.1 --epochs=200"
 RESNET20 = "--learning_rate=0.05 --epochs=12"
 CONVNET = "--learning_rate=5e-4"
 QCFS = "--quantizer=qcfs --levels=4"
 NQ = f"{QCFS} --noise=residual"
+LIF = "--quantizer=noisy_spike --learning_rate=2e-3"
+
+
+def of_levels(options, start, *levels):
+    """LSQ with and without the noise adaptor, at other numbers of levels."""
+    return {
+        f"{source}{p}": Training(f"{options} --levels={p}{noise}", start)
+        for p in levels
+        for source, noise in (("plain", ""), ("adaptor", " --noise=adaptor"))
+    }
+
+
+# Recipes of the papers, those of 001 and 003 from nothing as there.
+PAPERS = {
+    "float": Training(LONG),
+    "qcfs": Training("--recipe=nq --noise=none"),
+    "nq": Training("--recipe=nq"),
+    "sparse": Training("--recipe=bit_serial", "float"),
+    "qffs": Training("--recipe=qffs --output_levels=7", "float"),
+}
 
 TRAININGS = {
-    "cifar10_first": Training(
-        f"{FLOAT} --learning_rate=0.1 --warmup_epochs=1 --epochs=40"
-    ),
-    "cifar10_float": Training(f"{FLOAT} --learning_rate=0.05 --epochs=16", "first"),
-    "cifar10_plain": Training(f"{RESNET20} --levels=3", "float"),
-    "cifar10_adaptor": Training(f"{RESNET20} --levels=3 --noise=adaptor", "float"),
-    "cifar10_qcfs": Training(f"{RESNET20} {QCFS} --snn_timesteps=4", "float"),
-    "cifar10_nq": Training(f"{RESNET20} {NQ} --snn_timesteps=4", "float"),
-    "cifar10_bits": Training(f"{RESNET20} --levels=15", "float"),
-    "fashion_mnist_float": Training("--quantizer=none --epochs=10"),
-    "fashion_mnist_plain": Training("--levels=2 --epochs=20"),
-    "fashion_mnist_adaptor": Training("--levels=2 --noise=adaptor --epochs=20"),
-    "fashion_mnist_qcfs": Training(
-        f"{CONVNET} {QCFS} --snn_timesteps=1,2,4 --epochs=6", "float"
-    ),
-    "fashion_mnist_nq": Training(
-        f"{CONVNET} {NQ} --snn_timesteps=1,2,4 --epochs=6", "float"
-    ),
-    "fashion_mnist_bits": Training(f"{CONVNET} --levels=15 --epochs=5", "float"),
-    "fashion_mnist_sparse": Training(
-        f"{CONVNET} --quantizer=none --bit_sparsity=1.2e-5 --epochs=5", "bits"
-    ),
-    "fashion_mnist_lif": Training(
-        "--quantizer=noisy_spike --learning_rate=2e-3 --epochs=8"
-    ),
-    "mnist_float": Training("--quantizer=none --epochs=6"),
-    "mnist_plain": Training(f"{CONVNET} --levels=2 --epochs=2", "float"),
-    "mnist_adaptor": Training(
-        f"{CONVNET} --levels=2 --noise=adaptor --epochs=3", "float"
-    ),
-    "mnist_qcfs": Training(
-        f"{CONVNET} {QCFS} --snn_timesteps=1,2,4 --epochs=3", "float"
-    ),
-    "mnist_nq": Training(f"{CONVNET} {NQ} --snn_timesteps=1,2,4 --epochs=3", "float"),
-    "mnist_bits": Training(f"{CONVNET} --levels=15 --epochs=2", "float"),
-    "mnist_sparse": Training(
-        f"{CONVNET} --quantizer=none --bit_sparsity=1.2e-5 --epochs=2", "bits"
-    ),
-    "mnist_lif": Training("--quantizer=noisy_spike --learning_rate=2e-3 --epochs=3"),
-    "digits_float": Training("--quantizer=none --epochs=10"),
-    "digits_plain": Training("--levels=3 --epochs=10", "float"),
-    "digits_adaptor": Training("--levels=3 --noise=adaptor --epochs=10", "float"),
+    "cifar10": {
+        "first": Training(f"{FLOAT} --learning_rate=0.1 --warmup_epochs=1 --epochs=40"),
+        "float": Training(f"{FLOAT} --learning_rate=0.05 --epochs=16", "first"),
+        "plain": Training(f"{RESNET20} --levels=3", "float"),
+        "adaptor": Training(f"{RESNET20} --levels=3 --noise=adaptor", "float"),
+        **of_levels(RESNET20, "float", 1, 2, 7),
+        "qcfs": Training(f"{RESNET20} {QCFS} --snn_timesteps=4", "float"),
+        "nq": Training(f"{RESNET20} {NQ} --snn_timesteps=4", "float"),
+        "bits": Training(f"{RESNET20} --levels=15", "float"),
+        "sparse": Training(
+            "--learning_rate=0.02 --epochs=10 --quantizer=none --bit_sparsity=1e-6",
+            "bits",
+        ),
+    },
+    "cifar10_resnet18": {
+        **PAPERS,
+        "plain": Training("--recipe=noise_adaptor --noise=none", "float"),
+        "adaptor": Training("--recipe=noise_adaptor", "float"),
+        "adaptor1": Training("--recipe=noise_adaptor --levels=1", "float"),
+    },
+    "cifar10_vgg16": {
+        **PAPERS,
+        "lif": Training("--recipe=noisy_lif --epochs=1000"),
+    },
+    "fashion_mnist": {
+        "float": Training("--quantizer=none --epochs=10"),
+        "plain": Training("--levels=2 --epochs=20"),
+        "adaptor": Training("--levels=2 --noise=adaptor --epochs=20"),
+        "qcfs": Training(f"{CONVNET} {QCFS} --snn_timesteps=1,2,4 --epochs=6", "float"),
+        "nq": Training(f"{CONVNET} {NQ} --snn_timesteps=1,2,4 --epochs=6", "float"),
+        "bits": Training(f"{CONVNET} --levels=15 --epochs=5", "float"),
+        "sparse": Training(
+            f"{CONVNET} --quantizer=none --bit_sparsity=1.2e-5 --epochs=5", "bits"
+        ),
+        "lif": Training(f"{LIF} --epochs=8"),
+    },
+    "mnist": {
+        "float": Training("--quantizer=none --epochs=6"),
+        "plain": Training(f"{CONVNET} --levels=2 --epochs=2", "float"),
+        "adaptor": Training(
+            f"{CONVNET} --levels=2 --noise=adaptor --epochs=3", "float"
+        ),
+        "qcfs": Training(f"{CONVNET} {QCFS} --snn_timesteps=1,2,4 --epochs=3", "float"),
+        "nq": Training(f"{CONVNET} {NQ} --snn_timesteps=1,2,4 --epochs=3", "float"),
+        "bits": Training(f"{CONVNET} --levels=15 --epochs=2", "float"),
+        "sparse": Training(
+            f"{CONVNET} --quantizer=none --bit_sparsity=1.2e-5 --epochs=2", "bits"
+        ),
+        "lif": Training(f"{LIF} --epochs=3"),
+    },
+    "digits": {
+        "float": Training("--quantizer=none --epochs=10"),
+        "plain": Training("--levels=3 --epochs=10", "float"),
+        "adaptor": Training("--levels=3 --noise=adaptor --epochs=10", "float"),
+    },
 }
 
 
-def command(dataset, source, folder):
-    """Flags of `apps.train` that make a source network in `folder`."""
-    training = TRAININGS[f"{dataset}_{source}"]
-    flags = [f"--dataset={dataset}", *SHARED[dataset].split()]
-    flags += training.options.split()
+def command(table, source, folder, seed=0):
+    """Flags of `apps.train` that make a source network in `folder`.
+
+    What it starts from is that of seed 0.
+    """
+    training = TRAININGS[table][source]
+    flags = [*SHARED[table].split(), *training.options.split()]
     if training.start:
-        flags.append(f"--init={folder / f'{dataset}_{training.start}.keras'}")
-    return [*flags, f"--output={folder / f'{dataset}_{source}.keras'}"]
+        flags.append(f"--init={folder / f'{table}_{training.start}.keras'}")
+    if seed:
+        flags.append(f"--seed={seed}")
+    output = folder / f"{of_seed(f'{table}_{source}', seed)}.keras"
+    return [*flags, f"--output={output}"]
 
 
-def chain(dataset, source):
+def chain(table, source):
     """The source networks to train, one after the other, up to this one."""
-    start = TRAININGS[f"{dataset}_{source}"].start
-    return [*(chain(dataset, start) if start else []), source]
+    start = TRAININGS[table][source].start
+    return [*(chain(table, start) if start else []), source]

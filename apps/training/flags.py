@@ -69,6 +69,13 @@ def define():
     flags.DEFINE_integer(
         "levels", 3, "Positive levels of an activation.", lower_bound=1
     )
+    flags.DEFINE_integer(
+        "output_levels",
+        0,
+        "Positive levels of a quantized ReLU behind the last layer, whose neurons then "
+        "spike too (paper 004); 0 for none.",
+        lower_bound=0,
+    )
     flags.DEFINE_enum(
         "noise",
         "none",
