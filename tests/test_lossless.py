@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 import snn_keras
+from apps import data
+from apps.evaluate import load_model
 from snn_keras.convert.probe import Totals
 from snn_keras.neurons import (
     FusedSpiking,
@@ -40,6 +42,21 @@ KINDS_BY_SEED = pytest.mark.parametrize(
         for name, kinds in (("linear", KINDS), ("all", ALL_KINDS))
     ],
 )
+
+
+def test_bit_serial_networks_compute_the_numbers_of_their_source():
+    """Trained weights, float32: what rounds, rounds alike."""
+    rng = np.random.default_rng(0)
+    images = {
+        "fashion_mnist_bits": data.shipped_test_images().images[:100] / 255,
+        "cifar10_bits": rng.uniform(0, 1, (20, 32, 32, 3)),
+    }
+    for name, x in images.items():
+        ann = load_model(data.SHIPPED / f"{name}.keras")
+        snn = snn_keras.convert(ann, timesteps=4, neuron="bit_serial")
+        x = x.astype("float32")
+        expected, received = ann.predict(x, verbose=0), snn.predict(x, verbose=0)
+        assert np.array_equal(received, expected), name
 
 
 @KINDS_BY_SEED

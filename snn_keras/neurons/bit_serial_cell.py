@@ -4,7 +4,7 @@ import keras
 from keras import ops
 
 from snn_keras.neurons.cell import STAIRCASE, SpikingCell
-from snn_keras.ops import spike
+from snn_keras.ops import level_of, spike
 
 
 @keras.saving.register_keras_serializable("snn_keras")
@@ -107,18 +107,17 @@ class BitSerialCell(SpikingCell):
             potential = potential - y
             yield y, potential
 
-    def total(self, potential):
-        """The sum of what `fire` gives, `(batch, ...)`, without a pass for every bit.
+    def total(self, current):
+        """The sum of what it sends for a whole `current`, without a pass for every bit.
 
-        The level is the largest count of last bits that the potential holds. Dividing
-        gives the nearest count, whatever it rounds; one comparison then decides as
-        those of `fire` do where no subtraction rounds, as on dyadic numbers.
+        It is decided as a quantized activation decides its level, by comparing the
+        current itself: what the potential would be is never rounded. So in the
+        source's own arithmetic they agree to the last bit, on any weights.
         """
-        potential = self.saturated(potential)
         last = self.theta.value * 2.0**-self.timesteps
-        nearest = ops.round(potential * (1.0 / last))
-        level = nearest - ops.cast(potential < nearest * last, potential.dtype)
-        level = ops.clip(level, 0.0, 2.0**self.timesteps - 1.0)
+        share = 1.0 if self.saturation is None else self.saturation
+        highest = min(2**self.timesteps - 1, int(share * 2**self.timesteps + 0.5))
+        level = level_of(ops.cast(current, self.state_dtype), last, highest)
         return ops.cast(level * last, self.compute_dtype)
 
     def input_steps(self, activations):

@@ -105,15 +105,15 @@ class FusedSpiking(Spiking):
     def call(self, current, training=False):
         if training:  # every bit has its surrogate gradient
             return ops.sum(self.spikes(current), axis=1)
-        potential = self._potential(current)
         if window_lib.is_watched():
+            potential = self._potential(current)
             window_lib.observe(
                 self,
                 ops.expand_dims(current, 1),
                 self.cell.fire(potential),
                 lambda: self.cell.residues(potential),
             )
-        return self.cell.total(potential)
+        return self.cell.total(current)
 
 
 @keras.saving.register_keras_serializable("snn_keras")
