@@ -38,21 +38,21 @@ NOTES = """## What falls short, and why
 
 * **Budgets.** These networks trained for 2 to 20 epochs on two CPU cores, the float
   ResNet-20 for 56; the papers train for 100 (MNIST, 003), 160 (000), 200
-  (Fashion-MNIST, 003), 400 (001) and 600 epochs (002). Noisy LIF trained for 8 epochs on Fashion-MNIST and 3 on MNIST, from
-  scratch; it stays below the paper at T = 5.
+  (Fashion-MNIST, 003), 400 (001) and 600 epochs (002). Noisy LIF trained for 8 epochs
+  on Fashion-MNIST and 3 on MNIST, from scratch; it stays below the paper at T = 5.
 * **Noise adaptor, ResNet-20.** Twelve epochs leave it at 78.0 at T = 4 and 89.4 at
   T = 16. With three levels a spike is worth three steps, and 19 layers of neurons in a
   row each round to whole spikes. Correcting the mean error of every channel when it is
   converted for T = 4 gives 82.6: `snn_keras evaluate
   --model=saved_models/cifar10_adaptor.keras --dataset=cifar10 --data_dir=DATA_DIR
   --timesteps=4 --bias_correction`.
-* **Noise adaptor, the small network.** On Fashion-MNIST it helps from T = 4 on and hurts below. On MNIST,
-  fine-tuned for 3 epochs, it hurts up to T = 10. We read it so: the mean of the
-  activation over its noise is the clipped ReLU, and the network comes to rely on that
-  mean, taken by pooling over many equal background pixels; without noise these are all
-  rounded to the same side. The source network itself, evaluated without noise, falls
-  to 45 %, and the spiking one recovers as its T levels come near the clipped ReLU.
-  Exact neurons (signed) reproduce the source's 45 %, as they must.
+* **Noise adaptor, the small network.** On Fashion-MNIST it helps from T = 4 on and
+  hurts below. On MNIST, fine-tuned for 3 epochs, it hurts up to T = 10. We read it so:
+  the mean of the activation over its noise is the clipped ReLU, and the network comes
+  to rely on that mean, taken by pooling over many equal background pixels; without
+  noise these are all rounded to the same side. The source network itself, evaluated
+  without noise, falls to 45 %, and the spiking one recovers as its T levels come near
+  the clipped ReLU. Exact neurons (signed) reproduce the source's 45 %, as they must.
 * **Trained for two levels, run for many steps.** On MNIST plain LSQ falls from 99.3 at
   T = 2 to 98.0 at T = 16: it was trained with the rounding of two levels, and more
   steps round less.

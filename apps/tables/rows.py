@@ -156,7 +156,7 @@ TABLES = {
     "cifar10": Table(
         "cifar10",
         "CIFAR-10, ResNet-20",
-        "ResNet-20",
+        "0.27 million parameters",
         CIFAR,
         RESNET20,
         {
@@ -201,7 +201,7 @@ TABLES = {
     "cifar10_resnet18": Table(
         "cifar10",
         "CIFAR-10, ResNet-18",
-        "ResNet-18",
+        "11.2 million parameters",
         CIFAR,
         RESNET18,
         {
@@ -241,7 +241,7 @@ TABLES = {
     "cifar10_vgg16": Table(
         "cifar10",
         "CIFAR-10, VGG-16",
-        "VGG-16",
+        "14.7 million parameters",
         (1, 2, 4, 5, 6, 8, 16, 32, 64),
         VGG16,
         {
