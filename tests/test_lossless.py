@@ -47,8 +47,10 @@ KINDS_BY_SEED = pytest.mark.parametrize(
 def test_bit_serial_networks_compute_the_numbers_of_their_source():
     """Trained weights, float32: what rounds, rounds alike."""
     rng = np.random.default_rng(0)
+    fashion = data.shipped_test_images().images[:100] / 255
     images = {
-        "fashion_mnist_bits": data.shipped_test_images().images[:100] / 255,
+        "fashion_mnist_bits": fashion,
+        "fashion_mnist_sparse": fashion,
         "cifar10_bits": rng.uniform(0, 1, (20, 32, 32, 3)),
     }
     for name, x in images.items():
