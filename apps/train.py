@@ -50,8 +50,8 @@ ACTIVATIONS = {
     "lsq": layers.LSQReLU,
     "qcfs": layers.QCFS,
     "slip_relu": layers.SlipReLU,
-    "noisy_spike": lambda levels, noise: layers.NoisySpike(),
-    "none": lambda levels, noise: keras.layers.ReLU(),
+    "noisy_spike": lambda *_, **__: layers.NoisySpike(),
+    "none": lambda *_, **__: keras.layers.ReLU(),
 }
 
 
@@ -106,7 +106,7 @@ def stages(output):
             "learning_rate": FLAGS.float_learning_rate or FLAGS.learning_rate,
         }
         # What a float network does not depend on.
-        anyhow = {"levels": None, "recipe": None, "snn_neuron": None}
+        anyhow = dict.fromkeys(("levels", "recipe", "scale_gradient", "snn_neuron"))
         before = output.with_name(f"{output.stem}_float.keras")
         yield Stage(before, init, {**settings, **plain, **anyhow})
         init = before
@@ -129,12 +129,17 @@ def build_model(stage, source):
             )
         if stage.quantizer != "none":
             model = snn_keras.quantize_activations(
-                model, stage.levels, stage.quantizer, noise, data=calibration
+                model,
+                stage.levels,
+                stage.quantizer,
+                noise,
+                data=calibration,
+                scale_gradient=stage.scale_gradient,
             )
     else:
         # Spikes need thresholds from the start; else the first batch sets them.
         plain = ACTIVATIONS["none" if stage.timesteps else stage.quantizer]
-        activation = plain(stage.levels, noise)
+        activation = plain(stage.levels, noise, scale_gradient=stage.scale_gradient)
         model = getattr(applications, stage.model)(shape, classes, activation)
     if stage.output_levels:
         spiking = layers.LSQReLU(stage.output_levels, name="head_act")

@@ -455,6 +455,18 @@ def test_axis_gives_every_channel_a_step(quantizer):
         assert layer.trainable_variables[0].shape == (3,)
 
 
+@pytest.mark.parametrize("quantizer", ["lsq", "qcfs", "slip_relu"])
+@pytest.mark.parametrize("scaled", [False, True])
+def test_gradients_of_the_steps_are_scaled(quantizer, scaled):
+    model, x = make("nested")
+    for data in (x, None):
+        quantized = snn_keras.quantize_activations(
+            model, quantizer=quantizer, data=data, scale_gradient=scaled
+        )
+        layers = activations(quantized)
+        assert [layer.scale_gradient for layer in layers] == [scaled] * 3
+
+
 @pytest.mark.parametrize("noise", [None, "adaptor"])
 def test_without_data_the_first_batch_sets_the_steps(noise):
     model, x = make("nested")

@@ -82,6 +82,12 @@ def define():
         ["none", "adaptor", "residual"],
         "Noise added in training: that of paper 000 or of paper 001.",
     )
+    flags.DEFINE_bool(
+        "scale_gradient",
+        False,
+        "Divide the gradient of a quantization step by sqrt(features * levels), as the "
+        "LSQ paper does.",
+    )
     flags.DEFINE_float(
         "bit_sparsity",
         0.0,

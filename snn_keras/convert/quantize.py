@@ -46,6 +46,7 @@ def quantize_activations(
     *,
     calibration="mse",
     axis=None,
+    scale_gradient=False,
     batch_size=64,
 ):
     """Replaces every ReLU of a model by a quantized activation.
@@ -80,6 +81,8 @@ def quantize_activations(
             the quantized activation), `"max"`, `"percentile"` (the 99.9th) or
             `"lsq"` (`s = 2 mean(|v|) / sqrt(p)`).
         axis: None for one step a layer, -1 for one a channel.
+        scale_gradient: Whether to multiply the gradient of each step by
+            `1 / sqrt(N * p)`, as the LSQ paper does (N features a sample).
         batch_size: Samples a calibration batch.
 
     Returns:
@@ -126,7 +129,8 @@ def quantize_activations(
             return NoisySpike(name=name)
         own = noise and noise.copy(next(numbers))
         start = {} if data is None else {f"initial_{kind.parameter}": 1.0}
-        return kind(levels, own, axis=axis, name=name, **start)
+        settings = {"axis": axis, "scale_gradient": scale_gradient}
+        return kind(levels, own, name=name, **settings, **start)
 
     def between_maps(x, layer):
         """`layer` between two affine maps that calibration sets."""
