@@ -11,6 +11,7 @@ trains the source network of a row, too.
 """
 
 import dataclasses
+import functools
 import json
 import pathlib
 import re
@@ -78,31 +79,44 @@ def measure(table, row, path, data_dir, samples=0, batch_size=100, known=None):
         known: Figures that are there already, and are not measured again.
     """
     trained = trained_by(path)
-    dataset, timesteps = TABLES[table].dataset, TABLES[table].timesteps
+    dataset = TABLES[table].dataset
+    timesteps = [t for t in TABLES[table].timesteps if t <= (row.last or t)]
     test = data.load(dataset, "test", data_dir).take(samples)
     known = usable(known or {}, trained, len(test.labels))
     missing = wanted_of(row) - set(known)
     model = load_model(path)
     images = data.preprocess(test.images)
     calibration = None
-    if row.levels:
+    if row.levels or row.bias_correction:
         train = data.load(dataset, "train", data_dir)
         calibration = data.preprocess(train.take(CALIBRATION_IMAGES).images)
-    snn = row.convert(model, max(timesteps), calibration)
     figures = {"dataset": dataset, **dataclasses.asdict(row), "trained": trained}
     figures |= known
+    convert = functools.partial(row.convert, model, calibration=calibration)
+    settings = images, test.labels, batch_size
     if "snn" in missing:
-        settings = batch_size, timesteps
-        figures |= evaluate(model, snn, images, test.labels, *settings)
+        figures |= accuracies(row, model, convert, timesteps, *settings)
     if "energy_at_4" in missing:
-        run = snn.with_timesteps(4)
-        costs = analysis.energy(run, images[:COUNTED_IMAGES], batch_size)
+        costs = analysis.energy(convert(4), images[:COUNTED_IMAGES], batch_size)
         spikes = [layer["spikes"] for layer in costs["layers"].values()]
         figures["spikes_at_4"] = sum(spikes)
         figures["energy_at_4"] = costs["ratio"]
     if "settled" in missing:
         figures["settled"] = settle(model, images, batch_size)
     return figures
+
+
+def accuracies(row, model, convert, timesteps, *settings):
+    """What `evaluate` says of a row; biases are corrected for each T anew."""
+    if not row.bias_correction:
+        return evaluate(model, convert(max(timesteps)), *settings, timesteps)
+    runs = [evaluate(model, convert(t), *settings, [t]) for t in timesteps]
+    return {
+        **runs[-1],
+        "timesteps": timesteps,
+        "snn": [run["snn"][-1] for run in runs],
+        "seconds": sum(run["seconds"] for run in runs),
+    }
 
 
 def known_metrics(folder):

@@ -1,19 +1,24 @@
 """The rows of docs/results.md: their trainings, and one of them from nothing."""
 
+import functools
 import itertools
 import json
 import pathlib
 
+import keras
+import numpy as np
 import pytest
 from absl import flags
 from absl.testing import flagsaver
 
+import snn_keras
 from apps import data, results
 from apps.tables import claims, trainings
 from apps.tables.page import page
-from apps.tables.rows import TABLES, named
+from apps.tables.rows import TABLES, corrected, named
 from apps.training import flags as training_flags
 from apps.training import recipes
+from snn_keras.layers import LSQReLU
 from tests.programs import once, program
 
 
@@ -235,6 +240,23 @@ def test_commands_name_no_folder_of_this_machine(tmp_path):
     assert results.trained_by(tmp_path / "y.keras") == (
         "apps.train --data_dir=DATA_DIR --init=runs/x.keras --output=runs/y.keras"
     )
+
+
+def test_biases_are_corrected_for_every_number_of_steps():
+    rng = np.random.default_rng(0)
+    images, labels = rng.random((40, 6), "float32"), rng.integers(0, 5, 40)
+    dense = keras.layers.Dense(5, kernel_initializer=keras.initializers.Orthogonal(3))
+    activation = LSQReLU(3, initial_step=0.25)
+    model = keras.Sequential([keras.Input((6,)), activation, dense])
+    row = corrected("LSQ p = 3", "plain")
+    assert row.key == "plain_if_corrected"
+    convert = functools.partial(row.convert, model, calibration=images)
+    figures = results.accuracies(row, model, convert, [2, 3], images, labels, 40)
+    for t, accuracy in zip([2, 3], figures["snn"], strict=True):
+        snn = snn_keras.convert(model, t, "if", data=images, bias_correction=True)
+        answers = snn.predict(images, verbose=0).argmax(-1)
+        assert accuracy == np.mean(answers == labels)
+    assert figures["timesteps"] == [2, 3] and figures["snn"][0] != figures["snn"][1]
 
 
 @once

@@ -14,8 +14,10 @@ class Row:
         method: What the line is called.
         source: The source network, by the end of its file's name.
         neuron, options: As for `apps.evaluate`.
-        levels, calibration, bias_correction: Thresholds from data, for a source
-            network of plain ReLUs.
+        levels, calibration: Thresholds from data, for a source network of plain
+            ReLUs.
+        bias_correction: Whether mean errors are corrected, for every T anew.
+        last: The largest T evaluated, of those of the table; 0 for all.
     """
 
     method: str
@@ -25,13 +27,14 @@ class Row:
     levels: int = 0
     calibration: str = "mse"
     bias_correction: bool = False
+    last: int = 0
 
     @property
     def key(self):
         """The row's name, for files and flags."""
         words = [self.source, self.neuron, *self.options]
-        if self.levels:
-            words += [self.calibration, "corrected" * self.bias_correction]
+        words.append(self.calibration if self.levels else "")
+        words.append("corrected" if self.bias_correction else "")
         return "_".join(w.replace("=", "") for w in words if w and w != "auto")
 
     def convert(self, model, timesteps, calibration):
@@ -40,7 +43,7 @@ class Row:
             model,
             timesteps,
             make_neuron(self.neuron, self.options),
-            data=calibration if self.levels else None,
+            data=calibration if self.levels or self.bias_correction else None,
             levels=self.levels or None,
             calibration=self.calibration,
             bias_correction=self.bias_correction,
@@ -97,11 +100,17 @@ def rows(method, source, *neurons):
     return tuple(Row(f"{method}, {NEURONS[n]}", source, n) for n in neurons)
 
 
+def corrected(method, source):
+    """The row of a source network with integrate-and-fire neurons, biases corrected."""
+    method = f"{method}, integrate-and-fire, biases corrected"
+    return Row(method, source, "if", bias_correction=True, last=16)
+
+
 FROM_DATA = (
     Row("thresholds from data, max (v0 = 0)", "float", "if", ("initial=0",), 16, "max"),
     Row("thresholds from data, percentile", "float", "if", (), 16, "percentile"),
     Row("thresholds from data, MSE", "float", "if", (), 16),
-    Row("the same, biases corrected", "float", "if", (), 16, "mse", True),
+    Row("the same, biases corrected", "float", "if", (), 16, "mse", True, 16),
 )
 CONVNET = (
     *FROM_DATA,
@@ -117,7 +126,9 @@ CONVNET = (
 RESNET20 = (
     *FROM_DATA,
     *rows("LSQ p = 3", "plain", *NEURONS),
+    corrected("LSQ p = 3", "plain"),
     *rows("noise adaptor p = 3", "adaptor", *NEURONS),
+    corrected("noise adaptor p = 3", "adaptor"),
     *(
         row
         for p in (1, 2, 7)
@@ -126,6 +137,7 @@ RESNET20 = (
             *rows(f"noise adaptor p = {p}", f"adaptor{p}", "if"),
         )
     ),
+    corrected("noise adaptor p = 2", "adaptor2"),
     *rows("QCFS L = 4", "qcfs", "if"),
     *rows("NQ L = 4", "nq", *NEURONS),
     *rows("LSQ p = 15", "bits", "if", "signed", "bit_serial"),

@@ -37,6 +37,7 @@ SHARED = {
 FLOAT = "--quantizer=none --precision=mixed_bfloat16"
 LONG = f"{FLOAT} {SGD} --learning_rate=0.1 --epochs=200"
 RESNET20 = "--learning_rate=0.05 --epochs=12"
+GENTLE = "--learning_rate=0.02 --epochs=12"
 CONVNET = "--learning_rate=5e-4"
 QCFS = "--quantizer=qcfs --levels=4"
 NQ = f"{QCFS} --noise=residual"
@@ -68,8 +69,8 @@ TRAININGS = {
         "plain": Training(f"{RESNET20} --levels=3", "float"),
         "adaptor": Training(f"{RESNET20} --levels=3 --noise=adaptor", "float"),
         **of_levels(RESNET20, "float", 1, 2, 7),
-        "qcfs": Training(f"{RESNET20} {QCFS} --snn_timesteps=4", "float"),
-        "nq": Training(f"{RESNET20} {NQ} --snn_timesteps=4", "float"),
+        "qcfs": Training(f"{GENTLE} {QCFS} --snn_timesteps=4", "float"),
+        "nq": Training(f"{GENTLE} {NQ} --snn_timesteps=4", "float"),
         "bits": Training(f"{RESNET20} --levels=15", "float"),
         "sparse": Training(
             "--learning_rate=0.02 --epochs=10 --quantizer=none --bit_sparsity=1e-6",
