@@ -129,6 +129,8 @@ RESNET20 = (
     corrected("LSQ p = 3", "plain"),
     *rows("noise adaptor p = 3", "adaptor", *NEURONS),
     corrected("noise adaptor p = 3", "adaptor"),
+    *rows("noise adaptor p = 3, 22 epochs", "adaptor_long", "if"),
+    corrected("noise adaptor p = 3, 22 epochs", "adaptor_long"),
     *(
         row
         for p in (1, 2, 7)

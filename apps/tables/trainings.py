@@ -68,6 +68,9 @@ TRAININGS = {
         "float": Training(f"{FLOAT} --learning_rate=0.05 --epochs=16", "first"),
         "plain": Training(f"{RESNET20} --levels=3", "float"),
         "adaptor": Training(f"{RESNET20} --levels=3 --noise=adaptor", "float"),
+        "adaptor_long": Training(
+            "--learning_rate=0.02 --epochs=10 --quantizer=none", "adaptor"
+        ),
         **of_levels(RESNET20, "float", 1, 2, 7),
         "qcfs": Training(f"{GENTLE} {QCFS} --snn_timesteps=4", "float"),
         "nq": Training(f"{GENTLE} {NQ} --snn_timesteps=4", "float"),

@@ -32,7 +32,7 @@ def correct_biases(ann, snn, data, batch_size=32, most_rounds=_MOST_ROUNDS):
         batch_size: Samples measured at a time.
         most_rounds: Where it ends at the latest.
 
-    Source: METHODS "Threshold from data", there one round.
+    Source: METHODS "Threshold from data"; to repeat it is ours.
     """
     graph = normalize.read(ann)
     data = check_data(data, graph)
