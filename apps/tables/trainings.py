@@ -71,7 +71,12 @@ TRAININGS = {
         "adaptor_long": Training(
             "--learning_rate=0.02 --epochs=10 --quantizer=none", "adaptor"
         ),
-        **of_levels(RESNET20, "float", 1, 2, 7),
+        **of_levels(RESNET20, "float", 1, 7),
+        **of_levels(
+            "--learning_rate=0.02 --weight_decay=2e-3 --epochs=20 --scale_gradient",
+            "float",
+            2,
+        ),
         "qcfs": Training(f"{GENTLE} {QCFS} --snn_timesteps=4", "float"),
         "nq": Training(f"{GENTLE} {NQ} --snn_timesteps=4", "float"),
         "bits": Training(f"{RESNET20} --levels=15", "float"),
