@@ -40,8 +40,8 @@ NOTES = """## What falls short, and why
   ResNet-20 for 56; the papers train for 100 (MNIST, 003), 160 (000), 200
   (Fashion-MNIST, 003), 400 (001) and 600 epochs (002). Noisy LIF trained for 8 epochs
   on Fashion-MNIST and 3 on MNIST, from scratch; it stays below the paper at T = 5.
-* **Noise adaptor, ResNet-20.** With p = 3 a spike is worth three steps, and 19 layers of
-  neurons in a row each round to whole spikes: 77 to 78 at T = 4, after 12 epochs and
+* **Noise adaptor, ResNet-20.** With p = 3 a spike is worth three steps, and 19 layers
+  of neurons in a row each round to whole spikes: 77 to 78 at T = 4, after 12 epochs and
   after 22. More training raises what many steps reach (T = 64: 89.9, then 90.6), not
   what four do. Correcting the mean error of every channel for each T helps most where
   steps are few (T = 1: 37.9 to 66.3; T = 4: 77.2 to 83.9; T = 16: nothing).
@@ -60,9 +60,9 @@ NOTES = """## What falls short, and why
 * **NQ.** Fine-tuned for 6 and 3 epochs it lies below LSQ with p = 2 at every T: with
   L = 4 a threshold is four steps wide, and few steps resolve it badly.
 * **Thresholds from data.** Without any training for it a network of plain ReLUs needs
-  many steps, and with thresholds at the largest activation many more. To correct the mean
-  errors for each T helps a lot (Fashion-MNIST, T = 4: 54.3 to 81.2), but not evenly: 72.9
-  at T = 5.
+  many steps, and with thresholds at the largest activation many more. To correct the
+  mean errors for each T helps a lot (Fashion-MNIST, T = 4: 54.3 to 81.2), but not
+  evenly: 72.9 at T = 5.
 * **Bit-serial.** T below its four bits drops bits, and accuracy with them.
 """
 
