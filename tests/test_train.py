@@ -288,7 +288,12 @@ def test_data_sets_on_disk(tmp_path):
 def test_output_levels_make_the_last_layer_spike(tmp_path):
     settings = {
         **{"model": "mnist_convnet", "quantizer": "lsq", "levels": 3, "noise": "none"},
-        **{"output_levels": 7, "bit_sparsity": 0.0, "timesteps": 0},
+        **{
+            "output_levels": 7,
+            "scale_gradient": False,
+            "bit_sparsity": 0.0,
+            "timesteps": 0,
+        },
     }
     source = InMemory("digits", None, 100)
     model = build_model(Stage(tmp_path / "m.keras", None, settings), source)
