@@ -93,6 +93,7 @@ def measure(table, row, path, data_dir, samples=0, batch_size=100, known=None):
     figures = {"dataset": dataset, **dataclasses.asdict(row), "trained": trained}
     figures |= known
     convert = functools.partial(row.convert, model, calibration=calibration)
+    convert = functools.cache(convert)  # it may measure on calibration images
     settings = images, test.labels, batch_size
     if "snn" in missing:
         figures |= accuracies(row, model, convert, timesteps, *settings)
@@ -106,17 +107,18 @@ def measure(table, row, path, data_dir, samples=0, batch_size=100, known=None):
     return figures
 
 
-def accuracies(row, model, convert, timesteps, *settings):
+def accuracies(row, model, convert, timesteps, images, labels, batch_size):
     """What `evaluate` says of a row; biases are corrected for each T anew."""
+    *before, last = timesteps
+    figures = evaluate(model, convert(last), images, labels, batch_size, timesteps)
     if not row.bias_correction:
-        return evaluate(model, convert(max(timesteps)), *settings, timesteps)
-    runs = [evaluate(model, convert(t), *settings, [t]) for t in timesteps]
-    return {
-        **runs[-1],
-        "timesteps": timesteps,
-        "snn": [run["snn"][-1] for run in runs],
-        "seconds": sum(run["seconds"] for run in runs),
-    }
+        return figures
+    reached = [
+        analysis.accuracy_by_timesteps(convert(t), images, labels, batch_size, 1, [t])
+        for t in before
+    ]
+    accuracy = [*np.ravel(reached).tolist(), figures["snn"][-1]]
+    return {**figures, "timesteps": timesteps, "snn": accuracy}
 
 
 def known_metrics(folder):

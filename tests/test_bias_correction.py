@@ -83,7 +83,7 @@ def test_each_round_adds_the_mean_error_that_is_left(activation, neuron):
         for name, bias in biases(snn).items():
             assert np.abs(errors[name]).max() > 0.001
             added = bias - before[name]
-            np.testing.assert_allclose(added, errors[name], atol=1e-6, rtol=1e-6)
+            np.testing.assert_allclose(added, errors[name], atol=1e-7, rtol=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from apps.train import Stage, build_model
 from apps.training import schedules
 from apps.training.backup import Backup
 from apps.training.sources import InMemory
+from snn_keras.layers import LSQReLU
 from tests.programs import once, program, start
 from tests.tiny import make_tiny
 
@@ -285,18 +286,28 @@ def test_data_sets_on_disk(tmp_path):
             data.load("tiny", "train", tmp_path)
 
 
-def test_output_levels_make_the_last_layer_spike(tmp_path):
-    settings = {
-        **{"model": "mnist_convnet", "quantizer": "lsq", "levels": 3, "noise": "none"},
-        **{
-            "output_levels": 7,
-            "scale_gradient": False,
-            "bit_sparsity": 0.0,
-            "timesteps": 0,
-        },
-    }
+def stage_of(path, init=None, **settings):
+    """A stage that trains the small network."""
+    settings = {"model": "mnist_convnet", "quantizer": "lsq", "levels": 3, **settings}
+    unused = {"noise": "none", "output_levels": 0, "bit_sparsity": 0.0, "timesteps": 0}
+    return Stage(path, init, {**unused, "scale_gradient": False, **settings})
+
+
+@pytest.mark.parametrize("scaled", [False, True])
+def test_steps_have_scaled_gradients_where_asked_for(scaled, tmp_path):
     source = InMemory("digits", None, 100)
-    model = build_model(Stage(tmp_path / "m.keras", None, settings), source)
+    path = tmp_path / "float.keras"
+    build_model(stage_of(path, quantizer="none"), source).save(path)
+    for init in (None, path):
+        stage = stage_of(tmp_path / "m.keras", init, scale_gradient=scaled)
+        layers = build_model(stage, source).layers
+        found = [x for x in layers if isinstance(x, LSQReLU)]
+        assert found and all(x.scale_gradient is scaled for x in found)
+
+
+def test_output_levels_make_the_last_layer_spike(tmp_path):
+    source = InMemory("digits", None, 100)
+    model = build_model(stage_of(tmp_path / "m.keras", output_levels=7), source)
     images, labels = source.train.images / 255, source.train.labels
     for layer in model.layers:
         if isinstance(layer, keras.layers.BatchNormalization):

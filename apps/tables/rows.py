@@ -32,9 +32,9 @@ class Row:
     @property
     def key(self):
         """The row's name, for files and flags."""
-        words = [self.source, self.neuron, *self.options]
-        words.append(self.calibration if self.levels else "")
-        words.append("corrected" if self.bias_correction else "")
+        calibration = self.calibration if self.levels else ""
+        corrected = "corrected" if self.bias_correction else ""
+        words = [self.source, self.neuron, *self.options, calibration, corrected]
         return "_".join(w.replace("=", "") for w in words if w and w != "auto")
 
     def convert(self, model, timesteps, calibration):
@@ -110,7 +110,14 @@ FROM_DATA = (
     Row("thresholds from data, max (v0 = 0)", "float", "if", ("initial=0",), 16, "max"),
     Row("thresholds from data, percentile", "float", "if", (), 16, "percentile"),
     Row("thresholds from data, MSE", "float", "if", (), 16),
-    Row("the same, biases corrected", "float", "if", (), 16, "mse", True, 16),
+    Row(
+        "the same, biases corrected",
+        "float",
+        "if",
+        levels=16,
+        bias_correction=True,
+        last=16,
+    ),
 )
 CONVNET = (
     *FROM_DATA,
