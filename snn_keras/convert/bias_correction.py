@@ -1,69 +1,150 @@
-"""Biases that take away the mean error of a converted network."""
+"""Biases and initial potentials that take away a converted network's mean error."""
 
 import numpy as np
 from keras import ops, tree
 
 from snn_keras.convert import normalize
-from snn_keras.convert.probe import SourceProbe, SpikingProbe
+from snn_keras.convert.probe import SourceProbe
 from snn_keras.inputs import batches, check_data
 from snn_keras.neurons import Spiking
+from snn_keras.simulate import Monitored
 
-# A mean error this small, as a share of the threshold, is left; a few hundred samples
-# do not tell more.
-_TOLERANCE = 0.003
-_MOST_ROUNDS = 20
+_ROUNDS = 20
+_RATE = 0.5
 
 
-def correct_biases(ann, snn, data, batch_size=32, most_rounds=_MOST_ROUNDS):
-    r"""Corrects the currents of a spiking network until its mean errors are gone.
+def correct_biases(ann, snn, data, batch_size=32, rounds=_ROUNDS, rate=_RATE):
+    r"""Corrects biases and initial potentials of a spiking network by its mean errors.
 
-    $$b_c \leftarrow b_c + mean(a_c - \varphi_c)$$
+    $$e_c(t) = mean(a_c - \theta z_c(t)) \qquad
+    b_c \leftarrow b_c + \eta \, \overline{e_c(t \ge 2)} \qquad
+    u_{0,c} \leftarrow u_{0,c} + \eta \, (e_c(1) - \overline{e_c(t \ge 2)})$$
 
     over samples and positions, for each channel c, with $a$ the source's
-    activation and $\varphi$ the decoded spikes. All layers at once, again and again:
-    a correction changes what the layers behind it receive, and a neuron that does not
-    fire answers it in part. It ends when the root mean square of every layer's errors
-    is below 0.3 % of its threshold.
+    activation; with one step alone, $b_c \leftarrow b_c + \eta \, e_c(1)$. Neurons
+    err most in the first step, and what they send too much of then nobody takes back:
+    so that step has an error of its own.
+
+    All layers at once, again and again, for a correction changes what the layers
+    behind it receive. The errors need not shrink at every round; what is kept is the
+    round, the one before any correction included, whose outputs on `data` come
+    nearest to the source's, by the mean square.
 
     Args:
         ann: The source model, float or quantized.
         snn: The spiking model, built with `bias_correction`.
         data: Inputs to measure on.
         batch_size: Samples measured at a time.
-        most_rounds: Where it ends at the latest.
+        rounds: Corrections to try, one after the other.
+        rate: The share $\eta$ of an error that is corrected at once.
 
-    Source: METHODS "Threshold from data"; to repeat it is ours.
+    Source: METHODS "Threshold from data" for the mean error of a layer; the first
+    step's, and to repeat and choose, are ours.
     """
-    graph = normalize.read(ann)
-    data = check_data(data, graph)
-    layers = {layer.name: layer for layer in snn.layers if isinstance(layer, Spiking)}
-    source, spiking = SourceProbe(ann, graph, list(layers)), SpikingProbe(snn)
-    expected = _channel_means(source, data, batch_size, layers)
-    for _ in range(most_rounds):
-        received = _channel_means(spiking, data, batch_size, layers)
-        errors = {name: expected[name] - received[name] for name in layers}
-        if all(_is_small(errors[name], layer) for name, layer in layers.items()):
-            return
-        for name, error in errors.items():
-            snn.get_layer(f"{name}_bias").bias.assign_add(error)
+    corrections = Corrections(ann, snn, data, batch_size)
+    least, best = np.inf, None
+    for done in range(rounds + 1):
+        distance, errors = corrections.measure()
+        if distance < least:
+            least, best = distance, corrections.get()
+        if done < rounds:
+            corrections.add(errors, rate)
+    corrections.set(best)
 
 
-def _is_small(errors, layer):
-    threshold = np.mean(ops.convert_to_numpy(layer.cell.theta))
-    return np.sqrt(np.mean(np.square(errors))) <= _TOLERANCE * threshold
+class Corrections:
+    """The corrections of a spiking network, and the errors that they leave.
+
+    Args:
+        ann, snn, data, batch_size: As for `correct_biases`.
+    """
+
+    def __init__(self, ann, snn, data, batch_size):
+        graph = normalize.read(ann)
+        self.data = check_data(data, graph)
+        self.batch_size = batch_size
+        names = [layer.name for layer in snn.layers if isinstance(layer, Spiking)]
+        self.layers = {name: snn.get_layer(f"{name}_bias") for name in names}
+        self.spiking = Monitored(snn, _FirstAndRest(snn.timesteps))
+        source = SourceProbe(ann, graph, names)
+        self.outputs, self.activations = _measure(source, self.data, batch_size)
+
+    def measure(self):
+        """How far the outputs are from the source's, and the mean errors.
+
+        Returns:
+            The mean square distance, and `{layer: (first, rest)}`, the errors in the
+            first step and in all others, each of shape `(channels,)`.
+        """
+        outputs, sent = _measure(self.spiking, self.data, self.batch_size)
+        pairs = zip(outputs, self.outputs, strict=True)
+        distance = sum(np.square(a - b, dtype="float64").mean() for a, b in pairs)
+        return distance, {
+            name: tuple(self.activations[name] - x for x in sent[name])
+            for name in self.layers
+        }
+
+    def add(self, errors, rate):
+        """Corrects by a share of `errors`."""
+        for name, layer in self.layers.items():
+            first, rest = (rate * x for x in errors[name])
+            layer.bias.assign_add(rest)
+            layer.initial.assign_add(first - rest)
+
+    def get(self):
+        """`{layer: its biases and initial potentials}`, copied."""
+        return {name: layer.get_weights() for name, layer in self.layers.items()}
+
+    def set(self, values):
+        """Takes back what `get` gave."""
+        for name, layer in self.layers.items():
+            layer.set_weights(values[name])
 
 
-def _channel_means(probe, data, batch_size, names):
-    """The mean of each channel of each named layer over `data`."""
-    sums, count = dict.fromkeys(names, 0.0), 0
+class _FirstAndRest:
+    """Monitor: mean signals of each channel in the first step, and in all others.
+
+    Args:
+        timesteps: Steps of a run. Of one step, its mean stands for the others', too.
+    """
+
+    def __init__(self, timesteps):
+        self.timesteps = timesteps
+
+    def initial_state(self, layer, batch_size):
+        shape = batch_size, layer.cell.state_shape[-1]
+        return [ops.zeros(shape, layer.cell.state_dtype) for _ in range(2)]
+
+    def update(self, layer, state, seen):
+        first, rest = state
+        outputs = ops.cast(seen.outputs, first.dtype)
+        positions = tuple(range(2, len(outputs.shape) - 1))
+        means = ops.mean(outputs, axis=positions) if positions else outputs
+        at_first = means[:, 0] * ops.cast(ops.equal(seen.start, 0), means.dtype)
+        others = ops.sum(means, axis=1) - at_first
+        if self.timesteps == 1:
+            others = at_first
+        return [first + at_first, rest + others / max(self.timesteps - 1, 1)]
+
+
+def _measure(probe, data, batch_size):
+    """A probe's outputs on `data`, and the means of the rest of what it gives.
+
+    Returns:
+        `(outputs, means)`, `outputs` a list of arrays and `means` in the structure
+        of what the probe gives, each of shape `(channels,)`.
+    """
+    outputs, means, count = [], None, 0
     for batch in batches(data, batch_size):
-        _, signals = probe.predict_on_batch(batch)
+        y, signals = probe.predict_on_batch(batch)
         size = len(tree.flatten(batch)[0])
+        part = tree.map_structure(lambda x, n=size: n * _channel_mean(x), signals)
+        means = part if means is None else tree.map_structure(np.add, means, part)
+        outputs.append(tree.flatten(y))
         count += size
-        for name in names:
-            signal = signals[name]
-            if isinstance(signal, tuple):
-                signal = signal[1]
-            channels = signal.reshape(-1, signal.shape[-1]).astype("float64")
-            sums[name] = sums[name] + size * channels.mean(axis=0)
-    return {name: (total / count).astype("float32") for name, total in sums.items()}
+    joined = [np.concatenate(parts) for parts in zip(*outputs, strict=True)]
+    return joined, tree.map_structure(lambda x: (x / count).astype("float32"), means)
+
+
+def _channel_mean(signal):
+    return signal.reshape(-1, signal.shape[-1]).mean(axis=0, dtype="float64")

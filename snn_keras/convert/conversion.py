@@ -40,9 +40,9 @@ def convert(
             bit-serial neurons all that `timesteps` bits hold.
         calibration: How `data` sets the thresholds of plain ReLUs: `"mse"`,
             `"max"`, `"percentile"` or `"lsq"`; see `quantize_activations`.
-        bias_correction: Whether to add to each channel's current what takes away
-            the mean error that the spiking network makes there on `data`, for this
-            number of `timesteps`.
+        bias_correction: Whether to correct each channel's bias and initial
+            potential by the mean errors that the spiking network makes there on
+            `data`, for this number of `timesteps`.
         input_steps: With signed neurons, the steps P for which input and biases
             are on; the hidden layers' number of levels by default.
         fused: With bit-serial neurons, whether to run in one pass over decoded

@@ -118,18 +118,26 @@ class FusedSpiking(Spiking):
 
 @keras.saving.register_keras_serializable("snn_keras")
 class BiasCorrection(keras.layers.Layer):
-    """Adds a constant current to every channel, at every step.
+    """Adds a constant current to every channel, and to the neurons' initial potential.
+
+    What the potential of a neuron starts higher by is a current in the first step.
 
     Input shape: `(batch, time, ..., channels)`. Output shape: the same.
     """
 
     def build(self, input_shape):
-        self.bias = self.add_weight(
-            shape=(input_shape[-1],), initializer="zeros", name="bias"
-        )
+        settings = {"shape": (input_shape[-1],), "initializer": "zeros"}
+        self.bias = self.add_weight(**settings, name="bias")
+        self.initial = self.add_weight(**settings, name="initial")
 
     def call(self, currents):
-        return currents + ops.cast(self.bias, currents.dtype)
+        dtype, rank = currents.dtype, len(currents.shape) - 1
+        is_first = window_lib.input_is_on(1, currents.shape[1], rank, dtype)
+        return (
+            currents
+            + ops.cast(self.bias, dtype)
+            + is_first * ops.cast(self.initial, dtype)
+        )
 
     def compute_output_spec(self, currents):
         return keras.KerasTensor(currents.shape, self.compute_dtype)

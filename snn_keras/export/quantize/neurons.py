@@ -33,7 +33,9 @@ def readout(quantizer, call):
 
 @rule(neurons.BiasCorrection)
 def bias_correction(quantizer, call):
-    return quantizer.affine(call.signal, 1.0, array(call.operation.bias))
+    layer = call.operation
+    x = quantizer.affine(call.signal, 1.0, array(layer.bias))
+    return x.with_(initial=array(layer.initial))
 
 
 @rule(neurons.Spiking, neurons.FusedSpiking)
@@ -57,7 +59,7 @@ def spiking(quantizer, call):
             '"if", "signed" or "bit_serial".'
         )
     theta = cell.theta_value()
-    initial = array(cell.initial_state(np.shape(theta))[0])
+    initial = array(cell.initial_state(np.shape(theta))[0]) + call.signal.initial
     x = quantizer.settled(call.signal)
     if x.is_open:
         x.unit.need(theta / x.factor / (grain if grain > 2 else 1))

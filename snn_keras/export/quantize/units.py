@@ -174,6 +174,7 @@ class Signal:
         timed: Whether it may differ from step to step.
         offset: A real constant that is still to be added.
         weights: The `Weights` that made it, where nothing else has come since.
+        initial: What the neurons it goes to start from, beside their own.
     """
 
     name: str
@@ -183,6 +184,7 @@ class Signal:
     timed: bool = False
     offset: np.ndarray = 0.0
     weights: "Weights | None" = None
+    initial: np.ndarray = 0.0
 
     @property
     def is_open(self):
