@@ -146,7 +146,8 @@ RESNET20 = (
             *rows(f"noise adaptor p = {p}", f"adaptor{p}", "if"),
         )
     ),
-    corrected("noise adaptor p = 2", "adaptor2"),
+    *rows("noise adaptor p = 2, 35 epochs", "adaptor2_long", "if"),
+    corrected("noise adaptor p = 2, 35 epochs", "adaptor2_long"),
     *rows("QCFS L = 4", "qcfs", "if"),
     *rows("NQ L = 4", "nq", *NEURONS),
     *rows("LSQ p = 15", "bits", "if", "signed", "bit_serial"),

@@ -77,6 +77,10 @@ TRAININGS = {
             "float",
             2,
         ),
+        "adaptor2_long": Training(
+            "--learning_rate=0.02 --weight_decay=2e-3 --epochs=15 --quantizer=none",
+            "adaptor2",
+        ),
         "qcfs": Training(f"{GENTLE} {QCFS} --snn_timesteps=4", "float"),
         "nq": Training(f"{GENTLE} {NQ} --snn_timesteps=4", "float"),
         "bits": Training(f"{RESNET20} --levels=15", "float"),

@@ -33,7 +33,7 @@ def correct_biases(ann, snn, data, batch_size=32, rounds=_ROUNDS, rate=_RATE):
     Args:
         ann: The source model, float or quantized.
         snn: The spiking model, built with `bias_correction`.
-        data: Inputs to measure on.
+        data: Inputs to measure on; a few hundred tell enough.
         batch_size: Samples measured at a time.
         rounds: Corrections to try, one after the other.
         rate: The share $\eta$ of an error that is corrected at once.
@@ -42,10 +42,10 @@ def correct_biases(ann, snn, data, batch_size=32, rounds=_ROUNDS, rate=_RATE):
     step's, and to repeat and choose, are ours.
     """
     corrections = Corrections(ann, snn, data, batch_size)
-    least, best = np.inf, None
+    least = best = None
     for done in range(rounds + 1):
         distance, errors = corrections.measure()
-        if distance < least:
+        if best is None or distance < least:
             least, best = distance, corrections.get()
         if done < rounds:
             corrections.add(errors, rate)

@@ -42,7 +42,7 @@ def convert(
             `"max"`, `"percentile"` or `"lsq"`; see `quantize_activations`.
         bias_correction: Whether to correct each channel's bias and initial
             potential by the mean errors that the spiking network makes there on
-            `data`, for this number of `timesteps`.
+            `data`, for this number of `timesteps`; it runs 21 times on them.
         input_steps: With signed neurons, the steps P for which input and biases
             are on; the hidden layers' number of levels by default.
         fused: With bit-serial neurons, whether to run in one pass over decoded
