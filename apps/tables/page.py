@@ -44,10 +44,12 @@ NOTES = """## What falls short, and why
   of neurons in a row each round to whole spikes: 77 to 78 at T = 4, after 12 epochs and
   after 22. More training raises what many steps reach (T = 64: 89.9, then 90.6), not
   what four do. With p = 2, after 35 epochs (`cifar10_adaptor2_long`), four steps reach
-  84.12 and sixteen 89.15, and with biases and initial potentials corrected for T = 4
-  four reach 86.65, its source 86.63 (`snn_keras evaluate
-  --model=saved_models/cifar10_adaptor2_long.keras --dataset=cifar10
-  --data_dir=DATA_DIR --timesteps=4 --bias_correction`, and `--timesteps=16` without).
+  84.12 and sixteen 89.15. Biases and initial potentials corrected for each T help:
+  86.65 at T = 4 with p = 2 (its source: 86.63), 90.34 at T = 16 with p = 3
+  (`snn_keras evaluate --dataset=cifar10 --data_dir=DATA_DIR --bias_correction`, with
+  `--model=saved_models/cifar10_adaptor2_long.keras --timesteps=4`, or
+  `--model=saved_models/cifar10_adaptor_long.keras --timesteps=16`; the figures without
+  correction: the first model, `--timesteps=16` alone).
 * **Noise adaptor, the small network.** On Fashion-MNIST it helps from T = 4 on and
   hurts below. On MNIST, fine-tuned for 3 epochs, it hurts up to T = 10. We read it so:
   the mean of the activation over its noise is the clipped ReLU, and the network comes

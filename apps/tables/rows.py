@@ -110,14 +110,7 @@ FROM_DATA = (
     Row("thresholds from data, max (v0 = 0)", "float", "if", ("initial=0",), 16, "max"),
     Row("thresholds from data, percentile", "float", "if", (), 16, "percentile"),
     Row("thresholds from data, MSE", "float", "if", (), 16),
-    Row(
-        "the same, biases corrected",
-        "float",
-        "if",
-        levels=16,
-        bias_correction=True,
-        last=16,
-    ),
+    corrected("thresholds from data, MSE for T levels", "float"),
 )
 CONVNET = (
     *FROM_DATA,
