@@ -57,7 +57,7 @@ def main(argv):
         networks[label] = model, snn
         print(f"converting {file}, {label}")
         print(snn_keras.plan(model, FLAGS.timesteps))
-        results[label] = evaluate(model, snn, images, test.labels, FLAGS.batch_size)
+        results[label], _ = evaluate(model, snn, images, test.labels, FLAGS.batch_size)
         steps = sorted({1, 2, 4, 8, *range(1, FLAGS.timesteps + 1)})
         print_accuracy(
             label, results[label], [t for t in steps if t <= FLAGS.timesteps]

@@ -130,25 +130,26 @@ def evaluate(model, snn, images, labels, batch_size, timesteps=None, verbose=1):
     """Accuracy of a source network, and of its spiking network over time.
 
     Returns:
-        `{"ann": accuracy, "timesteps": [...], "snn": [accuracy at each of them],
-        "seconds": ..., ...}`. The steps are `timesteps`, all by default; where one
-        run gives all of them, all in any case.
+        `(figures, right)`: `{"ann": accuracy, "timesteps": [...], "snn": [accuracy at
+        each of them], "seconds": ..., ...}` and, for each of the steps, which images
+        the spiking network answers right, `(timesteps, samples)`. The steps are
+        `timesteps`, all by default; where one run gives all of them, all in any case.
     """
     if timesteps is None or not snn.needs_whole_run:
         timesteps = range(1, snn.timesteps + 1)
     answers = model.predict(images, batch_size=batch_size, verbose=0).argmax(-1)
     started = time.monotonic()
-    accuracy = analysis.accuracy_by_timesteps(
-        snn, images, labels, batch_size, verbose, timesteps
-    )
-    return {
+    found = analysis.answers_by_timesteps(snn, images, batch_size, verbose, timesteps)
+    right = found == labels
+    figures = {
         "samples": len(labels),
         "ann": float((answers == labels).mean()),
         "timesteps": list(timesteps),
-        "snn": accuracy.tolist(),
+        "snn": right.mean(-1).tolist(),
         "extra_steps": snn.extra_steps,
         "seconds": round(time.monotonic() - started, 1),
     }
+    return figures, right
 
 
 def print_accuracy(name, figures, timesteps=None):
@@ -208,7 +209,7 @@ def main(argv):
         calibration=FLAGS.calibration,
         bias_correction=FLAGS.bias_correction,
     )
-    figures = evaluate(model, snn, images, labels, FLAGS.batch_size)
+    figures, _ = evaluate(model, snn, images, labels, FLAGS.batch_size)
     print_accuracy(model.name, figures)
     if FLAGS.verify:
         print(snn_keras.verify(model, snn, images[:256]))

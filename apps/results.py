@@ -21,6 +21,7 @@ from absl import app, flags, logging
 
 from apps import data
 from apps.evaluate import evaluate, load_model, settle
+from apps.tables.answers import packed, unpacked
 from apps.tables.page import draw, page
 from apps.tables.rows import TABLES, named, of_seed
 from snn_keras import analysis
@@ -51,9 +52,16 @@ def source_file(name, folders):
     return next((file for file in files if file.exists()), None)
 
 
-def wanted_of(row):
-    """The figures that a row's metrics must have."""
-    return {"snn", "energy_at_4"} | ({"settled"} if row.neuron == "signed" else set())
+def steps_of(table, row):
+    """The T that a row is evaluated at."""
+    return [t for t in TABLES[table].timesteps if t <= (row.last or t)]
+
+
+def missing_of(table, row, known):
+    """The names of the figures that a row's metrics lack."""
+    wanted = {"energy_at_4"} | ({"settled"} if row.neuron == "signed" else set())
+    whole = set(steps_of(table, row)) <= set(known.get("timesteps", []))
+    return wanted - set(known) | (set() if whole else {"snn"})
 
 
 def trained_by(path):
@@ -69,7 +77,9 @@ def usable(known, trained, samples):
     return known if same else {}
 
 
-def measure(table, row, path, data_dir, samples=0, batch_size=100, known=None):
+def measure(
+    table, row, path, data_dir, samples=0, batch_size=100, known=None, keep=None
+):
     """The figures of one row, from its source network in `path`.
 
     Args:
@@ -77,13 +87,13 @@ def measure(table, row, path, data_dir, samples=0, batch_size=100, known=None):
         path: The source network's file.
         data_dir, samples, batch_size: As the flags.
         known: Figures that are there already, and are not measured again.
+        keep: Called with the figures so far whenever there are more, or None.
     """
     trained = trained_by(path)
     dataset = TABLES[table].dataset
-    timesteps = [t for t in TABLES[table].timesteps if t <= (row.last or t)]
     test = data.load(dataset, "test", data_dir).take(samples)
     known = usable(known or {}, trained, len(test.labels))
-    missing = wanted_of(row) - set(known)
+    missing = missing_of(table, row, known)
     model = load_model(path)
     images = data.preprocess(test.images)
     calibration = None
@@ -91,34 +101,56 @@ def measure(table, row, path, data_dir, samples=0, batch_size=100, known=None):
         train = data.load(dataset, "train", data_dir)
         calibration = data.preprocess(train.take(CALIBRATION_IMAGES).images)
     figures = {"dataset": dataset, **dataclasses.asdict(row), "trained": trained}
-    figures |= known
+    figures |= {"samples": len(images), **known}
     convert = functools.partial(row.convert, model, calibration=calibration)
     convert = functools.cache(convert)  # it may measure on calibration images
-    settings = images, test.labels, batch_size
-    if "snn" in missing:
-        figures |= accuracies(row, model, convert, timesteps, *settings)
+    keep = keep or (lambda figures: None)
     if "energy_at_4" in missing:
         costs = analysis.energy(convert(4), images[:COUNTED_IMAGES], batch_size)
         spikes = [layer["spikes"] for layer in costs["layers"].values()]
         figures["spikes_at_4"] = sum(spikes)
         figures["energy_at_4"] = costs["ratio"]
+        keep(figures)
     if "settled" in missing:
         figures["settled"] = settle(model, images, batch_size)
+        keep(figures)
+    if "snn" in missing:
+        steps = steps_of(table, row)
+        settings = images, test.labels, batch_size
+        for found in accuracies(row, model, convert, steps, known, *settings):
+            figures |= found
+            keep(figures)
     return figures
 
 
-def accuracies(row, model, convert, timesteps, images, labels, batch_size):
-    """What `evaluate` says of a row; biases are corrected for each T anew."""
-    *before, last = timesteps
-    figures = evaluate(model, convert(last), images, labels, batch_size, timesteps)
+def accuracies(row, model, convert, timesteps, known, images, labels, batch_size):
+    """What `evaluate` says of a row, run after run: more figures each time.
+
+    One run is for all steps; where biases are corrected, there is one for each T, and
+    those in `known` are not made again. `right` tells for each of `timesteps` which
+    images are answered right, as `answers.packed` writes it.
+    """
     if not row.bias_correction:
-        return figures
-    reached = [
-        analysis.accuracy_by_timesteps(convert(t), images, labels, batch_size, 1, [t])
-        for t in before
-    ]
-    accuracy = [*np.ravel(reached).tolist(), figures["snn"][-1]]
-    return {**figures, "timesteps": timesteps, "snn": accuracy}
+        found, right = evaluate(
+            model, convert(timesteps[-1]), images, labels, batch_size, timesteps
+        )
+        by_steps = dict(zip(found["timesteps"], right, strict=True))
+        yield {**found, "right": {str(t): packed(by_steps[t]) for t in timesteps}}
+        return
+    figures = {"timesteps": [], "snn": [], "right": {}, "seconds": 0.0}
+    figures |= {name: known[name] for name in figures if name in known}
+    for t in timesteps:
+        if t in figures["timesteps"]:
+            continue
+        found, right = evaluate(model, convert(t), images, labels, batch_size, [t])
+        figures = {
+            **found,
+            "timesteps": [*figures["timesteps"], t],
+            "snn": [*figures["snn"], found["snn"][-1]],
+            "right": {**figures["right"], str(t): packed(right[-1])},
+            "seconds": round(figures["seconds"] + found["seconds"], 1),
+        }
+        yield figures
 
 
 def known_metrics(folder):
@@ -130,6 +162,7 @@ def known_metrics(folder):
     for name, (table, row) in named().items():
         files = [folder / f"{of_seed(name, seed)}.json" for seed in SEEDS]
         runs = [json.loads(file.read_text()) for file in files if file.exists()]
+        runs = [run for run in runs if "snn" in run]  # an interrupted one may lack it
         if runs:
             metrics[table, row.key] = mean_of(runs)
     return metrics
@@ -139,9 +172,10 @@ def mean_of(runs):
     """One row's figures from those of its seeds.
 
     Returns:
-        Those of the first, with the mean of the accuracies, the spikes and the energy,
-        and, where there are several, `spread`: the standard deviation of the accuracy
-        at each T.
+        Those of the first, with the mean of the accuracies, the spikes and the energy;
+        `right` is `{T: (samples,)}`, the share of the seeds that answer an image right.
+        Where there are several, `spread` is the standard deviation of the accuracy at
+        each T.
     """
     first = runs[0]
     for run in runs:
@@ -159,6 +193,12 @@ def mean_of(runs):
     }
     if len(runs) > 1:
         means["spread"] = np.std([run["snn"] for run in runs], 0, ddof=1).tolist()
+    if all("right" in run for run in runs):
+        samples = first["samples"]
+        means["right"] = {
+            int(t): np.mean([unpacked(run["right"][t], samples) for run in runs], 0)
+            for t in first["right"]
+        }
     return {**first, **means, "seeds": len(runs)}
 
 
@@ -176,7 +216,7 @@ def evaluate_row(name, seed, folder):
     file = folder / f"{of_seed(name, seed)}.json"
     kept = json.loads(file.read_text()) if file.exists() else {}
     kept = {} if FLAGS.again else kept
-    if wanted_of(row) <= set(kept):
+    if not missing_of(table, row, kept):
         return
     source = of_seed(f"{table}_{row.source}", seed)
     path = source_file(source, (data.SHIPPED, FLAGS.models))
@@ -188,7 +228,8 @@ def evaluate_row(name, seed, folder):
         return
     logging.info("%s, seed %d: %s", name, seed, row.method)
     settings = FLAGS.data_dir, FLAGS.samples, FLAGS.batch_size
-    data.write_json(file, measure(table, row, path, *settings, kept))
+    keep = functools.partial(data.write_json, file)
+    measure(table, row, path, *settings, kept, keep)
 
 
 def main(argv):

@@ -13,7 +13,7 @@ from absl.testing import flagsaver
 
 import snn_keras
 from apps import data, results
-from apps.tables import claims, trainings
+from apps.tables import answers, claims, trainings
 from apps.tables.page import page
 from apps.tables.rows import TABLES, corrected, named
 from apps.training import flags as training_flags
@@ -210,6 +210,42 @@ def test_seeds_of_other_images_are_not_mixed():
         results.mean_of([run_of(), run_of(samples=9)])
 
 
+def test_answers_are_text_in_metrics():
+    right = np.random.default_rng(0).random(103) < 0.5
+    text = answers.packed(right)
+    assert isinstance(text, str) and len(text) == 20
+    np.testing.assert_array_equal(answers.unpacked(text, 103), right)
+
+
+def answered(*, gained, lost, samples=10000):
+    """Metrics at T = 1 and T = 8: the same images right but for some."""
+    before = np.zeros(samples, bool)
+    before[: samples // 2] = True
+    after = before.copy()
+    after[:lost] = False
+    after[samples - gained :] = True
+    row = row_of(T1=before.mean(), T8=after.mean()) | {"samples": samples}
+    right = {"1": answers.packed(before), "8": answers.packed(after)}
+    return results.mean_of([row | {"right": right}])
+
+
+@pytest.mark.parametrize(
+    "gained, lost, answer",
+    [(40, 0, "yes"), (120, 80, "yes"), (520, 480, "undecided"), (80, 120, "no")],
+)
+def test_answers_to_the_same_images_are_compared_one_by_one(gained, lost, answer):
+    """By McNemar: the difference against the root of all that changed."""
+    figures = answered(gained=gained, lost=lost)
+    assert judged({"lif_lif_stage3": figures}, claims.gains_with_steps)[0] == answer
+    error = np.sqrt(claims.of_answers([((figures, 8), (figures, 1))]))
+    changed, difference = gained + lost, gained - lost
+    assert error == pytest.approx((changed - difference**2 / 1e4) ** 0.5 / 100)
+    assert (abs(difference) / 100 > 2 * error) == (answer != "undecided")
+    del figures["right"]  # without, it is within the error of two sets of images
+    found, _ = judged({"lif_lif_stage3": figures}, claims.gains_with_steps)
+    assert found == "undecided"
+
+
 @pytest.mark.parametrize("spread, answer", [(0.0, "yes"), (0.02, "undecided")])
 def test_what_seeds_disagree_on_is_undecided(spread, answer):
     without = row_of(T1=0.75, T4=0.75) | {"spread": [spread] * 2, "seeds": 2}
@@ -253,12 +289,31 @@ def test_biases_are_corrected_for_every_number_of_steps():
     row = corrected("LSQ p = 3", "plain")
     assert row.key == "plain_if_corrected"
     convert = functools.partial(row.convert, model, calibration=images)
-    figures = results.accuracies(row, model, convert, [1, 3], images, labels, 40)
-    for t, accuracy in zip([1, 3], figures["snn"], strict=True):
+    settings = images, labels, 40
+    first, last = results.accuracies(row, model, convert, [1, 3], {}, *settings)
+    for t, accuracy in zip([1, 3], last["snn"], strict=True):
         snn = snn_keras.convert(model, t, "if", data=images, bias_correction=True)
-        answers = snn.predict(images, verbose=0).argmax(-1)
-        assert accuracy == np.mean(answers == labels)
-    assert figures["timesteps"] == [1, 3] and figures["snn"][0] < figures["snn"][1]
+        right = snn.predict(images, verbose=0).argmax(-1) == labels
+        assert accuracy == np.mean(right)
+        np.testing.assert_array_equal(
+            answers.unpacked(last["right"][str(t)], len(images)), right
+        )
+    assert last["timesteps"] == [1, 3] and last["snn"][0] < last["snn"][1]
+    assert first["timesteps"] == [1] and first["snn"] == last["snn"][:1]
+    first["snn"] = [0.5]  # what was kept goes into what follows
+    (found,) = results.accuracies(row, model, convert, [1, 3], first, *settings)
+    assert found["snn"] == [0.5, last["snn"][1]] and set(found["right"]) == {"1", "3"}
+
+
+def test_an_interrupted_row_is_incomplete():
+    table, row = named()["fashion_mnist_float_if_corrected"]
+    figures = {"energy_at_4": 0.5, "timesteps": [1, 2, 4, 5, 8], "snn": [0.5] * 5}
+    assert results.missing_of(table, row, figures) == {"snn"}
+    figures["timesteps"].append(16)
+    assert not results.missing_of(table, row, figures)
+    assert results.missing_of(table, row, {}) == {"snn", "energy_at_4"}
+    table, row = named()["fashion_mnist_plain_signed"]
+    assert results.missing_of(table, row, figures) == {"settled"}
 
 
 @once

@@ -58,31 +58,53 @@ def gains(figures, others):
     return {t: first[t] - second[t] for t in first if t in second}
 
 
-def variance(figures, t):
-    """That of an accuracy at T, in points squared: by the images, and by the seeds.
+def sign_of(*pairs):
+    """Whether accuracies differ by more than 0 on average: "yes" or "no".
 
-    The first is that of a share; more seeds do not make it less, for they see the same
-    images. Where there is one seed, the second is not known, and left out.
+    "undecided" where the difference is within two standard errors. Their square has two
+    parts: one by the number of images, more seeds do not make it less, for they see the
+    same images; and one by the seeds, left out where there is one, since nothing is
+    known of it then.
+
+    Args:
+        *pairs: `((figures, T), (figures, T))`, what is compared with what.
     """
-    share = by_steps(figures)[t] / 100
-    images = 1e4 * share * (1 - share) / figures["samples"]
-    spread = figures.get("spread")
-    if spread is None:
-        return images
-    at = figures["timesteps"].index(t)
-    return images + 1e4 * spread[at] ** 2 / figures["seeds"]
-
-
-def sign_of(difference, *accuracies):
-    """Whether a difference of accuracies is above 0: "yes", "no", or "undecided".
-
-    Undecided within two standard errors: an upper bound, since both networks see the
-    same images. `accuracies` are pairs `(figures, T)`.
-    """
-    chance = 2 * np.sqrt(sum(variance(*accuracy) for accuracy in accuracies))
-    if abs(difference) <= chance:
+    differences = [by_steps(f)[t] - by_steps(g)[u] for (f, t), (g, u) in pairs]
+    difference = np.mean(differences)
+    accuracies = [accuracy for pair in pairs for accuracy in pair]
+    if all(t in figures.get("right", {}) for figures, t in accuracies):
+        images = of_answers(pairs)
+    else:
+        images = 2 * np.mean([of_images(*accuracy) for accuracy in accuracies])
+    seeds = 2 * np.mean([of_seeds(*accuracy) for accuracy in accuracies])
+    if abs(difference) <= 2 * np.sqrt(images + seeds):
         return "undecided"
     return "yes" if difference > 0 else "no"
+
+
+def of_answers(pairs):
+    """Variance of a mean difference in points squared, from each image's answers."""
+    answers = [f["right"][t] - g["right"][u] for (f, t), (g, u) in pairs]
+    differences = 100 * np.mean(answers, axis=0)
+    return np.var(differences) / len(differences)
+
+
+def of_images(figures, t):
+    """Variance of an accuracy in points squared, as that of a share of images.
+
+    Of a difference the sum of both is an upper bound: both networks see the same
+    images. Of a mean over T it is one as well.
+    """
+    share = by_steps(figures)[t] / 100
+    return 1e4 * share * (1 - share) / figures["samples"]
+
+
+def of_seeds(figures, t):
+    """Variance of a mean accuracy in points squared, from what lies between seeds."""
+    if "spread" not in figures:
+        return 0.0
+    at = figures["timesteps"].index(t)
+    return 1e4 * figures["spread"][at] ** 2 / figures["seeds"]
 
 
 def raises_everywhere(figures, others):
@@ -90,7 +112,7 @@ def raises_everywhere(figures, others):
     gained = gains(figures, others)
     worst = min(gained, key=gained.get)
     text = f"least at T = {worst}: {gained[worst]:+.2f}; {_listed(gained, '+.2f')}"
-    return sign_of(gained[worst], (figures, worst), (others, worst)), text
+    return sign_of(((figures, worst), (others, worst))), text
 
 
 def raises_plateau(figures, others, floats):
@@ -99,16 +121,17 @@ def raises_plateau(figures, others, floats):
     reached, other = by_steps(figures)[last], by_steps(others)[last]
     goal = 100 * floats["ann"]
     text = f"T = {last}: {reached:.2f}, without {other:.2f}, float network {goal:.2f}"
-    return sign_of(reached - other, (figures, last), (others, last)), text
+    return sign_of(((figures, last), (others, last))), text
 
 
 def helps_most_early(figures, others):
     """By the mean gain at T <= L: above 0, and above the mean gain beyond."""
     gained = gains(figures, others)
-    early = np.mean([gain for t, gain in gained.items() if t <= LEVELS_OF_NQ])
-    late = np.mean([gain for t, gain in gained.items() if t > LEVELS_OF_NQ])
-    helps = sign_of(early, (figures, LEVELS_OF_NQ), (others, LEVELS_OF_NQ))
-    return "no" if early <= late else helps, _listed(gained, "+.2f")
+    early = [t for t in gained if t <= LEVELS_OF_NQ]
+    late = [t for t in gained if t > LEVELS_OF_NQ]
+    most = np.mean([gained[t] for t in early]) > np.mean([gained[t] for t in late])
+    helps = sign_of(*(((figures, t), (others, t)) for t in early))
+    return helps if most else "no", _listed(gained, "+.2f")
 
 
 def settles(figures):
@@ -140,8 +163,7 @@ def gains_with_steps(figures):
     """By the largest T against T = 1."""
     reached = by_steps(figures)
     last = max(reached)
-    gained = reached[last] - reached[1]
-    return sign_of(gained, (figures, last), (figures, 1)), _listed(reached)
+    return sign_of(((figures, last), (figures, 1))), _listed(reached)
 
 
 def _listed(points, form=".2f"):

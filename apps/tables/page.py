@@ -22,9 +22,11 @@ a run of its own.
 
 CLAIMS_HEAD = """## What the papers claim
 
-*Undecided*: the difference is within two standard errors of the accuracies, by the
-number of test images and, where there are several seeds, by what lies between them.
-Claims whose rows have no figures yet are left out.
+*Undecided*: the difference is within two standard errors, by the test images and, where
+there are several seeds, by what lies between them. Where the metrics tell which images
+are answered right, the error is that of the differences image by image; where they do
+not, that of two sets of other images, which is larger. Claims whose rows have no
+figures yet are left out.
 """
 
 OPEN_HEAD = """## Not measured yet

@@ -38,13 +38,25 @@ def accuracy_by_timesteps(
     Returns:
         NumPy array, in [0, 1], an entry for each of `timesteps`.
     """
+    answers = answers_by_timesteps(snn, x, batch_size, verbose, timesteps)
+    return np.mean(answers == np.asarray(labels), axis=-1)
+
+
+def answers_by_timesteps(snn, x, batch_size=None, verbose="auto", timesteps=None):
+    """The answers of runs of 1, 2, ... T steps, each sample's class.
+
+    Args:
+        snn, x, batch_size, verbose, timesteps: As for `accuracy_by_timesteps`.
+
+    Returns:
+        NumPy array `(timesteps, samples)` of the classes with the largest output.
+    """
     steps = steps_of(snn, timesteps)
     if not snn.needs_whole_run:
         outputs = snn.predict_over_time(x, batch_size, verbose)
-        return accuracy_over_time(outputs, labels)[np.subtract(steps, 1)]
+        return outputs.argmax(-1)[np.subtract(steps, 1)]
     runs = map(snn.with_timesteps, steps)
-    outputs = [run.predict(x, batch_size, verbose) for run in runs]
-    return accuracy_over_time(np.stack(outputs), labels)
+    return np.stack([run.predict(x, batch_size, verbose).argmax(-1) for run in runs])
 
 
 def steps_of(snn, timesteps=None) -> list:
