@@ -20,6 +20,7 @@ from apps.training import flags as training_flags
 from apps.training import recipes
 from snn_keras.layers import LSQReLU
 from tests.programs import once, program
+from tests.tiny import make_tiny
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -326,3 +327,41 @@ def test_a_row_from_nothing(tmp_path):
     figures = json.loads((tmp_path / "results/digits_plain_if.json").read_text())
     assert figures["samples"] == 50 and len(figures["snn"]) == 16
     assert "--init=" in figures["trained"]
+
+
+def a_row_of_each_source():
+    """Names of rows: the first of each source network of each table."""
+    last_first = reversed(named().items())
+    found = {(table, row.source): name for name, (table, row) in last_first}
+    return sorted(found.values())
+
+
+SHAPES = {"cifar10": (32, 32, 3), "fashion_mnist": (28, 28, 1), "mnist": (28, 28, 1)}
+
+
+@pytest.fixture(scope="module")
+def tiny_sets(tmp_path_factory):
+    """Where all data sets are, of 200 images of noise; and what is made of them."""
+    folder = tmp_path_factory.mktemp("sets")
+    rng = np.random.default_rng(0)
+    for name, shape in SHAPES.items():
+        images = rng.integers(0, 256, (200, *shape), "uint8")
+        make_tiny(folder, images, shape, like=name)
+    return folder, tmp_path_factory.mktemp("made")
+
+
+@once
+@pytest.mark.slow
+@pytest.mark.parametrize("name", a_row_of_each_source())
+def test_every_network_is_made_by_its_commands(name, tiny_sets):
+    """One epoch of each training, on a few images of noise."""
+    folder, made = tiny_sets
+    few = "--epochs=1,--batch_size=64,--held_out=64,--progress=none"
+    printed = program(
+        *("reproduce", f"--row={name}", f"--data_dir={folder}", f"--output={made}"),
+        *(f"--change={few}", "--samples=4"),
+    )
+    figures = json.loads((made / f"results/{name}.json").read_text())
+    assert "here: source " in printed and figures["samples"] == 4
+    table, row = named()[name]
+    assert figures["timesteps"][-1] == results.steps_of(table, row)[-1]

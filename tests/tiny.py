@@ -3,22 +3,29 @@
 import pytest
 
 
-def make_tiny(folder, images, shape):
-    """Writes a TFDS data set named "tiny", of four classes; `test` is its beginning."""
+def make_tiny(folder, images, shape, like=None):
+    """Writes a TFDS data set of four classes; `test` is its beginning.
+
+    It is named "tiny", or it is in the place of the data set of TFDS named `like`.
+    """
     tfds = pytest.importorskip("tensorflow_datasets")
+    features = {
+        "image": tfds.features.Image(shape=shape),
+        "label": tfds.features.ClassLabel(num_classes=4),
+    }
+    version = "1.0.0"
+    if like:
+        known = tfds.builder(like, data_dir=folder)
+        features, version = dict(known.info.features), known.version
 
     class Tiny(tfds.core.GeneratorBasedBuilder, skip_registration=True):
-        VERSION = tfds.core.Version("1.0.0")
+        name = like or "tiny"
+        VERSION = tfds.core.Version(version)
 
         def _info(self):
             return tfds.core.DatasetInfo(
                 builder=self,
-                features=tfds.features.FeaturesDict(
-                    {
-                        "image": tfds.features.Image(shape=shape),
-                        "label": tfds.features.ClassLabel(num_classes=4),
-                    }
-                ),
+                features=tfds.features.FeaturesDict(features),
                 disable_shuffling=True,
             )
 
@@ -30,6 +37,7 @@ def make_tiny(folder, images, shape):
 
         def _generate_examples(self, images):
             for i, image in enumerate(images):
-                yield i, {"image": image, "label": i % 4}
+                example = {"image": image, "label": i % 4, "id": str(i)}
+                yield i, {name: example[name] for name in features}
 
     Tiny(data_dir=folder).download_and_prepare()
