@@ -145,6 +145,22 @@ def test_the_claim_of_signed_neurons(same, last, answer):
     rows = {"plain_signed": {**row_of(T1=0.5), "settled": settled}}
     found, text = judged(rows, claims.settles)
     assert found == answer and "1e-4 on 7;" in text
+    assert "float64" not in text
+
+
+@pytest.mark.parametrize("same, answer", [(100, "yes"), (99, "no")])
+def test_where_rounding_breaks_ties_float64_answers(same, answer):
+    """The claim is about real numbers; what float32 does is said beside it."""
+    settled = {"same_answer": 98, "samples": 100, "off_by_more_than_1e-4": 7}
+    settled |= {"input_steps": 2, "steps_mean": 3.0, "steps_max": 4}
+    table, row = named()["fashion_mnist_plain_signed"]
+    figures = {**row_of(T1=0.5), "settled": settled}
+    assert "settled_in_float64" in results.missing_of(table, row, figures)
+    figures["settled_in_float64"] = settled | {"same_answer": same}
+    assert "settled_in_float64" not in results.missing_of(table, row, figures)
+    found, text = judged({"plain_signed": figures}, claims.settles)
+    assert found == answer
+    assert text.startswith(f"in float64 {same} of 100") and "in float32 98 of" in text
 
 
 def test_what_was_not_measured_is_not_judged():
