@@ -64,12 +64,12 @@ NOTES = """## What falls short, and why
   steps round less.
 * **SRP and COS** help at T = 1 and 2 on Fashion-MNIST. On MNIST COS hurts at every T,
   SRP from T = 2 on.
-* **NQ.** On CIFAR-10 it does what the paper says, but at T = 1: it adds 12 and 14 points
-  at T = 2 and 4, and takes 4 to 7 away from T = 16 on, for its source network pays 6.5
-  points for the noise. The paper's own rows have the same shape (+0.8 at T = 4, -3.4 at
-  T = 16). On the small network, fine-tuned for 6 and 3 epochs, it lies below LSQ with
-  p = 2 at every T: with L = 4 a threshold is four steps wide, and few steps resolve it
-  badly.
+* **NQ.** On CIFAR-10 it does what the paper says, but at T = 1: it adds 12 and 14
+  points at T = 2 and 4, and takes 4 to 7 away from T = 16 on, for its source network
+  pays 6.5 points for the noise. The paper's own rows have the same shape (+0.8 at
+  T = 4, -3.4 at T = 16). On the small network, fine-tuned for 6 and 3 epochs, it lies
+  below LSQ with p = 2 at every T: with L = 4 a threshold is four steps wide, and few
+  steps resolve it badly.
 * **Thresholds from data.** Without any training for it a network of plain ReLUs needs
   many steps, and with thresholds at the largest activation many more. To correct biases
   and initial potentials for each T helps a lot.
