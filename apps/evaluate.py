@@ -98,8 +98,17 @@ def make_neuron(name, options):
         raise app.UsageError(f"--neuron_options: {error}") from error
 
 
+def allow_float64():
+    """Lets JAX compute in float64; it rounds to float32 otherwise."""
+    if keras.backend.backend() == "jax":
+        import jax
+
+        jax.config.update("jax_enable_x64", True)
+
+
 def in_float64(model):
     """The same model, computing in float64."""
+    allow_float64()
     config = json.dumps(keras.saving.serialize_keras_object(model))
     config = json.loads(config.replace('"float32"', '"float64"'))
     wide = keras.saving.deserialize_keras_object(config)

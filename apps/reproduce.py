@@ -4,7 +4,7 @@
     python -m apps.reproduce --row=cifar10_bits_bit_serial --data_dir=...
 
 or `make reproduce ROW=... DATA_DIR=... SEED=...`. Networks and figures go to --output.
-What stands there already is not trained again, and a training that was interrupted
+What stands there already is not trained or measured again, and what was interrupted
 goes on.
 In the end the new figures are printed beside those of docs/results/.
 """
@@ -16,8 +16,7 @@ import sys
 
 from absl import app, flags, logging
 
-from apps import data
-from apps.results import measure
+from apps.results import write_row
 from apps.tables import trainings
 from apps.tables.rows import TABLES, named, of_seed
 
@@ -63,9 +62,10 @@ def main(argv):
     table, row = known[FLAGS.row]
     folder = pathlib.Path(FLAGS.output)
     path = train(table, row.source, folder)
-    figures = measure(table, row, path, FLAGS.data_dir, FLAGS.samples)
     name = f"{of_seed(FLAGS.row, FLAGS.seed)}.json"
-    data.write_json(folder / "results" / name, figures)
+    file = folder / "results" / name
+    write_row(file, table, row, path, FLAGS.data_dir, FLAGS.samples)
+    figures = json.loads(file.read_text())
     kept = pathlib.Path("docs/results") / name
     shown = {"here": figures}
     if kept.exists():

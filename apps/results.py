@@ -6,8 +6,8 @@ evaluates every row whose source network is in saved_models/ or --models and tha
 has no metrics yet, on all test images, writes its metrics beside the others in
 docs/results/, and makes the page and its pictures from all metrics that lie there.
 A row has metrics for each seed that a source network was trained with; the page shows
-their mean. --rows picks rows, --again evaluates them anew. `python -m apps.reproduce`
-trains the source network of a row, too.
+their mean. --rows picks rows, --again evaluates them anew; an interrupted row goes on
+where it stopped. `python -m apps.reproduce` trains the source network of a row, too.
 """
 
 import dataclasses
@@ -21,7 +21,7 @@ from absl import app, flags, logging
 
 from apps import data
 from apps.evaluate import evaluate, in_float64, load_model, settle
-from apps.tables.answers import packed, unpacked
+from apps.tables.bits import packed, unpacked
 from apps.tables.page import draw, page
 from apps.tables.rows import TABLES, named, of_seed
 from snn_keras import analysis
@@ -62,7 +62,7 @@ def missing_of(table, row, known):
     wanted = {"energy_at_4"} | ({"settled"} if row.neuron == "signed" else set())
     settled = known.get("settled")
     if settled and settled["same_answer"] < settled["samples"]:
-        wanted.add("settled_in_float64")  # where rounding breaks no tie
+        wanted.add("settled_in_float64")  # float32 rounded some answers to others
     whole = set(steps_of(table, row)) <= set(known.get("timesteps", []))
     return wanted - set(known) | (set() if whole else {"snn"})
 
@@ -80,17 +80,17 @@ def usable(known, trained, samples):
     return known if same else {}
 
 
-def measure(
-    table, row, path, data_dir, samples=0, batch_size=100, known=None, keep=None
-):
-    """The figures of one row, from its source network in `path`.
+def measure(table, row, path, data_dir, samples=0, batch_size=100, known=None):
+    """The figures of one row, from its source network in `path`: more each time.
 
     Args:
         table, row: Which row.
         path: The source network's file.
         data_dir, samples, batch_size: As the flags.
         known: Figures that are there already, and are not measured again.
-        keep: Called with the figures so far whenever there are more, or None.
+
+    Yields:
+        The figures so far, after each measurement; last, all of them.
     """
     trained = trained_by(path)
     dataset = TABLES[table].dataset
@@ -107,27 +107,25 @@ def measure(
     figures |= {"samples": len(images), **known}
     convert = functools.partial(row.convert, model, calibration=calibration)
     convert = functools.cache(convert)  # it may measure on calibration images
-    keep = keep or (lambda figures: None)
     if "energy_at_4" in missing:
         costs = analysis.energy(convert(4), images[:COUNTED_IMAGES], batch_size)
         spikes = [layer["spikes"] for layer in costs["layers"].values()]
         figures["spikes_at_4"] = sum(spikes)
         figures["energy_at_4"] = costs["ratio"]
-        keep(figures)
+        yield figures
     if "settled" in missing:
         figures["settled"] = settle(model, images, batch_size)
-        keep(figures)
+        yield figures
     if "settled_in_float64" in missing_of(table, row, figures):
         wide = in_float64(model), images.astype("float64")
         figures["settled_in_float64"] = settle(*wide, batch_size)
-        keep(figures)
+        yield figures
     if "snn" in missing:
         steps = steps_of(table, row)
         settings = images, test.labels, batch_size
         for found in accuracies(row, model, convert, steps, known, *settings):
             figures |= found
-            keep(figures)
-    return figures
+            yield figures
 
 
 def accuracies(row, model, convert, timesteps, known, images, labels, batch_size):
@@ -135,7 +133,7 @@ def accuracies(row, model, convert, timesteps, known, images, labels, batch_size
 
     One run is for all steps; where biases are corrected, there is one for each T, and
     those in `known` are not made again. `right` tells for each of `timesteps` which
-    images are answered right, as `answers.packed` writes it.
+    images are answered right, as `packed` writes it.
     """
     if not row.bias_correction:
         found, right = evaluate(
@@ -150,10 +148,12 @@ def accuracies(row, model, convert, timesteps, known, images, labels, batch_size
         if t in figures["timesteps"]:
             continue
         found, right = evaluate(model, convert(t), images, labels, batch_size, [t])
+        reached = dict(zip(figures["timesteps"], figures["snn"], strict=True))
+        reached = dict(sorted([*reached.items(), (t, found["snn"][-1])]))
         figures = {
             **found,
-            "timesteps": [*figures["timesteps"], t],
-            "snn": [*figures["snn"], found["snn"][-1]],
+            "timesteps": list(reached),
+            "snn": list(reached.values()),
             "right": {**figures["right"], str(t): packed(right[-1])},
             "seconds": round(figures["seconds"] + found["seconds"], 1),
         }
@@ -168,8 +168,7 @@ def known_metrics(folder):
     metrics = {}
     for name, (table, row) in named().items():
         files = [folder / f"{of_seed(name, seed)}.json" for seed in SEEDS]
-        runs = [json.loads(file.read_text()) for file in files if file.exists()]
-        runs = [run for run in runs if "snn" in run]  # an interrupted one may lack it
+        runs = [read(file) for file in files if file.exists()]
         if runs:
             metrics[table, row.key] = mean_of(runs)
     return metrics
@@ -180,9 +179,9 @@ def mean_of(runs):
 
     Returns:
         Those of the first, with the mean of the accuracies, the spikes and the energy;
-        `right` is `{T: (samples,)}`, the share of the seeds that answer an image right.
-        Where there are several, `spread` is the standard deviation of the accuracy at
-        each T.
+        `right`, where all have it, is `{T: (samples,)}`, the share of the seeds that
+        answer an image right. Where there are several, `runs` has the accuracies of
+        each, and `spread` their standard deviation at each T.
     """
     first = runs[0]
     for run in runs:
@@ -199,13 +198,14 @@ def mean_of(runs):
         if all(figure in run for run in runs)
     }
     if len(runs) > 1:
-        means["spread"] = np.std([run["snn"] for run in runs], 0, ddof=1).tolist()
-    if all("right" in run for run in runs):
-        samples = first["samples"]
-        means["right"] = {
-            int(t): np.mean([unpacked(run["right"][t], samples) for run in runs], 0)
-            for t in first["right"]
-        }
+        means["runs"] = [run["snn"] for run in runs]
+        means["spread"] = np.std(means["runs"], 0, ddof=1).tolist()
+    right = [run.get("right", {}) for run in runs]
+    means["right"] = {
+        int(t): np.mean([unpacked(of[t], first["samples"]) for of in right], axis=0)
+        for t in right[0]
+        if all(t in of for of in right)
+    }
     return {**first, **means, "seeds": len(runs)}
 
 
@@ -217,13 +217,34 @@ def write_page(folder, path):
     data.write_text(path, page(metrics, COUNTED_IMAGES))
 
 
+def write_row(file, table, row, path, data_dir, *settings, again=False):
+    """Measures what is missing of the metrics of a row, and writes them to `file`.
+
+    What an interrupted measurement found lies beside it, and is not measured again.
+
+    Args:
+        file: Where the metrics go.
+        table, row, path, data_dir, *settings: As for `measure`.
+        again: Measure all of it anew, but for what an interrupted one found.
+    """
+    unfinished = file.with_suffix(".unfinished.json")
+    known = read(unfinished) or ({} if again else read(file))
+    for figures in measure(table, row, path, data_dir, *settings, known):
+        data.write_json(unfinished, figures)
+    if unfinished.exists():
+        unfinished.replace(file)
+
+
+def read(file):
+    """The metrics in `file`, or none."""
+    return json.loads(file.read_text()) if file.exists() else {}
+
+
 def evaluate_row(name, seed, folder):
     """Writes what is missing of the metrics of one row and seed, where it can."""
     table, row = named()[name]
     file = folder / f"{of_seed(name, seed)}.json"
-    kept = json.loads(file.read_text()) if file.exists() else {}
-    kept = {} if FLAGS.again else kept
-    if not missing_of(table, row, kept):
+    if not FLAGS.again and not missing_of(table, row, read(file)):
         return
     source = of_seed(f"{table}_{row.source}", seed)
     path = source_file(source, (data.SHIPPED, FLAGS.models))
@@ -235,8 +256,7 @@ def evaluate_row(name, seed, folder):
         return
     logging.info("%s, seed %d: %s", name, seed, row.method)
     settings = FLAGS.data_dir, FLAGS.samples, FLAGS.batch_size
-    keep = functools.partial(data.write_json, file)
-    measure(table, row, path, *settings, kept, keep)
+    write_row(file, table, row, path, *settings, again=FLAGS.again)
 
 
 def main(argv):

@@ -34,7 +34,7 @@ from absl import app, flags, logging
 
 import snn_keras
 from apps import data
-from apps.evaluate import load_model
+from apps.evaluate import allow_float64, load_model
 from apps.training import distribution, recipes, schedules
 from apps.training import flags as training_flags
 from apps.training.augmentation import Augmentation
@@ -340,10 +340,7 @@ def set_precision(precision):
     keras.config.set_dtype_policy(precision)
     if precision == "float64":
         keras.config.set_floatx("float64")
-        if keras.backend.backend() == "jax":
-            import jax
-
-            jax.config.update("jax_enable_x64", True)
+        allow_float64()
 
 
 def flags_given():

@@ -51,6 +51,9 @@ def test_accuracy_is_that_of_each_run(neuron, steps):
     x, labels = dyadic(rng, (30, 4)), np.arange(30) % 3
     snn = snn_keras.convert(model, steps, neuron)
     accuracy = analysis.accuracy_by_timesteps(snn, x, labels, verbose=0)
+    answers = analysis.answers_by_timesteps(snn, x, verbose=0, timesteps=[2, steps])
     for t in range(1, steps + 1):
-        run = snn.with_timesteps(t).predict(x, verbose=0)
-        assert accuracy[t - 1] == np.mean(run.argmax(-1) == labels)
+        run = snn.with_timesteps(t).predict(x, verbose=0).argmax(-1)
+        assert accuracy[t - 1] == np.mean(run == labels)
+        if t in (2, steps):
+            np.testing.assert_array_equal(answers[[2, steps].index(t)], run)

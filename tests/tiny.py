@@ -3,10 +3,11 @@
 import pytest
 
 
-def make_tiny(folder, images, shape, like=None):
+def make_tiny(folder, images, shape=None, like=None):
     """Writes a TFDS data set of four classes; `test` is its beginning.
 
-    It is named "tiny", or it is in the place of the data set of TFDS named `like`.
+    It is named "tiny", of images of `shape`; or it is in the place of the data set of
+    TFDS named `like`.
     """
     tfds = pytest.importorskip("tensorflow_datasets")
     features = {

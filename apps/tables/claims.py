@@ -53,66 +53,86 @@ def by_steps(figures):
 
 
 def gains(figures, others):
-    """What one row has more than another: `{T: points}`."""
+    """What one row has more than another: `{T: points}`.
+
+    At the T where it is known which images are answered right, if it is of any.
+    """
     first, second = by_steps(figures), by_steps(others)
-    return {t: first[t] - second[t] for t in first if t in second}
+    known = (set(f.get("right") or f["timesteps"]) for f in (figures, others))
+    return {t: first[t] - second[t] for t in sorted(set.intersection(*known))}
 
 
-def sign_of(*pairs):
-    """Whether accuracies differ by more than 0 on average: "yes" or "no".
+def sign_of(*terms):
+    """Whether a sum of accuracies is above 0: "yes", "no", or "undecided".
 
-    "undecided" where the difference is within two standard errors. Their square has two
-    parts: one by the number of images, more seeds do not make it less, for they see the
-    same images; and one by the seeds, left out where there is one, since nothing is
-    known of it then.
+    "undecided" within two standard errors of it. Their square has two parts: one from
+    the choice of test images, and one from the seeds, left out where there is one,
+    since then nothing is known of it.
 
     Args:
-        *pairs: `((figures, T), (figures, T))`, what is compared with what.
+        *terms: `(weight, figures, T)`, each an accuracy of a row.
     """
-    differences = [by_steps(f)[t] - by_steps(g)[u] for (f, t), (g, u) in pairs]
-    difference = np.mean(differences)
-    accuracies = [accuracy for pair in pairs for accuracy in pair]
-    if all(t in figures.get("right", {}) for figures, t in accuracies):
-        images = of_answers(pairs)
+    total = sum(weight * by_steps(figures)[t] for weight, figures, t in terms)
+    if all(t in figures.get("right", ()) for _, figures, t in terms):
+        variance = paired_variance(terms)
     else:
-        images = 2 * np.mean([of_images(*accuracy) for accuracy in accuracies])
-    seeds = 2 * np.mean([of_seeds(*accuracy) for accuracy in accuracies])
-    if abs(difference) <= 2 * np.sqrt(images + seeds):
+        variance = sum(map(share_variance, by_row(terms)))
+    variance += sum(map(seed_variance, by_row(terms)))
+    if abs(total) <= 2 * np.sqrt(variance):
         return "undecided"
-    return "yes" if difference > 0 else "no"
+    return "yes" if total > 0 else "no"
 
 
-def of_answers(pairs):
-    """Variance of a mean difference in points squared, from each image's answers."""
-    answers = [f["right"][t] - g["right"][u] for (f, t), (g, u) in pairs]
-    differences = 100 * np.mean(answers, axis=0)
-    return np.var(differences) / len(differences)
+def by_row(terms):
+    """The terms of each row: those of one row are of the same networks."""
+    rows = {}
+    for term in terms:
+        rows.setdefault(id(term[1]), []).append(term)
+    return list(rows.values())
 
 
-def of_images(figures, t):
-    """Variance of an accuracy in points squared, as that of a share of images.
+def paired_variance(terms):
+    """Of a sum of accuracies, in points squared, from what each image adds to it."""
+    images = sum(100 * weight * figures["right"][t] for weight, figures, t in terms)
+    return np.var(images) / len(images)
 
-    Of a difference the sum of both is an upper bound: both networks see the same
-    images. Of a mean over T it is one as well.
+
+def share_variance(terms):
+    """Of a row's part of a sum, in points squared: each accuracy a share of images.
+
+    An upper bound, for which all T of a row err on the same images.
     """
-    share = by_steps(figures)[t] / 100
-    return 1e4 * share * (1 - share) / figures["samples"]
+    error = 0.0
+    for weight, figures, t in terms:
+        share = by_steps(figures)[t] / 100
+        error += abs(weight) * 100 * np.sqrt(share * (1 - share) / figures["samples"])
+    return error**2
 
 
-def of_seeds(figures, t):
-    """Variance of a mean accuracy in points squared, from what lies between seeds."""
-    if "spread" not in figures:
+def seed_variance(terms):
+    """Of a row's part of a sum, in points squared, from what lies between seeds."""
+    figures = terms[0][1]
+    if "runs" not in figures:
         return 0.0
-    at = figures["timesteps"].index(t)
-    return 1e4 * figures["spread"][at] ** 2 / figures["seeds"]
+    runs = 100 * np.asarray(figures["runs"])
+    at = figures["timesteps"].index
+    sums = sum(weight * runs[:, at(t)] for weight, _, t in terms)
+    return np.var(sums, ddof=1) / len(runs)
+
+
+def all_of(answers):
+    """ "no" if one is, "yes" if all are, otherwise "undecided"."""
+    answers = set(answers)
+    if "no" in answers:
+        return "no"
+    return "yes" if answers == {"yes"} else "undecided"
 
 
 def raises_everywhere(figures, others):
-    """By the T at which least is gained."""
+    """By every T."""
     gained = gains(figures, others)
-    worst = min(gained, key=gained.get)
-    text = f"least at T = {worst}: {gained[worst]:+.2f}; {_listed(gained, '+.2f')}"
-    return sign_of(((figures, worst), (others, worst))), text
+    answer = all_of(sign_of((1, figures, t), (-1, others, t)) for t in gained)
+    return answer, _listed(gained, "+.2f")
 
 
 def raises_plateau(figures, others, floats):
@@ -121,7 +141,7 @@ def raises_plateau(figures, others, floats):
     reached, other = by_steps(figures)[last], by_steps(others)[last]
     goal = 100 * floats["ann"]
     text = f"T = {last}: {reached:.2f}, without {other:.2f}, float network {goal:.2f}"
-    return sign_of(((figures, last), (others, last))), text
+    return sign_of((1, figures, last), (-1, others, last)), text
 
 
 def helps_most_early(figures, others):
@@ -129,9 +149,20 @@ def helps_most_early(figures, others):
     gained = gains(figures, others)
     early = [t for t in gained if t <= LEVELS_OF_NQ]
     late = [t for t in gained if t > LEVELS_OF_NQ]
-    most = np.mean([gained[t] for t in early]) > np.mean([gained[t] for t in late])
-    helps = sign_of(*(((figures, t), (others, t)) for t in early))
-    return helps if most else "no", _listed(gained, "+.2f")
+
+    def mean(steps, sign):
+        share = sign / len(steps)
+        pairs = (((share, figures, t), (-share, others, t)) for t in steps)
+        return [term for pair in pairs for term in pair]
+
+    helps = sign_of(*mean(early, 1))
+    most = sign_of(*mean(early, 1), *mean(late, -1))
+    means = [np.mean([gained[t] for t in steps]) for steps in (early, late)]
+    text = (
+        f"mean at T <= {LEVELS_OF_NQ}: {means[0]:+.2f}, beyond: {means[1]:+.2f}; "
+        f"{_listed(gained, '+.2f')}"
+    )
+    return all_of([helps, most]), text
 
 
 def settles(figures):
@@ -173,7 +204,7 @@ def gains_with_steps(figures):
     """By the largest T against T = 1."""
     reached = by_steps(figures)
     last = max(reached)
-    return sign_of(((figures, last), (figures, 1))), _listed(reached)
+    return sign_of((1, figures, last), (-1, figures, 1)), _listed(reached)
 
 
 def _listed(points, form=".2f"):
