@@ -117,15 +117,21 @@ def in_float64(model):
 
 
 def settle(model, images, batch_size):
-    """Runs signed neurons to rest; returns what to say about it."""
+    """Runs signed neurons to rest.
+
+    Returns:
+        `(figures, differ)`: what to say about it, and `(samples,)`, which answers are
+        not the source's or have outputs that differ by more than 1e-4.
+    """
     snn = snn_keras.convert(model, "settle", "signed")
     expected = model.predict(images, batch_size, verbose=0)
     received = snn.predict(images, batch_size)
     steps = snn.settling_steps(images, batch_size)
     off = np.abs(received - expected).max(-1)
-    return {
+    same = received.argmax(-1) == expected.argmax(-1)
+    figures = {
         "samples": len(images),
-        "same_answer": int(np.sum(received.argmax(-1) == expected.argmax(-1))),
+        "same_answer": int(same.sum()),
         "largest_difference": float(off.max()),
         "off_by_more_than_1e-4": int(np.sum(off > 1e-4)),
         "largest_output": float(np.abs(expected).max()),
@@ -133,6 +139,7 @@ def settle(model, images, batch_size):
         "steps_max": int(steps.max()),
         "input_steps": snn.program.input_steps,
     }
+    return figures, ~same | (off > 1e-4)
 
 
 def evaluate(model, snn, images, labels, batch_size, timesteps=None, verbose=1):
@@ -189,7 +196,7 @@ def main(argv):
     if FLAGS.float64:
         model, images = in_float64(model), images.astype("float64")
     if FLAGS.settle:
-        figures = settle(model, images, FLAGS.batch_size)
+        figures, _ = settle(model, images, FLAGS.batch_size)
         print("\n".join(f"{name:22} {value:g}" for name, value in figures.items()))
         if FLAGS.output:
             data.write_json(FLAGS.output, figures)
