@@ -13,12 +13,14 @@ from absl.testing import flagsaver
 
 import snn_keras
 from apps import data, results
+from apps.evaluate import in_float64, settle
 from apps.tables import bits, claims, trainings
 from apps.tables.page import page
 from apps.tables.rows import TABLES, corrected, named
 from apps.training import flags as training_flags
 from apps.training import recipes
 from snn_keras.layers import LSQReLU
+from tests.conftest import allow_float64
 from tests.programs import once, program
 from tests.tiny import make_tiny
 
@@ -148,6 +150,23 @@ def test_the_claim_of_signed_neurons(same, last, answer):
     found, text = judged(rows, claims.settles)
     assert found == answer and "outputs differ by more than 1e-4 on 7; the" in text
     assert "float64" not in text
+
+
+def test_a_network_settles_in_float64(policy):
+    """Also where JAX has no float64 until it is asked for it."""
+    allow_float64(False)
+    rng = np.random.default_rng(0)
+    activations = (LSQReLU(3, initial_step=0.3) for _ in range(2))
+    layers = [(keras.layers.Dense(8), activation) for activation in activations]
+    model = keras.Sequential(
+        [keras.Input((6,)), *itertools.chain(*layers), keras.layers.Dense(5)]
+    )
+    x = rng.random((40, 6))
+    wide = in_float64(model)
+    assert wide.predict(x, verbose=0).dtype == "float64"
+    figures, differ = settle(wide, x, 20)
+    assert figures["same_answer"] == 40 and figures["off_by_more_than_1e-4"] == 0
+    assert figures["largest_difference"] < 1e-12 and not differ.any()
 
 
 @pytest.mark.parametrize("same, answer", [(7, "yes"), (6, "no")])
