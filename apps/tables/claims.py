@@ -100,7 +100,7 @@ def paired_variance(terms):
 def share_variance(terms):
     """Of a row's part of a sum, in points squared: each accuracy a share of images.
 
-    An upper bound, for which all T of a row err on the same images.
+    An upper bound: as if a row erred on the same images at all T.
     """
     error = 0.0
     for weight, figures, t in terms:
@@ -121,7 +121,7 @@ def seed_variance(terms):
 
 
 def all_of(answers):
-    """ "no" if one is, "yes" if all are, otherwise "undecided"."""
+    """Several answers as one: "no" if one is, "yes" if all are, or "undecided"."""
     answers = set(answers)
     if "no" in answers:
         return "no"
