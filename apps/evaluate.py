@@ -98,12 +98,12 @@ def make_neuron(name, options):
         raise app.UsageError(f"--neuron_options: {error}") from error
 
 
-def allow_float64():
-    """Lets JAX compute in float64; it rounds to float32 otherwise."""
+def allow_float64(allowed=True):
+    """Sets whether JAX computes in float64; it rounds to float32 otherwise."""
     if keras.backend.backend() == "jax":
         import jax
 
-        jax.config.update("jax_enable_x64", True)
+        jax.config.update("jax_enable_x64", allowed)
 
 
 def in_float64(model):

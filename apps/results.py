@@ -21,7 +21,7 @@ from absl import app, flags, logging
 
 from apps import data
 from apps.evaluate import evaluate, in_float64, load_model, settle
-from apps.tables.bits import packed, unpacked
+from apps.tables.packing import packed, unpacked
 from apps.tables.page import draw, page
 from apps.tables.rows import TABLES, named, of_seed
 from snn_keras import analysis
@@ -60,11 +60,15 @@ def steps_of(table, row):
 def missing_of(table, row, known):
     """The names of the figures that a row's metrics lack."""
     wanted = {"energy_at_4"} | ({"settled"} if row.neuron == "signed" else set())
-    settled = known.get("settled")
-    if settled and settled["same_answer"] < settled["samples"]:
-        wanted.add("settled_in_float64")  # float32 rounded some answers to others
+    if rounded_away(known.get("settled")):
+        wanted.add("settled_in_float64")
     whole = set(steps_of(table, row)) <= set(known.get("timesteps", []))
     return wanted - set(known) | (set() if whole else {"snn"})
+
+
+def rounded_away(settled):
+    """Whether float32 rounded some answers to others, by the figures of `settle`."""
+    return bool(settled) and settled["same_answer"] < settled["samples"]
 
 
 def trained_by(path):
@@ -108,16 +112,10 @@ def measure(table, row, path, data_dir, samples=0, batch_size=100, known=None):
     convert = functools.partial(row.convert, model, calibration=calibration)
     convert = functools.cache(convert)  # it may measure on calibration images
     if "energy_at_4" in missing:
-        costs = analysis.energy(convert(4), images[:COUNTED_IMAGES], batch_size)
-        spikes = [layer["spikes"] for layer in costs["layers"].values()]
-        figures["spikes_at_4"] = sum(spikes)
-        figures["energy_at_4"] = costs["ratio"]
+        figures |= costs(convert(4), images[:COUNTED_IMAGES], batch_size)
         yield figures
     if missing & {"settled", "settled_in_float64"}:
-        figures["settled"], differ = settle(model, images, batch_size)
-        if "settled_in_float64" in missing_of(table, row, figures):
-            wide = in_float64(model), images[differ].astype("float64")
-            figures["settled_in_float64"], _ = settle(*wide, batch_size)
+        figures |= settled(model, images, batch_size)
         yield figures
     if "snn" in missing:
         steps = steps_of(table, row)
@@ -125,6 +123,23 @@ def measure(table, row, path, data_dir, samples=0, batch_size=100, known=None):
         for found in accuracies(row, model, convert, steps, known, *settings):
             figures |= found
             yield figures
+
+
+def costs(snn, images, batch_size):
+    """Spikes and energy of a run."""
+    found = analysis.energy(snn, images, batch_size)
+    spikes = [layer["spikes"] for layer in found["layers"].values()]
+    return {"spikes_at_4": sum(spikes), "energy_at_4": found["ratio"]}
+
+
+def settled(model, images, batch_size):
+    """What signed neurons come to; what float32 rounds away, in float64 too."""
+    figures, differ = settle(model, images, batch_size)
+    found = {"settled": figures}
+    if rounded_away(figures):
+        wide = in_float64(model), images[differ].astype("float64")
+        found["settled_in_float64"], _ = settle(*wide, batch_size)
+    return found
 
 
 def accuracies(row, model, convert, timesteps, known, images, labels, batch_size):

@@ -8,6 +8,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 import keras
 import pytest
 
+from apps.evaluate import allow_float64
+
 
 @pytest.fixture(autouse=True)
 def fresh_keras():
@@ -40,14 +42,6 @@ def float64(policy):
     """Layers and inputs in float64, where rounding breaks no tie."""
     policy("float64")
     keras.config.set_floatx("float64")
-
-
-def allow_float64(allowed):
-    """Sets whether JAX has float64 at all."""
-    if keras.backend.backend() == "jax":
-        import jax
-
-        jax.config.update("jax_enable_x64", allowed)
 
 
 def pytest_collection_finish():

@@ -13,14 +13,13 @@ from absl.testing import flagsaver
 
 import snn_keras
 from apps import data, results
-from apps.evaluate import in_float64, settle
-from apps.tables import bits, claims, trainings
+from apps.evaluate import allow_float64, in_float64, settle
+from apps.tables import claims, packing, trainings
 from apps.tables.page import page
 from apps.tables.rows import TABLES, corrected, named
 from apps.training import flags as training_flags
 from apps.training import recipes
 from snn_keras.layers import LSQReLU
-from tests.conftest import allow_float64
 from tests.programs import once, program
 from tests.tiny import make_tiny
 
@@ -252,9 +251,9 @@ def test_seeds_of_other_images_are_not_mixed():
 
 def test_answers_are_text_in_metrics():
     right = np.random.default_rng(0).random(103) < 0.5
-    text = bits.packed(right)
+    text = packing.packed(right)
     assert isinstance(text, str) and len(text) == 20
-    np.testing.assert_array_equal(bits.unpacked(text, 103), right)
+    np.testing.assert_array_equal(packing.unpacked(text, 103), right)
 
 
 def answered(*, gained, lost, samples=10000):
@@ -265,7 +264,7 @@ def answered(*, gained, lost, samples=10000):
     after[:lost] = False
     after[samples - gained :] = True
     row = row_of(T1=before.mean(), T8=after.mean()) | {"samples": samples}
-    right = {"1": bits.packed(before), "8": bits.packed(after)}
+    right = {"1": packing.packed(before), "8": packing.packed(after)}
     return results.mean_of([row | {"right": right}])
 
 
@@ -318,8 +317,8 @@ def test_a_gain_at_all_steps_must_be_beyond_chance_at_all():
 def test_only_answers_that_all_seeds_have_are_compared():
     first, second = np.arange(10000) % 2 == 0, np.arange(10000) % 4 == 0
     runs = [
-        run_of(right={"1": bits.packed(first), "4": bits.packed(first)}),
-        run_of(right={"1": bits.packed(second)}),
+        run_of(right={"1": packing.packed(first), "4": packing.packed(first)}),
+        run_of(right={"1": packing.packed(second)}),
     ]
     found = results.mean_of(runs)["right"]
     assert set(found) == {1} and found[1].dtype == "float64"
@@ -377,7 +376,7 @@ def test_biases_are_corrected_for_every_number_of_steps():
         right = snn.predict(images, verbose=0).argmax(-1) == labels
         assert accuracy == np.mean(right)
         np.testing.assert_array_equal(
-            bits.unpacked(last["right"][str(t)], len(images)), right
+            packing.unpacked(last["right"][str(t)], len(images)), right
         )
     assert last["timesteps"] == [1, 3] and last["snn"][0] < last["snn"][1]
     assert first["timesteps"] == [1] and first["snn"] == last["snn"][:1]
