@@ -52,22 +52,37 @@ def by_steps(figures):
     )
 
 
-def gains(figures, others):
-    """What one row has more than another: `{T: points}`.
-
-    At the T where it is known which images are answered right, if it is of any.
+def common_steps(figures, others):
+    """The T that two rows have; those where it is known which images are answered
+    right, if it is of any.
     """
-    first, second = by_steps(figures), by_steps(others)
     known = (set(f.get("right") or f["timesteps"]) for f in (figures, others))
-    return {t: first[t] - second[t] for t in sorted(set.intersection(*known))}
+    return sorted(set.intersection(*known))
 
 
-def sign_of(*terms):
-    """Whether a sum of accuracies is above 0: "yes", "no", or "undecided".
+@dataclasses.dataclass(frozen=True)
+class Estimate:
+    """A sum of accuracies and its standard error, in points."""
 
-    "undecided" within two standard errors of it. Their square has two parts: one from
-    the choice of test images, and one from the seeds, left out where there is one,
-    since then nothing is known of it.
+    points: float
+    error: float
+
+    @property
+    def positive(self):
+        """Whether it is above 0: "yes", "no", or "undecided" within two errors."""
+        if abs(self.points) <= 2 * self.error:
+            return "undecided"
+        return "yes" if self.points > 0 else "no"
+
+    def __str__(self):
+        return f"{self.points:+.2f} ± {self.error:.2f}"
+
+
+def sum_of(*terms):
+    """A sum of accuracies, an `Estimate`.
+
+    The square of its error has two parts: one from the choice of test images, and one
+    from the seeds, left out where there is one, since then nothing is known of it.
 
     Args:
         *terms: `(weight, figures, T)`, each an accuracy of a row.
@@ -78,9 +93,12 @@ def sign_of(*terms):
     else:
         variance = sum(map(share_variance, by_row(terms)))
     variance += sum(map(seed_variance, by_row(terms)))
-    if abs(total) <= 2 * np.sqrt(variance):
-        return "undecided"
-    return "yes" if total > 0 else "no"
+    return Estimate(total, np.sqrt(variance))
+
+
+def gain(figures, others, t):
+    """What one row has more than another at T = t, an `Estimate`."""
+    return sum_of((1, figures, t), (-1, others, t))
 
 
 def by_row(terms):
@@ -130,39 +148,39 @@ def all_of(answers):
 
 def raises_everywhere(figures, others):
     """By every T."""
-    gained = gains(figures, others)
-    answer = all_of(sign_of((1, figures, t), (-1, others, t)) for t in gained)
-    return answer, _listed(gained, "+.2f")
+    gained = {t: gain(figures, others, t) for t in common_steps(figures, others)}
+    return all_of(found.positive for found in gained.values()), _listed(gained)
 
 
 def raises_plateau(figures, others, floats):
     """By the largest T: what is higher is nearer to the float network, or past it."""
-    last = max(gains(figures, others))
+    last = max(common_steps(figures, others))
     reached, other = by_steps(figures)[last], by_steps(others)[last]
-    goal = 100 * floats["ann"]
-    text = f"T = {last}: {reached:.2f}, without {other:.2f}, float network {goal:.2f}"
-    return sign_of((1, figures, last), (-1, others, last)), text
+    gained = gain(figures, others, last)
+    text = (
+        f"T = {last}: {reached:.2f}, without {other:.2f} ({gained}), float network "
+        f"{100 * floats['ann']:.2f}"
+    )
+    return gained.positive, text
 
 
 def helps_most_early(figures, others):
     """By the mean gain at T <= L: above 0, and above the mean gain beyond."""
-    gained = gains(figures, others)
+    gained = {t: gain(figures, others, t) for t in common_steps(figures, others)}
     early = [t for t in gained if t <= LEVELS_OF_NQ]
     late = [t for t in gained if t > LEVELS_OF_NQ]
 
-    def mean(steps, sign):
+    def mean(steps, sign=1):
         share = sign / len(steps)
         pairs = (((share, figures, t), (-share, others, t)) for t in steps)
         return [term for pair in pairs for term in pair]
 
-    helps = sign_of(*mean(early, 1))
-    most = sign_of(*mean(early, 1), *mean(late, -1))
-    means = [np.mean([gained[t] for t in steps]) for steps in (early, late)]
+    helps, most = sum_of(*mean(early)), sum_of(*mean(early), *mean(late, -1))
     text = (
-        f"mean at T <= {LEVELS_OF_NQ}: {means[0]:+.2f}, beyond: {means[1]:+.2f}; "
-        f"{_listed(gained, '+.2f')}"
+        f"mean at T <= {LEVELS_OF_NQ}: {helps}, beyond: {sum_of(*mean(late))}; "
+        f"{_listed(gained)}"
     )
-    return all_of([helps, most]), text
+    return all_of([helps.positive, most.positive]), text
 
 
 def settles(figures):
@@ -206,13 +224,14 @@ def gains_with_steps(figures):
     """By the largest T against T = 1."""
     reached = by_steps(figures)
     last = max(reached)
-    return sign_of((1, figures, last), (-1, figures, 1)), _listed(reached)
+    gained = sum_of((1, figures, last), (-1, figures, 1))
+    accuracies = {t: f"{accuracy:.2f}" for t, accuracy in reached.items()}
+    return gained.positive, f"{_listed(accuracies)} ({gained})"
 
 
-def _listed(points, form=".2f"):
+def _listed(found):
     """At powers of two."""
-    shown = {t: x for t, x in points.items() if t & (t - 1) == 0}
-    return ", ".join(f"T = {t}: {x:{form}}" for t, x in shown.items())
+    return ", ".join(f"T = {t}: {x}" for t, x in found.items() if t & (t - 1) == 0)
 
 
 CLAIMS = (

@@ -22,12 +22,12 @@ a run of its own.
 
 CLAIMS_HEAD = """## What the papers claim
 
-*Undecided*: the difference is within two standard errors, by the test images and, where
-there are several seeds, by what lies between them. With one seed the answer is about
-these networks; another training may answer otherwise. Where the metrics of all rows
-tell which images are answered right, the first error is that of the differences image
-by image; elsewhere each row counts as if it had seen images of its own. Claims whose
-rows have no figures yet are left out.
+Differences are in points, ± their standard error, by the test images and, where there
+are several seeds, by what lies between them; *undecided*: within two of these errors.
+With one seed the answer is about these networks; another training may answer otherwise.
+Where the metrics of all rows tell which images are answered right, the error is that of
+the differences image by image; elsewhere each row counts as if it had seen images of
+its own. Claims whose rows have no figures yet are left out.
 """
 
 OPEN_HEAD = """## Not measured yet
@@ -54,13 +54,13 @@ NOTES = """## What falls short, and why
   `--model=saved_models/cifar10_adaptor_long.keras --timesteps=16`; the figures without
   correction: the first model, `--timesteps=16` alone).
 * **Noise adaptor, the small network.** On Fashion-MNIST it hurts below T = 4 and helps
-  from there on, at T = 4 and 5 within what chance could do. On MNIST, fine-tuned for 3
-  epochs, it hurts up to T = 10. We read it so: the mean of the activation over its
-  noise is the clipped ReLU, and the network comes to rely on that mean, taken by
-  pooling over many equal background pixels; without noise these are all rounded to the
-  same side. The source network itself, evaluated without noise, falls to 45 %, and the
-  spiking one recovers as its T levels come near the clipped ReLU. Exact neurons
-  (signed) reproduce the source's 45 %, as they must.
+  from there on, at T = 4 within what chance could do. On MNIST, fine-tuned for 3
+  epochs, it hurts up to T = 8 and helps at T = 16. We read it so: the mean of the
+  activation over its noise is the clipped ReLU, and the network comes to rely on that
+  mean, taken by pooling over many equal background pixels; without noise these are all
+  rounded to the same side. The source network itself, evaluated without noise, falls to
+  45 %, and the spiking one recovers as its T levels come near the clipped ReLU. Exact
+  neurons (signed) reproduce the source's 45 %, as they must.
 * **Trained for two levels, run for many steps.** On MNIST plain LSQ falls from 99.3 at
   T = 2 to 98.0 at T = 16: it was trained with the rounding of two levels, and more
   steps round less.
@@ -73,8 +73,7 @@ NOTES = """## What falls short, and why
   with p = 2 at every T: with L = 4 a threshold is four steps wide, and few steps
   resolve it badly.
 * **Thresholds from data.** Without any training for it a network of plain ReLUs needs
-  many steps, and with thresholds at the largest activation many more. To correct biases
-  and initial potentials for each T helps a lot.
+  many steps, and with thresholds at the largest activation many more.
 * **Bit-serial.** T below its four bits drops bits, and accuracy with them.
 """
 
