@@ -1,0 +1,34 @@
+"""What ships: every network loads, spikes, and says how it was made."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+
+import snn_keras
+from apps import data
+
+FILES = sorted(data.SHIPPED.glob("*.keras"))
+
+
+def test_the_list_of_what_ships_is_whole():
+    lines = (data.SHIPPED / "README.md").read_text().splitlines()
+    listed = [line.split("`")[1] for line in lines if line.startswith("| `")]
+    assert sorted(listed) == sorted(
+        [f.name for f in FILES] + ["fashion_mnist_test.npz"]
+    )
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_a_shipped_network_loads_and_converts(file):
+    model = keras.saving.load_model(file)
+    assert not model.compiled
+    images = np.random.default_rng(0).random((8, *model.input_shape[1:]), "float32")
+    plain = file.stem.endswith("_float")  # its ReLUs take their thresholds from data
+    snn = snn_keras.convert(model, timesteps=2, data=images if plain else None)
+    assert snn.timesteps == 2 and snn.output_shape == model.output_shape
+    for weights in snn.get_weights():
+        assert np.isfinite(weights).all()
+    command = json.loads(file.with_suffix(".json").read_text())["command"]
+    assert f"/{file.name} " in f"{command} " and "--output=" in command
