@@ -377,10 +377,12 @@ class BitSerialIF:
     """Integrates all T steps, then fires bit by bit (METHODS 2; 002 eq. 8).
 
     Thresholds theta2 / 2^t and offset theta2 / 2^(T+1), theta2 = 2^b s: at T = b these
-    are s 2^(T-t) and s/2, and the spikes are the bits of the activation.
+    are s 2^(T-t) and s/2, and the spikes are the bits of the activation. What METHODS
+    leaves open: at T > b all bits on are more than p s, at which the activation is
+    clipped; so is the neuron.
     """
 
-    most = np.inf  # the potential of the highest level, where that has not all bits
+    most = np.inf  # the potential of the highest level
 
     def __init__(self, theta2, initial):
         self.theta2, self.potential = theta2, initial
@@ -606,7 +608,7 @@ def _bit_serial_neuron(node, timesteps, initial):
     b = int(levels).bit_length()
     theta2 = timesteps * 2**b * np.asarray(node.params["step"], float)
     neuron = BitSerialIF(theta2, _start(initial) * theta2 / 2.0**timesteps)
-    if levels != 2**b - 1:  # the clip of the activation, on the charged potential
+    if levels / 2**b < 1 - 2.0**-timesteps:  # its clip p s is less than all bits on
         neuron.most = theta2 * levels / 2**b + theta2 / 2.0 ** (timesteps + 1)
     return neuron
 

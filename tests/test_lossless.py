@@ -10,6 +10,7 @@ import snn_keras
 from apps import data
 from apps.evaluate import load_model
 from snn_keras.convert.probe import Totals
+from snn_keras.layers import LSQReLU
 from snn_keras.neurons import (
     FusedSpiking,
     SignedIFCell,
@@ -160,6 +161,23 @@ def test_bit_serial_with_more_or_fewer_steps_than_bits(seed, timesteps):
         for name, outputs in sent.items():
             spikes = np.moveaxis(trace.spikes[name], 0, 1)
             assert np.array_equal(outputs != 0, spikes), name
+
+
+@pytest.mark.parametrize("levels", [1, 3, 5, 7])
+@pytest.mark.parametrize("fused", [True, False])
+def test_bit_serial_with_more_steps_has_finer_levels_of_the_same_clip(levels, fused):
+    step, bits, timesteps = 0.5, levels.bit_length(), levels.bit_length() + 2
+    x = np.arange(-1, levels * step + 2, 1 / 32, "float32")[:, None]
+    inputs = keras.Input((1,))
+    activation = LSQReLU(levels, initial_step=step)
+    model = keras.Model(
+        inputs, keras.layers.Dense(1, use_bias=False)(activation(inputs))
+    )
+    model.layers[-1].set_weights([np.ones((1, 1))])
+    snn = snn_keras.convert(model, timesteps, "bit_serial", fused=fused)
+    parts = 2 ** (timesteps - bits)
+    finer = np.floor(parts * np.clip(x / step, 0, levels) + 0.5) * step / parts
+    assert np.array_equal(snn.predict(x, verbose=0), finer)
 
 
 @pytest.mark.parametrize("neuron", ["if", SignedIFCell(ceiling=None), "signed"])

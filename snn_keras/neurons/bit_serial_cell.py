@@ -17,11 +17,13 @@ class BitSerialCell(SpikingCell):
     $$z_t = [u \ge w_t], \quad u \leftarrow u - w_t z_t, \quad y_t = w_t z_t,
     \qquad w_t = \theta_2 / 2^t, \quad \theta_2 = 2^b s.$$
 
-    Activations of p < 2^b - 1 levels saturate at $p s$: once it is charged, the
+    Where all T bits on are more than the activation's highest level $p s$ (T > b, or
+    p < 2^b - 1), it saturates there as the activation does: once it is charged, the
     potential is at most $p s + \theta_2 / 2^{T+1}$.
 
     The output decodes by its sum. Law: at T = b the spikes are the bits of the
-    quantized activation's level, exactly.
+    quantized activation's level, exactly. With more steps its levels are finer:
+    $s 2^{b-T} \lfloor 2^{T-b} \, \mathrm{clip}(v / s, 0, p) + \frac12 \rfloor$.
 
     Args:
         threshold: `theta_2 = 2^b s` > 0, twice the weight of the first bit; a
@@ -115,9 +117,8 @@ class BitSerialCell(SpikingCell):
         source's own arithmetic they agree to the last bit, on any weights.
         """
         last = self.theta.value * 2.0**-self.timesteps
-        share = 1.0 if self.saturation is None else self.saturation
-        highest = min(2**self.timesteps - 1, int(share * 2**self.timesteps + 0.5))
-        level = level_of(ops.cast(current, self.state_dtype), last, highest)
+        current = ops.cast(current, self.state_dtype)
+        level = level_of(current, last, self.highest_level())
         return ops.cast(level * last, self.compute_dtype)
 
     def input_steps(self, activations):
@@ -130,17 +131,22 @@ class BitSerialCell(SpikingCell):
 
     def adapted_to(self, activation, timing):
         levels = int(activation.levels)
-        bits = levels.bit_length()
+        whole = 2.0 ** levels.bit_length()
+        highest, all_on = levels / whole, 1 - 2.0**-timing.timesteps
         return self.copy(
             activation,
-            threshold=2.0**bits * activation.step_value(),
+            threshold=whole * activation.step_value(),
             timesteps=timing.timesteps,
-            saturation=None if levels == 2**bits - 1 else levels / 2**bits,
+            saturation=highest if highest < all_on else None,
         )
 
     def grid(self, timing):
-        count = 2**self.timesteps - 1
-        return self.theta_value() / (count + 1), count
+        return self.theta_value() / 2**self.timesteps, self.highest_level()
+
+    def highest_level(self):
+        """The highest output, in units of the last bit."""
+        share = 1.0 if self.saturation is None else self.saturation
+        return min(2**self.timesteps - 1, int(share * 2**self.timesteps + 0.5))
 
     def approximation(self, activation, timing):
         bits = int(activation.levels).bit_length()
