@@ -66,9 +66,9 @@ def missing_of(table, row, known):
     return wanted - set(known) | (set() if whole else {"snn"})
 
 
-def rounded_away(settled):
+def rounded_away(found):
     """Whether float32 rounded some answers to others, by the figures of `settle`."""
-    return bool(settled) and settled["same_answer"] < settled["samples"]
+    return bool(found) and found["same_answer"] < found["samples"]
 
 
 def trained_by(path):
@@ -126,7 +126,7 @@ def measure(table, row, path, data_dir, samples=0, batch_size=100, known=None):
 
 
 def costs(snn, images, batch_size):
-    """Spikes and energy of a run."""
+    """Spikes and energy of a run of four steps."""
     found = analysis.energy(snn, images, batch_size)
     spikes = [layer["spikes"] for layer in found["layers"].values()]
     return {"spikes_at_4": sum(spikes), "energy_at_4": found["ratio"]}

@@ -56,6 +56,24 @@ def test_integers_are_the_spiking_network(seed, neuron):
             assert np.array_equal(values[out.name] * out.scale, total), name
 
 
+@pytest.mark.parametrize("timesteps", [2, 3, 5])
+@pytest.mark.parametrize("seed", seeds(50, quick=4))
+def test_integers_of_bit_serial_neurons_are_their_levels(seed, timesteps):
+    network = Maker(seed, levels=(1, 3, 5, 7)).make()
+    net = integers(network, snn_keras.convert(network.model, timesteps, "bit_serial"))
+    if net is None or not net.is_exact:
+        return
+    expected = reference.simulate(
+        network.nodes, network.inputs, timesteps, "bit_serial"
+    )
+    inputs = net.quantize(list(network.inputs.values()))
+    ((values, _),) = net.run(inputs)
+    weights = 2 ** np.arange(timesteps - 1, -1, -1)
+    for layer in net.neurons:
+        levels = np.tensordot(weights, expected.spikes[layer.name], 1)
+        assert np.array_equal(values[layer.name], levels), layer.name
+
+
 def test_dyadic_networks_are_kept_without_rounding():
     nets = [integers(*network_of(seed, "if")) for seed in range(30)]
     exact = [net.is_exact for net in nets if net is not None]

@@ -164,9 +164,11 @@ def test_bit_serial_with_more_or_fewer_steps_than_bits(seed, timesteps):
 
 
 @pytest.mark.parametrize("levels", [1, 3, 5, 7])
-@pytest.mark.parametrize("fused", [True, False])
-def test_bit_serial_with_more_steps_has_finer_levels_of_the_same_clip(levels, fused):
-    step, bits, timesteps = 0.5, levels.bit_length(), levels.bit_length() + 2
+@pytest.mark.parametrize("fused, more", [(True, 2), (False, 2), (True, 60)])
+def test_bit_serial_with_more_steps_has_finer_levels_of_the_same_clip(
+    levels, fused, more
+):
+    step, bits, timesteps = 0.5, levels.bit_length(), levels.bit_length() + more
     x = np.arange(-1, levels * step + 2, 1 / 32, "float32")[:, None]
     inputs = keras.Input((1,))
     activation = LSQReLU(levels, initial_step=step)
@@ -175,9 +177,11 @@ def test_bit_serial_with_more_steps_has_finer_levels_of_the_same_clip(levels, fu
     )
     model.layers[-1].set_weights([np.ones((1, 1))])
     snn = snn_keras.convert(model, timesteps, "bit_serial", fused=fused)
-    parts = 2 ** (timesteps - bits)
+    other = snn_keras.convert(model, bits, "bit_serial", fused=fused)
+    parts = 2.0 ** (timesteps - bits)
     finer = np.floor(parts * np.clip(x / step, 0, levels) + 0.5) * step / parts
-    assert np.array_equal(snn.predict(x, verbose=0), finer)
+    for spiking in (snn, other.with_timesteps(timesteps)):
+        assert np.array_equal(spiking.predict(x, verbose=0), finer)
 
 
 @pytest.mark.parametrize("neuron", ["if", SignedIFCell(ceiling=None), "signed"])

@@ -320,7 +320,7 @@ def test_a_gain_at_all_steps_must_be_beyond_chance_at_all():
         "plain_if": before | {"right": {1: right, 8: right}},
         "adaptor_if": after | {"right": {1: few, 8: many}},
     }
-    assert claims.gain(rows["adaptor_if"], rows["plain_if"], 1).positive == "yes"
+    assert claims.gain(rows["adaptor_if"], rows["plain_if"], 1).answer == "yes"
     assert judged(rows, claims.raises_everywhere)[0] == "undecided"
 
 
@@ -431,7 +431,7 @@ def test_an_interrupted_row_goes_on(tmp_path, monkeypatch):
 
 
 def test_an_unfinished_row_is_not_shown(tmp_path):
-    figures = run_of() | {"seeds": 1}
+    figures = run_of()
     (tmp_path / "fashion_mnist_plain_if.unfinished.json").write_text(
         json.dumps(figures)
     )

@@ -68,7 +68,7 @@ class Estimate:
     error: float
 
     @property
-    def positive(self):
+    def answer(self):
         """Whether it is above 0: "yes", "no", or "undecided" within two errors."""
         if abs(self.points) <= 2 * self.error:
             return "undecided"
@@ -118,7 +118,8 @@ def paired_variance(terms):
 def share_variance(terms):
     """Of a row's part of a sum, in points squared: each accuracy a share of images.
 
-    An upper bound: as if a row erred on the same images at all T.
+    The errors of a row's terms are added, an upper bound: how they go together is not
+    known.
     """
     error = 0.0
     for weight, figures, t in terms:
@@ -149,7 +150,7 @@ def all_of(answers):
 def raises_everywhere(figures, others):
     """By every T."""
     gained = {t: gain(figures, others, t) for t in common_steps(figures, others)}
-    return all_of(found.positive for found in gained.values()), _listed(gained)
+    return all_of(found.answer for found in gained.values()), _listed(gained)
 
 
 def raises_plateau(figures, others, floats):
@@ -161,7 +162,7 @@ def raises_plateau(figures, others, floats):
         f"T = {last}: {reached:.2f}, without {other:.2f} ({gained}), float network "
         f"{100 * floats['ann']:.2f}"
     )
-    return gained.positive, text
+    return gained.answer, text
 
 
 def helps_most_early(figures, others):
@@ -180,7 +181,7 @@ def helps_most_early(figures, others):
         f"mean at T <= {LEVELS_OF_NQ}: {helps}, beyond: {sum_of(*mean(late))}; "
         f"{_listed(gained)}"
     )
-    return all_of([helps.positive, most.positive]), text
+    return all_of([helps.answer, most.answer]), text
 
 
 def settles(figures):
@@ -226,7 +227,7 @@ def gains_with_steps(figures):
     last = max(reached)
     gained = sum_of((1, figures, last), (-1, figures, 1))
     accuracies = {t: f"{accuracy:.2f}" for t, accuracy in reached.items()}
-    return gained.positive, f"{_listed(accuracies)} ({gained})"
+    return gained.answer, f"{_listed(accuracies)}; from T = 1 to {last}: {gained}"
 
 
 def _listed(found):

@@ -17,13 +17,14 @@ class BitSerialCell(SpikingCell):
     $$z_t = [u \ge w_t], \quad u \leftarrow u - w_t z_t, \quad y_t = w_t z_t,
     \qquad w_t = \theta_2 / 2^t, \quad \theta_2 = 2^b s.$$
 
-    Where all T bits on are more than the activation's highest level $p s$ (T > b, or
-    p < 2^b - 1), it saturates there as the activation does: once it is charged, the
+    Where all T bits on are more than the activation's highest level $p s$, it saturates
+    as the activation does, at the output nearest to $p s$: once it is charged, the
     potential is at most $p s + \theta_2 / 2^{T+1}$.
 
     The output decodes by its sum. Law: at T = b the spikes are the bits of the
     quantized activation's level, exactly. With more steps its levels are finer:
-    $s 2^{b-T} \lfloor 2^{T-b} \, \mathrm{clip}(v / s, 0, p) + \frac12 \rfloor$.
+    $s 2^{b-T} \lfloor 2^{T-b} \, \mathrm{clip}(v / s, 0, p) + \frac12 \rfloor$, as far
+    as floating point has them (in float32, 22 bits of $\theta_2$).
 
     Args:
         threshold: `theta_2 = 2^b s` > 0, twice the weight of the first bit; a
@@ -86,10 +87,16 @@ class BitSerialCell(SpikingCell):
 
     def saturated(self, potential):
         """`potential`, or what the highest output takes, where that is less."""
-        if self.saturation is None:
+        if not self.saturates:
             return potential
         share = self.saturation + 2.0 ** -(self.timesteps + 1)
         return ops.minimum(potential, self.theta.value * share)
+
+    @property
+    def saturates(self):
+        """Whether all bits on are more than the highest output."""
+        all_on = 1 - 2.0**-self.timesteps
+        return self.saturation is not None and self.saturation < all_on
 
     def fire(self, potential):
         """The T outputs `(batch, T, ...)` of neurons charged to `potential`."""
@@ -118,7 +125,7 @@ class BitSerialCell(SpikingCell):
         """
         last = self.theta.value * 2.0**-self.timesteps
         current = ops.cast(current, self.state_dtype)
-        level = level_of(current, last, self.highest_level())
+        level = level_of(current, last, float(self.highest_level()))
         return ops.cast(level * last, self.compute_dtype)
 
     def input_steps(self, activations):
@@ -132,12 +139,11 @@ class BitSerialCell(SpikingCell):
     def adapted_to(self, activation, timing):
         levels = int(activation.levels)
         whole = 2.0 ** levels.bit_length()
-        highest, all_on = levels / whole, 1 - 2.0**-timing.timesteps
         return self.copy(
             activation,
             threshold=whole * activation.step_value(),
             timesteps=timing.timesteps,
-            saturation=highest if highest < all_on else None,
+            saturation=levels / whole,
         )
 
     def grid(self, timing):

@@ -80,7 +80,7 @@ def spiking(quantizer, call):
         highest = np.floor(cell.saturation * threshold()).astype(np.int64)
         return highest + threshold() // grain
 
-    if kind is integer.FireBits and cell.saturation is not None:
+    if kind is integer.FireBits and cell.saturates:
         arguments["most"] = most
     name = quantizer.add(
         kind, x, x.shape, call.name, threshold=threshold, initial=start, **arguments
