@@ -50,11 +50,10 @@ NOTES = """## What falls short, and why
   after 22. More training raises what many steps reach (T = 64: 89.9, then 90.6), not
   what four do. With p = 2, after 35 epochs (`cifar10_adaptor2_long`), four steps reach
   84.12 and sixteen 89.15. Biases and initial potentials corrected for each T help:
-  86.65 at T = 4 with p = 2 (its source: 86.63), 90.34 at T = 16 with p = 3
-  (`snn_keras evaluate --dataset=cifar10 --data_dir=DATA_DIR --bias_correction`, with
+  86.65 at T = 4 with p = 2 (its source: 86.63), 90.34 at T = 16 with p = 3 (`snn_keras
+  evaluate --dataset=cifar10 --data_dir=DATA_DIR --bias_correction`, with
   `--model=saved_models/cifar10_adaptor2_long.keras --timesteps=4`, or
-  `--model=saved_models/cifar10_adaptor_long.keras --timesteps=16`; the figures without
-  correction: the first model, `--timesteps=16` alone).
+  `--model=saved_models/cifar10_adaptor_long.keras --timesteps=16`).
 * **Noise adaptor, the small network.** On Fashion-MNIST it hurts below T = 4 and helps
   from there on, at T = 4 within what chance could do (at T = 5, 93.47 against 93.28).
   On MNIST, fine-tuned for 3 epochs, it hurts up to T = 8 and helps at T = 16. We read
@@ -67,11 +66,12 @@ NOTES = """## What falls short, and why
 * **Trained for two levels, run for many steps.** On MNIST plain LSQ falls from 99.3 at
   T = 2 to 98.0 at T = 16: it was trained with the rounding of two levels, and more
   steps round less.
-* **SRP and COS** spend four steps before the T that they report. On ResNet-20, at equal
-  T + steps, COS pays for these (at T = 4 89.86, integrate-and-fire neurons at T = 8
-  85.67), SRP at small T alone (88.41, but at T = 64 89.88 where they have 90.74). On
-  Fashion-MNIST both help at T = 1 and 2, if their four steps do not count. On MNIST COS
-  hurts at every T, SRP from T = 2 on.
+* **SRP and COS** spend four steps before the T that they report. On ResNet-20 they pay
+  for these at small T: COS has 89.86 at T = 4, with noise adaptor 88.86, SRP 88.41 and
+  88.29, where integrate-and-fire neurons have 85.67 and 86.69 at T = 8; not at T = 1
+  for SRP. At large T only COS without noise is not behind. On Fashion-MNIST both help
+  at T = 1 and 2, if their four steps do not count. On MNIST COS hurts at every T, SRP
+  from T = 2 on.
 * **NQ.** On CIFAR-10 it adds 12 and 14 points at T = 2 and 4, and takes 4 to 7 away
   from T = 16 on; its source network has 6.5 less as well. In the paper it adds at T =
   1, 2 and 4 (3.6, 4.1, 0.8) and takes 3.4 to 3.9 away from T = 16 on; here it takes 5
