@@ -1,5 +1,7 @@
 """Integer networks: the spiking network's, and the file's, spike for spike."""
 
+import itertools
+
 import keras
 import numpy as np
 import pytest
@@ -57,12 +59,14 @@ def test_integers_are_the_spiking_network(seed, neuron):
 
 
 @pytest.mark.parametrize("timesteps", [2, 3, 5])
-@pytest.mark.parametrize("seed", seeds(50, quick=4))
+@pytest.mark.parametrize("seed", seeds(20, quick=3))
 def test_integers_of_bit_serial_neurons_are_their_levels(seed, timesteps):
-    network = Maker(seed, levels=(1, 3, 5, 7)).make()
-    net = integers(network, snn_keras.convert(network.model, timesteps, "bit_serial"))
-    if net is None or not net.is_exact:
-        return
+    for candidate in itertools.count(50 * seed):
+        network = Maker(candidate, levels=(1, 3, 5, 7)).make()
+        snn = snn_keras.convert(network.model, timesteps, "bit_serial")
+        net = integers(network, snn)
+        if net is not None and net.is_exact:
+            break
     expected = reference.simulate(
         network.nodes, network.inputs, timesteps, "bit_serial"
     )
