@@ -24,7 +24,7 @@ class BitSerialCell(SpikingCell):
     The output decodes by its sum. Law: at T = b the spikes are the bits of the
     quantized activation's level, exactly. With more steps its levels are finer:
     $s 2^{b-T} \lfloor 2^{T-b} \, \mathrm{clip}(v / s, 0, p) + \frac12 \rfloor$, as far
-    as floating point has them (in float32, 22 bits of $\theta_2$).
+    as floating point has them.
 
     Args:
         threshold: `theta_2 = 2^b s` > 0, twice the weight of the first bit; a
