@@ -254,6 +254,11 @@ def test_seeds_are_one_row(tmp_path):
     assert found["right"] == {}
     line = "| 2 | 85.00 | 56.25 ± 8.84 |  | 75.00 ± 0.00 |"
     assert line in page(metrics, 500)
+    one_seed = {**found, "seeds": 1, "ann": 0.9}
+    for other in ("plain_srp", "plain_signed"):  # the rows of one source network
+        metrics["mnist", other] = one_seed
+    text = page(metrics, 500)
+    assert "| plain | 2 | 85.00 | `c` |" in text and text.count("`c`") == 1
 
 
 def test_seeds_of_other_images_are_not_mixed():
