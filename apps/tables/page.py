@@ -58,8 +58,8 @@ NOTES = """## What falls short, and why
 * **Noise adaptor, the small network.** On Fashion-MNIST both seeds lose at T = 1 and 2
   and gain half a point at T = 16; at T = 4 and 5 one gains and the other loses. One
   step of two levels tells little: without noise the seeds have 78 and 92 at T = 1. On
-  MNIST, fine-tuned for 3 epochs, it hurts up to T = 8 and helps at T = 16. We
-  read it so: the mean of the activation over its noise is the clipped ReLU, and the network
+  MNIST, fine-tuned for 3 epochs, it hurts up to T = 8 and helps at T = 16. We read it
+  so: the mean of the activation over its noise is the clipped ReLU, and the network
   comes to rely on that mean, taken by pooling over many equal background pixels;
   without noise these are all rounded to the same side. The source network itself,
   evaluated without noise, falls to 45 %, and the spiking one recovers as its T levels
