@@ -260,7 +260,7 @@ CLAIMS = (
             settles,
             "settled",
         )
-        for source in ("plain", "adaptor", "bits")
+        for source in ("plain", "adaptor", "nq", "bits")
     ),
     Claim(
         "Bit sparsity cuts spikes 2.5 to 4 times (002), for at most "
