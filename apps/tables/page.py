@@ -72,9 +72,8 @@ NOTES = """## What falls short, and why
   for these at small T: COS has 89.86 at T = 4, with noise adaptor 88.86, SRP 88.41 and
   88.29, where integrate-and-fire neurons have 85.67 and 86.69 at T = 8. With NQ they do
   not: 83.12 and 81.10 against 83.37. At T = 64 only COS without noise is not behind. On
-  Fashion-MNIST (seed 0, where integrate-and-fire neurons have 78.19 and 90.95) both
-  help at T = 1 and 2, if their four steps do not count. On MNIST COS hurts at every T,
-  SRP from T = 2 on.
+  Fashion-MNIST both help at T = 1 and 2, with both seeds, if their four steps do not
+  count. On MNIST COS hurts at every T, SRP from T = 2 on.
 * **NQ.** On CIFAR-10 it adds 12 and 14 points at T = 2 and 4, and takes 4 to 7 away
   from T = 16 on; its source network has 6.5 less as well. In the paper it adds at T =
   1, 2 and 4 (3.6, 4.1, 0.8) and takes 3.4 to 3.9 away from T = 16 on; here it takes 5
