@@ -192,10 +192,11 @@ def mean_of(runs):
     """One row's figures from those of its seeds.
 
     Returns:
-        Those of the first, with the mean of the accuracies, the spikes and the energy;
-        `right`, where all have it, is `{T: (samples,)}`, the share of the seeds that
-        answer an image right. Where there are several, `runs` has the accuracies of
-        each, and `spread` their standard deviation at each T.
+        Those of the first, with the mean of the accuracies, the spikes and the energy,
+        and what all images of all seeds settle to; `right`, where all have it, is `{T:
+        (samples,)}`, the share of the seeds that answer an image right. Where there are
+        several, `runs` has the accuracies of each, and `spread` their standard
+        deviation at each T.
     """
     first = runs[0]
     for run in runs:
@@ -211,6 +212,10 @@ def mean_of(runs):
         for figure in ("ann", "snn", "spikes_at_4", "energy_at_4")
         if all(figure in run for run in runs)
     }
+    for figure in ("settled", "settled_in_float64"):
+        found = [run[figure] for run in runs if figure in run]
+        if found:
+            means[figure] = settled_together(found)
     if len(runs) > 1:
         means["runs"] = [run["snn"] for run in runs]
         means["spread"] = np.std(means["runs"], 0, ddof=1).tolist()
@@ -221,6 +226,17 @@ def mean_of(runs):
         if all(t in of for of in right)
     }
     return {**first, **means, "seeds": len(runs)}
+
+
+def settled_together(found):
+    """What the images of several seeds settle to, from the figures of each."""
+    every = {figure: [f[figure] for f in found] for figure in found[0]}
+    counts = ("samples", "same_answer", "off_by_more_than_1e-4")
+    return {
+        **{figure: max(values) for figure, values in every.items()},
+        **{figure: sum(every[figure]) for figure in counts},
+        "steps_mean": float(np.average(every["steps_mean"], weights=every["samples"])),
+    }
 
 
 def write_page(folder, path):

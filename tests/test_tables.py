@@ -261,6 +261,23 @@ def test_seeds_are_one_row(tmp_path):
     assert "| plain | 2 | 85.00 | `c` |" in text and text.count("`c`") == 1
 
 
+@pytest.mark.parametrize(
+    "same, last, answer", [(7, 4, "yes"), (6, 4, "no"), (7, 11, "no")]
+)
+def test_all_seeds_must_settle(same, last, answer):
+    first = {"same_answer": 100, "samples": 100, "off_by_more_than_1e-4": 2}
+    first |= {"input_steps": 2, "steps_mean": 3.0, "steps_max": 4}
+    second = first | {"same_answer": 95, "steps_mean": 3.5, "steps_max": last}
+    wide = second | {"same_answer": same, "samples": 7, "off_by_more_than_1e-4": 0}
+    runs = [run_of(settled=first), run_of(settled=second, settled_in_float64=wide)]
+    rows = {"plain_signed": results.mean_of(runs)}
+    assert rows["plain_signed"]["settled"]["steps_mean"] == 3.25
+    found, text = judged(rows, claims.settles)
+    assert found == answer and text.startswith("195 of 200 answers are")
+    assert "1e-4 on 4;" in text and f"{last} at most (P = 2)" in text
+    assert f"in float64: {same} of 7 answers" in text
+
+
 def test_seeds_of_other_images_are_not_mixed():
     with pytest.raises(ValueError, match=r"samples.*10000, 9.*--again"):
         results.mean_of([run_of(), run_of(samples=9)])

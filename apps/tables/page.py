@@ -28,8 +28,9 @@ With one seed the answer is about these networks; another training may answer ot
 Two seeds tell roughly what lies between them. Where the metrics of all rows tell which
 images are answered right, the error is that of the differences image by image;
 elsewhere an upper bound: each row counts as if it had seen images of its own, and
-errors within a row are added. Spikes, and what they cost in accuracy, have no error.
-Claims whose rows have no figures yet are left out.
+errors within a row are added. Neurons settle in float64, too, for the seeds whose
+answers float32 changes. Spikes, and what they cost in accuracy, have no error. Claims
+whose rows have no figures yet are left out.
 """
 
 OPEN_HEAD = """## Not measured yet
