@@ -107,7 +107,8 @@ TRAININGS = {
         "nq": Training(f"{CONVNET} {NQ} --snn_timesteps=1,2,4 --epochs=6", "float"),
         "bits": Training(f"{CONVNET} --levels=15 --epochs=5", "float"),
         "sparse": Training(
-            f"{CONVNET} --quantizer=none --bit_sparsity=1.2e-5 --epochs=5", "bits"
+            "--learning_rate=1e-3 --quantizer=none --bit_sparsity=2e-5 --epochs=5",
+            "bits",
         ),
         "lif": Training(f"{LIF} --epochs=8"),
     },
@@ -121,7 +122,8 @@ TRAININGS = {
         "nq": Training(f"{CONVNET} {NQ} --snn_timesteps=1,2,4 --epochs=3", "float"),
         "bits": Training(f"{CONVNET} --levels=15 --epochs=2", "float"),
         "sparse": Training(
-            f"{CONVNET} --quantizer=none --bit_sparsity=1.2e-5 --epochs=2", "bits"
+            "--learning_rate=2e-3 --quantizer=none --bit_sparsity=2e-5 --epochs=3",
+            "bits",
         ),
         "lif": Training(f"{LIF} --epochs=3"),
     },
