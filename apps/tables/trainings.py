@@ -114,10 +114,8 @@ TRAININGS = {
     },
     "mnist": {
         "float": Training("--quantizer=none --epochs=6"),
-        "plain": Training(f"{CONVNET} --levels=2 --epochs=2", "float"),
-        "adaptor": Training(
-            f"{CONVNET} --levels=2 --noise=adaptor --epochs=3", "float"
-        ),
+        "plain": Training("--levels=2 --epochs=6", "float"),
+        "adaptor": Training("--levels=2 --noise=adaptor --epochs=6", "float"),
         "qcfs": Training(f"{CONVNET} {QCFS} --snn_timesteps=1,2,4 --epochs=3", "float"),
         "nq": Training(f"{CONVNET} {NQ} --snn_timesteps=1,2,4 --epochs=3", "float"),
         "bits": Training(f"{CONVNET} --levels=15 --epochs=2", "float"),
