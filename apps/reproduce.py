@@ -1,11 +1,14 @@
-"""Makes one row of docs/results.md from nothing: trains its networks, evaluates it.
+"""Makes rows of docs/results.md from nothing: trains their networks, evaluates them.
 
     python -m apps.reproduce --row=digits_adaptor_if
     python -m apps.reproduce --row=cifar10_bits_bit_serial --data_dir=...
+    python -m apps.reproduce --queue --data_dir=...
 
 or `make reproduce ROW=... DATA_DIR=... SEED=...`. Networks and figures go to --output.
 What stands there already is not trained or measured again, and what was interrupted
-goes on.
+goes on. With --queue it makes one row of a list (`apps.tables.trainings.QUEUE`) after
+the other, starts from the networks that ship where it can, and keeps a list of what is
+done in `queue.json`.
 In the end the new figures are printed beside those of docs/results/.
 """
 
@@ -13,10 +16,12 @@ import json
 import pathlib
 import subprocess
 import sys
+import time
 
 from absl import app, flags, logging
 
-from apps.results import write_row
+from apps import data
+from apps.results import source_file, write_row
 from apps.tables import trainings
 from apps.tables.rows import TABLES, named, of_seed
 
@@ -25,7 +30,8 @@ FLAGS = flags.FLAGS
 
 def define_flags():
     """Flags of this program."""
-    flags.DEFINE_string("row", None, "The row: TABLE_SOURCE_NEURON.", required=True)
+    flags.DEFINE_string("row", None, "The row: TABLE_SOURCE_NEURON.")
+    flags.DEFINE_bool("queue", False, "Make all rows of the queue instead.")
     flags.DEFINE_string("data_dir", None, "Directory of prepared TFDS data sets.")
     flags.DEFINE_integer(
         "seed", 0, "Seed of the source network; what it starts from is of seed 0."
@@ -35,38 +41,52 @@ def define_flags():
         "change", [], "Flags of `apps.train` to be given otherwise: --change=--epochs=1"
     )
     flags.DEFINE_integer("samples", 0, "Evaluate the first N only; 0 for all.")
+    flags.DEFINE_enum("progress", "bar", ["bar", "line", "none"], "Of trainings.")
 
 
-def train(table, source, folder):
-    """Trains a source network, and those that it starts from, where they are not."""
-    *before, last = trainings.chain(table, source)
-    for name, seed in [*((name, 0) for name in before), (last, FLAGS.seed)]:
-        file = of_seed(f"{table}_{name}", seed)
-        if (folder / f"{file}.json").exists():
-            logging.info("%s is there", file)
-            continue
-        arguments = trainings.command(table, name, folder, seed) + FLAGS.change
-        if FLAGS.data_dir:
-            arguments.append(f"--data_dir={FLAGS.data_dir}")
-        logging.info("python -m apps.train %s", " ".join(arguments))
-        subprocess.run([sys.executable, "-m", "apps.train", *arguments], check=True)
-    return folder / f"{file}.keras"
+def train(table, source, seed, folder, shipped=()):
+    """Trains a source network, and those that it starts from, where they are not.
+
+    Args:
+        table, source, seed: Which network.
+        folder: Where networks go.
+        shipped: Folders with networks to start from, which are not trained then.
+
+    Returns:
+        The network's file.
+    """
+    file = folder / f"{of_seed(f'{table}_{source}', seed)}.keras"
+    if file.with_suffix(".json").exists():
+        logging.info("%s is there", file)
+        return file
+    before = trainings.TRAININGS[table][source].start
+    start = before and (
+        source_file(f"{table}_{before}", shipped)
+        or train(table, before, 0, folder, shipped)
+    )
+    arguments = trainings.command(table, source, folder, seed, start) + FLAGS.change
+    arguments.append(f"--progress={FLAGS.progress}")
+    if FLAGS.data_dir:
+        arguments.append(f"--data_dir={FLAGS.data_dir}")
+    logging.info("python -m apps.train %s", " ".join(arguments))
+    subprocess.run([sys.executable, "-m", "apps.train", *arguments], check=True)
+    return file
 
 
-def main(argv):
-    if len(argv) > 1:
-        raise app.UsageError(f"unexpected arguments: {argv[1:]}")
-    known = named()
-    if FLAGS.row not in known:
-        raise app.UsageError(f"--row: no row {FLAGS.row!r}. The rows: {sorted(known)}")
-    table, row = known[FLAGS.row]
-    folder = pathlib.Path(FLAGS.output)
-    path = train(table, row.source, folder)
-    name = f"{of_seed(FLAGS.row, FLAGS.seed)}.json"
-    file = folder / "results" / name
+def make(name, seed, folder, shipped=()):
+    """Trains and measures one row; returns the file of its figures."""
+    table, row = named()[name]
+    path = train(table, row.source, seed, folder, shipped)
+    file = folder / "results" / f"{of_seed(name, seed)}.json"
     write_row(file, table, row, path, FLAGS.data_dir, FLAGS.samples)
+    show(table, row, file)
+    return file
+
+
+def show(table, row, file):
+    """Prints a row's figures, beside those of docs/results/."""
     figures = json.loads(file.read_text())
-    kept = pathlib.Path("docs/results") / name
+    kept = pathlib.Path("docs/results") / file.name
     shown = {"here": figures}
     if kept.exists():
         shown["docs/results"] = json.loads(kept.read_text())
@@ -75,6 +95,35 @@ def main(argv):
         steps = zip(found["timesteps"], found["snn"], strict=True)
         cells = [f"T = {t}: {accuracy:.2%}" for t, accuracy in steps]
         print(f"{where}: source {found['ann']:.2%}; {', '.join(cells)}")
+
+
+def make_queue(folder):
+    """Makes what is missing of the queue's rows, one after the other."""
+    progress = folder / "queue.json"
+    done = json.loads(progress.read_text()) if progress.exists() else {}
+    for name, seed in trainings.QUEUE:
+        key = of_seed(name, seed)
+        if key in done or (pathlib.Path("docs/results") / f"{key}.json").exists():
+            continue
+        logging.info("queue: %s, %d of %d rows done", key, len(done), len(trainings.QUEUE))
+        started = time.time()
+        make(name, seed, folder, (data.SHIPPED,))
+        done[key] = {"seconds": round(time.time() - started)}
+        data.write_json(progress, done)
+
+
+def main(argv):
+    if len(argv) > 1:
+        raise app.UsageError(f"unexpected arguments: {argv[1:]}")
+    folder = pathlib.Path(FLAGS.output)
+    if FLAGS.queue:
+        make_queue(folder)
+        return
+    if FLAGS.row not in named():
+        raise app.UsageError(
+            f"--row: no row {FLAGS.row!r}. The rows: {sorted(named())}"
+        )
+    make(FLAGS.row, FLAGS.seed, folder)
 
 
 if __name__ == "__main__":

@@ -175,7 +175,19 @@ def compile_model(model, stage, steps_per_epoch):
     optimizer = schedules.make_optimizer(
         stage.optimizer, schedule, stage.momentum, stage.weight_decay, stage.ema
     )
-    model.compile(optimizer, loss, weighted_metrics=["accuracy"])
+    jit_compile = {"auto": worth_compiling(), "yes": True, "no": False}[FLAGS.xla]
+    model.compile(
+        optimizer, loss, weighted_metrics=["accuracy"], jit_compile=jit_compile
+    )
+
+
+def worth_compiling():
+    """Whether XLA trains faster; TensorFlow's kernels are faster on a CPU."""
+    if keras.backend.backend() != "tensorflow":
+        return "auto"
+    import tensorflow as tf
+
+    return "auto" if tf.config.list_physical_devices("GPU") else False
 
 
 class FollowEpoch(keras.callbacks.Callback):

@@ -38,6 +38,7 @@ FLOAT = "--quantizer=none --precision=mixed_bfloat16"
 LONG = f"{FLOAT} {SGD} --learning_rate=0.1 --epochs=200"
 RESNET20 = "--learning_rate=0.05 --epochs=12"
 GENTLE = "--learning_rate=0.02 --epochs=12"
+TWO_LEVELS = "--learning_rate=0.02 --weight_decay=2e-3 --scale_gradient"
 CONVNET = "--learning_rate=5e-4"
 QCFS = "--quantizer=qcfs --levels=4"
 NQ = f"{QCFS} --noise=residual"
@@ -72,14 +73,13 @@ TRAININGS = {
             "--learning_rate=0.02 --epochs=10 --quantizer=none", "adaptor"
         ),
         **of_levels(RESNET20, "float", 1, 7),
-        **of_levels(
-            "--learning_rate=0.02 --weight_decay=2e-3 --epochs=20 --scale_gradient",
-            "float",
-            2,
+        **of_levels(f"{TWO_LEVELS} --epochs=30", "float", 2),
+        "adaptor2_first": Training(
+            f"{TWO_LEVELS} --epochs=20 --levels=2 --noise=adaptor", "float"
         ),
         "adaptor2_long": Training(
             "--learning_rate=0.02 --weight_decay=2e-3 --epochs=15 --quantizer=none",
-            "adaptor2",
+            "adaptor2_first",
         ),
         "qcfs": Training(f"{GENTLE} {QCFS} --snn_timesteps=4", "float"),
         "nq": Training(f"{GENTLE} {NQ} --snn_timesteps=4", "float"),
@@ -133,15 +133,25 @@ TRAININGS = {
 }
 
 
-def command(table, source, folder, seed=0):
+# Rows to be trained and measured, `(row, seed)`, in the order of `reproduce --queue`.
+QUEUE = (
+    ("cifar10_adaptor2_if", 0),
+    ("cifar10_plain2_if", 0),
+    ("cifar10_adaptor2_if", 1),
+    ("cifar10_plain2_if", 1),
+)
+
+
+def command(table, source, folder, seed=0, start=None):
     """Flags of `apps.train` that make a source network in `folder`.
 
-    What it starts from is that of seed 0.
+    What it starts from is the file `start`, or else the network of seed 0 in `folder`.
     """
     training = TRAININGS[table][source]
     flags = [*SHARED[table].split(), *training.options.split()]
     if training.start:
-        flags.append(f"--init={folder / f'{table}_{training.start}.keras'}")
+        start = start or folder / f"{table}_{training.start}.keras"
+        flags.append(f"--init={start}")
     if seed:
         flags.append(f"--seed={seed}")
     output = folder / f"{of_seed(f'{table}_{source}', seed)}.keras"

@@ -31,6 +31,7 @@ PLACES = {
     "progress",
     "replicas",
     "tensorboard",
+    "xla",
 }
 
 
@@ -185,6 +186,13 @@ def define():
     flags.DEFINE_integer("seed", 0, "Seed of weights, order, augmentation and noise.")
     flags.DEFINE_string("output", "runs/model.keras", "Where to write the model.")
     flags.DEFINE_string("tensorboard", None, "Directory of logs for TensorBoard.")
+    flags.DEFINE_enum(
+        "xla",
+        "auto",
+        ["auto", "no", "yes"],
+        "Compile training steps by XLA; auto: but for TensorFlow on a CPU, whose own "
+        "kernels are faster there.",
+    )
     flags.DEFINE_enum("progress", "bar", ["bar", "line", "none"], "Progress report.")
     flags.DEFINE_integer(
         "replicas", 1, "Devices that share a batch; 0 for all.", lower_bound=0
