@@ -1,7 +1,15 @@
-"""Inputs that users give: checked, and cut into batches."""
+"""Inputs that users give: read, checked, and cut into batches."""
 
 import numpy as np
-from keras import tree
+from keras import tree, utils
+
+# Samples of a dataset or a generator that calibration reads: more change little.
+CALIBRATION_SAMPLES = 4096
+# Beyond so many samples or bytes, what does not say where it ends counts as endless.
+MOST_SAMPLES = 1_000_000
+MOST_BYTES = 2**32
+
+_VALUES = (bool, int, float, str, bytes, np.generic)
 
 
 def batches(data, batch_size):
@@ -12,63 +20,208 @@ def batches(data, batch_size):
         yield tree.map_structure(lambda x, part=part: x[part], data)
 
 
-def check_data(data, graph):
+def arrays_of(data, limit=None):
+    """Reads inputs in any form that `predict` takes, as NumPy arrays.
+
+    * Arrays, tensors, data frames, lists of numbers or of texts; or a dict, list or
+      tuple of these, one for each input.
+    * What gives batches: a `tf.data.Dataset`, a `keras.utils.PyDataset`, a data loader
+      of PyTorch or Grain, a generator, or any other iterable. A batch is `x`, `(x, y)`
+      or `(x, y, weights)`, as in Keras; only `x` is kept.
+
+    Args:
+        data: The inputs.
+        limit: Samples to read of what gives batches, which may then be endless; None
+            for all. Arrays are never cut.
+
+    Returns:
+        Arrays, in the structure in which the inputs came.
+
+    Raises:
+        ValueError: if there are no samples, or no end of them, or batches do not fit
+            together.
+    """
+    return _joined(_read(data, limit), limit) if _gives_batches(data) else _arrays(data)
+
+
+def _read(data, limit):
+    """The inputs of all batches, or of as many as `limit` samples take."""
+    if limit is None and _is_endless(data):
+        raise ValueError(
+            "data has no end, and all of it is wanted. Remedy: a part of it, such as "
+            f"data.take(100) of a tf.data.Dataset. Received: {data!r}"
+        )
+    known = _knows_its_length(data)
+    parts, samples, size = [], 0, 0
+    for batch in data:
+        parts.append(_arrays(utils.unpack_x_y_sample_weight(batch)[0]))
+        arrays = tree.flatten(parts[-1])
+        samples += max((len(x) if x.ndim else 1 for x in arrays), default=0)
+        size += sum(x.nbytes for x in arrays)
+        if limit is not None and samples >= limit:
+            break
+        if not known and (samples > MOST_SAMPLES or size > MOST_BYTES):
+            raise ValueError(
+                f"data gave {samples:,} samples, {size / 2**20:,.0f} MiB, and no end "
+                "is in sight. Remedy: a part of it, itertools.islice(data, 100) for "
+                "100 batches; or arrays."
+            )
+    return parts
+
+
+def _gives_batches(data):
+    """Whether it is iterated over to get batches, and is no array or structure."""
+    is_whole = isinstance(data, (dict, list, tuple, *_VALUES))
+    is_array = hasattr(data, "__array__") or hasattr(data, "toarray")
+    return hasattr(data, "__iter__") and not is_whole and not is_array
+
+
+def _is_endless(data):
+    """Whether it says of itself that it has no end."""
+    if hasattr(data, "cardinality"):  # tf.data: -1 is endless, -2 not known
+        return int(data.cardinality()) == -1
+    return isinstance(data, utils.PyDataset) and data.num_batches is None
+
+
+def _knows_its_length(data):
+    try:
+        return len(data) >= 0
+    except TypeError:
+        return False
+
+
+def _arrays(data):
+    """A structure of arrays; a list of numbers or texts alone is an array itself."""
+    if isinstance(data, dict):
+        return {name: _arrays(x) for name, x in data.items()}
+    if isinstance(data, (list, tuple)):
+        if all(isinstance(x, _VALUES) for x in tree.flatten(data)):
+            return np.asarray(data)
+        parts = map(_arrays, data)
+        return tuple(parts) if isinstance(data, tuple) else list(parts)
+    if hasattr(data, "toarray"):  # a sparse matrix of SciPy
+        return data.toarray()
+    if hasattr(data, "detach"):  # a tensor of PyTorch, on whatever device
+        data = data.detach().cpu()
+    return np.asarray(data)
+
+
+def _joined(parts, limit):
+    """One structure of arrays from those of the batches."""
+    if not parts:
+        raise ValueError(
+            "data gave no batch. Remedy: give it at least one; a generator gives its "
+            "batches once, and must be made anew each time."
+        )
+    try:
+        data = tree.map_structure(lambda *x: np.concatenate(x), *parts)
+    except (ValueError, TypeError) as error:
+        shapes = [tree.map_structure(lambda x: x.shape, part) for part in parts]
+        other = next((s for s in shapes if s != shapes[0]), shapes[-1])
+        raise ValueError(
+            "batches of data must all have the same structure, and the same shape but "
+            f"for the first axis. Received: {shapes[0]} and {other}."
+        ) from error
+    return tree.map_structure(lambda x: x[:limit], data)
+
+
+def check_data(data, graph, limit=None):
     """Returns `data` as arrays in the structure of the graph's inputs.
+
+    Args:
+        data: In any form that `arrays_of` reads; dicts go by the inputs' names. As in
+            Keras, a last axis of one entry may be missing, or one too many.
+        graph: A `snn_keras.graph.Graph`.
+        limit: As for `arrays_of`.
 
     Raises:
         ValueError: if it is empty, not finite, or does not fit the inputs.
     """
-    if isinstance(data, list) and len(data) == 1 and not tree.is_nested(graph.inputs):
-        data = data[0]
-    try:
-        tree.assert_same_structure(data, graph.inputs)
-    except (ValueError, TypeError) as error:
-        received = type(data).__name__
-        if isinstance(data, dict):
-            received += f" with keys {sorted(data, key=str)}"
-        raise ValueError(
-            f"data must have the structure of the model's inputs, "
-            f"{tree.map_structure(lambda x: x.shape, graph.inputs)}. Received: "
-            f"{received}."
-        ) from error
-    data = tree.map_structure(np.asarray, data)
-    counts = {name: len(x) if x.ndim else 0 for name, x in _named(data, graph)}
+    data = _in_structure(arrays_of(data, limit), graph)
+    named = list(zip(graph.input_names, tree.flatten(data), strict=True))
+    counts = {name: len(x) if x.ndim else 0 for name, x in named}
     if len(set(counts.values())) > 1:
         raise ValueError(
             f"data must hold as many samples for every input. Received: {counts}."
         )
-    for name, x, expected in zip(
-        graph.input_names, tree.flatten(data), tree.flatten(graph.inputs), strict=True
-    ):
-        fits = len(x.shape) == len(expected.shape) and all(
-            wanted in (None, got)
-            for wanted, got in zip(expected.shape[1:], x.shape[1:], strict=True)
-        )
-        if not fits:
-            raise ValueError(
-                f"data for input '{name}' has the wrong shape: expected "
-                f"{expected.shape}, received {x.shape}."
-            )
-        if not len(x):
-            raise ValueError(
-                f"data for input '{name}' is empty: shape {x.shape}. Give it at "
-                "least one sample; a thousand serve well."
-            )
-        if x.dtype.kind not in "fiub" and x.dtype.name != "bfloat16":
-            raise ValueError(
-                f"data for input '{name}' must be numbers. Received: dtype {x.dtype}."
-            )
-        if not np.isfinite(x).all():
-            bad = int(np.sum(~np.isfinite(x)))
-            raise ValueError(
-                f"data for input '{name}' holds {bad} values that are not finite "
-                "(NaN or infinity). Remove them before calibrating."
-            )
+    expected = tree.flatten(graph.inputs)
+    checked = [_checked(*pair, t) for pair, t in zip(named, expected, strict=True)]
+    return tree.pack_sequence_as(graph.inputs, checked)
+
+
+def _in_structure(data, graph):
+    """`data` in the structure of the graph's inputs, or a ValueError."""
+    inputs = graph.inputs
+    is_list = isinstance(data, (list, tuple))
+    if is_list and len(data) == 1 and not tree.is_nested(inputs):
+        data = data[0]
+    by_name = isinstance(data, dict) and not isinstance(inputs, dict)
+    if by_name and set(graph.input_names) <= set(data):
+        data = tree.pack_sequence_as(inputs, [data[n] for n in graph.input_names])
+    try:
+        tree.assert_same_structure(*map(tree.lists_to_tuples, (data, inputs)))
+    except (ValueError, TypeError) as error:
+        received = type(data).__name__
+        if isinstance(data, dict):
+            received += f" with keys {sorted(data, key=str)}"
+        elif tree.is_nested(data):
+            received += f" of {len(data)}"
+        raise ValueError(
+            f"data must have the structure of the model's inputs, "
+            f"{tree.map_structure(lambda x: x.shape, inputs)}, or be a dict by their "
+            f"names, {list(graph.input_names)}; in a dataset's batch several inputs "
+            f"stand together, ((a, b), y). Received: {received}."
+        ) from error
     return data
 
 
-def _named(data, graph):
-    return zip(graph.input_names, tree.flatten(data), strict=True)
+def _checked(name, x, expected):
+    """The array for an input, in the rank of that; a ValueError if it does not fit."""
+    fitted = _of_rank(x, len(expected.shape), expected.shape[-1:])
+    fits = len(fitted.shape) == len(expected.shape) and all(
+        wanted in (None, got)
+        for wanted, got in zip(expected.shape[1:], fitted.shape[1:], strict=True)
+    )
+    if not fits:
+        raise ValueError(
+            f"data for input '{name}' has the wrong shape: expected {expected.shape}, "
+            f"received {x.shape}. The first axis counts samples; a dataset gives "
+            "batches of them."
+        )
+    if not len(x):
+        raise ValueError(
+            f"data for input '{name}' is empty: shape {x.shape}. Give it at "
+            "least one sample; a thousand serve well."
+        )
+    wanted = "texts" if expected.dtype == "string" else "numbers"
+    if not (_is_text(x) if wanted == "texts" else _is_numbers(x)):
+        raise ValueError(
+            f"data for input '{name}' must be {wanted}. Received: dtype {x.dtype}."
+        )
+    if wanted == "numbers" and not np.isfinite(x).all():
+        bad = int(np.sum(~np.isfinite(x)))
+        raise ValueError(
+            f"data for input '{name}' holds {bad} values that are not finite "
+            "(NaN or infinity). Remove them before calibrating."
+        )
+    return fitted
+
+
+def _of_rank(x, rank, last):
+    """`x` with a last axis of 1 more or less, where its rank asks for it."""
+    if x.ndim == rank + 1 and x.shape[-1] == 1:
+        return x[..., 0]
+    return x[..., None] if x.ndim == rank - 1 and last == (1,) else x
+
+
+def _is_numbers(x):
+    return x.dtype.kind in "fiub" or x.dtype.name == "bfloat16"
+
+
+def _is_text(x):
+    return x.dtype.kind in "US" or (
+        x.dtype.kind == "O" and all(isinstance(v, (str, bytes)) for v in x.flat)
+    )
 
 
 def check_count(name, value) -> int:

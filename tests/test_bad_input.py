@@ -436,7 +436,7 @@ def test_data_that_is_not_finite_is_refused(use, value):
 
 
 @WITH_DATA
-@pytest.mark.parametrize("shape", [(6, 5), (6, 4, 1), (6,), ()])
+@pytest.mark.parametrize("shape", [(6, 5), (6, 4, 2), (6,), ()])
 def test_data_of_another_shape_is_refused(use, shape):
     with pytest.raises(
         ValueError, match=says("'x' has the wrong shape", "(None, 4)", f"{shape}")
@@ -454,7 +454,7 @@ def test_data_that_is_not_of_numbers_is_refused(use, dtype):
 @WITH_DATA
 @pytest.mark.parametrize("wrap", [dict, tuple, list], ids=["dict", "tuple", "list"])
 def test_data_of_another_structure_is_refused(use, wrap):
-    data = {"x": samples()} if wrap is dict else wrap([samples()] * 2)
+    data = {"X": samples()} if wrap is dict else wrap([samples()] * 2)
     with pytest.raises(
         ValueError,
         match=says("structure of the model's inputs", "(None, 4)", wrap.__name__),
