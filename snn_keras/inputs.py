@@ -69,6 +69,18 @@ def _read(data, limit):
     return parts
 
 
+def for_keras(data):
+    """`data` as `keras.Model.predict` takes it: datasets as they are, else arrays.
+
+    Raises:
+        ValueError: as `arrays_of`.
+    """
+    if _gives_batches(data) and _is_endless(data):
+        return arrays_of(data)  # which refuses it
+    is_read = isinstance(data, (list, tuple)) or hasattr(data, "__next__")
+    return arrays_of(data) if is_read else data
+
+
 def _gives_batches(data):
     """Whether it is iterated over to get batches, and is no array or structure."""
     is_whole = isinstance(data, (dict, list, tuple, *_VALUES))
@@ -137,7 +149,7 @@ def check_data(data, graph, limit=None):
     Raises:
         ValueError: if it is empty, not finite, or does not fit the inputs.
     """
-    data = _in_structure(arrays_of(data, limit), graph)
+    data = in_structure(arrays_of(data, limit), graph)
     named = list(zip(graph.input_names, tree.flatten(data), strict=True))
     counts = {name: len(x) if x.ndim else 0 for name, x in named}
     if len(set(counts.values())) > 1:
@@ -149,8 +161,12 @@ def check_data(data, graph, limit=None):
     return tree.pack_sequence_as(graph.inputs, checked)
 
 
-def _in_structure(data, graph):
-    """`data` in the structure of the graph's inputs, or a ValueError."""
+def in_structure(data, graph):
+    """`data`, arrays or tensors, in the structure of the graph's inputs.
+
+    Raises:
+        ValueError: if it is of another structure, or a dict without their names.
+    """
     inputs = graph.inputs
     is_list = isinstance(data, (list, tuple))
     if is_list and len(data) == 1 and not tree.is_nested(inputs):

@@ -4,6 +4,7 @@ from snn_keras.convert.bias_correction import correct_biases
 from snn_keras.convert.build import build
 from snn_keras.convert.plan import plan
 from snn_keras.convert.quantize import has_unquantized, quantize_activations
+from snn_keras.inputs import CALIBRATION_SAMPLES, arrays_of
 from snn_keras.simulate import SpikingModel
 from snn_keras.simulate.model import check_timesteps
 
@@ -34,8 +35,9 @@ def convert(
             `"signed"`, `"bit_serial"`, a configured cell of `snn_keras.neurons`
             whose threshold is set layer by layer, or a dict of these by the
             activations' names.
-        data: Calibration inputs. With them a model with plain ReLUs converts
-            too: its activations are quantized first.
+        data: Calibration inputs, as `model.predict` takes them; of a dataset or a
+            generator, which may be endless, the first 4,096 samples. With them a
+            model with plain ReLUs converts too: its activations are quantized first.
         levels: Levels to quantize plain ReLUs to: `timesteps` by default, and for
             bit-serial neurons all that `timesteps` bits hold.
         calibration: How `data` sets the thresholds of plain ReLUs: `"mse"`,
@@ -57,6 +59,8 @@ def convert(
             nothing is built.
     """
     source = model
+    if data is not None:  # read once, for a generator gives it once
+        data = arrays_of(data, CALIBRATION_SAMPLES)
     if data is not None and (not bias_correction or has_unquantized(model)):
         if levels is None and timesteps == "settle":
             raise ValueError(

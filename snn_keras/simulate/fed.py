@@ -4,17 +4,20 @@ import numpy as np
 from keras import tree
 
 from snn_keras import _backend
+from snn_keras.inputs import for_keras
 
 
 class Fed:
     """Mixin of a `keras.Model`: fed without losing time.
 
-    `predict` and `evaluate` batch arrays by `_backend.dataset`. All else, and every
-    meaning, is Keras's.
+    `predict` and `evaluate` batch arrays by `_backend.dataset`; `predict` also takes
+    lists of numbers, and generators of `x` alone. All else, and every meaning, is
+    Keras's.
     """
 
     def predict(self, x, batch_size=None, verbose="auto", steps=None, callbacks=None):
         """As `keras.Model.predict`."""
+        x = x if steps else for_keras(x)
         batched = _batched((x,), batch_size)
         if batched is not None:
             x, batch_size = batched, None

@@ -15,7 +15,7 @@ from snn_keras.export.quantize.units import (
     lowest_bit,
     plain,
 )
-from snn_keras.inputs import check_data
+from snn_keras.inputs import CALIBRATION_SAMPLES, check_data
 
 rule = Rules("integer form")
 
@@ -32,8 +32,9 @@ def quantize_weights(snn, data, input_dtype="int8") -> integer.IntegerNetwork:
     Args:
         snn: A `SpikingModel` of integrate-and-fire, signed or fused bit-serial
             neurons, with a fixed number of time steps.
-        data: Inputs as the network takes them: their range sets the input's scale.
-            A thousand typical samples serve well.
+        data: Inputs as `predict` takes them: their range sets the input's scale. A
+            thousand typical samples serve well; of a dataset or a generator, which
+            may be endless, the first 4,096 are read.
         input_dtype: What the input is held in, `"int8"`, `"uint8"` or `"int16"`.
 
     Returns:
@@ -83,7 +84,7 @@ class Quantizer:
         self._order = []
         self._pending = {}
         self._built = {}
-        data = tree.flatten(check_data(data, self.graph))
+        data = tree.flatten(check_data(data, self.graph, CALIBRATION_SAMPLES))
         tensors = tree.flatten(self.graph.inputs)
         named = zip(self.graph.input_names, tensors, data, strict=True)
         self.inputs = [
