@@ -6,7 +6,8 @@ shared layer is a node of its own, with a name of its own.
 """
 
 import dataclasses
-from collections.abc import Callable, Iterator
+import inspect
+from collections.abc import Callable, Hashable, Iterator
 from typing import Any
 
 import keras
@@ -15,10 +16,16 @@ from keras import ops, tree
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Tensor:
-    """An edge of the graph: what one node produces."""
+    """An edge of the graph: what one node produces.
+
+    Attributes:
+        shape, dtype: Of the tensor.
+        masked: Whether Keras hands a mask on with it.
+    """
 
     shape: tuple
     dtype: str
+    masked: bool = False
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -29,8 +36,11 @@ class Node:
         name: Unique in the graph: the layer's name, numbered from the second
             call on.
         operation: The `keras.layers.Layer` or `keras.Operation` called.
-        args, kwargs: Its arguments, with `Tensor`s where tensors go.
+        args, kwargs: Its arguments, with `Tensor`s where tensors go; `training` only
+            where the call asks for it against the layer's own default.
         outputs: The tensors it returns, flat.
+        site: The place of the call in the model that it was written in. The calls of
+            a submodel that is used twice have the same.
     """
 
     name: str
@@ -38,6 +48,7 @@ class Node:
     args: tuple
     kwargs: dict
     outputs: tuple
+    site: Hashable = None
 
     @property
     def inputs(self) -> list:
@@ -51,9 +62,18 @@ class Node:
         (output,) = self.outputs
         return output
 
-    def call(self, operation, values: dict):
-        """Calls `operation` as this node does, on `values` of its tensors."""
+    def call(self, operation, values: dict, training: bool | None = None):
+        """Calls `operation` as this node does, on `values` of its tensors.
+
+        Args:
+            operation: The node's own, or one in its place.
+            values: The value of each tensor.
+            training: For layers, as `Model.fit` (True) and `Model.predict` (False) set
+                it, whatever a layer's own default; None, where a graph is being built.
+        """
         args, kwargs = fill((self.args, self.kwargs), values)
+        if training is not None and isinstance(operation, keras.layers.Layer):
+            kwargs["training"] = training
         return operation(*args, **kwargs)
 
     def describe(self) -> str:
@@ -92,7 +112,7 @@ class Graph:
             inputs: Values (tensors, KerasTensors, anything `call` takes).
             call: `call(node, values)` returns the node's outputs, given the
                 values of all tensors so far; by default it calls the node's own
-                operation.
+                operation, in inference.
 
         Returns:
             The values of the outputs, in the structure of the model's outputs.
@@ -104,10 +124,15 @@ class Graph:
 
 def run_nodes(nodes, values: dict, call=None) -> None:
     """Runs `nodes` in order, adding each output to `values`."""
-    call = call or (lambda node, values: node.call(node.operation, values))
+    call = call or in_inference
     for node in nodes:
         results = tree.flatten(call(node, values))
         values.update(zip(node.outputs, results, strict=True))
+
+
+def in_inference(node: Node, values: dict):
+    """Calls the node's own operation."""
+    return node.call(node.operation, values, training=False)
 
 
 def fill(structure, values: dict):
@@ -121,22 +146,20 @@ def trace(model) -> Graph:
     """Reads the graph of a functional or Sequential model.
 
     Raises:
-        ValueError: if the model is not built, or is a subclass without a graph.
+        ValueError: if the model is not built, or its graph is not all that it does.
     """
     check_has_graph(model)
+    functional = _functional(model)
     names = Names()
-    inputs = tree.map_structure(
-        lambda x: Tensor(tuple(x.shape), keras.backend.standardize_dtype(x.dtype)),
-        _unwrap(_structure_of_inputs(model)),
-    )
+    inputs = tree.map_structure(_tensor, _unwrap(functional.input))
     nodes: list[Node] = []
-    outputs = _unwrap(_inline(model, inputs, nodes, names))
-    input_names = tuple(x.name for x in model.inputs)
+    outputs = _unwrap(_inline(functional, inputs, nodes, names))
+    input_names = tuple(x.name for x in functional.inputs)
     return Graph(model.name, inputs, outputs, input_names, tuple(nodes))
 
 
 def check_has_graph(model) -> None:
-    """Raises a ValueError unless `model` has a graph to read."""
+    """Raises a ValueError unless `model` is all that its graph says."""
     if not isinstance(model, keras.Model):
         raise ValueError(
             "Expected a keras.Model, functional or Sequential. Received: "
@@ -147,20 +170,86 @@ def check_has_graph(model) -> None:
             f"Model '{model.name}' is not built, so its graph is unknown. Remedy: "
             "start it with keras.Input(shape), or call model.build(input_shape)."
         )
-    if not is_graph(model):
+    if not _has_graph(model):
         raise ValueError(
             f"Model '{model.name}' ({type(model).__name__}) is a subclassed model: "
             "its graph is hidden in Python code. Remedy: rebuild it with the "
             "functional API, inputs = keras.Input(...), "
             "keras.Model(inputs, outputs)."
         )
+    own = _own_computation(model)
+    if own:
+        raise ValueError(
+            f"Model '{model.name}' ({type(model).__name__}) has a {own} of its own, so "
+            "that its graph is not all that it does. Remedy: put what it adds into "
+            "layers, and build keras.Model(inputs, outputs) with them; "
+            "keras.Model(model.inputs, model.outputs) is the graph alone."
+        )
 
 
 def is_graph(operation) -> bool:
-    """Whether `operation` is a model whose graph can be read."""
+    """Whether `operation` is a model whose graph is all that it does."""
+    return _has_graph(operation) and not _own_computation(operation)
+
+
+def _has_graph(operation):
     if isinstance(operation, keras.Sequential):
         return operation.built and bool(operation.inputs)
     return isinstance(operation, keras.Model) and hasattr(operation, "operations")
+
+
+def _own_computation(model):
+    """The method by which a model computes something else than its graph, or ""."""
+    for name in ("call", "__call__", "predict_step"):
+        if name in vars(model):
+            return name
+        for kind in type(model).__mro__:
+            if name in vars(kind):
+                if not (comes_with_keras(kind) or getattr(kind, "runs_graph", False)):
+                    return name
+                break
+    return ""
+
+
+def comes_with_keras(thing) -> bool:
+    """Whether a class or a function is Keras's own."""
+    return (getattr(thing, "__module__", None) or "").split(".")[0] == "keras"
+
+
+# What a derived class may define without computing something else than its base.
+_HARMLESS = {
+    *("__init__", "__doc__", "__module__", "__qualname__", "__annotations__"),
+    *("__dict__", "__weakref__", "__firstlineno__", "__static_attributes__"),
+    *("__abstractmethods__", "_abc_impl", "__repr__", "__str__", "build"),
+    *("build_from_config", "compute_output_shape", "compute_output_spec"),
+    *("count_params", "from_config", "get_build_config", "get_config"),
+    *("load_own_variables", "save_own_variables"),
+}
+
+
+def computes_as(operation, base) -> bool:
+    """Whether an operation computes what the class `base` computes.
+
+    That is so for `base` itself, and for a derived class that overrides nothing of it
+    but how it is made, saved and described. A class may name more that those derived
+    from it may define, in `open_to_derived`.
+    """
+    kind = type(operation)
+    if not issubclass(kind, base) or "call" in vars(operation):
+        return False
+    harmless = _HARMLESS.union(getattr(base, "open_to_derived", ()))
+    known = set(base.__mro__)
+    derived = [c for c in kind.__mro__[: kind.__mro__.index(base)] if c not in known]
+    return not any(
+        name not in harmless and hasattr(base, name)
+        for c in derived
+        for name in vars(c)
+    )
+
+
+def _functional(model):
+    """The functional model that a Sequential model is inside; others as they are."""
+    return model._functional if isinstance(model, keras.Sequential) else model
 
 
 def _unwrap(structure):
@@ -169,10 +258,9 @@ def _unwrap(structure):
     return structure[0] if alone else structure
 
 
-def _structure_of_inputs(model):
-    if isinstance(model, keras.Sequential):
-        return model.inputs[0]
-    return model.input
+def _tensor(x):
+    masked = getattr(x, "_keras_mask", None) is not None
+    return Tensor(tuple(x.shape), keras.backend.standardize_dtype(x.dtype), masked)
 
 
 def _inline(model, arguments, nodes: list, names: "Names"):
@@ -181,61 +269,71 @@ def _inline(model, arguments, nodes: list, names: "Names"):
         id(theirs): ours
         for theirs, ours in zip(model.inputs, tree.flatten(arguments), strict=True)
     }
-    outputs = model.inputs[0]
-    for operation, args, kwargs, outputs in _calls(model):
+    for place, (operation, args, kwargs, outputs) in enumerate(_calls(model)):
         args, kwargs = tree.map_structure(
-            lambda x: values.get(id(x), x), (args, kwargs)
+            lambda x: values.get(id(x), x), (args, _stated(operation, kwargs))
         )
-        # Off is what they are anyway; the rest is for rules to see.
-        kwargs = {
-            k: v
-            for k, v in kwargs.items()
-            if k not in ("mask", "training") or not (v is None or v is False)
-        }
-        if is_graph(operation):
+        if is_graph(operation) and not _is_lost(operation, kwargs):
             argument = args[0] if args else next(iter(kwargs.values()))
-            produced = _inline(operation, argument, nodes, names)
+            produced = _inline(_functional(operation), argument, nodes, names)
         else:
-            produced = tree.map_structure(
-                lambda x: Tensor(
-                    tuple(x.shape), keras.backend.standardize_dtype(x.dtype)
-                ),
-                outputs,
-            )
-            name = names.unique(operation.name)
-            nodes.append(
-                Node(
-                    name, operation, tuple(args), kwargs, tuple(tree.flatten(produced))
-                )
-            )
+            produced = tree.map_structure(_tensor, outputs)
+            name, site = names.unique(operation.name), (id(model), place)
+            flat = tuple(tree.flatten(produced))
+            nodes.append(Node(name, operation, tuple(args), kwargs, flat, site))
         for theirs, ours in zip(
             tree.flatten(outputs), tree.flatten(produced), strict=True
         ):
             values[id(theirs)] = ours
-    if isinstance(model, keras.Sequential):
-        return values[id(outputs)]
     return tree.map_structure(lambda x: values[id(x)], model.output)
+
+
+def _stated(operation, kwargs):
+    """Keyword arguments without those that Keras has filled in.
+
+    `fit` and `predict` set `training` whatever a call recorded. Only a True against
+    the layer's own default is kept: its user wanted something by it.
+    """
+    kept = {k: v for k, v in kwargs.items() if "mask" not in k or v is not None}
+    if kept.get("training") is not True or _trains_by_default(operation):
+        kept.pop("training", None)
+    return kept
+
+
+def _is_lost(model, kwargs):
+    """Whether something that a nested model is called with is not in its own graph."""
+    masked = any("mask" in name for name in kwargs) and _takes_masks(model)
+    return masked or kwargs.get("training")
+
+
+def _takes_masks(model):
+    """Whether a layer of the model, nested ones included, looks at a mask."""
+    for operation in _functional(model).operations:
+        if is_graph(operation):
+            if _takes_masks(operation):
+                return True
+        elif isinstance(operation, keras.layers.Layer) and any(
+            "mask" in name for name in inspect.signature(operation.call).parameters
+        ):
+            return True
+    return False
+
+
+def _trains_by_default(operation):
+    if not isinstance(operation, keras.layers.Layer):
+        return False
+    parameter = inspect.signature(operation.call).parameters.get("training")
+    return parameter is not None and parameter.default is True
 
 
 def _calls(model) -> Iterator[tuple]:
     """Yields `(operation, args, kwargs, outputs)` of a model, in running order."""
-    if isinstance(model, keras.Sequential):
-        x = model.inputs[0]
-        for layer in model.layers:
-            output = keras.KerasTensor(*_spec(layer.compute_output_spec(x)))
-            yield layer, (x,), {}, output
-            x = output
-        return
     for depth in sorted(model._nodes_by_depth, reverse=True):
         for node in model._nodes_by_depth[depth]:
             if node.is_input:
                 continue
             arguments = node.arguments
             yield node.operation, arguments.args, arguments.kwargs, node.outputs
-
-
-def _spec(x):
-    return x.shape, x.dtype
 
 
 class Names:

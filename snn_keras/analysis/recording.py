@@ -111,14 +111,15 @@ class Recorder:
         self.measure = measure
         self.timesteps = timesteps
 
-    def initial_state(self, layer, batch_size):
-        shape = self.measure.shape(layer)
-        if shape is None:
+    def initial_state(self, layer, shape):
+        batch_size, *neurons = shape
+        kept = self.measure.shape(layer, tuple(neurons))
+        if kept is None:
             return None
         is_sum = self.timesteps is None
         steps = () if is_sum else (self.timesteps,)
         dtype = self.measure.dtype(layer, is_sum)
-        return ops.zeros((batch_size, *steps, *shape), dtype)
+        return ops.zeros((batch_size, *steps, *kept), dtype)
 
     def update(self, layer, state, seen):
         if state is None:
@@ -141,8 +142,8 @@ class Together:
     def __init__(self, recorders):
         self.recorders = recorders
 
-    def initial_state(self, layer, batch_size):
-        states = {k: r.initial_state(layer, batch_size) for k, r in self._all()}
+    def initial_state(self, layer, shape):
+        states = {k: r.initial_state(layer, shape) for k, r in self._all()}
         return None if None in states.values() else states
 
     def update(self, layer, state, seen):
@@ -170,14 +171,14 @@ class Neurons:
         self.what = what
         self.chosen = chosen
 
-    def shape(self, layer):
-        """The shape of a step; None for a layer of which nothing is kept."""
+    def shape(self, layer, neurons):
+        """The shape of a step, of `neurons`; None for a layer that is not kept."""
         if self.chosen is None:
-            return layer.cell.state_shape
+            return neurons
         if layer.name not in self.chosen:
             return None
         indices = self.chosen[layer.name]
-        return layer.cell.state_shape if indices is None else (len(indices),)
+        return neurons if indices is None else (len(indices),)
 
     def dtype(self, layer, is_sum):
         """The dtype of steps, or of their sum."""

@@ -6,6 +6,7 @@ import numpy as np
 from keras import ops, tree
 
 from snn_keras.analysis.recording import Recorder, neurons_of
+from snn_keras.inputs import check_data
 from snn_keras.simulate import Monitored
 
 
@@ -32,6 +33,7 @@ def spike_statistics(snn, x, batch_size=None, verbose=0):
         run has no fixed number of steps}}}`.
     """
     layers = neurons_of(snn)
+    x = check_data(x, snn.program.graph)
     timesteps = None if snn.timesteps == "settle" else snn.timesteps
     monitor = Recorder(_SpikesOfLayer(), timesteps)
     _, counts = Monitored(snn, monitor).predict(x, batch_size, verbose)
@@ -72,7 +74,7 @@ def _rates(spikes, neurons, steps):
 class _SpikesOfLayer:
     """Measure: the spikes of a layer's neurons together."""
 
-    def shape(self, layer):
+    def shape(self, layer, neurons):
         return ()
 
     def dtype(self, layer, is_sum):

@@ -5,8 +5,8 @@ from keras import ops, tree
 
 from snn_keras.convert import normalize
 from snn_keras.convert.probe import SourceProbe
-from snn_keras.inputs import batches, check_data
-from snn_keras.neurons import Spiking
+from snn_keras.inputs import CALIBRATION_SAMPLES, batches, check_data
+from snn_keras.neurons import BiasCorrection, Spiking
 from snn_keras.simulate import Monitored
 
 _ROUNDS = 20
@@ -61,10 +61,14 @@ class Corrections:
 
     def __init__(self, ann, snn, data, batch_size):
         graph = normalize.read(ann)
-        self.data = check_data(data, graph)
+        self.data = check_data(data, graph, CALIBRATION_SAMPLES)
         self.batch_size = batch_size
         names = [layer.name for layer in snn.layers if isinstance(layer, Spiking)]
-        self.layers = {name: snn.get_layer(f"{name}_bias") for name in names}
+        self.layers = {
+            layer.neurons: layer
+            for layer in snn.layers
+            if isinstance(layer, BiasCorrection)
+        }
         self.spiking = Monitored(snn, _FirstAndRest(snn.timesteps))
         source = SourceProbe(ann, graph, names)
         self.outputs, self.activations = _measure(source, self.data, batch_size)
@@ -111,9 +115,9 @@ class _FirstAndRest:
     def __init__(self, timesteps):
         self.timesteps = timesteps
 
-    def initial_state(self, layer, batch_size):
-        shape = batch_size, layer.cell.state_shape[-1]
-        return [ops.zeros(shape, layer.cell.state_dtype) for _ in range(2)]
+    def initial_state(self, layer, shape):
+        ends = shape[0], shape[-1]
+        return [ops.zeros(ends, layer.cell.state_dtype) for _ in range(2)]
 
     def update(self, layer, state, seen):
         first, rest = state

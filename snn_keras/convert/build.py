@@ -1,12 +1,16 @@
 """Building: carries out a plan, and decides nothing."""
 
+import functools
+import types
+
 import keras
 from keras import ops, tree
 
-from snn_keras.convert.normalize import linear_config
+from snn_keras.convert.normalize import depth_of, fused_activation, linear_config
 from snn_keras.convert.plan import Plan
 from snn_keras.errors import ConversionError
-from snn_keras.graph import Node, Tensor, fill
+from snn_keras.graph import Names, Node, Tensor, computes_as, fill
+from snn_keras.layers import FunctionLayer
 from snn_keras.neurons import (
     AffinePerStep,
     BiasCorrection,
@@ -53,12 +57,10 @@ class Copies:
 
 def _copy(source, name):
     """A layer with the configuration and the weights of `source`, or an operation."""
-    config = linear_config(source)
+    copy = _made_anew(source, name)
     if not isinstance(source, keras.layers.Layer):
-        return type(source).from_config(config)
-    # Named by the node: nested models may share names.
-    copy = type(source).from_config({**config, "name": name})
-    if source.built:
+        return copy
+    if source.built and not copy.built:
         copy.build_from_config(source.get_build_config())
     # At once, so that no two layers' initial values are held at a time; and on the
     # device, where the backend may share the memory until either is written to.
@@ -71,6 +73,63 @@ def _copy(source, name):
     if isinstance(source, keras.layers.Normalization):
         copy.finalize_state()
     return copy
+
+
+def _made_anew(source, name):
+    """An operation with the configuration of `source`, and with its functions.
+
+    Keras writes a function into a configuration by its name alone.
+    """
+    if not isinstance(source, keras.layers.Layer):
+        return type(source).from_config(source.get_config())
+    settings = {"name": name, "dtype": source.dtype_policy}
+    if computes_as(source, FunctionLayer):
+        return FunctionLayer(source.function, **settings)
+    if computes_as(source, keras.layers.Lambda):
+        return keras.layers.Lambda(
+            source.function,
+            source._output_shape,
+            arguments=source.arguments,
+            **settings,
+        )
+    # Named by the node: nested models may share names.
+    copy = type(source).from_config({**linear_config(source), "name": name})
+    theirs, own = (functions_of(x) for x in (source, copy))
+    if fused_activation(source) is not None:
+        theirs.pop(("layer",) * depth_of(source) + ("activation",), None)
+    for path, function in theirs.items():
+        found = own.get(path)
+        if found is not function and _described(found) != _described(function):
+            raise ValueError(
+                f"{'.'.join(path)} is the function {_described(function)}, and Keras "
+                f"finds {_described(found)} by its name. Give it a name that Keras "
+                "does not have, and register it."
+            )
+    return copy
+
+
+def functions_of(layer, path=()):
+    """The functions that a layer, and those inside it, hold: `{path: function}`."""
+    found = {}
+    for name, value in vars(layer).items():
+        if name.startswith("_") or name in ("build", "quantize"):
+            continue
+        if isinstance(value, keras.layers.Layer):
+            found |= functions_of(value, (*path, name))
+        elif isinstance(value, _FUNCTIONS):
+            found[*path, name] = value
+    return found
+
+
+_FUNCTIONS = (types.FunctionType, types.BuiltinFunctionType, functools.partial)
+
+
+def _described(function):
+    """Where a function comes from."""
+    if isinstance(function, functools.partial):
+        return f"partial({_described(function.func)})"
+    module = getattr(function, "__module__", None)
+    return f"{module}.{getattr(function, '__qualname__', function)}"
 
 
 def new_inputs(graph):
@@ -91,6 +150,8 @@ class Builder:
 
     def __init__(self, plan: Plan):
         self.plan = plan
+        graph = plan.graph
+        self._names = Names([*graph.input_names, *(node.name for node in graph.nodes)])
         self.tensors = {}
         self._copies = Copies()
         self._timed = set()
@@ -122,7 +183,12 @@ class Builder:
             return tensor
         if x not in self._presented:
             timing = self.plan.timing
-            present = Present(timing.timesteps, timing.input_steps, dtype=x.dtype)
+            present = Present(
+                timing.timesteps,
+                timing.input_steps,
+                name=self._names.unique("present"),
+                dtype=x.dtype,
+            )
             self._presented[x] = present(tensor)
         return self._presented[x]
 
@@ -131,7 +197,11 @@ class Builder:
         if x not in self._timed:
             return self.tensors[x]
         if x not in self._read:
-            readout = Readout(self.plan.timing.input_steps, dtype=x.dtype)
+            readout = Readout(
+                self.plan.timing.input_steps,
+                name=self._names.unique("readout"),
+                dtype=x.dtype,
+            )
             self._read[x] = readout(self.tensors[x])
         return self._read[x]
 
@@ -167,7 +237,8 @@ class Builder:
             return fused(self.tensors[current])
         currents = self.over_time(current)
         if self.plan.bias_correction:
-            currents = BiasCorrection(name=f"{name}_bias", dtype=dtype)(currents)
+            own = self._names.unique(f"{name}_bias")
+            currents = BiasCorrection(name, name=own, dtype=dtype)(currents)
         return Spiking(step.cell, name=name, dtype=dtype)(currents)
 
     def _over_time(self, wrapper, node, **arguments):
@@ -190,9 +261,12 @@ class Builder:
 
 def policy(node: Node):
     """The precision that the node computes in."""
-    if isinstance(node.operation, keras.layers.Layer):
-        return node.operation.dtype_policy
-    return node.outputs[0].dtype
+    if not isinstance(node.operation, keras.layers.Layer):
+        return node.outputs[0].dtype
+    found = node.operation.dtype_policy
+    # How Keras quantized a layer is the layer's own affair, not what runs it.
+    is_quantized = isinstance(found, keras.dtype_policies.QuantizedDTypePolicy)
+    return found.compute_dtype if is_quantized else found
 
 
 def call_arguments(node: Node):

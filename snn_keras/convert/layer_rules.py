@@ -13,7 +13,13 @@ from snn_keras.convert.rules import (
     Unquantized,
     rule,
 )
-from snn_keras.layers import NoisySpike, QuantizedActivation
+from snn_keras.layers import (
+    QCFS,
+    LSQReLU,
+    NoisySpike,
+    QuantizedActivation,
+    SlipReLU,
+)
 
 rule(*FUSING)(Affine)
 rule(layers.BatchNormalization, layers.Normalization, layers.Rescaling)(Affine)
@@ -53,7 +59,7 @@ rule(
     layers.GaussianNoise,
     layers.ActivityRegularization,
 )(Identity)
-rule(QuantizedActivation, NoisySpike)(Neuron)
+rule(QuantizedActivation, LSQReLU, QCFS, SlipReLU, NoisySpike)(Neuron)
 rule(layers.ReLU)(Unquantized)
 rule(*operation_types("Add", "Subtract"))(Affine)  # a constant may be added
 rule(*operation_types("Negative", "Concatenate"))(Linear)

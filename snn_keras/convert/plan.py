@@ -2,16 +2,15 @@
 
 import dataclasses
 
-import keras
 import numpy as np
 from keras import tree
 
 from snn_keras import neurons as neurons_lib
 from snn_keras.convert import normalize
-from snn_keras.convert.rules import Refusal, Step, becomes_neuron, rule_for
+from snn_keras.convert.rules import Form, Refusal, Step, becomes_neuron, rule_for
 from snn_keras.convert.signals import Coding
 from snn_keras.errors import ConversionError
-from snn_keras.graph import Graph
+from snn_keras.graph import Graph, Tensor
 from snn_keras.inputs import check_count
 from snn_keras.layers import NoisySpike
 from snn_keras.neurons import NoisyLIFCell, SpikingCell, Timing
@@ -221,14 +220,22 @@ def plan(
     for node in graph.nodes:
         codings = tuple(coding[x] for x in node.inputs)
         try:
-            check_call(node, context)
+            check_call(node, codings)
             step = rule_for(node.operation).plan(node, codings, context)
         except Refusal as refusal:
             refusals.append(f"  {node.describe()}: {refusal}")
             # Planning goes on as if it could be done, to find the others too.
-            step = Step(node, None, codings, Coding.RATE, "refused")
+            step = Step(node, None, codings, Coding.RATE, Form.REFUSED)
         coding.update(dict.fromkeys(node.outputs, step.coding))
         steps.append(step)
+        if any(_is_masked_end(x, graph) for x in node.outputs) and (
+            step.coding is not Coding.STATIC
+        ):
+            refusals.append(
+                f"  {node.describe()}: its output has a mask, by which losses and "
+                "metrics weigh it, and spiking neurons do not pass a mask on. Remedy: "
+                "mask_zero=False, and sample_weight in its place."
+            )
     if refusals:
         raise ConversionError(
             f"Model '{graph.name}' cannot be converted; {len(refusals)} of its "
@@ -243,20 +250,22 @@ def plan(
     return Plan(graph, context.timing, tuple(steps), bias_correction)
 
 
-def check_call(node, context) -> None:
+def _is_masked_end(tensor, graph):
+    """Whether an output of the model carries a mask."""
+    return tensor.masked and tensor in set(tree.flatten(graph.outputs))
+
+
+def check_call(node, codings) -> None:
     """Raises a `Refusal` where what a call does besides computing would be lost."""
     if node.kwargs.get("training"):
         raise Refusal(
             "it is called with training=True, and spiking networks run in inference.",
             "call it without.",
         )
-    masks = node.kwargs.get("mask") is not None or (
-        isinstance(node.operation, keras.layers.Masking)
-        or getattr(node.operation, "mask_zero", False)
-    )
-    if masks and context.feeds_neuron(node):
+    masks = any("mask" in k and isinstance(v, Tensor) for k, v in node.kwargs.items())
+    if masks and any(coding.has_time for coding in codings):
         raise Refusal(
-            "it masks time steps, and spiking neurons do not pass a mask on.",
+            "it reads a mask, and spiking neurons do not pass a mask on.",
             "mask_zero=False, and multiply by the mask where it counts.",
         )
 

@@ -29,11 +29,13 @@ class SourceProbe(keras.Model):
         kept, activated = {}, set()
 
         def call(node, values):
-            # A layer that was split in two nodes applies its activation itself.
-            if activated.intersection(node.inputs):
+            # A layer that was split in two nodes applies its activation itself; a
+            # ReLU may have become one with a ceiling, and does no harm twice.
+            is_done = activated.intersection(node.inputs)
+            if is_done and not normalize.is_relu(node.operation):
                 output = values[node.inputs[0]]
             else:
-                output = node.call(node.operation, values)
+                output = node.call(node.operation, values, training=False)
             if normalize.fused_activation(node.operation) is not None:
                 activated.update(node.outputs)
             if node.name in self.names:
@@ -72,9 +74,8 @@ class SpikingProbe(Monitored):
 class Totals:
     """Monitor: the sum over time of each layer's currents and outputs."""
 
-    def initial_state(self, layer, batch_size):
-        cell = layer.cell
-        zeros = ops.zeros((batch_size, *cell.state_shape), cell.state_dtype)
+    def initial_state(self, layer, shape):
+        zeros = ops.zeros(shape, layer.cell.state_dtype)
         return [zeros, zeros]
 
     def update(self, layer, state, seen):

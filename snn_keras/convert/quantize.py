@@ -1,7 +1,6 @@
 """From a float network to a quantized source network."""
 
 import dataclasses
-import itertools
 import warnings
 
 import keras
@@ -10,9 +9,10 @@ from keras import ops, tree
 
 from snn_keras import graph as graph_lib
 from snn_keras.convert import normalize
-from snn_keras.convert.build import Copies, new_inputs
+from snn_keras.convert.build import Copies, new_inputs, policy
 from snn_keras.errors import ConversionError
-from snn_keras.inputs import batches, check_count, check_data
+from snn_keras.graph import Names
+from snn_keras.inputs import CALIBRATION_SAMPLES, batches, check_count, check_data
 from snn_keras.layers import QCFS, LSQReLU, NoisySpike, SlipReLU
 from snn_keras.layers import noise as noise_lib
 
@@ -47,14 +47,16 @@ def quantize_activations(
     calibration="mse",
     axis=None,
     scale_gradient=False,
+    shared=True,
     batch_size=64,
 ):
     """Replaces every ReLU of a model by a quantized activation.
 
     ReLUs are found in every form: `ReLU` layers, `Activation("relu")`,
-    `activation="relu"` inside a layer, `keras.ops.relu`, and ReLUs that saturate.
-    Nested models are laid open. Weights are copied; the model given stays as it
-    was.
+    `activation="relu"` inside a layer, `keras.ops.relu`, `keras.ops.maximum(x, 0)`,
+    any function that computes the same (`tf.nn.relu`), and ReLUs that saturate.
+    Nested models, and `TimeDistributed`, are laid open. Weights are copied; the model
+    given stays as it was.
 
     `quantizer="noisy_spike"` puts `NoisySpike` in their place, scaled by a
     threshold theta from `data`: trained on, its mean is the ReLU clipped at theta.
@@ -73,7 +75,8 @@ def quantize_activations(
         noise: Noise added in training: None, `"adaptor"`, `"residual"` or a
             `snn_keras.layers.Noise`, of which every activation gets a copy.
         data: Inputs to calibrate the steps on, as `model.predict` takes them; a
-            thousand samples do. None: each step comes from the first training
+            thousand samples do. Of a dataset or a generator, which may be endless,
+            the first 4,096 samples. None: each step comes from the first training
             batch, and where a ReLU saturates is forgotten.
         replace_max_pooling: Whether to put average pooling in place of max
             pooling, which integrate-and-fire neurons cannot compute.
@@ -83,6 +86,10 @@ def quantize_activations(
         axis: None for one step a layer, -1 for one a channel.
         scale_gradient: Whether to multiply the gradient of each step by
             `1 / sqrt(N * p)`, as the LSQ paper does (N features a sample).
+        shared: Whether a submodel that is used several times, and a layer with a ReLU
+            inside, stays one network, with one step for each of its ReLUs: so a
+            siamese network has the same answers for the same images. False gives
+            every use steps of its own. A `ReLU` layer that is used twice has two.
         batch_size: Samples a calibration batch.
 
     Returns:
@@ -106,7 +113,7 @@ def quantize_activations(
     kind = _QUANTIZERS[quantizer]
     graph = _read(model, with_curves=kind is not NoisySpike)
     if data is not None:
-        data = check_data(data, graph)
+        data = check_data(data, graph, CALIBRATION_SAMPLES)
     curves = {node.name for node in _curves(graph)} if kind is not NoisySpike else set()
     if curves and data is None:
         raise ConversionError(
@@ -120,37 +127,24 @@ def quantize_activations(
             f"own noise. Received: data={'None' if data is None else '...'}, "
             f"noise={noise!r}"
         )
-    noise = noise_lib.get(noise)
-    copies, numbers = Copies(), itertools.count()
-    wrapped = {}
-
-    def activation(name):
-        if kind is NoisySpike:
-            return NoisySpike(name=name)
-        own = noise and noise.copy(next(numbers))
-        start = {} if data is None else {f"initial_{kind.parameter}": 1.0}
-        settings = {"axis": axis, "scale_gradient": scale_gradient}
-        return kind(levels, own, name=name, **settings, **start)
-
-    def between_maps(x, layer):
-        """`layer` between two affine maps that calibration sets."""
-        before, after = (
-            keras.layers.Rescaling(1.0, name=f"{layer.name}_{place}")
-            for place in ("before", "after")
-        )
-        wrapped[layer.name] = before, after
-        return after(layer(before(x)))
+    made = _Activations(
+        kind, levels, noise_lib.get(noise), axis, scale_gradient, data is not None
+    )
+    copies, names = Copies(), Names([*graph.input_names, *map(_name, graph.nodes)])
+    relus = {n.name for n in graph.nodes if normalize.is_relu(n.operation)}
 
     def call(node, values):
         operation = node.operation
+        place = node.site if shared and node.site is not None else node.name
         if node.name in curves:
             x = node.call(copies.own(node), values)
-            return between_maps(x, activation(f"{node.name}_quantized"))
-        if normalize.is_relu(operation):
-            operation = activation(node.name)
+            return made.between_maps(place, node, names, f"{node.name}_quantized")(x)
+        if node.name in relus:
+            (x,) = (values[x] for x in node.inputs)
             if kind is NoisySpike:
-                return between_maps(values[node.inputs[0]], operation)
-        elif replace_max_pooling and type(operation) in _POOLING:
+                return made.between_maps(place, node, names, node.name)(x)
+            return made.layer(place, node, node.name)(x)
+        if replace_max_pooling and type(operation) in _POOLING:
             operation = _POOLING[type(operation)].from_config(operation.get_config())
         else:
             operation = copies.own(node)
@@ -159,13 +153,69 @@ def quantize_activations(
     inputs = new_inputs(graph)
     quantized = keras.Model(inputs, graph.run(inputs, call), name=model.name)
     if data is not None:
-        ceilings = {
-            node.name: node.operation.max_value
-            for node in graph.nodes
-            if normalize.is_relu(node.operation)
-        }
-        calibrate(quantized, data, ceilings, wrapped, calibration, batch_size)
+        calibrate(quantized, data, made.ceilings, made.wrapped, calibration, batch_size)
     return quantized
+
+
+def _name(node):
+    return node.name
+
+
+class _Activations:
+    """The quantized activations of a network: one for each place of an activation.
+
+    Args:
+        kind: Their class.
+        levels, noise, axis, scale_gradient: As for `quantize_activations`.
+        calibrated: Whether data will set their steps.
+
+    Attributes:
+        ceilings: By the name of one in place of a ReLU, where that saturates, or None.
+        wrapped: By the name of one that stands between two affine maps, these.
+    """
+
+    def __init__(self, kind, levels, noise, axis, scale_gradient, calibrated):
+        self.kind = kind
+        self.noise = noise
+        self.settings = {}
+        if kind is not NoisySpike:
+            self.settings = {
+                "levels": levels,
+                "axis": axis,
+                "scale_gradient": scale_gradient,
+            }
+            if calibrated:
+                self.settings[f"initial_{kind.parameter}"] = 1.0
+        self.ceilings, self.wrapped = {}, {}
+        self._made, self._between = {}, {}
+
+    def layer(self, place, node, name):
+        """The activation for a place, made at the first use of it."""
+        if place not in self._made:
+            settings = {**self.settings, "name": name, "dtype": policy(node)}
+            regularizer = getattr(node.operation, "activity_regularizer", None)
+            settings["activity_regularizer"] = regularizer
+            if self.noise is not None:
+                settings["noise"] = self.noise.copy(len(self._made))
+            self._made[place] = self.kind(**settings)
+            if normalize.is_relu(node.operation):
+                self.ceilings[name] = node.operation.max_value
+        return self._made[place]
+
+    def between_maps(self, place, node, names, name):
+        """The same between two affine maps that calibration sets."""
+        if place not in self._between:
+            name = name if name == node.name else names.unique(name)
+            middle = self.layer(place, node, name)
+            before, after = (
+                keras.layers.Rescaling(
+                    1.0, name=names.unique(f"{name}_{end}"), dtype=policy(node)
+                )
+                for end in ("before", "after")
+            )
+            self.wrapped[name] = before, after
+            self._between[place] = lambda x: after(middle(before(x)))
+        return self._between[place]
 
 
 def _curves(graph):
@@ -221,42 +271,43 @@ def calibrate(model, data, ceilings, wrapped, calibration, batch_size):
     """
     graph = graph_lib.trace(model)
     # A quantized curve may be negative; it is shifted by its smallest value.
+    # An activation that is used several times has one sample.
+    layers = {n.operation.name: n.operation for n in graph.nodes}
     samples = {
-        n.name: _Sample(n.operation.axis, 0.0 if n.name in ceilings else None)
-        for n in graph.nodes
-        if n.name in ceilings or n.name in wrapped
+        name: _Sample(layer.axis, 0.0 if name in ceilings else None)
+        for name, layer in layers.items()
+        if name in ceilings or name in wrapped
     }
     count = len(tree.flatten(data)[0])
     quota = max(1, _SAMPLE * batch_size // count)
 
     def call(node, values):
-        if node.name not in samples:
-            return node.call(node.operation, values)
+        name = node.operation.name
+        if name not in samples:
+            return node.call(node.operation, values, training=False)
         v = values[node.inputs[0]]
-        samples[node.name].add(ops.convert_to_numpy(v), quota)
-        if node.name not in ceilings:
+        samples[name].add(ops.convert_to_numpy(v), quota)
+        if name not in ceilings:
             return v
-        return ops.clip(v, 0, ceilings[node.name] or float("inf"))
+        return ops.clip(v, 0, ceilings[name] or float("inf"))
 
     for batch in batches(data, batch_size):
         graph.run(graph.cast(batch), call)
-    for node in graph.nodes:
-        if node.name not in samples:
-            continue
-        layer, sample = node.operation, samples[node.name]
+    for name, sample in samples.items():
+        layer = layers[name]
         spikes = isinstance(layer, NoisySpike)
         levels = _FINE if spikes else layer.levels
         theta = sample.thresholds(
-            _CALIBRATIONS[calibration], levels, ceilings.get(node.name)
+            _CALIBRATIONS[calibration], levels, ceilings.get(name)
         )
         if not np.all(theta > 0):
             warnings.warn(
-                f"'{node.name}' is silent on the calibration data; its step is set "
+                f"'{name}' is silent on the calibration data; its step is set "
                 "to 1. Calibrate on more data.",
                 stacklevel=3,
             )
             theta = np.where(theta > 0, theta, levels)
-        before, after = wrapped.get(node.name, (None, None))
+        before, after = wrapped.get(name, (None, None))
         if spikes:
             before.scale, after.scale = 1.0 / float(theta), float(theta)
             continue

@@ -6,19 +6,31 @@ decorator. A rule decides in `plan` and acts in `build`.
 """
 
 import dataclasses
+import enum
 from typing import Any
 
 import keras
 import numpy as np
 
-from snn_keras.convert.normalize import is_relu
+from snn_keras.convert.functions import Kind, kind_of
+from snn_keras.convert.normalize import innermost, is_relu
 from snn_keras.convert.signals import Coding
-from snn_keras.graph import Node
-from snn_keras.layers import NoisySpike, QuantizedActivation
+from snn_keras.graph import Node, comes_with_keras, computes_as, is_graph
+from snn_keras.layers import FunctionLayer, NoisySpike, QuantizedActivation
 
 _RULES: dict[type, "Rule"] = {}
 
-DIFFERENCE = "temporal difference"
+
+class Form(enum.Enum):
+    """What is built of a node. The values are how a plan prints them."""
+
+    ONCE = "once"
+    DECODED = "once, decoded"
+    EVERY_STEP = "every step"
+    DIFFERENCE = "temporal difference"
+    NEURONS = "neurons"
+    DROPPED = "dropped"
+    REFUSED = "refused"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,7 +42,7 @@ class Step:
         rule: The rule that decided.
         codings: Codings of the node's input tensors.
         coding: Coding of its outputs.
-        action: In words, what is built.
+        form: What is built.
         cell: The spiking cell it becomes, or None.
         approximation: In words, what it does otherwise than the node; "" where
             it is exact.
@@ -40,9 +52,16 @@ class Step:
     rule: "Rule"
     codings: tuple
     coding: Coding
-    action: str
+    form: Form
     cell: Any = None
     approximation: str = ""
+
+    @property
+    def action(self) -> str:
+        """In words, what is built."""
+        if self.cell is None:
+            return self.form.value
+        return type(self.cell).__name__ + ("" if self.coding.has_time else ", fused")
 
 
 class Refusal(Exception):
@@ -99,19 +118,20 @@ def rule(*operation_types):
 def rule_for(operation) -> Rule:
     """The rule of an operation: by its class, then by its bases.
 
-    A class derived elsewhere that computes something else than its base, in a
-    `call` of its own, does not inherit the rule.
+    A derived class that computes something else than its base (see
+    `snn_keras.graph.computes_as`) does not inherit the rule. What stands inside a
+    wrapper follows its own.
     """
-    kind = type(operation)
-    for base in kind.__mro__:
+    operation = innermost(operation)
+    for base in type(operation).__mro__:
         if base in _RULES:
-            inherits = _package(kind) == _package(base) or kind.call is base.call
-            return _RULES[base] if inherits else Opaque()
+            found = _RULES[base]
+            if not computes_as(operation, base):
+                return Opaque()
+            # Keras's quantized layers round their inputs, and are not linear any more.
+            rounds = getattr(operation, "quantization_mode", None) is not None
+            return Opaque() if rounds and isinstance(found, Linear) else found
     return Opaque()
-
-
-def _package(kind):
-    return kind.__module__.split(".")[0]
 
 
 def becomes_neuron(operation) -> bool:
@@ -123,7 +143,7 @@ class Identity(Rule):
     """Does nothing in inference, so it leaves no trace."""
 
     def plan(self, node, codings, context):
-        return Step(node, self, codings, codings[0], "dropped")
+        return Step(node, self, codings, codings[0], Form.DROPPED)
 
     def build(self, step, builder):
         return builder.tensors[step.node.inputs[0]]
@@ -143,14 +163,14 @@ class Opaque(Rule):
 
     def plan(self, node, codings, context):
         if not any(coding.has_time for coding in codings):
-            return Step(node, self, codings, _settled(codings), "once")
+            return Step(node, self, codings, _settled(codings), Form.ONCE)
         if not context.feeds_neuron(node):
-            return Step(node, self, codings, Coding.DECODED, "once, decoded")
+            return Step(node, self, codings, Coding.DECODED, Form.DECODED)
         if context.repeats_source:
-            return Step(node, self, codings, Coding.RATE, "every step")
+            return Step(node, self, codings, Coding.RATE, Form.EVERY_STEP)
         self.check_between_neurons(node)
         note = "" if self.homogeneous else "exact in total; sends numbers, not spikes"
-        return Step(node, self, codings, Coding.RATE, DIFFERENCE, None, note)
+        return Step(node, self, codings, Coding.RATE, Form.DIFFERENCE, None, note)
 
     def check_between_neurons(self, node):
         """Raises a `Refusal` where a signal over time cannot pass through."""
@@ -165,7 +185,7 @@ class Opaque(Rule):
         check_is_signal(node)
 
     def build(self, step, builder):
-        if step.action == DIFFERENCE:
+        if step.form is Form.DIFFERENCE:
             return builder.difference(step.node, self.homogeneous)
         if step.coding.has_time:
             return builder.per_step(step.node)
@@ -197,16 +217,16 @@ class Linear(Rule):
 
     def plan(self, node, codings, context):
         if not any(coding.has_time for coding in codings):
-            return Step(node, self, codings, _settled(codings), "once")
+            return Step(node, self, codings, _settled(codings), Form.ONCE)
         try:
             self.check(node)
         except Refusal:
             if context.feeds_neuron(node):
                 raise
-            return Step(node, self, codings, Coding.DECODED, "once, decoded")
+            return Step(node, self, codings, Coding.DECODED, Form.DECODED)
         if Coding.DECODED in codings:
-            return Step(node, self, codings, Coding.DECODED, "once, decoded")
-        return Step(node, self, codings, Coding.RATE, "every step")
+            return Step(node, self, codings, Coding.DECODED, Form.DECODED)
+        return Step(node, self, codings, Coding.RATE, Form.EVERY_STEP)
 
     def build(self, step, builder):
         if step.coding.has_time:
@@ -227,11 +247,18 @@ class Affine(Linear):
 
 
 def is_kerass_own(operation) -> bool:
-    """Whether all that an operation computes comes with Keras, and has no memory."""
+    """Whether all that an operation computes comes with Keras, and has no memory.
+
+    A function of each element alone may be anybody's.
+    """
+    if is_graph(operation):
+        return all(is_kerass_own(part) for part in operation.operations)
+    if isinstance(operation, FunctionLayer):
+        return kind_of(operation.function) is not Kind.OTHER
     inside = ("layer", "forward_layer", "backward_layer", "cell")
     parts = [getattr(operation, name, None) for name in inside]
     return (
-        _package(type(operation)) == "keras"
+        comes_with_keras(type(operation))
         and not isinstance(operation, keras.layers.Lambda)
         and not getattr(operation, "stateful", False)
         and all(is_kerass_own(part) for part in parts if part is not None)
@@ -283,6 +310,10 @@ def _settled(codings):
     return Coding.DECODED if Coding.DECODED in codings else Coding.STATIC
 
 
+# Where sums depend on their order so much that levels differ.
+_COARSE = ("bfloat16", "float16")
+
+
 class Neuron(Rule):
     """A quantized activation: becomes the spiking cell its class names."""
 
@@ -307,9 +338,10 @@ class Neuron(Rule):
         except ValueError as error:
             raise Refusal(str(error)) from error
         coding = Coding.STATIC if context.fused else Coding.RATE
-        action = type(cell).__name__ + ", fused" * context.fused
         approximation = cell.approximation(node.operation, context.timing)
-        return Step(node, self, codings, coding, action, cell, approximation)
+        if not approximation and cell.compute_dtype in _COARSE:
+            approximation = f"rounds otherwise: it computes in {cell.compute_dtype}"
+        return Step(node, self, codings, coding, Form.NEURONS, cell, approximation)
 
     def build(self, step, builder):
         return builder.spiking(step)

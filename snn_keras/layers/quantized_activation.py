@@ -51,6 +51,8 @@ class QuantizedActivation(keras.layers.Layer):
     parameter = None  # "step" or "threshold"
     neuron = "if"  # what it becomes where the user does not say
     is_staircase = True  # whether it has no values but whole numbers of steps
+    # What a derived class says of its size; more makes it another function.
+    open_to_derived = ("parameter", "neuron", "_to_step", "_from_step")
 
     def __init__(self, levels, noise, initial, axis, scale_gradient, **kwargs):
         super().__init__(**kwargs)

@@ -82,6 +82,11 @@ class SpikingCell(keras.layers.Layer):
         """The state of neurons at rest, a list of tensors `(batch, ...)`."""
         return self.initial_state((batch_size, *self.state_shape))
 
+    @property
+    def has_fixed_shape(self) -> bool:
+        """Whether the number of neurons is known before there is an input."""
+        return None not in self.state_shape
+
     def initial_state(self, shape):
         """The state at rest for potentials of `shape`."""
         raise NotImplementedError

@@ -35,7 +35,9 @@ class Spiking(keras.layers.Layer):
             self.cell.built = True
 
     def get_initial_state(self, batch_size):
-        """The cell's state at rest."""
+        """The cell's state at rest; None where its shape depends on the input."""
+        if not self.cell.has_fixed_shape:
+            return None
         return self.cell.get_initial_state(batch_size)
 
     def call(self, currents, training=False):
@@ -91,6 +93,10 @@ class FusedSpiking(Spiking):
     Input shape: `(batch, ...)`, the total current. Output shape: the same.
     """
 
+    def __init__(self, cell, **kwargs):
+        super().__init__(cell, **kwargs)
+        self.supports_masking = True
+
     def build(self, input_shape):
         super().build((input_shape[0], 1, *input_shape[1:]))
 
@@ -122,8 +128,15 @@ class BiasCorrection(keras.layers.Layer):
 
     What the potential of a neuron starts higher by is a current in the first step.
 
+    Args:
+        neurons: The name of the layer of neurons that the currents go to.
+
     Input shape: `(batch, time, ..., channels)`. Output shape: the same.
     """
+
+    def __init__(self, neurons, **kwargs):
+        super().__init__(**kwargs)
+        self.neurons = neurons
 
     def build(self, input_shape):
         settings = {"shape": (input_shape[-1],), "initializer": "zeros"}
@@ -142,8 +155,8 @@ class BiasCorrection(keras.layers.Layer):
     def compute_output_spec(self, currents):
         return keras.KerasTensor(currents.shape, self.compute_dtype)
 
-    def get_config(self):  # Keras's automatic one cannot hold a dtype policy
-        return super().get_config()
+    def get_config(self):
+        return {**super().get_config(), "neurons": self.neurons}
 
 
 @keras.saving.register_keras_serializable("snn_keras")
@@ -163,7 +176,11 @@ class Present(keras.layers.Layer):
         super().__init__(**kwargs)
         self.timesteps = timesteps
         self.input_steps = input_steps
+        self.supports_masking = True  # and keeps them: a plan sees to it
         self.built = True
+
+    def compute_mask(self, inputs, previous_mask):
+        return None
 
     def call(self, x):
         window = window_lib.current()
@@ -222,7 +239,9 @@ class Readout(keras.layers.Layer):
         return state_dtype(self.compute_dtype)
 
     def get_initial_state(self, batch_size):
-        """The sum of no currents."""
+        """The sum of no currents; None where its shape depends on the input."""
+        if None in self._state_shape:
+            return None
         return [ops.zeros((batch_size, *self._state_shape), self.state_dtype)]
 
     def call(self, currents):
@@ -388,12 +407,14 @@ class AffinePerStep(PerStep):
         self.input_steps = input_steps
 
     def prepare(self, inputs, passes):
+        if any(None in x.shape[2:] for x in inputs):
+            return super().prepare(inputs, passes)
         constant = self._constant(inputs)
         return {**super().prepare(inputs, passes), "constant": constant}
 
     def _constant(self, inputs):
         """The map of zeros, for inputs of these shapes."""
-        zeros = [ops.zeros((1, *x.shape[2:]), x.dtype) for x in inputs]
+        zeros = [ops.zeros((1, *_sizes(x)[2:]), x.dtype) for x in inputs]
         return self._apply(self.operation, zeros if len(zeros) > 1 else zeros[0])
 
     def call(self, inputs):
@@ -411,6 +432,11 @@ class AffinePerStep(PerStep):
 
     def get_config(self):
         return {**super().get_config(), "input_steps": self.input_steps}
+
+
+def _sizes(x):
+    """The shape of a tensor, or of what only says that it has one."""
+    return ops.shape(x) if ops.is_tensor(x) else x.shape
 
 
 def _is_slot(x):

@@ -58,7 +58,9 @@ class TemporalDifference(PerStep):
         self._shapes = input_shape if _is_list(input_shape) else [input_shape]
 
     def get_initial_state(self, batch_size):
-        """The sums of no inputs."""
+        """The sums of no inputs; None where their shapes depend on the input."""
+        if any(None in shape[2:] for shape in self._shapes):
+            return None
         return [ops.zeros((batch_size, *s[2:]), self.state_dtype) for s in self._shapes]
 
     def call(self, inputs):

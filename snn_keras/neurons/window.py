@@ -32,9 +32,9 @@ class Window:
         over_time: Whether readouts give the decoded value after every step
             instead of after the last.
         monitor: Watches the spiking layers, or None. It has a state for each
-            layer, `monitor.initial_state(layer, batch_size)`, that
-            `monitor.update(layer, state, seen)` carries on; `seen` is a `Seen`. Of
-            layers where both give None it keeps nothing.
+            layer, `monitor.initial_state(layer, shape)` for neurons of a shape
+            `(batch, ...)`, that `monitor.update(layer, state, seen)` carries on; `seen`
+            is a `Seen`. Of layers where both give None it keeps nothing.
         preparing: Whether these are extra steps before the run, in which cells
             correct their state.
         prepared: What layers prepared for the whole run; see `prepared`.
@@ -118,7 +118,11 @@ def observe(layer, currents, outputs, potentials) -> None:
     if is_watched():
         window, key = current(), monitor_key(layer.name)
         seen = Seen(window.start, currents, outputs, potentials)
-        state = window.monitor.update(layer, window.states.get(key), seen)
+        state = window.states.get(key)
+        if state is None:
+            shape = ops.shape(currents)
+            state = window.monitor.initial_state(layer, (shape[0], *shape[2:]))
+        state = window.monitor.update(layer, state, seen)
         if state is not None:
             window.new_states[key] = state
 

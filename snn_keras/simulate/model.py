@@ -8,7 +8,8 @@ from keras import tree
 
 from snn_keras import _backend
 from snn_keras import graph as graph_lib
-from snn_keras.inputs import batches, check_count
+from snn_keras.inputs import batches, check_count, check_data
+from snn_keras.neurons import Present, Spiking
 from snn_keras.simulate.early_exit import EarlyExitRunner
 from snn_keras.simulate.fed import Fed
 from snn_keras.simulate.program import Program
@@ -33,6 +34,8 @@ class SpikingModel(Fed, keras.Model):
     runs in one pass is an ordinary network, and compiled as Keras chooses: as its
     source is.
     """
+
+    runs_graph = True  # `call` runs the graph, over time
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
@@ -102,9 +105,8 @@ class SpikingModel(Fed, keras.Model):
         return self._remember("program", lambda: Program(graph_lib.trace(self)))
 
     def call(self, inputs, training=None, mask=None):
-        if training:
-            return super().call(inputs, training=training)
-        outputs, _ = self.program.run(inputs, self.chunk_steps)
+        steps, training = self.chunk_steps, bool(training)
+        outputs, _ = self.program.run(inputs, steps, training=training)
         return outputs
 
     def settling_steps(self, x, batch_size=None, verbose="auto"):
@@ -158,7 +160,8 @@ class SpikingModel(Fed, keras.Model):
             ValueError: if the network has no answer before its last step.
         """
         runner = self._remember(("early", rule), lambda: EarlyExitRunner(self, rule))
-        parts = list(batches(x, batch_size))
+        check_count("batch_size", batch_size)
+        parts = list(batches(check_data(x, self.program.graph), batch_size))
         bar = keras.utils.Progbar(len(parts), verbose=verbose)
         outputs, steps = [], []
         for i, part in enumerate(parts, start=1):
@@ -194,7 +197,7 @@ class SpikingModel(Fed, keras.Model):
 
         def call(node, values):
             operation = node.operation
-            if hasattr(operation, "with_timesteps"):
+            if isinstance(operation, (Present, Spiking)):
                 operation = operation.with_timesteps(timesteps)
             return node.call(operation, values)
 

@@ -8,7 +8,15 @@ from keras import ops, tree
 
 from snn_keras import _backend
 from snn_keras.graph import Graph, Tensor, fill, run_nodes
-from snn_keras.neurons import Present, Readout, Spiking
+from snn_keras.inputs import in_structure
+from snn_keras.neurons import (
+    AffinePerStep,
+    Present,
+    Readout,
+    Spiking,
+    SpikingCell,
+    TemporalDifference,
+)
 from snn_keras.neurons.window import Window, monitor_key, prepared_key
 
 # Steps after which a run that does not settle is given up.
@@ -18,7 +26,10 @@ SETTLE_LIMIT = 10_000
 # Figures behind both: docs/performance.md.
 CHUNK_STEPS = 8
 CHUNK_BYTES = 128 * 2**20
+# Layers that know how long a run is, or how long its input is on.
+_TIMED = (Present, AffinePerStep, TemporalDifference, Readout)
 USUAL_BATCH = 32  # where the batch size is not known when a run is compiled
+USUAL_SIZE = 64  # where the length of another axis is not
 
 
 class Program:
@@ -63,12 +74,12 @@ class Program:
         return next(self._settings("input_steps"), None)
 
     def _settings(self, name):
-        """What the layers and cells of the network hold under `name`."""
+        """What our own layers and cells hold under `name`."""
         for node in [*self.during, *self.before]:
             layer = node.operation
-            for holder in (layer, getattr(layer, "cell", None)):
-                if name in getattr(holder, "__dict__", {}):
-                    yield getattr(holder, name)
+            holder = layer.cell if isinstance(layer, Spiking) else layer
+            if isinstance(holder, (*_TIMED, SpikingCell)) and name in vars(holder):
+                yield getattr(holder, name)
 
     def check_has_steps(self):
         """Raises a ValueError unless outputs over time exist."""
@@ -83,7 +94,7 @@ class Program:
                 "takes. Remedy: snn.with_timesteps(T).predict_over_time(x)."
             )
 
-    def run(self, inputs, chunk_steps, over_time=False, monitor=None):
+    def run(self, inputs, chunk_steps, over_time=False, monitor=None, training=False):
         """Runs all steps from rest.
 
         Args:
@@ -91,15 +102,26 @@ class Program:
             chunk_steps: Steps a chunk, or None for what `steps_of_chunks` chooses.
             over_time: Whether to give the output after every step.
             monitor: Watches the spiking layers; see `snn_keras.neurons.window`.
+            training: Whether layers are called in training; all steps then run in
+                one pass.
 
         Returns:
             Outputs `(batch, ...)`, or `(batch, timesteps, ...)` over time; and
             the state after the last step.
         """
         total = self.timesteps
-        values, state = self.begin(inputs, monitor)
+        values, state = self.begin(inputs, monitor, training)
         if not self.during:
             return fill(self.graph.outputs, values), state
+        if training:
+            if total == "settle":
+                raise ValueError(
+                    "a network that runs until it settles cannot be trained: its run "
+                    "has no fixed number of steps. Remedy: "
+                    "snn.with_timesteps(T).fit(...)."
+                )
+            decoded, state = self.advance(values, 0, total, state, training=True)
+            return self.finish(values, decoded, training=True), state
         if total == "settle":
             decoded, _, state = self._settle(inputs, values, state, monitor)
             return self.finish(values, decoded), state
@@ -139,7 +161,8 @@ class Program:
         """Memory that the largest operation takes for a step of one sample."""
 
         def size(x):
-            return math.prod(x.shape[2:]) * np.dtype(x.dtype).itemsize
+            sizes = (n or USUAL_SIZE for n in x.shape[2:])
+            return math.prod(sizes) * np.dtype(x.dtype).itemsize
 
         sizes = (
             sum(size(x) for x in [*node.inputs, *node.outputs] if len(x.shape) > 1)
@@ -173,22 +196,24 @@ class Program:
         decoded, last, _ = self._settle(inputs, values, state, None)
         return self.finish(values, decoded), last
 
-    def begin(self, inputs, monitor=None):
+    def begin(self, inputs, monitor=None, training=False):
         """Runs what comes before time, and the extra steps of the neurons.
 
         Returns:
             The values of its tensors, and the state in which a run starts.
         """
         flat = tree.flatten(self.graph.inputs)
-        inputs = self.graph.cast(inputs)
+        inputs = self.graph.cast(in_structure(inputs, self.graph))
         values = dict(zip(flat, tree.flatten(inputs), strict=True))
         for name, expected in zip(self.graph.input_names, flat, strict=True):
             check_shape(name, expected.shape, tuple(values[expected].shape))
         state = self.initial_state(ops.shape(values[flat[0]])[0], monitor)
         with Window(0, None, None, state, monitor=monitor) as window:
-            run_nodes(self.before, values)
+            run_nodes(self.before, values, _call(training))
         state = {**state, **window.new_states}
-        return values, self._prepare(values, state) if self.extra_steps else state
+        if self.extra_steps and self.during:
+            state = self._prepare(values, state, training)
+        return values, state
 
     def present(self, frames):
         """Runs what comes before time, on inputs that have a time axis.
@@ -201,6 +226,7 @@ class Program:
             currents `(batch, steps, ...)` that enter the network.
         """
         flat = tree.flatten(self.graph.inputs)
+        frames = in_structure(frames, self.graph)
         frames = tree.flatten(self.graph.cast(frames))
         for name, x, frame in zip(self.graph.input_names, flat, frames, strict=True):
             received = tuple(frame.shape)
@@ -215,18 +241,31 @@ class Program:
         }
 
     def initial_state(self, batch_size, monitor=None) -> dict:
-        """The state at rest of every layer that has one, by name."""
+        """The state at rest of every layer that has one, by name.
+
+        Layers whose shape depends on the input make theirs at the first pass.
+        """
         layers = [n.operation for n in self.during]
         stateful = [x for x in layers if hasattr(x, "get_initial_state")]
         state = {x.name: x.get_initial_state(batch_size) for x in stateful}
         if monitor is not None:
             for node in [*self.before, *self.during]:
                 layer = node.operation
-                if isinstance(layer, Spiking):
-                    watched = monitor.initial_state(layer, batch_size)
-                    if watched is not None:
-                        state[monitor_key(layer.name)] = watched
-        return state
+                if isinstance(layer, Spiking) and layer.cell.has_fixed_shape:
+                    shape = batch_size, *layer.cell.state_shape
+                    watched = monitor.initial_state(layer, shape)
+                    state[monitor_key(layer.name)] = watched
+        return {name: value for name, value in state.items() if value is not None}
+
+    @functools.cached_property
+    def has_fixed_shapes(self) -> bool:
+        """Whether all states are known before there is an input."""
+        stateful = [
+            n.operation
+            for n in self.during
+            if hasattr(n.operation, "get_initial_state")
+        ]
+        return all(layer.get_initial_state(1) is not None for layer in stateful)
 
     def advance(
         self,
@@ -238,6 +277,7 @@ class Program:
         monitor=None,
         frames=None,
         prepared=None,
+        training=False,
     ):
         """Runs `steps` steps; returns what the readouts decode, and the state.
 
@@ -250,7 +290,7 @@ class Program:
         def call(node, values):
             if frames is not None and node.output in frames:
                 return node.operation.gate(frames[node.output])
-            return node.call(node.operation, values)
+            return node.call(node.operation, values, training=training)
 
         window = Window(
             start, steps, total, state, over_time, monitor, prepared=prepared
@@ -260,7 +300,7 @@ class Program:
         decoded = [values[n.output] for n in self.readouts]
         return decoded, {**state, **window.new_states}
 
-    def finish(self, values, decoded, steps=0):
+    def finish(self, values, decoded, steps=0, training=False):
         """Runs what comes after time, on decoded values of the readouts.
 
         With `steps` > 0 these hold a time axis of that length, and so do the
@@ -269,7 +309,7 @@ class Program:
         values = dict(values)
         for node, x in zip(self.readouts, decoded, strict=True):
             values[node.output] = _fold(x) if steps else x
-        run_nodes(self.after, values)
+        run_nodes(self.after, values, _call(training))
         outputs = fill(self.graph.outputs, values)
         if not steps:
             return outputs
@@ -283,12 +323,12 @@ class Program:
             if stage == 0 and x in values
         }
 
-    def _prepare(self, values, state):
+    def _prepare(self, values, state, training):
         """Runs the extra steps; returns the state that the run starts from."""
         steps = self.extra_steps
         values = dict(values)
         with Window(0, steps, steps, state, preparing=True) as window:
-            run_nodes(self.during, values)
+            run_nodes(self.during, values, _call(training))
         corrected = {
             n.name: window.new_states[n.name]
             for n in self.during
@@ -318,6 +358,8 @@ class Program:
         start = ops.convert_to_tensor(0, "int32")
         last = ops.zeros((batch_size,), "int32")
         active = ops.convert_to_tensor(True)
+        if not self.has_fixed_shapes:  # the first pass makes the states
+            start, active, last, state = body(start, active, last, state)
         *_, last, state = ops.while_loop(goes_on, body, (start, active, last, state))
         decoded = [n.operation.decode(state[n.name], 1, 1) for n in self.readouts]
         return decoded, last, state
@@ -337,12 +379,22 @@ class Program:
             return (start + steps, state), kept
 
         dtypes = [n.operation.compute_dtype for n in self.readouts if over_time]
-        start = ops.convert_to_tensor(0, "int32")
+        start, first = 0, None
+        if not self.has_fixed_shapes:  # the first pass makes the states
+            (start, state), first = body((0, state), None)
         (_, state), parts = _backend.scan(
-            body, (start, state), length=chunks, dtypes=dtypes
+            body,
+            (ops.convert_to_tensor(start, "int32"), state),
+            length=chunks if first is None else chunks - 1,
+            dtypes=dtypes,
         )
         if over_time:
-            return [_join(part) for part in parts], state
+            joined = [_join(part) for part in parts]
+            if first is not None:
+                joined = [
+                    ops.concatenate(x, axis=1) for x in zip(first, joined, strict=True)
+                ]
+            return joined, state
         decoded = [
             n.operation.decode(state[n.name], chunks * steps, self.timesteps)
             for n in self.readouts
@@ -357,6 +409,11 @@ class _Activity:
         self.monitor = monitor
         self.samples = []
 
+    def initial_state(self, layer, shape):
+        return (
+            None if self.monitor is None else self.monitor.initial_state(layer, shape)
+        )
+
     def update(self, layer, state, seen):
         axes = tuple(range(1, len(seen.outputs.shape)))
         self.samples.append(ops.any(seen.outputs != 0, axis=axes))
@@ -367,6 +424,11 @@ class _Activity:
     def fired(self):
         """Whether any neuron of each sample fired, `(batch,)`."""
         return functools.reduce(ops.logical_or, self.samples)
+
+
+def _call(training):
+    """How nodes are called, in training or in inference."""
+    return lambda node, values: node.call(node.operation, values, training=training)
 
 
 def _batch_size(inputs):

@@ -37,7 +37,10 @@ class StepFunction:
         self._program = program
 
     def initial_state(self, batch_size) -> dict:
-        """The state of a network at rest, a structure of tensors."""
+        """The state of a network at rest, a structure of tensors.
+
+        Where the size of its inputs is open, neurons get theirs at the first step.
+        """
         start = ops.zeros((), "int32")
         return {**self._program.initial_state(batch_size), TIME: start}
 

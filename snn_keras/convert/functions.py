@@ -1,0 +1,113 @@
+"""What an activation function computes: by what it does, not by what it is called."""
+
+import enum
+import functools
+import math
+
+import numpy as np
+from keras import ops
+
+from snn_keras.graph import comes_with_keras
+
+
+class Kind(enum.Enum):
+    """What a function of one tensor is.
+
+    LINEAR: the identity.
+    RELU: 0 below 0, slope 1 above, up to a ceiling.
+    CURVE: any other function of each element alone, but for gates.
+    GATE: a function of each element alone that rises from 0 to 1, such as a sigmoid.
+    OTHER: a function of several elements, such as softmax, or one that draws at random.
+    """
+
+    LINEAR = "linear"
+    RELU = "relu"
+    CURVE = "curve"
+    GATE = "gate"
+    OTHER = "other"
+
+
+# Magnitudes at which a function is looked at, on both sides of 0.
+_MAGNITUDES = np.concatenate([np.logspace(-6, 6, 97), np.arange(0.25, 12, 0.25)])
+_FAR = 1e30
+
+# Keras's own functions; its others stay as they are.
+_RELUS = {"relu": None, "relu6": 6.0}
+_CURVES = {
+    *("celu", "elu", "gelu", "hard_silu", "hard_tanh", "leaky_relu", "mish", "selu"),
+    *("silu", "softplus", "softsign", "tanh"),
+}
+
+
+def kind_of(function) -> Kind:
+    """What `function`, of one tensor, is."""
+    return _described(function)[0]
+
+
+def ceiling_of(function) -> float | None:
+    """Where a ReLU saturates; None where it does not."""
+    return _described(function)[1]
+
+
+def _described(function):
+    try:
+        return _looked_at(function)
+    except TypeError:  # one that cannot be hashed
+        return _looked_at.__wrapped__(function)
+
+
+@functools.lru_cache(maxsize=256)
+def _looked_at(function):
+    """The kind of a function, and where it saturates."""
+    if comes_with_keras(function):
+        return _of_keras(getattr(function, "__name__", ""))
+    try:
+        x, y, top = _values(function)
+    except Exception:  # whatever a function of somebody else's may raise
+        return Kind.OTHER, None
+    if y is None:
+        return Kind.OTHER, None
+    if np.array_equal(y, x):
+        return Kind.LINEAR, None
+    ceiling = math.inf if top >= _FAR / 2 else top
+    if ceiling > 0 and np.array_equal(y, np.clip(x, 0, np.float32(ceiling))):
+        return Kind.RELU, None if ceiling == math.inf else float(ceiling)
+    rises = np.all(np.diff(y[np.argsort(x)]) >= -1e-6)
+    is_gate = rises and abs(y[0]) < 1e-6 and abs(top - 1) < 1e-6
+    return (Kind.GATE if is_gate else Kind.CURVE), None
+
+
+def _of_keras(name):
+    if name == "linear":
+        return Kind.LINEAR, None
+    if name in _RELUS:
+        return Kind.RELU, _RELUS[name]
+    return (Kind.CURVE if name in _CURVES else Kind.OTHER), None
+
+
+def _values(function):
+    """Places, a function's values there, and far out; None for one of several elements.
+
+    It is one of each element alone if it gives the same in whatever company an element
+    is, every time.
+    """
+    x = np.sort(np.concatenate([-_MAGNITUDES, [0.0], _MAGNITUDES])).astype("float32")
+    first = _call(function, x.reshape(-1, 1))
+    second = _call(function, x[::-1].reshape(1, -1))
+    alone = _call(function, x[7:9].reshape(2, 1))
+    if first.shape != (len(x), 1) or second.shape != (1, len(x)):
+        return x, None, 0.0
+    first, second = first.ravel(), second.ravel()[::-1]
+    same = np.allclose(first, second, rtol=1e-5, atol=1e-6, equal_nan=True)
+    if not (same and np.allclose(alone.ravel(), first[7:9], rtol=1e-5, atol=1e-6)):
+        return x, None, 0.0
+    top = _call(function, np.full((1, 1), _FAR, "float32")).item()
+    near = np.float32(top) * np.array([0.999, 1.001], "float32")
+    if 0 < top < _FAR / 2:  # look closely where it seems to saturate
+        x = np.concatenate([x, near, [_FAR]]).astype("float32")
+        first = _call(function, x.reshape(-1, 1)).ravel()
+    return x, first, top
+
+
+def _call(function, x):
+    return ops.convert_to_numpy(function(ops.convert_to_tensor(x)))
