@@ -3,6 +3,7 @@
 import numpy as np
 
 from snn_keras.analysis.plots import whole_steps
+from snn_keras.inputs import check_data
 
 
 def accuracy_over_time(outputs, labels):
@@ -55,6 +56,7 @@ def answers_by_timesteps(snn, x, batch_size=None, verbose="auto", timesteps=None
     if not snn.needs_whole_run:
         outputs = snn.predict_over_time(x, batch_size, verbose)
         return outputs.argmax(-1)[np.subtract(steps, 1)]
+    x = check_data(x, snn.program.graph)  # read once, for several runs
     runs = map(snn.with_timesteps, steps)
     return np.stack([run.predict(x, batch_size, verbose).argmax(-1) for run in runs])
 
