@@ -6,7 +6,7 @@ from keras import tree
 from snn_keras.analysis.operations import Count
 from snn_keras.analysis.recording import neurons_of
 from snn_keras.analysis.spikes import steps_of_runs
-from snn_keras.inputs import batches
+from snn_keras.inputs import batches, check_data
 
 SIDES = ("spiking", "source")
 
@@ -58,9 +58,8 @@ def energy(snn, x, batch_size=32, constants="32 bit"):
     costs = costs_of(constants)
     cells = {name: layer.cell for name, layer in neurons_of(snn).items()}
     counter = Count(snn)
+    x = check_data(x, snn.program.graph)
     samples = len(tree.flatten(x)[0])
-    if not samples:
-        raise ValueError("energy needs at least one input. Received: none")
     totals, all_steps = {}, 0.0
     for part in batches(x, batch_size):
         count = len(tree.flatten(part)[0])
