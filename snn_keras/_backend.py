@@ -85,8 +85,30 @@ def on_cpu() -> bool:
     return not tf.config.list_physical_devices("GPU")
 
 
+def has_xla_form(function, arguments) -> bool:
+    """Whether XLA can compile `function`.
+
+    TensorFlow has operations that it cannot; elsewhere XLA is all there is.
+
+    Args:
+        function: Takes tensors.
+        arguments: `keras.KerasTensor`s with every size given.
+    """
+    if keras.backend.backend() != "tensorflow":
+        return True
+    import tensorflow as tf
+
+    specs = [tf.TensorSpec(x.shape, x.dtype) for x in arguments]
+    compiled = tf.function(function, jit_compile=True)
+    try:
+        compiled.experimental_get_compiler_ir(*specs)(stage="hlo")
+    except Exception as error:  # of many classes; others tell nothing about XLA
+        return "unsupported operations" not in str(error)
+    return True
+
+
 def compile_by_xla(model):
-    """Has `model`, a Keras model, compiled by XLA, where XLA and model allow it.
+    """Has `model`, a Keras model, compiled by XLA, where the devices allow it.
 
     Keras's own choice leaves XLA out on CPUs.
     """
@@ -179,18 +201,19 @@ def dataset(arrays, batch_size):
     return batches.prefetch(1).with_options(options)
 
 
-def compiled(function, variables):
-    """`function`, of structures of tensors, compiled by XLA at its first call.
+def compiled(function, variables, by_xla=True):
+    """`function`, of structures of tensors, compiled at its first call.
 
     Args:
         function: Reads, and does not write, the variables.
         variables: The Keras variables that it reads; calls see their values of
             then.
+        by_xla: Whether XLA compiles it, where there is another way.
     """
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
-        return tf.function(function, jit_compile=True)
+        return tf.function(function, jit_compile=by_xla)
     import jax
 
     @jax.jit

@@ -77,10 +77,10 @@ FORMS = {
     "activations_relu": (lambda x: keras.activations.relu(conv()(x)), 1),
     "activations_relu6": (lambda x: keras.activations.relu6(conv()(x)), 1),
     "shared_relu": (shared_relu, 2),
-    "shared_convolution": (shared_convolution, 2),
+    "shared_convolution": (shared_convolution, 1),
     "nested": (nested, 3),
     "nested_sequential": (nested_sequential, 2),
-    "nested_twice": (nested_twice, 4),
+    "nested_twice": (nested_twice, 2),
     "two_branches": (two_branches, 2),
 }
 EVERY_FORM = pytest.mark.parametrize("form", FORMS)

@@ -2,6 +2,9 @@
 
 from keras import layers
 
+# What all layers of images are given: Keras's setting for others may be changed.
+IMAGES = {"data_format": "channels_last"}
+
 # Images up to this size take the forms for CIFAR.
 SMALL = 64
 
@@ -33,8 +36,10 @@ class Parts:
         otherwise than the networks' authors did.
         """
         if size > 1:
-            x = layers.ZeroPadding2D(size // 2, name=f"{name}_pad")(x)
-        x = layers.Conv2D(filters, size, strides, use_bias=False, name=name)(x)
+            x = layers.ZeroPadding2D(size // 2, name=f"{name}_pad", **IMAGES)(x)
+        x = layers.Conv2D(filters, size, strides, use_bias=False, name=name, **IMAGES)(
+            x
+        )
         return layers.BatchNormalization(epsilon=1e-5, name=f"{name}_norm")(x)
 
     def conv_act(self, x, filters, size, strides=1, name="conv"):

@@ -3,7 +3,7 @@
 import keras
 from keras import layers
 
-from snn_keras.applications._parts import Parts
+from snn_keras.applications._parts import IMAGES, Parts
 
 
 def mnist_convnet(input_shape=(28, 28, 1), classes=10, activation=None):
@@ -24,13 +24,13 @@ def mnist_convnet(input_shape=(28, 28, 1), classes=10, activation=None):
     parts = Parts(activation)
     x = inputs = keras.Input(input_shape)
     for i, filters in enumerate((64, 128, 128), start=1):
-        x = layers.Conv2D(filters, 3, padding="same", use_bias=False, name=f"conv{i}")(
-            x
-        )
+        x = layers.Conv2D(
+            filters, 3, padding="same", use_bias=False, name=f"conv{i}", **IMAGES
+        )(x)
         x = layers.BatchNormalization(name=f"norm{i}")(x)
         x = parts.activation(x, f"act{i}")
-        x = layers.AveragePooling2D(2, name=f"pool{i}")(x)
-    x = layers.Flatten(name="flatten")(x)
+        x = layers.AveragePooling2D(2, name=f"pool{i}", **IMAGES)(x)
+    x = layers.Flatten(name="flatten", **IMAGES)(x)
     x = layers.Dense(512, use_bias=False, name="fc1")(x)
     x = layers.BatchNormalization(name="norm4")(x)
     x = parts.activation(x, "act4")

@@ -3,7 +3,7 @@
 import keras
 from keras import layers
 
-from snn_keras.applications._parts import Parts, is_small
+from snn_keras.applications._parts import IMAGES, Parts, is_small
 
 # Expansion, filters, blocks and stride of each stage.
 STAGES = (
@@ -45,9 +45,9 @@ def mobilenet_v2(input_shape=(224, 224, 3), classes=1000, activation=None):
             if expansion > 1:
                 wide = expansion * x.shape[-1]
                 y = parts.conv_act(y, wide, 1, name=f"{name}_expand")
-            y = layers.ZeroPadding2D(1, name=f"{name}_pad")(y)
+            y = layers.ZeroPadding2D(1, name=f"{name}_pad", **IMAGES)(y)
             y = layers.DepthwiseConv2D(
-                3, strides, use_bias=False, name=f"{name}_depthwise"
+                3, strides, use_bias=False, name=f"{name}_depthwise", **IMAGES
             )(y)
             y = layers.BatchNormalization(epsilon=1e-5, name=f"{name}_norm")(y)
             y = parts.activation(y, f"{name}_act")
@@ -55,6 +55,6 @@ def mobilenet_v2(input_shape=(224, 224, 3), classes=1000, activation=None):
             same = strides == 1 and x.shape[-1] == filters
             x = layers.Add(name=f"{name}_add")([x, y]) if same else y
     x = parts.conv_act(x, 1280, 1, name="last")
-    x = layers.GlobalAveragePooling2D(name="pool")(x)
+    x = layers.GlobalAveragePooling2D(name="pool", **IMAGES)(x)
     head = layers.Dense(classes, name="head")
     return keras.Model(inputs, head(x), name="mobilenet_v2")

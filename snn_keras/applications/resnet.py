@@ -3,7 +3,7 @@
 import keras
 from keras import layers, ops
 
-from snn_keras.applications._parts import Parts, is_small
+from snn_keras.applications._parts import IMAGES, Parts, is_small
 
 
 def resnet18(input_shape=(32, 32, 3), classes=10, activation=None):
@@ -67,8 +67,8 @@ def _resnet(name, block, blocks, input_shape, classes, activation):
         x = parts.conv_act(x, 64, 3, name="stem")
     else:
         x = parts.conv_act(x, 64, 7, 2, name="stem")
-        x = layers.ZeroPadding2D(1, name="stem_pool_pad")(x)
-        x = layers.MaxPooling2D(3, 2, name="stem_pool")(x)
+        x = layers.ZeroPadding2D(1, name="stem_pool_pad", **IMAGES)(x)
+        x = layers.MaxPooling2D(3, 2, name="stem_pool", **IMAGES)(x)
     for stage, count in enumerate(blocks, start=1):
         for i in range(1, count + 1):
             strides = 2 if stage > 1 and i == 1 else 1
@@ -77,7 +77,7 @@ def _resnet(name, block, blocks, input_shape, classes, activation):
 
 
 def _head(name, inputs, x, classes):
-    x = layers.GlobalAveragePooling2D(name="pool")(x)
+    x = layers.GlobalAveragePooling2D(name="pool", **IMAGES)(x)
     return keras.Model(inputs, layers.Dense(classes, name="head")(x), name=name)
 
 

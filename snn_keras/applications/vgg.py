@@ -3,7 +3,7 @@
 import keras
 from keras import layers
 
-from snn_keras.applications._parts import Parts, is_small
+from snn_keras.applications._parts import IMAGES, Parts, is_small
 
 STAGES = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))
 
@@ -32,8 +32,8 @@ def vgg16(input_shape=(32, 32, 3), classes=10, activation=None):
     for stage, (filters, count) in enumerate(STAGES, start=1):
         for i in range(1, count + 1):
             x = parts.conv_act(x, filters, 3, name=f"stage{stage}_conv{i}")
-        x = layers.AveragePooling2D(2, name=f"stage{stage}_pool")(x)
-    x = layers.Flatten(name="flatten")(x)
+        x = layers.AveragePooling2D(2, name=f"stage{stage}_pool", **IMAGES)(x)
+    x = layers.Flatten(name="flatten", **IMAGES)(x)
     if not is_small(input_shape):
         for i in (1, 2):
             x = layers.Dense(4096, name=f"fc{i}")(x)

@@ -5,6 +5,7 @@ from snn_keras.convert.build import build
 from snn_keras.convert.plan import plan
 from snn_keras.convert.quantize import has_unquantized, quantize_activations
 from snn_keras.inputs import CALIBRATION_SAMPLES, arrays_of
+from snn_keras.neurons import by_name
 from snn_keras.simulate import SpikingModel
 from snn_keras.simulate.model import check_timesteps
 
@@ -37,7 +38,8 @@ def convert(
             activations' names.
         data: Calibration inputs, as `model.predict` takes them; of a dataset or a
             generator, which may be endless, the first 4,096 samples. With them a
-            model with plain ReLUs converts too: its activations are quantized first.
+            model with plain ReLUs converts too: its activations are quantized first. A
+            model that is quantized already stays as it is.
         levels: Levels to quantize plain ReLUs to: `timesteps` by default, and for
             bit-serial neurons all that `timesteps` bits hold.
         calibration: How `data` sets the thresholds of plain ReLUs: `"mse"`,
@@ -61,15 +63,9 @@ def convert(
     source = model
     if data is not None:  # read once, for a generator gives it once
         data = arrays_of(data, CALIBRATION_SAMPLES)
-    if data is not None and (not bias_correction or has_unquantized(model)):
-        if levels is None and timesteps == "settle":
-            raise ValueError(
-                'timesteps="settle" with data: to how many levels are the activations '
-                "to be quantized? Remedy: convert(..., levels=...)."
-            )
+    if data is not None and has_unquantized(model):
         if levels is None:
-            steps = check_timesteps(timesteps)
-            levels = 2**steps - 1 if neuron == "bit_serial" else steps
+            levels = levels_of_run(timesteps, neuron)
         model = quantize_activations(model, levels, data=data, calibration=calibration)
     if bias_correction and data is None:
         raise ValueError(
@@ -88,3 +84,20 @@ def convert(
     if bias_correction:
         correct_biases(source, snn, data)
     return snn
+
+
+def levels_of_run(timesteps, neuron) -> int:
+    """The levels that neurons tell apart in `timesteps` steps.
+
+    Raises:
+        ValueError: if the run has no number of steps that would say so.
+    """
+    if timesteps == "settle":
+        raise ValueError(
+            'timesteps="settle" with data: to how many levels are the activations '
+            "to be quantized? Remedy: convert(..., levels=...)."
+        )
+    steps = check_timesteps(timesteps)
+    chosen = list(neuron.values()) if isinstance(neuron, dict) else [neuron]
+    kinds = [by_name.get(n) if isinstance(n, str) else type(n) for n in chosen]
+    return max(kind.levels_of(steps) if kind else steps for kind in kinds)

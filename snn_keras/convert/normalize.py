@@ -204,8 +204,8 @@ def with_relus(nodes, graph):
         low, high = limits
         (x,) = node.inputs
         before, source = made.get(x), x
-        if before is not None and (reads.count(x) > 1 or x in ends):
-            before = None  # somebody else needs it as it is
+        if is_relu(node.operation) or reads.count(x) > 1 or x in ends:
+            before = None  # a ReLU of its own, or somebody else needs x as it is
         if before is not None:
             low, high = (min(max(v, low), high) for v in before[:2])
             source = before[2]

@@ -10,6 +10,7 @@ from keras import ops, tree
 from snn_keras import graph as graph_lib
 from snn_keras.convert import normalize
 from snn_keras.convert.build import Copies, new_inputs, policy
+from snn_keras.convert.rules import Neuron, rule_for
 from snn_keras.errors import ConversionError
 from snn_keras.graph import Names
 from snn_keras.inputs import CALIBRATION_SAMPLES, batches, check_count, check_data
@@ -219,7 +220,12 @@ class _Activations:
 
 
 def _curves(graph):
-    """The activation functions other than ReLU that are to be quantized."""
+    """The activation functions other than ReLU that are to be quantized.
+
+    In a network that is quantized already they were left, or quantized behind.
+    """
+    if _is_quantized(graph):
+        return []
     ends = set(tree.flatten(graph.outputs))
     return [
         node
@@ -228,15 +234,19 @@ def _curves(graph):
     ]
 
 
+def _is_quantized(graph):
+    """Whether the network has quantized activations."""
+    return any(isinstance(rule_for(node.operation), Neuron) for node in graph.nodes)
+
+
 def has_unquantized(model) -> bool:
     """Whether the model, which may be of any kind, has something to quantize."""
     try:
         graph = normalize.read(model)
     except ValueError:
         return True  # quantize_activations says what is wrong with it
-    return bool(_curves(graph)) or any(
-        normalize.is_relu(node.operation) for node in graph.nodes
-    )
+    relus = any(normalize.is_relu(node.operation) for node in graph.nodes)
+    return relus or not _is_quantized(graph)
 
 
 def _read(model, with_curves):

@@ -146,6 +146,10 @@ class BitSerialCell(SpikingCell):
             saturation=levels / whole,
         )
 
+    @classmethod
+    def levels_of(cls, timesteps):
+        return 2**timesteps - 1
+
     def grid(self, timing):
         return self.theta_value() / 2**self.timesteps, self.highest_level()
 

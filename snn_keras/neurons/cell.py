@@ -171,6 +171,11 @@ class SpikingCell(keras.layers.Layer):
         count = np.inf if timing.timesteps == "settle" else timing.timesteps
         return self.theta_value() / steps, count
 
+    @classmethod
+    def levels_of(cls, timesteps) -> int:
+        """How many positive levels neurons of this kind tell apart in a run."""
+        return timesteps
+
     def theta_value(self):
         """The thresholds of a built cell, as they are now."""
         return ops.convert_to_numpy(self.theta).astype("float64")

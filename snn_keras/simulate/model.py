@@ -1,6 +1,8 @@
 """SpikingModel: a spiking network that is an ordinary Keras model."""
 
+import pathlib
 import types
+import warnings
 
 import keras
 import numpy as np
@@ -30,7 +32,8 @@ class SpikingModel(Fed, keras.Model):
     with the neurons' state carried along: memory and compile time do not grow
     with `timesteps`. In training the whole run is unfolded.
 
-    Where `compile` leaves it open, runs over time are compiled by XLA. A network that
+    Where `compile` leaves it open, runs over time are compiled by XLA; with a warning
+    they are not, where a layer has no form there. A network that
     runs in one pass is an ordinary network, and compiled as Keras chooses: as its
     source is.
     """
@@ -39,16 +42,38 @@ class SpikingModel(Fed, keras.Model):
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
-        if self.program.during:
-            _backend.compile_by_xla(self)
+        self._compile_runs()
+        if self.program.during and self.program.without_xla:
+            warnings.warn(
+                f"'{self.name}' runs without XLA, which cannot compile "
+                f"{self.program.without_xla}; it is slower so.",
+                stacklevel=2,
+            )
 
     def compile(self, *args, **kwargs):
         """As `keras.Model.compile`."""
         super().compile(*args, **kwargs)
         self._compiler = kwargs.get("jit_compile", "auto")
-        left_open = self._compiler == "auto"
-        if left_open and self.program.during and not self.run_eagerly:
+        if self._compiler == "auto" and not self.run_eagerly:
+            self._compile_runs()
+
+    def _compile_runs(self):
+        """Has runs over time compiled by XLA, where it has all that they need."""
+        if not self.program.during:
+            return
+        if self.program.without_xla:
+            self.jit_compile = False
+        else:
             _backend.compile_by_xla(self)
+
+    def save(self, filepath, *args, **kwargs):
+        """As `keras.Model.save`; not to HDF5, which does not know layers by package."""
+        if pathlib.Path(filepath).suffix in (".h5", ".hdf5"):
+            raise ValueError(
+                f"'{self.name}' is a spiking network, and Keras cannot load one from "
+                f"HDF5. Received: {filepath}. Remedy: a path that ends in .keras."
+            )
+        super().save(filepath, *args, **kwargs)
 
     def get_compile_config(self):
         """As `keras.Model.get_compile_config`."""

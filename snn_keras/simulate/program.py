@@ -3,6 +3,7 @@
 import functools
 import math
 
+import keras
 import numpy as np
 from keras import ops, tree
 
@@ -11,6 +12,7 @@ from snn_keras.graph import Graph, Tensor, fill, run_nodes
 from snn_keras.inputs import in_structure
 from snn_keras.neurons import (
     AffinePerStep,
+    PerStep,
     Present,
     Readout,
     Spiking,
@@ -26,6 +28,24 @@ SETTLE_LIMIT = 10_000
 # Figures behind both: docs/performance.md.
 CHUNK_STEPS = 8
 CHUNK_BYTES = 128 * 2**20
+# Operations of which it is known that XLA has them.
+_COMPILED = {
+    *("Add", "AveragePooling1D", "AveragePooling2D", "AveragePooling3D"),
+    *("BatchNormalization", "BiasCorrection", "Concatenate", "Conv1D", "Conv2D"),
+    *("Conv2DTranspose", "Conv3D", "Cropping2D", "Dense", "DepthwiseConv2D", "Dropout"),
+    *("Flatten", "FusedSpiking", "GlobalAveragePooling1D", "GlobalAveragePooling2D"),
+    *("GlobalMaxPooling2D", "Identity", "InputLayer", "MaxPooling1D", "MaxPooling2D"),
+    *(
+        "Multiply",
+        "Normalization",
+        "Permute",
+        "Present",
+        "ReLU",
+        "Readout",
+        "Rescaling",
+    ),
+    *("Reshape", "SeparableConv2D", "Softmax", "Spiking", "Subtract", "ZeroPadding2D"),
+}
 # Layers that know how long a run is, or how long its input is on.
 _TIMED = (Present, AffinePerStep, TemporalDifference, Readout)
 USUAL_BATCH = 32  # where the batch size is not known when a run is compiled
@@ -80,6 +100,12 @@ class Program:
             holder = layer.cell if isinstance(layer, Spiking) else layer
             if isinstance(holder, (*_TIMED, SpikingCell)) and name in vars(holder):
                 yield getattr(holder, name)
+
+    @functools.cached_property
+    def without_xla(self) -> list:
+        """Names of the nodes that XLA cannot compile."""
+        nodes = [*self.before, *self.during, *self.after]
+        return [node.name for node in nodes if not has_xla_form(node)]
 
     def check_has_steps(self):
         """Raises a ValueError unless outputs over time exist."""
@@ -400,6 +426,25 @@ class Program:
             for n in self.readouts
         ]
         return decoded, state
+
+
+def has_xla_form(node) -> bool:
+    """Whether XLA can compile a node; those that are always there are not tried."""
+    layer = node.operation
+    operation = layer.operation if isinstance(layer, PerStep) else layer
+    if type(operation).__name__ in _COMPILED:
+        return True
+    sizes = [tuple(n or 2 for n in x.shape) for x in node.inputs]
+    inputs = [
+        keras.KerasTensor(shape, x.dtype)
+        for shape, x in zip(sizes, node.inputs, strict=True)
+    ]
+
+    def call(*values):
+        pairs = dict(zip(node.inputs, values, strict=True))
+        return tree.flatten(node.call(layer, pairs, training=False))
+
+    return _backend.has_xla_form(call, inputs)
 
 
 class _Activity:

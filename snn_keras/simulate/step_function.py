@@ -101,7 +101,8 @@ class Stream:
 
     def __init__(self, model):
         self._step = StepFunction(model)
-        self._run = _backend.compiled(self._step.run, model.variables)
+        by_xla = not model.program.without_xla
+        self._run = _backend.compiled(self._step.run, model.variables, by_xla)
         self.reset_state()
 
     def reset_state(self):
