@@ -79,6 +79,103 @@ def test_a_planted_fault_is_named(depth, faulty):
         assert layer.off == {0: 1.0}
 
 
+def moved(snn, name, factor):
+    """Multiplies the weights of a layer, which may run step by step."""
+    for layer in snn.layers:
+        if name in (layer.name, getattr(getattr(layer, "operation", None), "name", "")):
+            layer.set_weights([factor * w for w in layer.get_weights()])
+            return
+    raise AssertionError(f"no {name}")
+
+
+@pytest.mark.parametrize("neuron", ["if", "bit_serial"])
+def test_an_error_before_the_first_neuron_is_named(neuron):
+    """The input is scaled by 1 in the source and by 1.5 in the spiking network."""
+    inner, x = chain(2)
+    inputs = keras.Input((12,))
+    scaled = keras.layers.Rescaling(1.0, name="scale")(inputs)
+    model = keras.Model(inputs, inner(scaled))
+    snn = snn_keras.convert(model, 2, neuron)
+    snn.get_layer("scale").scale = 1.5
+    report = snn_keras.verify(model, snn, x, batch_size=16)
+    kernel = inner.get_layer("dense0").get_weights()[0].astype("float64")
+    off = 0.5 * x.astype("float64") @ kernel / 0.5  # in steps of 0.5
+    assert report.before == "act0"
+    # But for what is rounding: less than a millionth of the largest current.
+    rms = report.layers[0].before_rms
+    assert rms == pytest.approx(np.sqrt(np.mean(off**2)), rel=1e-4)
+    assert report.layers[0].between == ("scale", "dense0")
+    assert report.layers[1].before_rms == 0 and report.behind is None
+    assert "in front of 'act0', in 'scale', 'dense0'" in str(report)
+    assert report.to_dict()["before"] == "act0"
+    found = snn_keras.analysis.mismatch(model, snn, x)
+    assert found["before"] == "act0" and "in front of 'act0'" in found["diagnosis"]
+
+
+def test_an_error_between_neurons_or_behind_them_is_named():
+    model, x = chain(4)
+    snn = snn_keras.convert(model, 4, "if")
+    assert snn_keras.verify(model, snn, x).before is None
+    moved(snn, "dense2", 2.0)
+    report = snn_keras.verify(model, snn, x)
+    assert report.before == "act2" and report.behind is None
+    assert [layer.before_rms > 0 for layer in report.layers] == [False] * 2 + [
+        True,
+        False,
+    ]
+    moved(snn, "dense2", 0.5)
+    moved(snn, "head", 2.0)
+    report = snn_keras.verify(model, snn, x)
+    assert (report.before, report.behind) == (None, "head")
+    # Twice the weights: what is off is what the source's would have given.
+    assert report.outputs[0].own_error == np.abs(snn.predict(x, verbose=0)).max() / 2
+    assert "behind the last neurons: output 'head' is off by up to" in str(report)
+
+
+def test_an_activation_inside_a_layer_is_looked_at_from_its_other_side():
+    rng = np.random.default_rng(0)
+    inputs = keras.Input((6,))
+    y = keras.layers.Dense(5, activation="relu", name="one")(inputs)
+    y = keras.layers.Dense(5, activation="relu", name="two")(y)
+    model = keras.Model(inputs, keras.layers.Dense(2)(y))
+    x = rng.normal(size=(20, 6)).astype("float32")
+    snn = snn_keras.convert(model, 4, "if", data=x)
+    report = snn_keras.verify(model, snn, x)
+    assert report.before is None and report.entry is not None
+    moved(snn, "one", 2.0)
+    report = snn_keras.verify(model, snn, x)
+    assert report.before == "one_relu" and report.layers[1].before_rms == 0
+
+
+def test_bias_correction_is_no_error():
+    model, x = chain(2)
+    snn = snn_keras.convert(model, 4, "if", data=x, bias_correction=True)
+    layer = snn.get_layer("act1_bias")
+    layer.set_weights([np.full(12, 0.25), np.full(12, -0.5)])
+    assert snn_keras.verify(model, snn, x).before is None
+
+
+@pytest.mark.parametrize("timesteps", [2, "settle"])
+@pytest.mark.parametrize("power, blamed", [(-22, False), (-12, True)])
+def test_rounding_is_not_blamed(timesteps, power, blamed):
+    """A threshold that is off by an ulp or two sends what it should, but for that."""
+    model, x = chain(3)
+    for name in ("dense1", "dense2"):  # so that no neuron is at a tie
+        kernel, bias = model.get_layer(name).get_weights()
+        model.get_layer(name).set_weights([kernel, bias + 2.0**-10])
+    neuron = "signed" if timesteps == "settle" else "bit_serial"
+    snn = snn_keras.convert(model, timesteps, neuron)
+    cell = snn.get_layer("act1").cell
+    cell.theta.assign(cell.theta.value * (1 + 2.0**power))
+    report = snn_keras.verify(model, snn, x)
+    assert report.layers[1].std > 0  # it is there, and no count is another
+    assert report.layers[1].off == {0: 1.0}
+    assert report.entry == ("act1" if blamed else None)
+    assert ("no layer adds an error of its own beyond rounding" in str(report)) != (
+        blamed
+    )
+
+
 def test_report_as_plain_values():
     model, x = chain()
     report = snn_keras.verify(model, snn_keras.convert(model, 4), x)

@@ -1,5 +1,7 @@
 """How far each layer of a spiking network is from its source, as plain numbers."""
 
+import dataclasses
+
 from snn_keras.convert import verify
 
 WITHIN = 2  # steps: mismatches beyond are summed up
@@ -21,11 +23,16 @@ def mismatch(ann, snn, x, batch_size=32):
 
     Returns:
         `{"timesteps": ..., "samples": ..., "agreement": share of samples with the
-        source's answer, "layers": {name: {"mean", "std": of the mismatch before it is
-        rounded, "off": shares of neurons, `{"below", "-2", "-1", "0", "+1", "+2",
-        "above"}`, "histogram": `{"steps": [...], "share": [...]}`, "own": root mean
-        square of what the layer itself adds}}, "entry": the layer that adds most, or
-        None, "diagnosis": in words, what is wrong there}`.
+        source's answer, "outputs": [what is compared at each output and how well it
+        agrees, the attributes of `snn_keras.convert.answers.Agreement`], "layers":
+        {name: {"mean", "std": of the mismatch before it is rounded, "off": shares of
+        neurons, `{"below", "-2", "-1", "0", "+1", "+2", "above"}`, "histogram":
+        `{"steps": [...], "share": [...]}`, "own": root mean square of what the layer
+        itself adds, "before": of what enters between the neurons before and these}},
+        "entry": the layer that adds most, or None, "before": the layer in front of
+        which most enters, or None, "behind": the output at which most enters behind
+        the last neurons, or None, "diagnosis": in words, where errors enter, what is
+        wrong there and what helps}`.
 
     Raises:
         ConversionError, ValueError: As `snn_keras.verify`.
@@ -38,9 +45,12 @@ def mismatch(ann, snn, x, batch_size=32):
         "timesteps": report.timesteps,
         "samples": report.samples,
         "agreement": report.agreement,
+        "outputs": [dataclasses.asdict(output) for output in report.outputs],
         "layers": {name: _figures(layer) for name, layer in layers.items()},
         "entry": report.entry,
-        "diagnosis": layers[report.entry].diagnosis() if report.entry else "",
+        "before": report.before,
+        "behind": report.behind,
+        "diagnosis": "; ".join(report.diagnoses()),
     }
 
 
@@ -56,6 +66,7 @@ def _figures(layer):
         },
         "histogram": {"steps": list(layer.off), "share": list(layer.off.values())},
         "own": layer.own_rms,
+        "before": layer.before_rms,
     }
 
 

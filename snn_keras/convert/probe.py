@@ -26,13 +26,29 @@ class SourceProbe(keras.Model):
         self.built = True
 
     def call(self, inputs):
-        kept, activated = {}, set()
+        outputs, kept, _ = self.run(inputs)
+        return outputs, kept
+
+    def run(self, inputs, given=None):
+        """Runs the network, with the activations that are given in place of its own.
+
+        Args:
+            inputs: The network's.
+            given: `{name: activation}`, or None to compute them.
+
+        Returns:
+            The outputs, the activations by name, and what they received: where the
+            layer before applies the activation, its output.
+        """
+        kept, received, activated = {}, {}, set()
 
         def call(node, values):
             # A layer that was split in two nodes applies its activation itself; a
             # ReLU may have become one with a ceiling, and does no harm twice.
             is_done = activated.intersection(node.inputs)
-            if is_done and not normalize.is_relu(node.operation):
+            if given and node.name in self.names:
+                output = ops.cast(given[node.name], node.output.dtype)
+            elif is_done and not normalize.is_relu(node.operation):
                 output = values[node.inputs[0]]
             else:
                 output = node.call(node.operation, values, training=False)
@@ -40,9 +56,31 @@ class SourceProbe(keras.Model):
                 activated.update(node.outputs)
             if node.name in self.names:
                 kept[node.name] = output
+                received[node.name] = values[node.inputs[0]]
             return output
 
-        return self.graph.run(self.graph.cast(inputs), call), kept
+        outputs = self.graph.run(self.graph.cast(inputs), call)
+        return outputs, kept, received
+
+    def is_activated(self, node) -> bool:
+        """Whether the layer before `node`, an activation, applies it already."""
+        return any(
+            normalize.fused_activation(before.operation) is not None
+            and not set(before.outputs).isdisjoint(node.inputs)
+            for before in self.graph.nodes
+        )
+
+
+class DrivenProbe(SourceProbe):
+    """A source network whose activations are given.
+
+    Takes `(inputs, {name: activation})`. `predict_on_batch` gives the model's output,
+    and `{name: what the activation receives}`.
+    """
+
+    def call(self, inputs):
+        outputs, _, received = self.run(*inputs)
+        return outputs, received
 
 
 class SpikingProbe(Monitored):

@@ -21,7 +21,12 @@ class LayerMismatch:
         off: Share of neurons by rounded mismatch, `{-1: 0.02, 0: 0.97, ...}`.
         own_mean, own_std: Of the part that the layer itself adds: the decoded
             signal minus the source's activation function of the mean current
-            that the layer received.
+            that the layer received. Less than what rounding adds counts as 0.
+        before_rms: Root mean square of the error that enters between the neurons
+            before and these: what the layer received minus what the source makes
+            there of the signals that they sent, beyond rounding. For the first
+            neurons: of the input.
+        between: Names of the source's layers there.
         saturated: Share of neurons whose mean current is more than they can send.
         reach: 99th percentile of the mean current, as a share of what a neuron
             can send; the mean over batches.
@@ -42,6 +47,8 @@ class LayerMismatch:
     off: dict
     own_mean: float
     own_std: float
+    before_rms: float
+    between: tuple
     saturated: float
     reach: float
     silent: float
@@ -81,7 +88,23 @@ class LayerMismatch:
         }
         return f"{facts[self.cause]}. Remedy: {REMEDIES[self.cause]}"
 
+    def diagnosis_before(self) -> str:
+        """In words: what is wrong in front of the layer, if `before_rms` is above 0."""
+        where = ", ".join(f"'{name}'" for name in self.between[-MOST_NAMES:])
+        if len(self.between) > MOST_NAMES:
+            where = f"..., {where}"
+        return (
+            f"error enters in front of '{self.name}', in {where}: what it receives is "
+            f"{self.before_rms:.3g} steps rms off what the source makes of the same "
+            f"signals. Remedy: {ANEW}"
+        )
 
+
+MOST_NAMES = 4  # of layers, in a sentence
+ANEW = (
+    "convert the source anew, as it is now; a layer of your own, and one that draws at "
+    "random, must compute the same at every call."
+)
 REMEDIES = {
     "threshold": "convert the source anew, as it is now.",
     "saturation": 'higher thresholds: calibration="percentile" or "max", more data to '
@@ -105,16 +128,23 @@ class Report:
         timesteps: Steps of the run.
         samples: Samples compared.
         layers: A `LayerMismatch` for each layer of neurons, in running order.
-        agreement: Share of samples for which source and spiking network have
-            the same largest entry, in every output.
-        output_error: Largest absolute difference of an output.
+        outputs: An `Agreement` for each output: what is compared there, and how well
+            it agrees.
+        agreement: Share of samples that have the source's answer in every output; of
+            a sample with several answers, as a map has, their share in the output
+            that has the fewest.
     """
 
     timesteps: int
     samples: int
     layers: tuple
+    outputs: tuple
     agreement: float
-    output_error: float
+
+    @property
+    def output_error(self) -> float:
+        """Largest absolute difference of an output."""
+        return float(np.max([output.error for output in self.outputs]))
 
     @property
     def exact(self) -> bool:
@@ -128,53 +158,94 @@ class Report:
         return worst.name if worst.own_rms > 0 else None
 
     @property
+    def before(self) -> str | None:
+        """The layer of neurons in front of which the largest error enters, or None."""
+        worst = max(self.layers, key=lambda layer: layer.before_rms)
+        return worst.name if worst.before_rms > 0 else None
+
+    @property
+    def behind(self) -> str | None:
+        """The output at which most error enters behind the last neurons, or None."""
+        worst = max(self.outputs, key=lambda output: output.own_error)
+        return worst.name if worst.own_error > 0 else None
+
+    @property
     def collapse(self) -> str | None:
         """The first layer whose error is as large as its signal, if there is one."""
         lost = (layer.name for layer in self.layers if layer.relative >= 1.0)
         return next(lost, None)
 
-    def to_dict(self) -> dict:
-        """The report as plain values, ready for JSON."""
-        return {**dataclasses.asdict(self), "exact": self.exact, "entry": self.entry}
-
-    def __str__(self):
-        rows = [
-            (
-                *("layer", "mean", "std", "relative"),
-                *("off by 0", "1", "2", "more", "own", "saturated"),
+    def diagnoses(self) -> list[str]:
+        """In words: where errors enter, what is wrong there, and what helps."""
+        lines = []
+        if self.before is not None:
+            lines.append(self._of(self.before).diagnosis_before())
+        if self.behind is not None:
+            worst = next(x for x in self.outputs if x.name == self.behind)
+            lines.append(
+                f"error enters behind the last neurons: output '{worst.name}' is off "
+                f"by up to {worst.own_error:.3g} from what the source makes of their "
+                f"signals. Remedy: {ANEW}"
             )
-        ]
-        for layer in self.layers:
-            off = [
-                sum(share for k, share in layer.off.items() if abs(k) == size)
-                for size in (0, 1, 2)
-            ]
-            rows.append(
-                (
-                    layer.name,
-                    f"{layer.mean:+.3f}",
-                    f"{layer.std:.3f}",
-                    f"{layer.relative:.1%}",
-                    *(f"{share:.1%}" for share in [*off, 1.0 - sum(off)]),
-                    f"{layer.own_rms:.3f}",
-                    f"{layer.saturated:.1%}",
-                )
-            )
-        lines = [
-            f"decoded spikes minus source activation, in quantization steps; "
-            f"T = {self.timesteps}, {self.samples} samples",
-            table(rows),
-            f"same answer on {self.agreement:.2%} of samples; largest output "
-            f"difference {self.output_error:.3g}",
-        ]
         if self.entry is not None:
-            worst = next(x for x in self.layers if x.name == self.entry)
+            worst = self._of(self.entry)
             lines.append(
                 f"most error enters at '{worst.name}': {worst.own_rms:.3f} steps rms "
                 f"of its own; {worst.diagnosis()}"
             )
-        else:
-            lines.append("no layer adds an error of its own")
+        if not lines:
+            lines.append("no layer adds an error of its own beyond rounding")
         if self.collapse is not None:
             lines.append(f"from '{self.collapse}' on the error drowns the signal")
-        return "\n".join(lines)
+        return lines
+
+    def _of(self, name):
+        return next(layer for layer in self.layers if layer.name == name)
+
+    def to_dict(self) -> dict:
+        """The report as plain values, ready for JSON."""
+        derived = ("output_error", "exact", "entry", "before", "behind", "collapse")
+        return {
+            **dataclasses.asdict(self),
+            **{name: getattr(self, name) for name in derived},
+        }
+
+    def __str__(self):
+        several = len(self.outputs) > 1
+        answers = [
+            f"output '{output.name}': {output}" if several else str(output)
+            for output in self.outputs
+        ]
+        if several:
+            answers.append(f"all outputs together: {self.agreement:.2%} of samples")
+        return "\n".join(
+            [
+                f"decoded spikes minus source activation, in quantization steps; "
+                f"T = {self.timesteps}, {self.samples} samples",
+                table([HEADER, *map(_row, self.layers)]),
+                *answers,
+                *self.diagnoses(),
+            ]
+        )
+
+
+HEADER = (
+    *("layer", "mean", "std", "relative"),
+    *("off by 0", "1", "2", "more", "own", "saturated"),
+)
+
+
+def _row(layer):
+    off = [
+        sum(share for k, share in layer.off.items() if abs(k) == size)
+        for size in (0, 1, 2)
+    ]
+    return (
+        layer.name,
+        f"{layer.mean:+.3f}",
+        f"{layer.std:.3f}",
+        f"{layer.relative:.1%}",
+        *(f"{share:.1%}" for share in [*off, 1.0 - sum(off)]),
+        f"{layer.own_rms:.3f}",
+        f"{layer.saturated:.1%}",
+    )

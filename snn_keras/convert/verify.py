@@ -4,20 +4,23 @@ import numpy as np
 from keras import ops, tree
 
 from snn_keras.convert import normalize
-from snn_keras.convert.probe import SourceProbe, SpikingProbe
-from snn_keras.convert.report import LayerMismatch, Report
+from snn_keras.convert.answers import Comparison, answers_of, names_of_outputs
+from snn_keras.convert.probe import DrivenProbe, SourceProbe, SpikingProbe
+from snn_keras.convert.report import Report
 from snn_keras.convert.rules import becomes_neuron
+from snn_keras.convert.tally import LAYER_ROUNDINGS, Tally
 from snn_keras.errors import ConversionError
-from snn_keras.inputs import batches, check_data
+from snn_keras.inputs import batches, check_count, check_data
 from snn_keras.layers import NoisySpike
-from snn_keras.neurons import Spiking, Timing
+from snn_keras.neurons import BiasCorrection, Spiking, Timing
 from snn_keras.simulate import SpikingModel
-
-ROUNDING = 1e-4  # steps: what float32 may add to half a step
 
 
 def verify(ann, snn, x, batch_size=32) -> Report:
     """Compares a spiking network with its source, layer by layer.
+
+    Answers are compared by what each output answers, `snn_keras.convert.answers`:
+    classes, the sides of 1/2 behind a sigmoid, or numbers.
 
     Args:
         ann: The source model that `snn` was converted from; or, for a network
@@ -31,9 +34,33 @@ def verify(ann, snn, x, batch_size=32) -> Report:
 
     Raises:
         ConversionError: if the two do not have the same layers of neurons.
-        ValueError: if `x` is empty, not finite, or does not fit the model.
+        ValueError: if `x` is empty, not finite, endless, or does not fit the model.
     """
     graph = normalize.read(ann)
+    sources = matched(ann, snn, graph)
+    x = check_data(x, graph)
+    check_count("batch_size", batch_size)
+    count = len(tree.flatten(x)[0])
+    probes = Probes(ann, snn, graph, sources)
+    tallies = {
+        name: _tally(node, snn, graph, sources) for name, node in sources.items()
+    }
+    answers = zip(names_of_outputs(ann), answers_of(graph), strict=True)
+    outputs = [Comparison(*answer) for answer in answers]
+    for batch in batches(x, batch_size):
+        probes.run(batch, tallies, outputs)
+    layers = tuple(tally.mismatch(name) for name, tally in tallies.items())
+    agreements, same = zip(*(output.result() for output in outputs), strict=True)
+    together = float(np.min(same, axis=0).mean())
+    return Report(snn.timesteps, count, layers, agreements, together)
+
+
+def matched(ann, snn, graph) -> dict:
+    """The source's activations by name, each with neurons of that name.
+
+    Raises:
+        ConversionError: if the two are not of one conversion.
+    """
     sources = {n.name: n for n in graph.nodes if becomes_neuron(n.operation)}
     if not isinstance(snn, SpikingModel):
         raise ConversionError(
@@ -49,28 +76,7 @@ def verify(ann, snn, x, batch_size=32) -> Report:
         )
     for name, node in sources.items():
         check_pair(node, snn.get_layer(name))
-    x = check_data(x, graph)
-    count = len(tree.flatten(x)[0])
-    source, spiking = SourceProbe(ann, graph, found), SpikingProbe(snn)
-    source.jit_compile = snn.jit_compile  # compilers round each in its own way
-    timing = Timing(snn.timesteps, snn.program.input_steps)
-    tallies = {
-        name: _Tally(sources[name].operation, snn.get_layer(name).cell, timing)
-        for name in found
-    }
-    agree, error = 0, 0.0
-    for batch in batches(x, batch_size):
-        expected, activations = source.predict_on_batch(batch)
-        received, decoded = spiking.predict_on_batch(batch)
-        for name, tally in tallies.items():
-            tally.add(activations[name], *decoded[name])
-        pairs = list(zip(tree.flatten(expected), tree.flatten(received), strict=True))
-        same = [_answer(first) == _answer(second) for first, second in pairs]
-        agree += int(np.sum(np.all(same, axis=0)))
-        off = [np.abs(first - second).max() for first, second in pairs]
-        error = float(np.max([error, *off]))  # NaN, where there is one
-    layers = tuple(tally.mismatch(name) for name, tally in tallies.items())
-    return Report(snn.timesteps, count, layers, agree / count, error)
+    return {name: sources[name] for name in found}
 
 
 def check_pair(node, layer):
@@ -88,103 +94,74 @@ def check_pair(node, layer):
         )
 
 
-def _answer(y):
-    return np.argmax(y.reshape(len(y), -1), axis=-1)
+class Probes:
+    """The source, the spiking network, and the source driven by the spiking signals.
+
+    What the third's activations receive, and its outputs, are what the spiking
+    network's would be if nothing but its neurons differed: what is off from there
+    enters in between.
+
+    Args:
+        ann, snn: The two networks.
+        graph: The source's, in normal form.
+        sources: Its activations, nodes by name.
+    """
+
+    def __init__(self, ann, snn, graph, sources):
+        self.source = SourceProbe(ann, graph, list(sources))
+        self.driven = DrivenProbe(ann, graph, list(sources))
+        self.spiking = SpikingProbe(snn)
+        for probe in (self.source, self.driven):
+            probe.jit_compile = snn.jit_compile  # compilers round each in its own way
+        self.is_activated = {
+            name: self.source.is_activated(node) for name, node in sources.items()
+        }
+
+    def run(self, batch, tallies, outputs):
+        """Runs a batch through all three, and adds what is seen."""
+        expected, activations = self.source.predict_on_batch(batch)
+        received, signals = self.spiking.predict_on_batch(batch)
+        sent = {name: decoded for name, (_, decoded) in signals.items()}
+        driven, wanted = self.driven.predict_on_batch((batch, sent))
+        for name, tally in tallies.items():
+            current, decoded = signals[name]
+            tally.add(activations[name], current, decoded)
+            tally.add_received(wanted[name], current, self.is_activated[name])
+        ends = (tree.flatten(y) for y in (expected, received, driven))
+        for output, first, second, third in zip(outputs, *ends, strict=True):
+            output.add(first, second, own_error(third, second))
 
 
-class _Tally:
-    """Sums up the mismatch of one layer, batch by batch."""
-
-    def __init__(self, activation, cell, timing):
-        self.step, count = cell.grid(timing)
-        self.unit, self.largest = self.step, self.step * count
-        self.ratio = 1.0
-        if normalize.is_relu(activation):
-            top = np.inf if activation.max_value is None else activation.max_value
-            self.function = lambda current: np.clip(current, 0.0, top)
-        else:
-            wanted = cell.adapted_to(activation, timing).threshold
-            ratios = np.atleast_1d(cell.theta_value() / wanted)
-            self.ratio = ratios[np.argmax(np.abs(np.log(ratios)))]
-            self.step = activation.step_value().astype("float64")
-            self.step = _along(self.step, activation.axis, cell)
-            self.function = lambda current: (
-                self.step
-                * np.clip(np.floor(current / self.step + 0.5), 0, activation.levels)
-            )
-            if not activation.is_staircase:
-                self.function = lambda current: ops.convert_to_numpy(
-                    activation(ops.convert_to_tensor(current))
-                )
-        self.off = {}
-        self.sums = np.zeros(12)
-
-    def add(self, activation, current, decoded):
-        error = (decoded - activation) / self.step
-        expected = self.function(current)
-        own = (decoded - expected) / self.step
-        saturated = current > self.largest
-        silent = (decoded == 0) & (expected > 0)
-        # As near to its current as its steps allow: it only rounds.
-        away = np.abs(decoded - np.maximum(current, 0.0))
-        rounded = away <= self.unit * (0.5 + ROUNDING)
-        square = np.square(own)
-        scale = np.broadcast_to(self.largest, current.shape)
-        scale = np.where(np.isfinite(scale), scale, 1.0)
-        reach = np.percentile(current / scale, 99)
-        self.sums += (
-            error.size,
-            *_moments(error),
-            np.sum(np.square(activation / self.step)),
-            *_moments(own),
-            np.sum(saturated),
-            np.sum(square, where=saturated),
-            np.sum(silent),
-            np.sum(square, where=silent),
-            np.sum(square, where=rounded),
-            reach * error.size,
-        )
-        sizes, counts = np.unique(np.round(error).astype(int), return_counts=True)
-        for size, count in zip(sizes.tolist(), counts.tolist(), strict=True):
-            self.off[size] = self.off.get(size, 0) + count
-
-    def mismatch(self, name):
-        count, *sums = self.sums.tolist()
-        mean, square, signal, own_mean, own_square, *shares = np.asarray(sums) / count
-        saturated, by_saturation, silent, by_silence, by_rounding, reach = shares
-        return LayerMismatch(
-            name,
-            mean=float(mean),
-            std=_deviation(mean, square),
-            relative=float(np.sqrt(square / signal)) if signal else float(square > 0),
-            off={k: n / count for k, n in sorted(self.off.items())},
-            own_mean=float(own_mean),
-            own_std=_deviation(own_mean, own_square),
-            saturated=float(saturated),
-            reach=float(reach),
-            silent=float(silent),
-            by_saturation=_share(by_saturation, own_square),
-            by_silence=_share(by_silence, own_square),
-            by_rounding=_share(by_rounding, own_square),
-            threshold_ratio=float(self.ratio),
-        )
+def own_error(driven, received) -> float:
+    """The largest difference of an output that is more than rounding."""
+    size = np.max(np.abs(np.asarray(driven, "float64")))
+    ends = [np.spacing(np.ones((), x.dtype)) for x in (driven, received)]
+    off = np.abs(np.asarray(received, "float64") - np.asarray(driven, "float64"))
+    noise = LAYER_ROUNDINGS * float(max(ends)) * size
+    return float(np.max(np.where(off > noise, off, 0.0)))
 
 
-def _along(step, axis, cell):
-    """A step for each entry of `axis`, in the shape that fits `(batch, ...)`."""
-    if axis is None:
-        return step
-    rank = len(cell.state_shape) + 1
-    return step.reshape([-1 if i == axis % rank else 1 for i in range(rank)])
+def _tally(node, snn, graph, sources):
+    layer = snn.get_layer(node.name)
+    timing = Timing(snn.timesteps, snn.program.input_steps)
+    between = _between(node, graph, sources)
+    return Tally(node, layer.cell, timing, between, _correction(snn, node.name))
 
 
-def _share(part, whole):
-    return float(part / whole) if whole else 0.0
+def _between(node, graph, sources):
+    """Names of the nodes between an activation and those before it."""
+    wanted, found = set(node.inputs), []
+    for before in reversed(graph.nodes):
+        if wanted.intersection(before.outputs) and before.name not in sources:
+            wanted.update(before.inputs)
+            found.append(before.name)
+    return found[::-1]
 
 
-def _moments(x):
-    return np.sum(x), np.sum(np.square(x))
-
-
-def _deviation(mean, square):
-    return float(np.sqrt(max(square - mean**2, 0.0)))
+def _correction(snn, name):
+    """The mean current that bias correction adds to the neurons of that name."""
+    for layer in snn.layers:
+        if isinstance(layer, BiasCorrection) and layer.neurons == name:
+            bias, initial = map(ops.convert_to_numpy, (layer.bias, layer.initial))
+            return bias + initial / snn.timesteps
+    return 0.0
