@@ -10,3 +10,16 @@ def table(rows) -> str:
     ]
     lines.insert(1, "-" * max(map(len, lines)))
     return "\n".join(lines)
+
+
+def listed(items, most=10) -> str:
+    """Items of a sentence, of which no more than `most` are named.
+
+    >>> listed(["a", "b", "c", "d"], most=2)
+    'a, b and 2 more'
+    """
+    items = list(items)
+    if len(items) > most:
+        items, rest = items[:most], f"{len(items) - most} more"
+        return f"{', '.join(items)} and {rest}"
+    return " and ".join(filter(None, [", ".join(items[:-1]), *items[-1:]]))

@@ -360,9 +360,27 @@ def test_the_threshold_is_never_above_the_largest_activation(calibration):
 def test_a_silent_activation_is_warned_of(axis):
     v = normal()
     v[:, 0 if axis else slice(None)] = -1.0
-    with pytest.warns(UserWarning, match="'relu' is silent on the calibration data"):
+    who = r"'relu' \(1 of 8 channels\)" if axis else "'relu'"
+    with pytest.warns(UserWarning, match=f"^{who} is silent on the calibration data"):
         theta = threshold_for(v, axis=axis, levels=3)
     assert np.all(theta > 0)
+
+
+def test_all_silent_activations_are_in_one_warning():
+    x = inputs = keras.Input((2,))
+    for i in range(14):
+        x = keras.layers.ReLU(name=f"relu{i}")(x)
+    model = keras.Model(inputs, x)
+    with pytest.warns(UserWarning) as caught:
+        snn_keras.quantize_activations(model, data=-np.ones((5, 2)))
+    caught = [w for w in caught if "silent" in str(w.message)]
+    (message,) = (str(w.message) for w in caught)
+    names = ", ".join(f"'relu{i}'" for i in range(10))
+    assert message == (
+        f"{names} and 4 more are silent on the calibration data; their steps are set "
+        "to 1. Calibrate on more data."
+    )
+    assert caught[0].filename == __file__
 
 
 def test_the_layers_behind_see_float_activations():

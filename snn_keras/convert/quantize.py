@@ -1,19 +1,15 @@
 """From a float network to a quantized source network."""
 
-import dataclasses
-import warnings
-
 import keras
-import numpy as np
-from keras import ops, tree
+from keras import tree
 
-from snn_keras import graph as graph_lib
 from snn_keras.convert import normalize
 from snn_keras.convert.build import Copies, new_inputs, policy
+from snn_keras.convert.calibration import RULES, calibrate
 from snn_keras.convert.rules import Neuron, rule_for
 from snn_keras.errors import ConversionError
 from snn_keras.graph import Names
-from snn_keras.inputs import CALIBRATION_SAMPLES, batches, check_count, check_data
+from snn_keras.inputs import CALIBRATION_SAMPLES, check_count, check_data
 from snn_keras.layers import QCFS, LSQReLU, NoisySpike, SlipReLU
 from snn_keras.layers import noise as noise_lib
 
@@ -23,8 +19,6 @@ _QUANTIZERS = {
     "slip_relu": SlipReLU,
     "noisy_spike": NoisySpike,
 }
-# Levels for which the threshold of a noisy spike, which has none, is calibrated.
-_FINE = 16
 _POOLING = {
     keras.layers.MaxPooling1D: keras.layers.AveragePooling1D,
     keras.layers.MaxPooling2D: keras.layers.AveragePooling2D,
@@ -33,8 +27,6 @@ _POOLING = {
     keras.layers.GlobalMaxPooling2D: keras.layers.GlobalAveragePooling2D,
     keras.layers.GlobalMaxPooling3D: keras.layers.GlobalAveragePooling3D,
 }
-# Values of a layer's pre-activation that calibration looks at.
-_SAMPLE = 100_000
 
 
 def quantize_activations(
@@ -104,7 +96,7 @@ def quantize_activations(
     """
     for name, given, known in (
         ("quantizer", quantizer, _QUANTIZERS),
-        ("calibration", calibration, _CALIBRATIONS),
+        ("calibration", calibration, RULES),
     ):
         if given not in known:
             raise ValueError(
@@ -265,142 +257,3 @@ def _read(model, with_curves):
             "place; a model that is quantized already converts without data."
         )
     return graph
-
-
-def calibrate(model, data, ceilings, wrapped, calibration, batch_size):
-    """Sets the step of each quantized activation from float activations.
-
-    Args:
-        model: The quantized model.
-        data: Inputs, a structure of arrays.
-        ceilings: Where the ReLU of each name saturates, or None.
-        wrapped: By the name of an activation, the affine maps before and behind
-            it that are to be set too.
-        calibration: A key of `_CALIBRATIONS`.
-        batch_size: Samples a batch.
-    """
-    graph = graph_lib.trace(model)
-    # A quantized curve may be negative; it is shifted by its smallest value.
-    # An activation that is used several times has one sample.
-    layers = {n.operation.name: n.operation for n in graph.nodes}
-    samples = {
-        name: _Sample(layer.axis, 0.0 if name in ceilings else None)
-        for name, layer in layers.items()
-        if name in ceilings or name in wrapped
-    }
-    count = len(tree.flatten(data)[0])
-    quota = max(1, _SAMPLE * batch_size // count)
-
-    def call(node, values):
-        name = node.operation.name
-        if name not in samples:
-            return node.call(node.operation, values, training=False)
-        v = values[node.inputs[0]]
-        samples[name].add(ops.convert_to_numpy(v), quota)
-        if name not in ceilings:
-            return v
-        return ops.clip(v, 0, ceilings[name] or float("inf"))
-
-    for batch in batches(data, batch_size):
-        graph.run(graph.cast(batch), call)
-    for name, sample in samples.items():
-        layer = layers[name]
-        spikes = isinstance(layer, NoisySpike)
-        levels = _FINE if spikes else layer.levels
-        theta = sample.thresholds(
-            _CALIBRATIONS[calibration], levels, ceilings.get(name)
-        )
-        if not np.all(theta > 0):
-            warnings.warn(
-                f"'{name}' is silent on the calibration data; its step is set "
-                "to 1. Calibrate on more data.",
-                stacklevel=3,
-            )
-            theta = np.where(theta > 0, theta, levels)
-        before, after = wrapped.get(name, (None, None))
-        if spikes:
-            before.scale, after.scale = 1.0 / float(theta), float(theta)
-            continue
-        layer.set_threshold(theta)
-        if before is not None:
-            # A whole number of steps, so that 0 stays exactly 0.
-            step = layer.step_value().astype("float64")
-            shift = step * np.round(-sample.lowest / step)
-            before.offset, after.offset = shift.tolist(), (-shift).tolist()
-
-
-@dataclasses.dataclass
-class _Sample:
-    """Pre-activations of one layer: some of the values, and their extremes.
-
-    Attributes:
-        axis: The axis that has a step for each channel, or None.
-        floor: What the quantized activation starts from: 0, or None for the
-            smallest value, where it is below 0.
-    """
-
-    axis: int | None
-    floor: float | None = 0.0
-    parts: list = dataclasses.field(default_factory=list)
-    highest: np.ndarray | float = 0.0
-    lowest: float = 0.0
-
-    def __post_init__(self):
-        self._rng = np.random.default_rng(0)
-
-    def add(self, v, quota):
-        """Keeps up to `quota` of the values, or of the positions, of `v`."""
-        channels = 1 if self.axis is None else v.shape[self.axis]
-        if self.axis is not None:
-            v = np.moveaxis(v, self.axis, -1)
-        v = v.reshape(-1, channels)
-        self.highest = np.maximum(self.highest, v.max(axis=0))
-        if self.floor is None:
-            self.lowest = min(self.lowest, float(v.min()))
-        quota = max(1, quota // channels)
-        if len(v) > quota:
-            v = v[self._rng.integers(0, len(v), quota)]
-        self.parts.append(np.asarray(v, "float32"))
-
-    def thresholds(self, rule, levels, ceiling):
-        """A threshold for the layer, or for each channel."""
-        values = np.concatenate(self.parts) - self.lowest
-        highest = np.minimum(self.highest - self.lowest, ceiling or np.inf)
-        thetas = [rule(values[:, c], levels, top) for c, top in enumerate(highest)]
-        thetas = np.where(np.greater(thetas, 0), np.minimum(thetas, highest), highest)
-        return np.asarray(thetas[0] if self.axis is None else thetas, "float32")
-
-
-def _by_mse(v, levels, highest):
-    """The threshold with the least squared error of the quantized ReLU."""
-    v = np.clip(v[v > 0], 0, highest)
-    if not len(v):
-        return highest
-    candidates = highest * np.linspace(0.02, 1.0, 99)
-
-    def error(theta):
-        step = theta / levels
-        a = step * np.floor(np.clip(v / step, 0, levels) + 0.5)
-        return np.mean(np.square(a - v))
-
-    return min(candidates, key=error)
-
-
-def _by_max(v, levels, highest):
-    return highest
-
-
-def _by_percentile(v, levels, highest):
-    return np.percentile(v, 99.9)
-
-
-def _by_lsq(v, levels, highest):
-    return 2.0 * np.mean(np.abs(v)) * np.sqrt(levels)
-
-
-_CALIBRATIONS = {
-    "mse": _by_mse,
-    "max": _by_max,
-    "percentile": _by_percentile,
-    "lsq": _by_lsq,
-}
