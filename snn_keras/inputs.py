@@ -1,7 +1,7 @@
 """Inputs that users give: read, checked, and cut into batches."""
 
 import numpy as np
-from keras import tree, utils
+from keras import backend, tree, utils
 
 # Samples of a dataset or a generator that calibration reads: more change little.
 CALIBRATION_SAMPLES = 4096
@@ -210,6 +210,12 @@ def _checked(name, x, expected):
             "least one sample; a thousand serve well."
         )
     wanted = "texts" if expected.dtype == "string" else "numbers"
+    if wanted == "texts" and backend.backend() != "tensorflow":
+        raise ValueError(
+            f"input '{name}' takes texts, which Keras's {backend.backend()} backend "
+            "does not have. Remedy: KERAS_BACKEND=tensorflow; or a model that begins "
+            "behind the layers that turn texts into numbers."
+        )
     if not (_is_text(x) if wanted == "texts" else _is_numbers(x)):
         raise ValueError(
             f"data for input '{name}' must be {wanted}. Received: dtype {x.dtype}."

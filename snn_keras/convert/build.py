@@ -1,6 +1,7 @@
 """Building: carries out a plan, and decides nothing."""
 
 import functools
+import tempfile
 import types
 
 import keras
@@ -68,11 +69,27 @@ def _copy(source, name):
         raise ValueError(
             f"that gives {len(copy.weights)} weights, and it has {len(source.weights)}."
         )
-    for own, theirs in zip(copy.weights, source.weights, strict=True):
+    for own, theirs in _paired(copy.weights, source.weights):
         own.assign(ops.copy(theirs))
     if isinstance(source, keras.layers.Normalization):
         copy.finalize_state()
+    if hasattr(source, "save_assets"):  # what is no weight: a vocabulary
+        with tempfile.TemporaryDirectory() as folder:
+            source.save_assets(folder)
+            copy.load_assets(folder)
     return copy
+
+
+def _paired(own, theirs):
+    """Weights that belong together: by their names, where these tell them apart.
+
+    A layer that was quantized after it was built has its weights in another order.
+    """
+    names = [w.name for w in theirs]
+    if len(set(names)) == len(names) and set(names) == {w.name for w in own}:
+        by_name = {w.name: w for w in own}
+        return [(by_name[w.name], w) for w in theirs]
+    return list(zip(own, theirs, strict=True))
 
 
 def _made_anew(source, name):
