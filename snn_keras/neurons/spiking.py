@@ -256,7 +256,8 @@ class Readout(keras.layers.Layer):
             return self.decode(state, steps, steps)
         if not window.over_time:
             return self.decode(state, window.start + steps, window.total)
-        counts = ops.reshape(window.start + 1 + ops.arange(steps), (1, steps))
+        counts = window.start + 1 + ops.arange(steps, dtype="int32")
+        counts = ops.reshape(counts, (1, steps))
         counts = ops.expand_dims(counts, _trailing(sums, 2))
         return self.decode([sums], counts, window.total)
 

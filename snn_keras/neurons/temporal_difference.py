@@ -98,7 +98,7 @@ class TemporalDifference(PerStep):
         """$n_t$, 0 at t = 0, and $1 / n_t$ for t = start ... start + steps."""
         window = window_lib.current()
         start, total = (0, steps) if window is None else (window.start, window.total)
-        times = start + ops.arange(steps + 1)
+        times = start + ops.arange(steps + 1, dtype="int32")
         counts = ops.cast(times, self.state_dtype)
         if self.input_steps is not None:
             counts = self.input_steps * ops.minimum(counts, 1)

@@ -164,5 +164,5 @@ def input_is_on(input_steps, steps, rank, dtype):
     """
     window = current()
     start = 0 if window is None else window.start
-    on = ops.cast(start + ops.arange(steps) < input_steps, dtype)
+    on = ops.cast(start + ops.arange(steps, dtype="int32") < input_steps, dtype)
     return ops.reshape(on, (1, steps) + (1,) * (rank - 1))
