@@ -6,8 +6,9 @@ import pytest
 from keras import layers, ops
 
 import snn_keras
+from snn_keras.answers import Answer
 from snn_keras.convert import normalize
-from snn_keras.convert.answers import Answer, Comparison, answers_of, names_of_outputs
+from snn_keras.convert.answers import Comparison, answers_of, names_of_outputs
 from snn_keras.layers import LSQReLU
 from tests.graphs import dyadic
 

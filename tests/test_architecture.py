@@ -14,7 +14,7 @@ ROOT = PACKAGE.parent
 
 # Each folder or module may use those in the layers before its own.
 LAYERS = [
-    {"_backend", "errors", "files", "text", "ops", "graph", "inputs"},
+    {"_backend", "answers", "errors", "files", "text", "ops", "graph", "inputs"},
     {"layers", "neurons"},
     {"simulate"},
     {"convert", "applications"},
@@ -28,6 +28,8 @@ MAY_USE_TENSORFLOW = {
     "data.py",  # tensorflow_datasets, inside a function
     "distribution.py",  # tf.distribute, inside a function
     "sources.py",  # tf.data, inside functions
+    "activations.py",  # its functions are known by identity, inside a function
+    "source.py",  # shapes of a model of tf_keras, inside a function
     "tfmot.py",  # its wrappers are stripped by itself, inside a function
 }
 

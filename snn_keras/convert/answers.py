@@ -1,20 +1,17 @@
-"""What the outputs of a network answer, and whether two networks answer the same."""
+"""Whether two networks answer the same, at each of their outputs."""
 
 import dataclasses
-import enum
 import math
 
 import keras
 import numpy as np
 from keras import layers, tree
 
+from snn_keras.answers import TOLERANCE, Answer, class_axis, spread_of
 from snn_keras.convert import normalize
 from snn_keras.convert._keras import operation_types
 from snn_keras.convert.functions import Kind, kind_of
 from snn_keras.graph import Graph, trace
-
-# Numbers are the same answer within so many standard deviations of the source's.
-TOLERANCE = 0.1
 
 _SIGMOIDS = operation_types("Sigmoid", "HardSigmoid")
 _SIGMOID_FUNCTIONS = (keras.activations.sigmoid, keras.activations.hard_sigmoid)
@@ -23,29 +20,6 @@ _SHAPING = (
     *(layers.Reshape, layers.Flatten, layers.Permute, layers.Identity),
     *operation_types("Reshape", "Squeeze", "ExpandDims", "Transpose"),
 )
-
-
-class Answer(enum.StrEnum):
-    """What an output answers.
-
-    CLASSES: one of several classes, whose entry is the largest, for each sample or, in
-        a map, for each position.
-    SIDES: yes or no in every entry, above or below 1/2: what a sigmoid gives.
-    NUMBERS: a number in every entry.
-    """
-
-    CLASSES = "classes"
-    SIDES = "sides"
-    NUMBERS = "numbers"
-
-    def of(self, y):
-        """The answers in outputs `(samples, ...)`, `(samples, positions)`."""
-        y = np.asarray(y, "float64")
-        if self is Answer.CLASSES:
-            y = y.argmax(class_axis(y.ndim))
-        elif self is Answer.SIDES:
-            y = y >= 0.5
-        return y.reshape(len(y), -1)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -153,12 +127,6 @@ class Comparison:
         return found, same
 
 
-def spread_of(numbers) -> float:
-    """Their standard deviation; their root mean square where they are all the same."""
-    spread = float(np.std(numbers))
-    return spread or float(np.sqrt(np.mean(np.square(numbers))))
-
-
 def answers_of(graph: Graph) -> list[Answer]:
     """What each output of a network answers, flat.
 
@@ -175,8 +143,7 @@ def _answer(output, made_by):
         output = node.inputs[0]
     if node is not None and _is_sigmoid(node.operation):
         return Answer.SIDES
-    several = len(shape) > 1 and shape[class_axis(len(shape))] != 1
-    return Answer.CLASSES if several else Answer.NUMBERS
+    return Answer.by_shape(shape)
 
 
 def _is_sigmoid(operation):
@@ -186,12 +153,6 @@ def _is_sigmoid(operation):
     return function is not None and (
         function in _SIGMOID_FUNCTIONS or kind_of(function) is Kind.GATE
     )
-
-
-def class_axis(rank) -> int:
-    """The axis of an output's classes: the last, or that of the image format's."""
-    first = keras.config.image_data_format() == "channels_first"
-    return 1 if first and rank > 3 else -1
 
 
 def names_of_outputs(model) -> list[str]:

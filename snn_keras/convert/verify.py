@@ -19,7 +19,7 @@ from snn_keras.simulate import SpikingModel
 def verify(ann, snn, x, batch_size=32) -> Report:
     """Compares a spiking network with its source, layer by layer.
 
-    Answers are compared by what each output answers, `snn_keras.convert.answers`:
+    Answers are compared by what each output answers, `snn_keras.answers.Answer`:
     classes, the sides of 1/2 behind a sigmoid, or numbers.
 
     Args:

@@ -1,4 +1,4 @@
-"""Stopping each sample once its answer is certain enough."""
+"""Stopping each sample once its answer is certain enough, or no longer changes."""
 
 import dataclasses
 
@@ -6,35 +6,63 @@ import numpy as np
 from keras import ops, tree
 
 from snn_keras import _backend
+from snn_keras.answers import Answer, class_axis, spread_of
 from snn_keras.inputs import check_count
 
 
-def margin(outputs):
-    """Largest minus second largest output of each sample, `(...)`."""
-    top = np.partition(outputs, -2, axis=-1)
-    return top[..., -1] - top[..., -2]
+def margin(outputs, before=None):
+    """Largest minus second largest output of each sample, `(samples,)`."""
+    top = np.partition(_classes_last(outputs), -2, axis=-1)
+    return _least(top[..., -1] - top[..., -2])
 
 
-def negative_entropy(outputs):
-    """Minus the entropy of the outputs' softmax, in nats, `(...)`."""
+def negative_entropy(outputs, before=None):
+    """Minus the entropy of the outputs' softmax, in nats, `(samples,)`."""
+    outputs = _classes_last(outputs)
     shifted = outputs - outputs.max(axis=-1, keepdims=True)
     log = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
-    return np.sum(np.exp(log) * log, axis=-1)
+    return _least(np.sum(np.exp(log) * log, axis=-1))
+
+
+def negative_change(outputs, before=None):
+    """Minus the largest change of an output since the look before, `(samples,)`."""
+    if before is None:
+        return np.full(len(outputs), -np.inf)
+    return _least(-np.abs(outputs - before))
+
+
+def _classes_last(outputs):
+    return np.moveaxis(outputs, class_axis(outputs.ndim), -1)
+
+
+def _least(certainty):
+    """Of a sample with several answers, as a map has, that of the least certain."""
+    return certainty.reshape(len(certainty), -1).min(axis=1)
 
 
 CANDIDATES = 401  # thresholds that calibration tries
 
-CRITERIA = {"margin": margin, "entropy": negative_entropy}
+CRITERIA = {
+    "margin": margin,
+    "entropy": negative_entropy,
+    "change": negative_change,
+}
 
 
 @dataclasses.dataclass(frozen=True)
 class EarlyExit:
-    """When a sample may stop: once its certainty is `threshold` or more.
+    """When a sample may stop: once its certainty reaches a threshold.
+
+    A sample with several answers, such as a map of classes, stops once the least
+    certain of them may.
 
     Attributes:
         threshold: In units of the criterion.
-        criterion: `"margin"` (of the two largest outputs) or `"entropy"` (minus
-            that of the softmax).
+        criterion: `"margin"`: the two largest outputs are `threshold` apart, or more.
+            `"entropy"`: minus the entropy of the softmax is `threshold` or more.
+            `"change"`: no output has changed by more than `threshold` since the look
+            before; also for outputs that are numbers. A network that is still silent
+            does not change either: `every` must be long enough for it to wake.
         every: Samples are looked at after every so many steps.
     """
 
@@ -50,60 +78,138 @@ class EarlyExit:
             )
         check_count("every", self.every)
 
-    def certainty(self, outputs):
-        """The criterion of outputs `(..., classes)`."""
-        return CRITERIA[self.criterion](outputs)
+    def certainty(self, outputs, before=None):
+        """The certainty of outputs `(samples, ...)`: the more, the surer.
 
-    def is_certain(self, outputs):
-        """Whether each sample's answer is certain, from outputs `(..., classes)`."""
-        return self.certainty(outputs) >= self.threshold
+        Args:
+            outputs: The decoded outputs.
+            before: Those at the look before; None at the first.
+
+        Returns:
+            NumPy array `(samples,)`; of `"change"`, minus the change.
+        """
+        return CRITERIA[self.criterion](outputs, before)
+
+    def is_certain(self, outputs, before=None):
+        """Whether each sample may stop; the arguments are those of `certainty`."""
+        return self.certainty(outputs, before) >= self.least
+
+    @property
+    def least(self) -> float:
+        """The certainty with which a sample may stop."""
+        return -self.threshold if self.criterion == "change" else self.threshold
 
     def steps(self, over_time):
         """The step at which each sample stops, `(samples,)`.
 
         Args:
-            over_time: `(timesteps, samples, classes)`, as
+            over_time: `(timesteps, samples, ...)`, as
                 `SpikingModel.predict_over_time` gives them.
         """
-        last = len(over_time)
-        looks = np.arange(1, last + 1) % self.every == 0
-        certain = self.is_certain(over_time) & looks[:, None]
-        certain[-1] = True
-        return 1 + certain.argmax(axis=0)
+        self.check_outputs(np.shape(over_time)[1:])
+        return _first(self, self._over_time(over_time))
+
+    def _over_time(self, over_time):
+        """The certainty after each step, `(timesteps, samples)`."""
+        befores = [None] * self.every + list(over_time)
+        pairs = zip(over_time, befores, strict=False)
+        return np.stack([self.certainty(*pair) for pair in pairs])
+
+    def check_outputs(self, shape):
+        """Raises a ValueError unless the criterion fits outputs `(samples, ...)`."""
+        if self.criterion != "change" and Answer.by_shape(shape) is Answer.NUMBERS:
+            raise ValueError(
+                f"criterion={self.criterion!r} compares the outputs of classes. "
+                f"Received outputs of shape {tuple(shape)}: one number. Remedy: "
+                'EarlyExit(threshold, "change"), which stops once the number no longer '
+                "changes by more than that; or two classes, with softmax outputs or "
+                "logits."
+            )
 
     @classmethod
     def calibrated(cls, over_time, labels, tolerance=0.0, criterion="entropy", every=4):
-        """The lowest threshold that keeps the accuracy of the whole run.
+        """The rule that stops first and keeps the accuracy of the whole run.
 
-        It is sought among quantiles of the certainties that occur. Looking rarely is
-        faster, since steps between looks run together, and safer: a sample that has
-        run for one step only may look certain and be wrong.
+        Its threshold is sought among quantiles of the certainties that occur. Looking
+        rarely is faster, since steps between looks run together, and safer: a sample
+        that has run for one step only may look certain and be wrong.
 
         Args:
             over_time: As for `steps`, of samples held out from training.
-            labels: `(samples,)`, the right classes.
-            tolerance: Accuracy that may be lost, as a share of these samples. Others
-                lose somewhat more: the threshold is the lowest that these allow.
+            labels: `(samples,)`, the right classes, or one-hot; of a map, those of
+                each position; where the outputs are numbers, numbers.
+            tolerance: Accuracy that may be lost, as a share of these samples; of
+                numbers, what the root mean square error may grow by, as a share of
+                the labels' standard deviation. Others lose somewhat more: the
+                threshold is the lowest that these allow.
             criterion: See `EarlyExit`.
             every: See `EarlyExit`.
+
+        Raises:
+            ValueError: if the labels do not fit the outputs, or these the criterion.
         """
+        over_time = np.asarray(over_time)
+        never = -np.inf if criterion == "change" else np.inf
+        rule = cls(never, criterion, every)
+        rule.check_outputs(over_time.shape[1:])
+        quality, samples = _Quality(over_time, labels), np.arange(over_time.shape[1])
+        wanted = quality.of(np.full(len(samples), len(over_time))) - tolerance
+        certainty = rule._over_time(over_time)
+        known = certainty[np.isfinite(certainty)]
+        if not known.size:
+            return rule
+        for least in np.quantile(known, np.linspace(0, 1, CANDIDATES)):
+            threshold = float(-least if criterion == "change" else least)
+            found = cls(threshold, criterion, every)
+            if quality.of(_first(found, certainty)) >= wanted:
+                return found
+        return rule
+
+
+def _first(rule, certainty):
+    """The step at which each sample stops, from its certainty after each step."""
+    looks = np.arange(1, len(certainty) + 1) % rule.every == 0
+    certain = (certainty >= rule.least) & looks[:, None]
+    certain[-1] = True
+    return 1 + certain.argmax(axis=0)
+
+
+class _Quality:
+    """How good the answers are with which samples stop: the more, the better."""
+
+    def __init__(self, over_time, labels):
+        shape = over_time.shape[1:]
+        self.answer = Answer.by_shape(shape)
         labels = np.asarray(labels)
-        right = over_time.argmax(axis=-1) == labels
-        wanted = right[-1].mean() - tolerance
-        samples = np.arange(len(labels))
-        certainty = cls(np.inf, criterion, every).certainty(over_time)
-        for threshold in np.quantile(certainty, np.linspace(0, 1, CANDIDATES)):
-            rule = cls(float(threshold), criterion, every)
-            if right[rule.steps(over_time) - 1, samples].mean() >= wanted:
-                return rule
-        return cls(np.inf, criterion, every)
+        if labels.shape == shape and not _is_one_hot(labels, class_axis(labels.ndim)):
+            self.answer = Answer.NUMBERS
+        self.labels = self.answer.labels(labels, shape)
+        self.each = np.stack([self._each(y) for y in over_time])
+
+    def _each(self, outputs):
+        """The share of right answers of each sample; of numbers, its squared error."""
+        answers = self.answer.of(outputs)
+        if self.answer is Answer.NUMBERS:
+            return np.square(answers - self.labels).mean(axis=1)
+        return (answers == self.labels).mean(axis=1)
+
+    def of(self, steps):
+        """The quality where each sample stops at its step."""
+        mean = self.each[steps - 1, np.arange(len(steps))].mean()
+        if self.answer is Answer.NUMBERS:
+            return -np.sqrt(mean) / (spread_of(self.labels) or 1.0)
+        return mean
+
+
+def _is_one_hot(labels, axis):
+    return bool(np.all((labels == 0) | (labels == 1)) and np.all(labels.sum(axis) == 1))
 
 
 class EarlyExitRunner:
     """Runs a spiking model; samples that are certain leave the batch.
 
     Args:
-        model: A `SpikingModel` with one output `(batch, classes)`.
+        model: A `SpikingModel` with one output `(batch, ...)`.
         rule: An `EarlyExit`.
     """
 
@@ -118,33 +224,30 @@ class EarlyExitRunner:
             )
         if len(model.outputs) > 1:
             raise ValueError(
-                "early exit looks at one output of classes. Received a model with "
-                f"{len(model.outputs)} outputs."
+                "early exit looks at one output. Received a model with "
+                f"{len(model.outputs)} outputs. Remedy: convert a model of one of them."
             )
-        if model.outputs[0].shape[-1] == 1:
-            raise ValueError(
-                "early exit compares the outputs of classes. Received a model with one "
-                "output a sample. Remedy: two classes, with softmax outputs or logits."
-            )
+        rule.check_outputs(model.outputs[0].shape)
         self._program = program
         self._rule = rule
         self._static = [x for x, stage in program.stage.items() if stage == 0]
         self._variables = model.variables
-        self._begin = _backend.compiled(self._begin_run, self._variables)
+        self._by_xla = not program.without_xla
+        self._begin = self._compiled(self._begin_run)
         self._advance = {}
 
     def __call__(self, x):
         """Runs a batch.
 
         Returns:
-            The decoded outputs `(batch, classes)` at the step each sample stopped,
+            The decoded outputs `(batch, ...)` at the step each sample stopped,
             and these steps `(batch,)`, as NumPy arrays.
         """
         last, every = self._program.timesteps, self._rule.every
         carry, prepared = self._begin(x)
         size = count = len(tree.flatten(x)[0])
         who = places = np.arange(count)  # samples going on, and where in the batch
-        outputs, steps = None, np.zeros(count, "int32")
+        outputs, before, steps = None, None, np.zeros(count, "int32")
         start = 0
         while len(who):
             chunk = min(every, last - start)
@@ -153,9 +256,9 @@ class EarlyExitRunner:
             decoded = ops.convert_to_numpy(decoded)[places]
             if outputs is None:
                 outputs = np.zeros_like(decoded)
-            stops = self._rule.is_certain(decoded) | (start == last)
+            stops = self._rule.is_certain(decoded, before) | (start == last)
             outputs[who[stops]], steps[who[stops]] = decoded[stops], start
-            who, places = who[~stops], places[~stops]
+            who, places, before = who[~stops], places[~stops], decoded[~stops]
             if 0 < len(who) <= size // 2:
                 # Halved until it fits, so that few sizes are ever compiled; what
                 # is left over repeats the last sample.
@@ -165,6 +268,9 @@ class EarlyExitRunner:
                 size = wanted
                 places = np.arange(len(who))
         return outputs, steps
+
+    def _compiled(self, function):
+        return _backend.compiled(function, self._variables, self._by_xla)
 
     def _begin_run(self, x):
         program, every = self._program, self._rule.every
@@ -188,7 +294,7 @@ class EarlyExitRunner:
                 outputs = self._program.finish(known, decoded)
                 return tree.flatten(outputs)[0], (values, state)
 
-            self._advance[chunk] = _backend.compiled(advance, self._variables)
+            self._advance[chunk] = self._compiled(advance)
         return self._advance[chunk]
 
 

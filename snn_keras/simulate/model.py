@@ -169,7 +169,7 @@ class SpikingModel(Fed, keras.Model):
         return tree.map_structure(lambda y: np.moveaxis(y, 1, 0), outputs)
 
     def predict_early_exit(self, x, rule, batch_size=32, verbose=0):
-        """Stops each sample as soon as its answer is certain.
+        """Stops each sample as soon as its answer is certain, or no longer changes.
 
         Args:
             x: Inputs, as `predict` takes them.
@@ -178,11 +178,12 @@ class SpikingModel(Fed, keras.Model):
             verbose: 1 for a progress bar.
 
         Returns:
-            The decoded outputs `(samples, classes)` of each sample's last step, and
-            the steps it took, `(samples,)`.
+            The decoded outputs `(samples, ...)` of each sample's last step, and the
+            steps it took, `(samples,)`.
 
         Raises:
-            ValueError: if the network has no answer before its last step.
+            ValueError: if the network has no answer before its last step, several
+                outputs, or one that the rule's criterion does not fit.
         """
         runner = self._remember(("early", rule), lambda: EarlyExitRunner(self, rule))
         check_count("batch_size", batch_size)
