@@ -2,13 +2,22 @@
 
 import keras
 
-from snn_keras.errors import ConversionError
-from snn_keras.interop import tfmot
-from snn_keras.interop.layers import Step, Untranslatable, function_of, layer_of
+from snn_keras.interop import source, tfmot
+from snn_keras.interop.guard import check
+from snn_keras.interop.translator import Translator
 
 
-def from_tf_keras(model):
+def from_tf_keras(model, data=None):
     """Makes a Keras 3 model of a tf_keras model.
+
+    What is made computes the same at inference, or is refused: both models are run on
+    a small random batch, and every layer's outputs are compared. What layers do in
+    training alone may differ: initializers, constraints and regularizers of your own
+    are left out, as are `RandomHeight`, `RandomWidth` and the random part of
+    `RandomCrop`. States of stateful layers begin at 0.
+
+    Names stay, but that Keras 3 has no `/` in them: `block1/dense` becomes
+    `block1_dense`, and `block1_dense_1` where there is a `block1_dense`.
 
     Models of TensorFlow Model Optimization are understood:
 
@@ -22,14 +31,28 @@ def from_tf_keras(model):
 
     Args:
         model: A functional or Sequential `tf_keras.Model`; it stays as it was.
+        data: Inputs to compare the models on, as `predict` takes them; the first eight
+            samples are used. None: a random batch.
 
     Returns:
         A functional `keras.Model` with the same layer names.
 
     Raises:
-        ConversionError: if layers have no counterpart in Keras 3; every one is named.
-        ValueError: if `model` is no tf_keras model, or one without a graph.
+        ConversionError: if layers have no counterpart in Keras 3, and every one is
+            named; or if the model made computes something else, and the first layer
+            that does is named.
+        ValueError: if `model` is no tf_keras model, one without a graph, or one that
+            cannot compute the random batch.
     """
+    _check_model(model)
+    stripped = tfmot.stripped(model)
+    translator = Translator(stripped)
+    taken = translator.take(stripped)
+    check(model, taken, translator.taken, data)
+    return taken.model
+
+
+def _check_model(model):
     if isinstance(model, (keras.Model, keras.layers.Layer)):
         raise ValueError(
             f"'{model.name}' is a Keras 3 model already. Remedy: use it as it is."
@@ -40,141 +63,13 @@ def from_tf_keras(model):
             "inside tfmot's scope where it has wrappers. Received: "
             f"{model!r} of type {type(model).__name__}."
         )
-    model = tfmot.stripped(model)
-    try:
-        config = model.get_config()
-        nodes = config["layers"]
-    except (NotImplementedError, KeyError) as error:
+    if not source.is_model(model):
         raise ValueError(
             f"'{model.name}' is a subclass of tf_keras.Model without a graph. Remedy: "
             "build it as a functional or Sequential model."
-        ) from error
-    operations = _translated(model, nodes)
-    sequential = "output_layers" not in config
-    return (_chain if sequential else _graph)(model, operations)
-
-
-def _translated(model, nodes):
-    """What every layer becomes: `{name: [operation, ...]}`."""
-    operations, offenders = {}, []
-    for node in nodes:
-        if node["class_name"] == "InputLayer":
-            continue
-        name = node["config"]["name"]
-        try:
-            operations[name] = _operations_of(model.get_layer(name))
-        except Untranslatable as reason:
-            offenders.append(f"- '{name}' ({node['class_name']}): {reason}")
-    if offenders:
-        raise ConversionError(
-            f"'{model.name}' has layers that Keras 3 cannot take over:\n"
-            + "\n".join(offenders)
-            + "\nRemedy: replace them in the tf_keras model by layers that both have."
         )
-    return operations
-
-
-def _operations_of(layer):
-    """Keras 3 operations that compute one after the other what `layer` does."""
-    if _is_model(layer):
-        return [Step(from_tf_keras(layer))]
-    if type(layer).__name__ == "TFOpLambda":
-        return [function_of(layer)]
-    if tfmot.is_quantizing(layer):
-        return tfmot.operations_of(layer)
-    return [layer_of(layer)]
-
-
-def _is_model(layer):
-    return any(
-        cls.__name__ in ("Functional", "Sequential") for cls in type(layer).mro()
-    )
-
-
-def _chain(model, operations):
-    """A Sequential model."""
-    (first,) = model.inputs
-    x = inputs = keras.Input(tuple(first.shape[1:]), dtype=first.dtype.name)
-    for steps in operations.values():
-        x = _apply(steps, [x], {})
-    return keras.Model(inputs, x, name=model.name)
-
-
-def _graph(model, operations):
-    """A functional model, its layers called in the order they were."""
-    config, tensors = model.get_config(), {}
-    for node in config["layers"]:
-        layer = model.get_layer(node["config"]["name"])
-        if node["class_name"] == "InputLayer":
-            shape, dtype = layer.input_shape[0], layer.dtype
-            tensors[layer.name, 0] = keras.Input(
-                tuple(shape[1:]), shape[0], dtype=dtype, name=layer.name
-            )
-    waiting = [
-        (node["config"]["name"], i, call)
-        for node in config["layers"]
-        if node["class_name"] != "InputLayer"
-        for i, call in enumerate(node["inbound_nodes"])
-    ]
-    while waiting:  # a layer called twice may have to wait for another
-        left = []
-        for name, i, call in waiting:
-            try:
-                args, kwargs = _arguments(call, tensors)
-            except KeyError:
-                left.append((name, i, call))
-                continue
-            # A model's own inputs and outputs count as its first call.
-            place = i + _is_model(model.get_layer(name))
-            tensors[name, place] = _apply(operations[name], args, kwargs)
-        if len(left) == len(waiting):
-            raise ConversionError(f"'{model.name}': no order of calls for {left}")
-        waiting = left
-
-    def ends(keys):
-        keys = keys if isinstance(keys[0], (list, tuple)) else [keys]
-        found = [_pick(tensors[name, i], k) for name, i, k in keys]
-        return found if len(found) > 1 else found[0]
-
-    inputs, outputs = (ends(config[key]) for key in ("input_layers", "output_layers"))
-    return keras.Model(inputs, outputs, name=model.name)
-
-
-def _arguments(call, tensors):
-    """A call's arguments, from how tf_keras writes them down."""
-    if call and isinstance(call[0], str):  # [name, node, tensor, keywords]
-        call, single = [call], True
-    else:
-        single = len(call) == 1
-    keywords = call[0][3] if len(call[0]) > 3 else {}
-
-    def resolve(x):
-        if _is_reference(x):
-            name, i, value = x
-            constant = name == "_CONSTANT_VALUE"
-            return value if constant else _pick(tensors[name, i], value)
-        if isinstance(x, list):
-            return [resolve(part) for part in x]
-        return x
-
-    first = [resolve(list(reference[:3])) for reference in call]
-    kwargs = {k: resolve(v) for k, v in keywords.items()}
-    return [first[0] if single else first], kwargs
-
-
-def _is_reference(x):
-    return isinstance(x, list) and len(x) == 3 and isinstance(x[0], str)
-
-
-def _pick(made, index):
-    return made[index] if isinstance(made, (list, tuple)) else made
-
-
-def _apply(steps, args, kwargs):
-    """Calls the operations one after the other."""
-    unset = {"name", "training", "mask"}
-    kwargs = {k: v for k, v in kwargs.items() if k not in unset and v is not None}
-    x = steps[0](*args, **kwargs)
-    for step in steps[1:]:
-        x = step(x)
-    return x
+    if not source.has_graph(model):
+        raise ValueError(
+            f"'{model.name}' is not built. Remedy: model.build(input_shape), or an "
+            "Input as its first layer."
+        )

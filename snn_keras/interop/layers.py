@@ -1,28 +1,39 @@
-"""Layers of tf_keras and the operations of tf.math, as Keras 3 has them."""
+"""Layers of tf_keras, as Keras 3 has them."""
 
 import dataclasses
 import inspect
+import typing
+from collections.abc import Mapping
+from types import MappingProxyType
 
 import keras
-from keras import ops
 
-
-class Untranslatable(Exception):
-    """A layer has no counterpart: why."""
+from snn_keras.convert._keras import LayerScale
+from snn_keras.interop.activations import activation_of
+from snn_keras.interop.errors import Untranslatable
+from snn_keras.interop.source import is_model, is_of_tf_keras
+from snn_keras.interop.weights import INNER, is_layer, take_weights
 
 
 @dataclasses.dataclass
 class Step:
-    """An operation of Keras 3, and the weights that it takes at its first call."""
+    """An operation of Keras 3, and the weights that it takes at its first call.
+
+    Attributes:
+        operation: A layer of Keras 3, or a function.
+        source: The layer of tf_keras that has its weights, or None.
+        weights: Weights in place of those of `source`, or None.
+    """
 
     operation: object
+    source: object = None
     weights: list | None = None
 
     def __call__(self, *args, **kwargs):
         x = self.operation(*args, **kwargs)
-        if self.weights is not None:
-            self.operation.set_weights(self.weights)
-            self.weights = None
+        if self.source is not None:
+            take_weights(self.source, self.operation, self.weights)
+            self.source = self.weights = None
         return x
 
 
@@ -44,115 +55,193 @@ _WITHOUT_MEANING = {
     "jit_compile": ...,
     "is_legacy_layer": ...,
     "experimental_autocast": ...,
+    "trainable": ...,  # of layers without weights
+    "noise_shape": ...,  # of spatial dropout, whose class says it
+    "query_shape": ...,
+    "key_shape": ...,
+    "value_shape": ...,
+    "softmax_robust_masking": (False,),
+    "has_input_vocabulary": ...,
+    "rng_type": ...,
+    "vocabulary_size": ...,
 }
-_FUNCTIONS = {
-    "__operators__.add": ops.add,
-    "math.add": ops.add,
-    "math.subtract": ops.subtract,
-    "math.multiply": ops.multiply,
-    "math.truediv": ops.true_divide,
-    "math.divide": ops.true_divide,
-    "math.negative": ops.negative,
-    "math.abs": ops.abs,
-    "math.square": ops.square,
-    "math.maximum": ops.maximum,
-    "math.minimum": ops.minimum,
-    "math.sigmoid": ops.sigmoid,
-    "math.tanh": ops.tanh,
-    "math.exp": ops.exp,
-    "nn.relu": ops.relu,
-    "nn.relu6": ops.relu6,
-    "nn.softmax": ops.softmax,
-    "nn.sigmoid": ops.sigmoid,
-    "nn.gelu": ops.gelu,
-    "math.reduce_mean": ops.mean,
-    "math.reduce_sum": ops.sum,
-    "math.reduce_max": ops.max,
-    "reshape": ops.reshape,
-    "transpose": ops.transpose,
-    "concat": ops.concatenate,
-    "expand_dims": ops.expand_dims,
-    "squeeze": ops.squeeze,
-}
-_RENAMED = {"perm": "axes", "y": "x2", "shape": "newshape"}
 
 
-def layer_of(layer, weights=None, **settings) -> Step:
+class Counterpart(typing.NamedTuple):
+    """What a layer is in Keras 3, where it is not the same.
+
+    Attributes:
+        kind: The class in Keras 3.
+        renamed: Settings that have another name there.
+        added: Settings there that make it what it is here.
+        dropped: Settings that are about training alone.
+    """
+
+    kind: type
+    renamed: Mapping = MappingProxyType({})
+    added: Mapping = MappingProxyType({})
+    dropped: tuple = ()
+
+
+_NOTHING = Counterpart(
+    keras.layers.Identity,
+    dropped=(
+        *("factor", "interpolation", "seed"),
+        *("unconditional", "aggregation", "metric_name"),
+    ),
+)
+# Augmentation is what it is at inference, where Keras 3 does not have it or does
+# another thing there.
+_COUNTERPARTS = {
+    "AddLoss": _NOTHING,
+    "AddMetric": _NOTHING,
+    "Layer": _NOTHING,
+    "LayerScale": Counterpart(LayerScale),
+    "LeakyReLU": Counterpart(keras.layers.LeakyReLU, {"alpha": "negative_slope"}),
+    "RandomCrop": Counterpart(
+        keras.layers.Resizing, {}, {"crop_to_aspect_ratio": True}, ("seed",)
+    ),
+    "RandomHeight": _NOTHING,
+    "RandomWidth": _NOTHING,
+    "SyncBatchNormalization": Counterpart(keras.layers.BatchNormalization),
+    "ThresholdedReLU": Counterpart(keras.layers.ReLU, {"theta": "threshold"}),
+}
+
+
+def legal(name):
+    """A name as Keras 3 allows it: `/` becomes `_`."""
+    return name.replace("/", "_")
+
+
+def layer_of(layer, model_of=None, weights=None, **settings) -> Step:
     """The Keras 3 layer of a tf_keras layer.
 
     Args:
         layer: A tf_keras layer of one of Keras's own classes.
+        model_of: Makes a Keras 3 model of a model inside `layer`.
         weights: Weights to take in place of the layer's own.
         **settings: Settings in place of the layer's own, where it has such.
 
     Raises:
         Untranslatable: if Keras 3 has no such layer, or not with its settings.
     """
-    name = type(layer).__name__
-    if not type(layer).__module__.startswith(("tf_keras.", "keras.")):
-        raise Untranslatable(f"a class of your own, {type(layer).__module__}.{name}")
-    kind = getattr(keras.layers, name, None)
-    if kind is None:
-        raise Untranslatable("Keras 3 has no layer of that name")
+    return Step(_made(layer, model_of, settings), layer, weights)
+
+
+def _made(layer, model_of, changed):
+    """The Keras 3 layer or model, without weights."""
+    if is_model(layer):
+        return model_of(layer)
+    counterpart = _counterpart(layer)
     config = layer.get_config()
-    config |= {key: value for key, value in settings.items() if key in config}
-    config = _settings(kind, config)
+    config |= {key: value for key, value in changed.items() if key in config}
+    settings = _settings(layer, counterpart, config, changed)
+    inner = {key: _inner(x, model_of) for key, x in _inner_layers(layer, settings)}
     try:
-        made = kind.from_config(config)
+        return counterpart.kind(**settings | inner)
     except Exception as error:
         raise Untranslatable(f"its settings: {error}") from error
-    return Step(made, layer.get_weights() if weights is None else weights)
 
 
-def _settings(kind, config):
-    """A layer's settings without those that Keras 3 does not have."""
+def _counterpart(layer):
+    """What a layer of tf_keras is in Keras 3."""
+    name = type(layer).__name__
+    if not is_of_tf_keras(type(layer)):
+        raise Untranslatable(
+            f"its class {type(layer).__module__}.{name} is not Keras's own"
+        )
+    kind = getattr(keras.layers, name, None)
+    if kind is None and name not in _COUNTERPARTS:
+        raise Untranslatable("Keras 3 has no layer of that name")
+    return _COUNTERPARTS.get(name, Counterpart(kind))
+
+
+def _parameters(kind):
+    """The names of what a layer's constructor takes."""
     known = set()
     for cls in kind.mro():
-        known |= set(inspect.signature(cls.__init__).parameters)
-    kept = {}
+        if "__init__" in vars(cls):
+            parameters = inspect.signature(cls.__init__).parameters
+            known |= set(parameters)
+            if not any(p.kind == p.VAR_KEYWORD for p in parameters.values()):
+                break
+    return known
+
+
+def _settings(layer, counterpart, config, changed):
+    """A layer's settings, without those that Keras 3 does not have."""
+    known = _parameters(counterpart.kind)
+    kept = dict(counterpart.added)
     for key, value in config.items():
-        if key.endswith(("_initializer", "_constraint")):
+        name = counterpart.renamed.get(key, key)
+        if key.endswith(("_initializer", "_constraint")) or key in counterpart.dropped:
             continue  # there are weights already
-        if key == "dtype":
-            kept[key] = value if isinstance(value, str) else value["config"]["name"]
-        elif key in known:
-            kept[key] = _plain(key, value)
-        else:
-            harmless = _WITHOUT_MEANING.get(key, ())
-            if harmless is not ... and value not in harmless and value is not None:
-                raise Untranslatable(f"Keras 3 does not have {key}={value!r}")
+        if name in known:
+            kept[name] = _setting(layer, key, value, key in changed)
+        elif not _means_nothing(key, value):
+            raise Untranslatable(f"Keras 3 does not have {key}={value!r}")
+    if "data_format" in known and "data_format" not in kept:
+        kept["data_format"] = getattr(layer, "data_format", "channels_last")
     return kept
 
 
-def _plain(key, value):
-    """A setting, with nested layers translated."""
-    if key == "layer" and isinstance(value, dict):
-        kind = getattr(keras.layers, value["class_name"], None)
-        if kind is None:
-            raise Untranslatable(f"it wraps {value['class_name']}")
-        return kind.from_config(_settings(kind, value["config"]))
-    if key == "activation" and isinstance(value, dict):
-        raise Untranslatable("its activation is a function of your own")
+def _means_nothing(key, value):
+    harmless = _WITHOUT_MEANING.get(key, ())
+    return harmless is ... or value in harmless or value is None
+
+
+def _setting(layer, key, value, is_changed):
+    """One setting, as Keras 3 writes it."""
+    if key == "name":
+        return legal(value)
+    if key == "dtype" and isinstance(value, dict):
+        return value["config"]["name"]
+    if key.endswith("activation") and not is_changed:
+        return _activation(getattr(layer, key))
     if key.endswith("_regularizer") and isinstance(value, dict):
-        return keras.regularizers.get(
-            {"class_name": value["class_name"], "config": value["config"]}
-        )
+        return _regularizer(value)
     if key == "axis" and isinstance(value, (list, tuple)) and len(value) == 1:
         return value[0]
     return value
 
 
-def function_of(layer) -> Step:
-    """The function that a `TFOpLambda` applies."""
-    name = layer.get_config()["function"]
-    function = _FUNCTIONS.get(name)
-    if function is None:
-        raise Untranslatable(f"Keras 3 operations have no {name}")
+def _activation(function):
+    """Keras 3's function; a layer as it is, to be made with the others inside."""
+    if not is_layer(function):
+        return activation_of(function)
+    if function.weights:
+        name = type(function).__name__
+        raise Untranslatable(f"its activation {name} has weights of its own")
+    return function
 
-    def apply(*args, **kwargs):
-        x = function(*args, **{_RENAMED.get(k, k): v for k, v in kwargs.items()})
-        # Else it has a name of its own, which a layer may have, too.
-        x._keras_history.operation.name = layer.name
-        return x
 
-    return Step(apply)
+def _regularizer(config):
+    """Keras 3's regularizer; None for one of the user's own."""
+    if config.get("registered_name"):
+        return None
+    return keras.regularizers.get(
+        {"class_name": config["class_name"], "config": config["config"]}
+    )
+
+
+def _inner_layers(layer, settings):
+    """The settings that are layers, by what they are called in Keras 3."""
+    if hasattr(layer, "forward_layer"):  # its `layer` is but a template
+        yield "layer", layer.forward_layer
+        yield "backward_layer", layer.backward_layer
+        return
+    for key in settings:
+        value = getattr(layer, key, None) if key in INNER else None
+        if is_layer(value) or isinstance(value, (list, tuple)):
+            yield key, value
+
+
+def _inner(value, model_of):
+    if isinstance(value, (list, tuple)):
+        return [_inner(x, model_of) for x in value]
+    try:
+        return _made(value, model_of, {})
+    except Untranslatable as reason:
+        raise Untranslatable(
+            f"'{value.name}' ({type(value).__name__}) in it: {reason}"
+        ) from reason

@@ -3,7 +3,10 @@
 import keras
 import numpy as np
 
-from snn_keras.interop.layers import Step, Untranslatable, layer_of
+from snn_keras.interop.activations import activation_of
+from snn_keras.interop.errors import Untranslatable
+from snn_keras.interop.layers import Step, layer_of, legal
+from snn_keras.interop.source import layers_of
 from snn_keras.layers import LSQReLU
 
 _WRAPPERS = {
@@ -15,7 +18,7 @@ _WRAPPERS = {
 
 def stripped(model):
     """`model` without the wrappers of pruning and clustering."""
-    kinds = {_WRAPPERS.get(type(layer).__name__) for layer in model.layers} - {None}
+    kinds = {_WRAPPERS.get(type(x).__name__) for x in layers_of(model)} - {None}
     if not kinds:
         return model
     import tensorflow_model_optimization as tfmot
@@ -36,11 +39,12 @@ def is_quantizing(layer):
 def operations_of(layer):
     """Steps that compute what a quantizing layer does at inference."""
     if type(layer).__name__ == "QuantizeLayer":
+        name = legal(layer.name)
         if not layer.quantizer:
-            return [Step(keras.layers.Identity(name=layer.name))]
+            return [Step(keras.layers.Identity(name=name))]
         limits = _range(layer, layer.quantizer, f"{layer.name}_")
-        return _steps(quantization(limits, layer.name))
-    inner, config = layer.layer, layer.quantize_config
+        return _steps(quantization(limits, name))
+    inner, config, name = layer.layer, layer.quantize_config, legal(layer.layer.name)
     quantizers = [q for _, q in config.get_activations_and_quantizers(inner)]
     quantizers += config.get_output_quantizers(inner)
     before, after, output = (
@@ -50,21 +54,21 @@ def operations_of(layer):
     after = after or output
     first = _with_quantized_weights(layer)
     steps, function, highest = [first], _function_of(inner), None
-    made = first.operation
+    made, relu = first.operation, keras.activations.relu
     is_relu = isinstance(made, keras.layers.ReLU)
     if is_relu and after and not (made.negative_slope or made.threshold):
-        steps, function, highest = [], "relu", made.max_value
+        steps, function, highest = [], relu, made.max_value
     if before:
-        steps += _steps(quantization(before, f"{inner.name}_before"))
-    if after and function in ("relu", "relu6"):
-        highest = 6.0 if function == "relu6" else highest
-        name = inner.name if not steps else f"{inner.name}_{function}"
+        steps += _steps(quantization(before, f"{name}_before"))
+    if after and function in (relu, keras.activations.relu6):
+        highest = highest if function is relu else 6.0
+        name = name if not steps else f"{name}_{function.__name__}"
         return [*steps, Step(positive(after, name, highest))]
     if function:
-        curve = keras.layers.Activation(function, name=f"{inner.name}_{function}")
-        steps.append(Step(curve))
+        name_of_curve = f"{name}_{function.__name__}"
+        steps.append(Step(keras.layers.Activation(function, name=name_of_curve)))
     if after:
-        steps += _steps(quantization(after, f"{inner.name}_after"))
+        steps += _steps(quantization(after, f"{name}_after"))
     return steps
 
 
@@ -77,7 +81,7 @@ def _with_quantized_weights(wrapper):
     inner = wrapper.layer
     quantized = {id(w): q(w, False, weights=v) for w, q, v in wrapper._weight_vars if q}
     weights = [quantized.get(id(w), w).numpy() for w in _own_weights(inner, wrapper)]
-    return layer_of(inner, weights, activation="linear")
+    return layer_of(inner, weights=weights, activation="linear")
 
 
 def _own_weights(inner, wrapper):
@@ -92,16 +96,14 @@ def _own_weights(inner, wrapper):
 
 
 def _function_of(inner):
-    """The name of a layer's activation function; None for none."""
+    """Keras 3's function for a layer's activation; None for none."""
     activation = getattr(inner, "activation", None)
     while hasattr(activation, "activation"):  # a wrapper around the layer's own
         activation = activation.activation
-    name = getattr(activation, "__name__", None)
-    if activation is None or name == "linear" or "NoOp" in type(activation).__name__:
+    if activation is None or "NoOp" in type(activation).__name__:
         return None
-    if getattr(keras.activations, name or "", None) is None:
-        raise Untranslatable("its activation is a function of your own")
-    return name
+    function = activation_of(activation)
+    return None if function is keras.activations.linear else function
 
 
 class Range:

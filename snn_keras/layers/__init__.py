@@ -1,5 +1,6 @@
 """Layers of a source network: activations that convert to spiking neurons."""
 
+from snn_keras.layers import keras2 as keras2
 from snn_keras.layers.function_layer import FunctionLayer as FunctionLayer
 from snn_keras.layers.lsq_relu import LSQReLU as LSQReLU
 from snn_keras.layers.noise import Noise as Noise

@@ -1,0 +1,47 @@
+"""Activation functions of tf_keras and TensorFlow, as Keras 3 has them."""
+
+import functools
+
+import keras
+
+from snn_keras.interop.errors import Untranslatable
+from snn_keras.layers.keras2 import keras2_hard_sigmoid
+
+# Functions of the same name and formula in Keras 3.
+_OF_KERAS = {
+    *("elu", "exponential", "gelu", "linear", "mish", "relu", "selu", "sigmoid"),
+    *("softmax", "softplus", "softsign", "swish", "tanh"),
+}
+_OF_TF_NN = {
+    *("elu", "gelu", "leaky_relu", "log_softmax", "relu", "relu6", "selu", "sigmoid"),
+    *("silu", "softmax", "softplus", "softsign", "tanh"),
+}
+
+
+def activation_of(function):
+    """What Keras 3 has for an activation function of tf_keras.
+
+    Functions are known by what they are, not by their names: a user's own may have
+    the name of one of Keras's.
+
+    Raises:
+        Untranslatable: if it is none of those of tf_keras or TensorFlow.
+    """
+    for known, ours in _known():
+        if function is known:
+            return ours
+    name = getattr(function, "__name__", type(function).__name__)
+    raise Untranslatable(f"its function {name} is your own, or one without counterpart")
+
+
+@functools.cache
+def _known():
+    """Pairs: a function, and what Keras 3 has for it."""
+    import tensorflow as tf
+    import tf_keras
+
+    ours = keras.activations.get
+    pairs = [(getattr(tf_keras.activations, name), ours(name)) for name in _OF_KERAS]
+    pairs += [(getattr(tf.nn, name), ours(name)) for name in _OF_TF_NN]
+    pairs += [(tf.identity, ours("linear")), (tf.exp, ours("exponential"))]
+    return [*pairs, (tf_keras.activations.hard_sigmoid, keras2_hard_sigmoid)]

@@ -1,0 +1,151 @@
+"""What a model of tf_keras is made of: the one place that reads its private names."""
+
+import contextlib
+import dataclasses
+
+import numpy as np
+from keras import tree
+
+
+@dataclasses.dataclass
+class Call:
+    """A call of a layer in a model's graph.
+
+    Attributes:
+        layer: The layer.
+        args: What it is called with, tensors of the graph and constants.
+        kwargs: The same by name.
+        inputs: The tensors among these.
+        outputs: The tensors it gives, flat.
+    """
+
+    layer: object
+    args: tuple
+    kwargs: dict
+    inputs: list
+    outputs: list
+
+
+def is_of_tf_keras(kind):
+    """Whether a class is one of tf_keras's own."""
+    return kind.__module__.split(".")[0] == "tf_keras"
+
+
+def is_model(layer):
+    """Whether `layer` is a Functional or Sequential model, or derived from one."""
+    return any(
+        cls.__name__ in ("Functional", "Sequential") and is_of_tf_keras(cls)
+        for cls in type(layer).mro()
+    )
+
+
+def is_function(layer):
+    """Whether `layer` stands for a function of TensorFlow in the graph."""
+    is_one = type(layer).__name__ in ("TFOpLambda", "SlicingOpLambda")
+    return is_one and is_of_tf_keras(type(layer))
+
+
+def layers_of(model):
+    """A model and the layers in it, at any depth."""
+    return list(model._flatten_layers())
+
+
+def own_method(model):
+    """The method by which a model computes something else than its graph, or ""."""
+    for name in ("call", "__call__", "predict_step"):
+        owner = next((c for c in type(model).mro() if name in vars(c)), None)
+        if name in vars(model) or not is_of_tf_keras(owner):
+            return name
+    return ""
+
+
+def has_graph(model):
+    """Whether a Functional or Sequential model is built, and its calls are known."""
+    return hasattr(model, "_nodes_by_depth") and bool(model.inputs)
+
+
+def calls_of(model):
+    """The calls of layers that `model` consists of, each after what it depends on."""
+    for depth in sorted(model._nodes_by_depth, reverse=True):
+        for node in model._nodes_by_depth[depth]:
+            if not node.is_input:
+                args, kwargs = plain(node.call_args), plain(node.call_kwargs)
+                outputs = tree.flatten(plain(node.outputs))
+                yield Call(node.layer, args, kwargs, node.keras_inputs, outputs)
+
+
+def arguments_of(call):
+    """The arguments of a call, all but the first by name: names stay, order may not."""
+    if is_function(call.layer):
+        return call.args, call.kwargs
+    names, kwargs = call.layer._call_spec.arg_names, dict(call.kwargs)
+    first = call.args[0] if call.args else kwargs.pop(names[0])
+    kwargs |= zip(names[1:], call.args[1:], strict=False)
+    if hasattr(call.layer, "return_sequences") and isinstance(first, (list, tuple)):
+        first, *kwargs["initial_state"] = first
+    return (first,), {key: x for key, x in kwargs.items() if x is not None}
+
+
+def plain(structure):
+    """A structure without the wrappers in which tf_keras keeps lists and dicts."""
+    if isinstance(structure, dict):
+        return {key: plain(x) for key, x in structure.items()}
+    if isinstance(structure, (list, tuple)):
+        kind = tuple if isinstance(structure, tuple) else list
+        return kind(map(plain, structure))
+    return structure
+
+
+def layer_behind(tensor):
+    """The layer that gives a tensor."""
+    return tensor._keras_history.layer
+
+
+def is_large_enough(probe, batch):
+    """Whether no layer of a model is left without a row or column of such a batch.
+
+    Shapes are computed and nothing else: on images smaller than its window, a kernel of
+    TensorFlow may read what is not there.
+    """
+    import tensorflow as tf
+
+    function = tf.function(lambda *x: probe(list(x), training=False))
+    specs = [
+        tf.TensorSpec(x.shape, t.dtype)
+        for x, t in zip(batch, probe.inputs, strict=True)
+    ]
+    try:
+        outputs = function.get_concrete_function(*specs).structured_outputs
+    except ValueError:
+        return False
+    return not any(0 in tuple(x.shape) for x in tree.flatten(outputs))
+
+
+def inputs_behind(tensor):
+    """The input tensors that a tensor is computed from."""
+    found, seen, waiting = [], set(), [tensor]
+    while waiting:
+        tensor = waiting.pop()
+        if id(tensor) in seen:
+            continue
+        seen.add(id(tensor))
+        history = tensor._keras_history
+        node = history.layer._inbound_nodes[history.node_index]
+        waiting += node.keras_inputs
+        found += [tensor] if node.is_input else []
+    return found
+
+
+@contextlib.contextmanager
+def at_rest(model):
+    """Stateful layers begin at 0, and have their own states again behind it."""
+    states = [plain(getattr(layer, "states", None)) for layer in layers_of(model)]
+    variables = [x for x in tree.flatten(states) if hasattr(x, "assign")]
+    before = [variable.numpy() for variable in variables]
+    for variable in variables:
+        variable.assign(np.zeros_like(variable))
+    try:
+        yield
+    finally:
+        for variable, value in zip(variables, before, strict=True):
+            variable.assign(value)

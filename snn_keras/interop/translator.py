@@ -1,0 +1,184 @@
+"""Makes Keras 3 models of models of tf_keras, call by call."""
+
+import dataclasses
+
+import keras
+from keras import tree
+
+from snn_keras.errors import ConversionError
+from snn_keras.interop import source, tfmot
+from snn_keras.interop.errors import Untranslatable
+from snn_keras.interop.functions import function_of
+from snn_keras.interop.layers import Step, layer_of, legal
+
+REMEDY = (
+    "Remedy: replace them in the tf_keras model by layers and functions of Keras that "
+    "both versions have."
+)
+
+
+@dataclasses.dataclass
+class Taken:
+    """A model taken over.
+
+    Attributes:
+        source: The model of tf_keras.
+        model: The Keras 3 model.
+        calls: For every call of a layer, in order: the call in tf_keras, and the
+            tensors that Keras 3 has for its outputs.
+    """
+
+    source: object
+    model: keras.Model
+    calls: list
+
+
+class Translator:
+    """Makes each layer and each model once, however often and wherever it is used.
+
+    Args:
+        model: The whole model of tf_keras.
+    """
+
+    def __init__(self, model):
+        self.taken = {}  # by the id of the model
+        self._model = model
+        self._steps = {}  # by the id of the layer
+        self._names = {layer.name for layer in source.layers_of(model)}
+
+    def take(self, model) -> Taken:
+        """Makes the Keras 3 model of `model`.
+
+        Raises:
+            ConversionError: if layers have no counterpart; every one is named.
+        """
+        if id(model) not in self.taken:
+            if offenders := dict.fromkeys(self._offenders(model)):
+                raise ConversionError(
+                    f"'{model.name}' has layers that Keras 3 cannot take over:\n"
+                    + "\n".join(f"- {line}" for line in offenders)
+                    + f"\n{REMEDY}"
+                )
+            self.taken[id(model)] = self._build(model)
+        return self.taken[id(model)]
+
+    def _offenders(self, model):
+        """Makes every layer; yields a line for each that cannot be made."""
+        if reason := _why_not_its_graph(model):
+            yield f"'{model.name}' ({type(model).__name__}): {reason}"
+            return
+        for call in source.calls_of(model):
+            layer, reason = call.layer, ""
+            if source.arguments_of(call)[1].get("training") is True:
+                reason = "it is called with training=True, which Keras 3 does not keep"
+            elif source.is_model(layer):
+                yield from self._offenders(layer)
+            elif id(layer) not in self._steps:
+                try:
+                    self._steps[id(layer)] = self._make(layer)
+                except Untranslatable as error:
+                    reason = str(error)
+            if reason:
+                place = "" if model is self._model else f" in '{model.name}'"
+                yield f"'{layer.name}' ({type(layer).__name__}){place}: {reason}"
+
+    def _make(self, layer):
+        """Steps that compute one after the other what `layer` does."""
+        if source.is_function(layer):
+            return [Step(function_of(layer))]
+        if tfmot.is_quantizing(layer):
+            steps = tfmot.operations_of(layer)
+        else:
+            steps = [layer_of(layer, self._model_inside)]
+        if "/" in layer.name:
+            for step in steps:
+                step.operation.name = self._unique(step.operation.name)
+        return steps
+
+    def _model_inside(self, model):
+        """The Keras 3 model of one that a wrapper has inside."""
+        if offenders := dict.fromkeys(self._offenders(model)):
+            raise Untranslatable("; ".join(offenders))
+        return self.take(model).model
+
+    def _name(self, name):
+        """A name as it is, or changed so that Keras 3 allows it."""
+        return self._unique(legal(name)) if "/" in name else name
+
+    def _unique(self, name):
+        """`name`, or with a number where something else has it."""
+        found, number = name, 0
+        while found in self._names:
+            number += 1
+            found = f"{name}_{number}"
+        self._names.add(found)
+        return found
+
+    def _build(self, model):
+        """The functional model, its layers called in the order they were."""
+        theirs = source.plain(model.input)
+        inputs = tree.map_structure(self._input, theirs)
+        tensors = _by_id(tree.flatten(theirs), tree.flatten(inputs))
+
+        def ours(x):
+            return tensors[id(x)] if id(x) in tensors else _constant(x)
+
+        calls = []
+        for call in source.calls_of(model):
+            args, kwargs = tree.map_structure(ours, source.arguments_of(call))
+            outputs = tree.flatten(self._call(model, call.layer, args, kwargs))
+            tensors |= _by_id(call.outputs, outputs)
+            calls.append((call, outputs))
+        outputs = tree.map_structure(ours, source.plain(model.output))
+        made = keras.Model(inputs, outputs, name=self._name(model.name))
+        if not model.trainable:
+            made.trainable = False
+        return Taken(model, made, calls)
+
+    def _call(self, model, layer, args, kwargs):
+        """Calls what a layer has become."""
+        if source.is_model(layer):
+            return self.take(layer).model(*args, **kwargs)
+        first, *others = self._steps[id(layer)]
+        try:
+            x = first(*args, **kwargs)
+            for step in others:
+                x = step(x)
+        except Exception as error:
+            raise ConversionError(
+                f"'{model.name}' has a layer that Keras 3 cannot call as it is called "
+                f"there:\n- '{layer.name}' ({type(layer).__name__}): {error}\n{REMEDY}"
+            ) from error
+        return x
+
+    def _input(self, tensor):
+        """The Keras 3 input of one of tf_keras."""
+        name, kind = source.layer_behind(tensor).name, type(tensor).__name__
+        if kind != "KerasTensor":
+            raise ConversionError(
+                f"Input '{name}' is a {kind}, and Keras 3 takes dense tensors only. "
+                "Remedy: a tf_keras model with a dense input."
+            )
+        if tensor.dtype.name == "string" and keras.backend.backend() != "tensorflow":
+            raise ConversionError(
+                f"Input '{name}' takes texts, which Keras 3 takes on the TensorFlow "
+                "backend only. Remedy: KERAS_BACKEND=tensorflow, or a tf_keras model "
+                "that begins behind its lookup of texts."
+            )
+        batch, *shape = tensor.shape
+        return keras.Input(shape, batch, tensor.dtype.name, name=self._name(name))
+
+
+def _why_not_its_graph(model):
+    if name := source.own_method(model):
+        return f"its class has a {name} of its own, so its graph is not all it does"
+    return "" if source.has_graph(model) else "it is not built, and has no graph"
+
+
+def _by_id(keys, values):
+    return dict(zip(map(id, keys), values, strict=True))
+
+
+def _constant(x):
+    """A constant, out of TensorFlow's tensor."""
+    return x.numpy() if hasattr(x, "numpy") else x
