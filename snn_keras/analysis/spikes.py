@@ -5,7 +5,7 @@ import math
 import numpy as np
 from keras import ops, tree
 
-from snn_keras.analysis.recording import Recorder, neurons_of
+from snn_keras.analysis.recording import Recorder, Together, neurons_of
 from snn_keras.inputs import check_data
 from snn_keras.simulate import Monitored
 
@@ -35,18 +35,21 @@ def spike_statistics(snn, x, batch_size=None, verbose=0):
     layers = neurons_of(snn)
     x = check_data(x, snn.program.graph)
     timesteps = None if snn.timesteps == "settle" else snn.timesteps
-    monitor = Recorder(_SpikesOfLayer(), timesteps)
-    _, counts = Monitored(snn, monitor).predict(x, batch_size, verbose)
+    monitor = Together(
+        {"spikes": Recorder(_SpikesOfLayer(), timesteps), "neurons": _NeuronsOfLayer()}
+    )
+    _, recorded = Monitored(snn, monitor).predict(x, batch_size, verbose)
     steps = timesteps
     if timesteps is None:
         steps = float(steps_of_runs(snn, x, batch_size, verbose).mean())
     found = {}
-    for name, layer in layers.items():
-        sums = counts[name].sum(axis=0, dtype="int64")  # of (samples, steps)
-        samples = len(counts[name])
+    for name in layers:
+        counts = recorded[name]["spikes"]
+        sums = counts.sum(axis=0, dtype="int64")  # of (samples, steps)
+        samples = len(counts)
         spikes = float(sums.sum() / samples)
         found[name] = {
-            **_rates(spikes, math.prod(layer.cell.state_shape), steps),
+            **_rates(spikes, int(recorded[name]["neurons"][0]), steps),
             "over_time": None if timesteps is None else (sums / samples).tolist(),
         }
     spikes, neurons = (
@@ -86,3 +89,14 @@ class _SpikesOfLayer:
 
     def total(self, values, dtype):
         return ops.sum(values, axis=1)
+
+
+class _NeuronsOfLayer:
+    """Monitor: the number of a layer's neurons, which an open size leaves open."""
+
+    def initial_state(self, layer, shape):
+        batch_size, *neurons = shape
+        return ops.full((batch_size,), math.prod(neurons), "int32")
+
+    def update(self, layer, state, seen):
+        return state

@@ -317,14 +317,19 @@ def fused_activation(operation):
 
 def linear_config(operation) -> dict:
     """The layer's configuration, without a fused activation and its penalty."""
-    config = operation.get_config()
     if fused_activation(operation) is None:
-        return config
-    inner = config
-    while "layer" in inner:  # of a wrapper
-        inner.pop("activity_regularizer", None)
-        inner["layer"]["config"] = dict(inner["layer"]["config"])
-        inner = inner["layer"]["config"]
-    inner["activation"] = "linear"
-    inner.pop("activity_regularizer", None)
-    return config
+        return operation.get_config()
+    return _without_activation(operation).get_config()
+
+
+def _without_activation(layer):
+    """A stand-in of which the configuration may be read: the function may have none."""
+    inner = innermost(layer)
+    changes = {"activity_regularizer": None}
+    if layer is inner:
+        changes["activation"] = keras.activations.linear
+    else:
+        changes["layer"] = _without_activation(layer.layer)
+    stand_in = object.__new__(type(layer))
+    vars(stand_in).update({**vars(layer), **changes})
+    return stand_in

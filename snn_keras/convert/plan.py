@@ -12,7 +12,7 @@ from snn_keras.convert.signals import Coding
 from snn_keras.errors import ConversionError
 from snn_keras.graph import Graph, Tensor
 from snn_keras.inputs import check_count
-from snn_keras.layers import NoisySpike
+from snn_keras.layers import NoisySpike, QuantizedActivation
 from snn_keras.neurons import NoisyLIFCell, SpikingCell, Timing
 from snn_keras.simulate.model import check_timesteps
 from snn_keras.text import table
@@ -211,6 +211,7 @@ def plan(
         graph = normalize.read(model)
     except ValueError as error:
         raise ConversionError(str(error)) from error
+    check_has_neurons(graph)
     check_neuron(neuron, graph)
     context = Context(graph, timesteps, neuron, input_steps, fused)
     if bias_correction:
@@ -241,12 +242,6 @@ def plan(
             f"Model '{graph.name}' cannot be converted; {len(refusals)} of its "
             f"{len(graph.nodes)} layers stand in the way:\n" + "\n".join(refusals)
         )
-    if not any(step.cell is not None for step in steps):
-        raise ConversionError(
-            f"Model '{graph.name}' has no activation that becomes a spiking neuron. "
-            "Remedy: use snn_keras.layers.LSQReLU or QCFS as activations, or give "
-            "a network with ReLUs to snn_keras.quantize_activations first."
-        )
     return Plan(graph, context.timing, tuple(steps), bias_correction)
 
 
@@ -268,6 +263,23 @@ def check_call(node, codings) -> None:
             "it reads a mask, and spiking neurons do not pass a mask on.",
             "mask_zero=False, and multiply by the mask where it counts.",
         )
+
+
+def check_has_neurons(graph: Graph) -> None:
+    """Raises a ConversionError unless something becomes a spiking neuron."""
+    if any(becomes_neuron(node.operation) for node in graph.nodes):
+        return
+    derived = sorted(
+        node.name
+        for node in graph.nodes
+        if isinstance(node.operation, (QuantizedActivation, NoisySpike))
+    )
+    reason = f"{derived} override what their base class computes. " if derived else ""
+    raise ConversionError(
+        f"Model '{graph.name}' has no activation that becomes a spiking neuron. "
+        f"{reason}Remedy: use snn_keras.layers.LSQReLU or QCFS as activations, or give "
+        "a network with ReLUs to snn_keras.quantize_activations first."
+    )
 
 
 def check_neuron(neuron, graph: Graph) -> None:
