@@ -8,7 +8,7 @@ import keras
 import numpy as np
 from keras import tree
 
-from snn_keras import _backend
+from snn_keras import _backend, files
 from snn_keras import graph as graph_lib
 from snn_keras.inputs import batches, check_count, check_data
 from snn_keras.neurons import Present, Spiking
@@ -67,13 +67,23 @@ class SpikingModel(Fed, keras.Model):
             _backend.compile_by_xla(self)
 
     def save(self, filepath, *args, **kwargs):
-        """As `keras.Model.save`; not to HDF5, which does not know layers by package."""
+        """As `keras.Model.save`, whole or not at all.
+
+        Raises:
+            ValueError: if a layer cannot be saved, or if the file is to be HDF5, which
+                does not know layers by their package.
+        """
         if pathlib.Path(filepath).suffix in (".h5", ".hdf5"):
             raise ValueError(
                 f"'{self.name}' is a spiking network, and Keras cannot load one from "
                 f"HDF5. Received: {filepath}. Remedy: a path that ends in .keras."
             )
-        super().save(filepath, *args, **kwargs)
+        may_replace = kwargs.get("overwrite", not args or args[0])
+        if not (may_replace and str(filepath).endswith(".keras")):
+            super().save(filepath, *args, **kwargs)
+            return
+        with files.written_whole(pathlib.Path(filepath)) as partial:
+            super().save(partial, *args, **kwargs)
 
     def get_compile_config(self):
         """As `keras.Model.get_compile_config`."""
