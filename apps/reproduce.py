@@ -8,12 +8,15 @@ or `make reproduce ROW=... DATA_DIR=... SEED=...`. Networks and figures go to --
 What stands there already is not trained or measured again, and what was interrupted
 goes on. With --queue it makes one row of a list (`apps.tables.trainings.QUEUE`) after
 the other, starts from the networks that ship where it can, and keeps a list of what is
-done in `queue.json`.
+done in `queue.json`. A training that was begun elsewhere goes on from its backup in
+saved_models/unfinished/, named as the network is.
 In the end the new figures are printed beside those of docs/results/.
 """
 
 import json
+import os
 import pathlib
+import shutil
 import subprocess
 import sys
 import time
@@ -64,6 +67,8 @@ def train(table, source, seed, folder, shipped=()):
         source_file(f"{table}_{before}", shipped)
         or train(table, before, 0, folder, shipped)
     )
+    # A training goes on where its settings are the same, on any machine.
+    start = start and os.path.relpath(start)
     arguments = trainings.command(table, source, folder, seed, start) + FLAGS.change
     arguments.append(f"--progress={FLAGS.progress}")
     if FLAGS.data_dir:
@@ -97,15 +102,27 @@ def show(table, row, file):
         print(f"{where}: source {found['ann']:.2%}; {', '.join(cells)}")
 
 
+def take_up(backups, folder):
+    """Copies the backups of unfinished trainings to where they are looked for."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for backup in backups.glob("*.backup.npz"):
+        place = folder / f".{backup.name}"
+        if not place.exists():
+            shutil.copy(backup, place)
+
+
 def make_queue(folder):
     """Makes what is missing of the queue's rows, one after the other."""
+    take_up(data.SHIPPED / "unfinished", folder)
     progress = folder / "queue.json"
     done = json.loads(progress.read_text()) if progress.exists() else {}
     for name, seed in trainings.QUEUE:
         key = of_seed(name, seed)
         if key in done or (pathlib.Path("docs/results") / f"{key}.json").exists():
             continue
-        logging.info("queue: %s, %d of %d rows done", key, len(done), len(trainings.QUEUE))
+        logging.info(
+            "queue: %s, %d of %d rows done", key, len(done), len(trainings.QUEUE)
+        )
         started = time.time()
         make(name, seed, folder, (data.SHIPPED,))
         done[key] = {"seconds": round(time.time() - started)}
