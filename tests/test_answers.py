@@ -134,7 +134,7 @@ def network():
     """A source with an output of every kind, its network, and inputs."""
     rng = np.random.default_rng(1)
     inputs = keras.Input((4, 4, 2))
-    x = LSQReLU(3, initial_step=0.5, name="act")(CONV(4, 3, padding="same")(inputs))
+    x = LSQReLU(7, initial_step=0.25, name="act")(CONV(4, 3)(inputs))
     flat = layers.Flatten()(x)
     outputs = {
         "depth": CONV(1, 1, name="d")(x),
@@ -145,7 +145,8 @@ def network():
     }
     model = keras.Model(inputs, outputs)
     for layer in model.layers:
-        layer.set_weights([dyadic(rng, w.shape) for w in layer.get_weights()])
+        if not isinstance(layer, LSQReLU):
+            layer.set_weights([dyadic(rng, w.shape) for w in layer.get_weights()])
     snn = snn_keras.convert(model, 2, "if")
     return model, snn, dyadic(rng, (30, 4, 4, 2))
 

@@ -116,12 +116,13 @@ def test_weights_may_change_between_calls():
 
 def ending(end):
     """A spiking network of small images with another end, and inputs."""
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(1)
     inputs = keras.Input((4, 4, 1))
     x = LSQReLU(4, initial_step=0.25)(layers.Conv2D(3, 3, padding="same")(inputs))
     model = keras.Model(inputs, end(x))
     for layer in model.layers:
-        layer.set_weights([dyadic(rng, w.shape) for w in layer.get_weights()])
+        if not isinstance(layer, LSQReLU):
+            layer.set_weights([dyadic(rng, w.shape) for w in layer.get_weights()])
     return snn_keras.convert(model, 8, "if"), dyadic(rng, (12, 4, 4, 1), 16, 32)
 
 
@@ -152,7 +153,7 @@ def test_a_number_stops_when_it_no_longer_changes():
     np.testing.assert_array_equal(outputs[:, 0], over_time[steps - 1, np.arange(12)])
 
 
-@pytest.mark.parametrize("criterion, threshold", [("margin", 0.5), ("change", 2.0)])
+@pytest.mark.parametrize("criterion, threshold", [("margin", 0.25), ("change", 0.3)])
 def test_a_map_stops_with_its_least_certain_position(criterion, threshold):
     snn, x = ending(layers.Conv2D(3, 1))
     over_time = snn.predict_over_time(x, verbose=0)

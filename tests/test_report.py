@@ -188,6 +188,82 @@ def test_networks_without_some_figures(tmp_path, kind):
         assert figures["accuracy"]["at_end"] == figures["accuracy"]["source"]
 
 
+def other(end):
+    """A network of small images that is no classifier, with inputs and labels."""
+    rng = np.random.default_rng(4)
+    ends = {
+        "number": lambda x: keras.layers.Dense(1)(keras.layers.Flatten()(x)),
+        "side": lambda x: keras.layers.Dense(1, activation="sigmoid")(
+            keras.layers.Flatten()(x)
+        ),
+        "map": keras.layers.Conv2D(3, 3),
+        "depth": keras.layers.Conv2D(1, 1),
+    }
+    labels = {
+        "number": rng.normal(size=20),
+        "side": rng.integers(0, 2, (20, 1)),
+        "map": rng.integers(0, 3, (20, 4, 4)),
+        "depth": rng.normal(size=(20, 6, 6, 1)),
+    }
+    inputs = keras.Input((6, 6, 1))
+    x = keras.layers.Conv2D(2, 3, padding="same")(inputs)
+    x = LSQReLU(7, initial_step=0.25, name="act1")(x)
+    model = keras.Model(inputs, ends[end](x), name="small")
+    for layer in model.layers:
+        if not isinstance(layer, LSQReLU):
+            layer.set_weights([dyadic(rng, w.shape) for w in layer.get_weights()])
+    return model, dyadic(rng, (20, 6, 6, 1)), labels[end]
+
+
+def batches_of(x, y):
+    """A generator of batches: it gives them once."""
+    for i in range(0, len(x), 8):
+        yield x[i : i + 8], y[i : i + 8]
+
+
+@pytest.mark.parametrize("end", ["number", "side", "map", "depth"])
+def test_networks_that_are_no_classifiers(tmp_path, end):
+    ann, x, y = other(end)
+    snn = snn_keras.convert(ann, 2, "if")
+    figures, page = written(tmp_path, ann, snn, batches_of(x, y), y)
+    source = ann.predict(x, verbose=0)
+    over_time = snn.predict_over_time(x, verbose=0)
+    found = figures["disagreements"]
+    if end in ("number", "depth"):
+        right = y.reshape(source.shape)
+
+        def score(outputs):
+            return np.sqrt(np.mean(np.square(outputs.astype("float64") - right)))
+
+        off = np.abs(over_time[-1] - source)
+        differ = off > 0.1 * source.std(dtype="float64")
+        title = "Root mean square error"
+        assert found["flips"][0]["sample"] == off.reshape(20, -1).max(1).argmax()
+    else:
+
+        def answers(outputs):
+            return outputs >= 0.5 if end == "side" else outputs.argmax(-1)
+
+        def score(outputs):
+            return np.mean(answers(outputs) == y)
+
+        differ = answers(over_time[-1]) != answers(source)
+        title = "Accuracy"
+    accuracy = figures["accuracy"]
+    assert accuracy["measure"] == title.lower()
+    assert accuracy["source"] == pytest.approx(score(source))
+    assert accuracy["spiking"] == pytest.approx([score(z) for z in over_time])
+    assert accuracy["at_end"] == accuracy["spiking"][-1]
+    assert (found["answers"], found["count"]) == (differ.size, differ.sum())
+    assert 0 < found["count"] < found["answers"]
+    assert found["share"] == pytest.approx(differ.mean())
+    assert list(page.tables[f"{title} on 20 samples"]) == ["source", "T = 1", "T = 2"]
+    assert figures["network"]["answer"] == found["answer"]
+    assert figures["mismatch"]["outputs"][0]["share"] == pytest.approx(
+        1 - differ.mean()
+    )
+
+
 def test_bad_requests_come_before_the_work(tmp_path):
     ann, x, y = source()
     snn = snn_keras.convert(ann, 2)
@@ -200,9 +276,9 @@ def test_bad_requests_come_before_the_work(tmp_path):
         analysis.report(ann, snn, x, y, path, neurons=[1])
     with pytest.raises(ValueError, match="needs a spiking network"):
         analysis.report(ann, ann, x, y, path)
-    inner = keras.Model(ann.input, ann.get_layer("act1").output)
-    with pytest.raises(ValueError, match="answers of a classifier"):
-        analysis.report(inner, snn_keras.convert(inner, 2), x, y, path)
+    two = keras.Model(ann.input, [ann.output, ann.get_layer("act1").output])
+    with pytest.raises(ValueError, match=r"one output. Received a network with 2.*i\]"):
+        analysis.report(two, snn_keras.convert(two, 2), x, y, path)
     assert list(tmp_path.iterdir()) == []
     path.write_text("mine")
     with pytest.raises(FileExistsError, match="overwrite=True"):
@@ -239,8 +315,32 @@ def test_disagreements_by_hand():
     assert found["flips"][0] == {"sample": 1, "source": 1, "spiking": 2, "label": 2}
     with pytest.raises(ValueError, match=r"\(5, 3\) and \(4, 3\)"):
         analysis.disagreements(eye[[0] * 5], eye[[0] * 4])
-    with pytest.raises(ValueError, match=r"a label for each of 3 samples"):
+    with pytest.raises(ValueError, match=r"a class for each of the 3 samples"):
         analysis.disagreements(eye, eye, [1])
+
+
+def test_disagreements_of_maps_and_of_numbers_by_hand():
+    eye = np.eye(3)
+    source = eye[[[0, 1], [2, 2], [1, 0]]]  # three samples of two positions
+    spiking = eye[[[0, 2], [2, 2], [0, 2]]]
+    found = analysis.disagreements(source, spiking, [[0, 2], [2, 2], [1, 1]])
+    assert (found["answers"], found["count"], found["share"]) == (6, 3, 0.5)
+    assert found["flips"] == [{"sample": 2, "count": 2}, {"sample": 0, "count": 1}]
+    assert (found["gained"], found["lost"]) == (1, 1)
+    assert {(p["source"], p["spiking"]) for p in found["pairs"]} == {
+        *((1, 2), (1, 0), (0, 2))
+    }
+    # A standard deviation of 2: what is further than 0.2 away differs.
+    source = np.array([[3.0], [-1.0], [3.0], [-1.0]])
+    spiking = source + np.array([[0.25], [0.125], [-1.0], [0.0]])
+    found = analysis.disagreements(source, spiking, [3, -1, 2, -1])
+    assert (found["answer"], found["count"], found["spread"]) == ("numbers", 2, 2.0)
+    assert found["flips"] == [
+        {"sample": 2, "source": 3.0, "spiking": 2.0, "label": 2},
+        {"sample": 0, "source": 3.0, "spiking": 3.25, "label": 3},
+    ]
+    sides = analysis.disagreements([[0.25], [0.75]], [[0.5], [1.0]], answer="sides")
+    assert sides["pairs"] == [{"source": 0, "spiking": 1, "count": 1}]
 
 
 def test_pictures_hold_what_they_are_given():

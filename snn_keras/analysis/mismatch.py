@@ -50,7 +50,7 @@ def mismatch(ann, snn, x, batch_size=32):
         "entry": report.entry,
         "before": report.before,
         "behind": report.behind,
-        "diagnosis": "; ".join(report.diagnoses()),
+        "diagnosis": "; ".join(line.rstrip(".") for line in report.diagnoses()),
     }
 
 

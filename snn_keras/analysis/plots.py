@@ -125,7 +125,8 @@ def plot_confusion_of_disagreements(disagreements, class_names=None, ax=None):
     pairs = disagreements["pairs"]
     classes, left_out = _most_frequent(pairs)
     ax = new_axes(ax, rows=max(6, len(classes)))
-    title = f"{disagreements['count']:,} of {disagreements['samples']:,} answers differ"
+    answers = disagreements.get("answers", disagreements["samples"])
+    title = f"{disagreements['count']:,} of {answers:,} answers differ"
     ax.set_title(title + (f", {left_out} not drawn" if left_out else ""), fontsize=10)
     if not classes:
         ax.set_axis_off()

@@ -2,11 +2,13 @@
 
 import json
 
-from snn_keras.analysis.report import costs, pictures, sections
+from snn_keras.analysis.recording import neurons_of
+from snn_keras.analysis.report import answers, costs, pictures, sections
 from snn_keras.analysis.report.figures import gather
 from snn_keras.analysis.report.html import Html, element, join
 from snn_keras.analysis.report.style import STYLE
 from snn_keras.files import check_target, written_whole
+from snn_keras.inputs import check_data
 
 
 def report(
@@ -27,16 +29,20 @@ def report(
     """Writes one HTML file about a conversion, and returns its figures.
 
     The file needs no network and no script; it shows accuracy by time steps, mismatch,
-    spikes, operations, energy, single neurons, disagreements and the plan. What is
-    measured stands in its tables as `data` elements with the whole value; the element
-    `#figures` holds all figures as JSON.
+    spikes, operations, energy, single neurons, disagreements and the plan. Answers are
+    classes, for each sample or at each position of a map; behind a sigmoid, yes or no;
+    or numbers, whose error stands in place of the accuracy.
+
+    What is measured stands in its tables as `data` elements with the whole value; the
+    element `#figures` holds all figures as JSON.
 
     Args:
-        ann: The source network, a classifier.
+        ann: The source network, with one output.
         snn: The `SpikingModel` that was converted from it.
-        x: Inputs, arrays as for `predict`.
-        y: `(samples,)`, the right classes, or one-hot `(samples, classes)`; None where
-            they are not known.
+        x: Inputs, as `predict` takes them.
+        y: The right answers, None where they are not known: classes `(samples,)`, of a
+            map `(samples, ...)`, or one-hot as the outputs; behind a sigmoid 0 or 1; or
+            numbers.
         path: The HTML file to write.
         samples: How many, from the first on, to use for mismatch, spikes and energy;
             answers are compared on all.
@@ -45,7 +51,7 @@ def report(
         neurons: `{layer: flat indices}` of the single neurons to show; by default some
             that fire on the first sample, of at most six layers.
         title: The heading.
-        class_names: Names of the classes, in order.
+        class_names: Names of the classes, in order; of sides, for 0 and 1.
         overwrite: Whether to replace a file that is there.
 
     Returns:
@@ -56,11 +62,13 @@ def report(
 
     Raises:
         FileExistsError, FileNotFoundError: if the file cannot be written.
-        ValueError: if an argument is not valid, or the network is no classifier.
+        ValueError: if an argument is not valid, or the network has several outputs.
         ConversionError: if the two do not belong together.
     """
     path = check_target(path, overwrite)
     pictures.check_matplotlib()
+    neurons_of(snn)  # says so where `snn` is no spiking network
+    x = check_data(x, snn.program.graph)
     figures = gather(ann, snn, x, y, samples, batch_size, timesteps, neurons)
     title = title or f"{ann.name}: source and spiking network"
     page = document(title, figures, x, class_names)
@@ -72,12 +80,12 @@ def report(
 def document(title, figures, x, class_names=None) -> str:
     """The page that shows `figures`; see `report`."""
     parts = [
-        sections.accuracy(figures),
+        answers.accuracy(figures),
         sections.mismatch(figures),
         costs.spikes(figures),
         costs.energy(figures),
         costs.neurons(figures),
-        sections.disagreements(figures, x, class_names),
+        answers.disagreements(figures, x, class_names),
         sections.plan(figures),
     ]
     header = element(
