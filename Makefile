@@ -25,12 +25,12 @@ demo: venv
 	$(BIN)/python -m apps.demo
 
 test: venv
-	KERAS_BACKEND=tensorflow $(BIN)/python -m pytest -n 2 -m "not slow"
-	KERAS_BACKEND=jax $(BIN)/python -m pytest -n 2 -m "not slow"
+	KERAS_BACKEND=tensorflow $(BIN)/python -m tests.run -m "not slow"
+	KERAS_BACKEND=jax $(BIN)/python -m tests.run -m "not slow"
 
 test-slow: venv
-	KERAS_BACKEND=tensorflow $(BIN)/python -m pytest -n 2 -m slow
-	KERAS_BACKEND=jax $(BIN)/python -m pytest -n 2 -m slow
+	KERAS_BACKEND=tensorflow $(BIN)/python -m tests.run -m slow
+	KERAS_BACKEND=jax $(BIN)/python -m tests.run -m slow
 
 # ROW: TABLE_SOURCE_NEURON, as digits_adaptor_if; DATA_DIR: prepared TFDS data sets;
 # SEED: of the source network, 0 where not given.
