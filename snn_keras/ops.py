@@ -117,7 +117,7 @@ def spike(u, threshold, surrogate=atan_surrogate, strict=False):
         strict: Whether to fire only where `u > threshold`.
 
     Returns:
-        0 or 1 for each element, of the dtype of `u`.
+        0 or 1 for each element, of the dtype of `u`; NaN where `u` is that.
     """
 
     @ops.custom_gradient
@@ -130,7 +130,7 @@ def spike(u, threshold, surrogate=atan_surrogate, strict=False):
             return to_u, _sum_to(to_threshold, threshold)
 
         fired = u > threshold if strict else u >= threshold
-        return ops.cast(fired, u.dtype), gradient
+        return ops.where(u == u, ops.cast(fired, u.dtype), u), gradient
 
     return fire(u, threshold)
 

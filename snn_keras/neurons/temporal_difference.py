@@ -22,6 +22,9 @@ class TemporalDifference(PerStep):
     exactly $f$ of the decoded signal. A function with $f(c x) = c f(x)$ for
     $c > 0$, such as max pooling, needs no $n_t$.
 
+    Where $F_t$ is not finite, nothing counts as sent so far: not every function has a
+    value at every sum on the way. What is not finite in the end is sent then.
+
     Args:
         operation: The function f, of one signal or of several; see `PerStep`.
         arguments: See `PerStep`.
@@ -86,9 +89,14 @@ class TemporalDifference(PerStep):
                 ),
                 self._function(inputs, decoded),
             )
-        return tree.map_structure(
-            lambda y: ops.cast(y[:, 1:] - y[:, :-1], self.compute_dtype), outputs
-        )
+        return tree.map_structure(self._changes, outputs)
+
+    def _changes(self, y):
+        """What is sent where the function has these values, from `t = start` on."""
+        finite = ops.where(ops.isfinite(y), y, 0.0)
+        ends = _along_time(window_lib.may_end(y.shape[1] - 1), y)
+        after = ops.where(ends, y[:, 1:], finite[:, 1:])
+        return ops.cast(after - finite[:, :-1], self.compute_dtype)
 
     def _function(self, inputs, signals):
         outputs = super().call(tree.pack_sequence_as(inputs, signals))

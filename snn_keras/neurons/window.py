@@ -38,6 +38,8 @@ class Window:
         preparing: Whether these are extra steps before the run, in which cells
             correct their state.
         prepared: What layers prepared for the whole run; see `prepared`.
+        may_end: In a run of no fixed length, whether it may end with this pass; a
+            scalar boolean tensor.
     """
 
     def __init__(
@@ -50,6 +52,7 @@ class Window:
         monitor=None,
         preparing=False,
         prepared=None,
+        may_end=False,
     ):
         self.start = start
         self.steps = steps
@@ -60,6 +63,7 @@ class Window:
         self.monitor = monitor
         self.preparing = preparing
         self.prepared = prepared or {}
+        self.may_end = may_end
 
     def __enter__(self):
         self._token = _current.set(self)
@@ -148,6 +152,16 @@ def monitor_key(name) -> str:
 def monitored_layer(key) -> str | None:
     """The layer whose monitor's state is kept under `key`; None for other states."""
     return key.removesuffix(_MONITOR) if key.endswith(_MONITOR) else None
+
+
+def may_end(steps):
+    """After which steps of the pass the run may end, `(steps,)` booleans."""
+    window = current()
+    if window is None:
+        return ops.arange(steps, dtype="int32") == steps - 1
+    if not isinstance(window.total, int):
+        return ops.broadcast_to(window.may_end, (steps,))
+    return window.start + 1 + ops.arange(steps, dtype="int32") == window.total
 
 
 def at_step(values, step):

@@ -304,11 +304,12 @@ class Program:
         frames=None,
         prepared=None,
         training=False,
+        may_end=False,
     ):
         """Runs `steps` steps; returns what the readouts decode, and the state.
 
         With `frames`, as `present` gives them, every step has an input of its own;
-        `prepared` is what `prepare` gives.
+        `prepared` is what `prepare` gives; `may_end` as for a `Window`.
         """
         values = dict(values)
         total = self.timesteps
@@ -319,7 +320,14 @@ class Program:
             return node.call(node.operation, values, training=training)
 
         window = Window(
-            start, steps, total, state, over_time, monitor, prepared=prepared
+            start,
+            steps,
+            total,
+            state,
+            over_time,
+            monitor,
+            prepared=prepared,
+            may_end=may_end,
         )
         with window:
             run_nodes(self.during, values, call)
@@ -363,30 +371,40 @@ class Program:
         return {**state, **corrected}
 
     def _settle(self, inputs, values, state, monitor):
-        """Runs single steps until the input is off and all neurons are silent."""
+        """Runs single steps until the input is off and all neurons are silent.
+
+        Temporal differences that withhold something send it in a step more.
+        """
         prepared = self.prepare(inputs, 1, self.input_steps)
         flat = tree.flatten(self.graph.inputs)
         batch_size = ops.shape(values[flat[0]])[0]
+        withholds = any(
+            isinstance(n.operation, TemporalDifference) for n in self.during
+        )
 
-        def goes_on(start, active, *_):
-            due = ops.logical_or(active, start < self.input_steps)
+        def goes_on(start, active, complete, *_):
+            due = ops.logical_or(active, ops.logical_not(complete))
+            due = ops.logical_or(due, start < self.input_steps)
             return ops.logical_and(due, start < SETTLE_LIMIT)
 
-        def body(start, active, last, state):
+        def body(start, active, complete, last, state):
             activity = _Activity(monitor)
-            _, state = self.advance(
-                values, start, 1, state, monitor=activity, prepared=prepared
-            )
+            silent = ops.logical_not(active)
+            rests = ops.logical_and(silent, start >= self.input_steps)
+            settings = {"monitor": activity, "prepared": prepared, "may_end": rests}
+            _, state = self.advance(values, start, 1, state, **settings)
             fired = activity.fired()
             last = ops.where(fired, start + 1, last)
-            return start + 1, ops.any(fired), last, state
+            complete = ops.logical_or(complete, rests)
+            return start + 1, ops.any(fired), complete, last, state
 
         start = ops.convert_to_tensor(0, "int32")
         last = ops.zeros((batch_size,), "int32")
         active = ops.convert_to_tensor(True)
+        carry = start, active, ops.convert_to_tensor(not withholds), last, state
         if not self.has_fixed_shapes:  # the first pass makes the states
-            start, active, last, state = body(start, active, last, state)
-        *_, last, state = ops.while_loop(goes_on, body, (start, active, last, state))
+            carry = body(*carry)
+        *_, last, state = ops.while_loop(goes_on, body, carry)
         decoded = [n.operation.decode(state[n.name], 1, 1) for n in self.readouts]
         return decoded, last, state
 
@@ -461,7 +479,8 @@ class _Activity:
 
     def update(self, layer, state, seen):
         axes = tuple(range(1, len(seen.outputs.shape)))
-        self.samples.append(ops.any(seen.outputs != 0, axis=axes))
+        spikes = ops.logical_and(seen.outputs != 0, seen.outputs == seen.outputs)
+        self.samples.append(ops.any(spikes, axis=axes))
         if self.monitor is None:
             return state
         return self.monitor.update(layer, state, seen)
