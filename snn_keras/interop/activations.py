@@ -7,10 +7,12 @@ import keras
 from snn_keras.interop.errors import Untranslatable
 from snn_keras.layers.keras2 import keras2_hard_sigmoid
 
-# Functions of the same name and formula in Keras 3.
+# Functions of the same name and formula in Keras 3: those that tf_keras finds by name,
+# and those of `tf.nn`.
 _OF_KERAS = {
-    *("elu", "exponential", "gelu", "linear", "mish", "relu", "selu", "sigmoid"),
-    *("softmax", "softplus", "softsign", "swish", "tanh"),
+    *("elu", "exponential", "gelu", "leaky_relu", "linear", "log_softmax", "mish"),
+    *("relu", "relu6", "selu", "sigmoid", "silu", "softmax", "softplus", "softsign"),
+    *("swish", "tanh"),
 }
 _OF_TF_NN = {
     *("elu", "gelu", "leaky_relu", "log_softmax", "relu", "relu6", "selu", "sigmoid"),
@@ -41,7 +43,7 @@ def _known():
     import tf_keras
 
     ours = keras.activations.get
-    pairs = [(getattr(tf_keras.activations, name), ours(name)) for name in _OF_KERAS]
+    pairs = [(tf_keras.activations.get(name), ours(name)) for name in _OF_KERAS]
     pairs += [(getattr(tf.nn, name), ours(name)) for name in _OF_TF_NN]
     pairs += [(tf.identity, ours("linear")), (tf.exp, ours("exponential"))]
     return [*pairs, (tf_keras.activations.hard_sigmoid, keras2_hard_sigmoid)]

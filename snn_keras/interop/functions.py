@@ -64,7 +64,7 @@ _FUNCTIONS = {
     "unstack": (lambda x, axis: ops.unstack(x, axis=axis), "value axis"),
     "tile": (ops.tile, "input multiples"),
     "expand_dims": (ops.expand_dims, "input axis"),
-    "squeeze": (ops.squeeze, "input axis"),
+    "compat.v1.squeeze": (ops.squeeze, "input axis"),
 }
 
 

@@ -44,6 +44,7 @@ class Translator:
         self.taken = {}  # by the id of the model
         self._model = model
         self._steps = {}  # by the id of the layer
+        self._named = set()  # ids of operations that have the name of a layer
         self._names = {layer.name for layer in source.layers_of(model)}
 
     def take(self, model) -> Taken:
@@ -90,6 +91,7 @@ class Translator:
             steps = tfmot.operations_of(layer)
         else:
             steps = [layer_of(layer, self._model_inside)]
+        self._named |= {id(step.operation) for step in steps}
         if "/" in layer.name:
             for step in steps:
                 step.operation.name = self._unique(step.operation.name)
@@ -119,6 +121,7 @@ class Translator:
         theirs = source.plain(model.input)
         inputs = tree.map_structure(self._input, theirs)
         tensors = _by_id(tree.flatten(theirs), tree.flatten(inputs))
+        self._are_named(tree.flatten(inputs))
 
         def ours(x):
             return tensors[id(x)] if id(x) in tensors else _constant(x)
@@ -128,12 +131,34 @@ class Translator:
             args, kwargs = tree.map_structure(ours, source.arguments_of(call))
             outputs = tree.flatten(self._call(model, call.layer, args, kwargs))
             tensors |= _by_id(call.outputs, outputs)
+            self._are_named(outputs)
             calls.append((call, outputs))
         outputs = tree.map_structure(ours, source.plain(model.output))
+        self._name_hidden(outputs)
         made = keras.Model(inputs, outputs, name=self._name(model.name))
         if not model.trainable:
             made.trainable = False
         return Taken(model, made, calls)
+
+    def _are_named(self, tensors):
+        self._named |= {id(x._keras_history.operation) for x in tensors}
+
+    def _name_hidden(self, outputs):
+        """Gives operations that layers put into the graph names that no layer has.
+
+        Layers compute their masks by such operations, whose names count up as those of
+        layers of tf_keras do.
+        """
+        waiting, seen = tree.flatten(outputs), set()
+        while waiting:
+            operation, index, _ = waiting.pop()._keras_history
+            node = operation._inbound_nodes[index]
+            if id(node) not in seen:
+                seen.add(id(node))
+                waiting += node.input_tensors
+                if id(operation) not in self._named:
+                    operation.name = self._unique(operation.name)
+                    self._named.add(id(operation))
 
     def _call(self, model, layer, args, kwargs):
         """Calls what a layer has become."""
