@@ -24,10 +24,14 @@ CONSTANTS = {
 def energy(snn, x, batch_size=32, constants="32 bit"):
     r"""Counts the operations of a run, and what they cost, beside the source network.
 
-    * **Synapses.** A spike is one addition at every weight that it reaches; linear
-      layers without weights hand spikes on, so that average pooling folds into the
-      weights behind it, and a spike that reaches a neuron past all weights (a shortcut)
-      is one addition there. Weights on zero padding are not counted.
+    * **Synapses.** A spike is one addition at every weight that it reaches, whatever
+      the weight's value. Weights on zero padding are not counted, nor are constants
+      that are added (biases).
+    * **Linear operations without weights** hand a spike on, once to every output that
+      depends on the element where it is: average pooling folds into the weights behind
+      it. So do batch normalization and other scalings of channels; a constant factor of
+      0 hands nothing on. A spike that reaches a neuron past all weights (a shortcut)
+      is one addition there.
     * **Numbers** take a multiplication and an addition at every weight: once a run for
       what does not change (all before the first neuron), at every step behind a
       temporal difference.
@@ -37,12 +41,19 @@ def energy(snn, x, batch_size=32, constants="32 bit"):
     * **The source network**: a multiplication and an addition at every weight, a
       comparison at every activation.
 
+    Both sides have the same synapses. Those of Keras's layers follow from their
+    arguments. Any other layer that a rule calls linear (`snn_keras.rule`) is tried out,
+    and taken as one matrix: with a weight wherever an output depends on an input,
+    whatever the values of its trainable weights.
+
     Not counted, on either side: reading and writing memory, moving spikes, random
-    numbers, and functions other than linear ones (max pooling, softmax, ...).
+    numbers, and functions without weights other than linear ones (max pooling, softmax,
+    products of signals, ...); of attention, the projections are counted. Other layers
+    with weights are refused.
 
     Args:
         snn: A `SpikingModel`.
-        x: Inputs, arrays as for `predict`.
+        x: Inputs, in any form that `predict` takes; all batches of a dataset are read.
         batch_size: Samples a batch.
         constants: "32 bit", "8 bit", "float32", or `{"multiply": ..., "add": ...,
             "shift": ..., "compare": ...}` in picojoules.
@@ -52,6 +63,10 @@ def energy(snn, x, batch_size=32, constants="32 bit"):
         ..., "compare": ..., "energy": picojoules}, "source": the same, "ratio":
         spiking over source, "steps": ..., "layers": {name: {"spiking": ...,
         "source": ..., "spikes": ..., "neurons": ...}}, "constants": ...}`.
+
+    Raises:
+        ValueError: if `x` or `constants` do not fit, or it cannot be told what a layer
+            multiplies and adds.
 
     Source: paper 002, section A.4 and table 4.
     """

@@ -61,11 +61,13 @@ def _known(operation):
 def _tried(node, counts):
     """Spikes handed on by an operation of which no more is known than what it does."""
     rows = len(counts[0])
-    total = np.zeros((rows, sum(math.prod(y.shape[1:]) for y in node.outputs)))
+    size = sum(math.prod(y.shape[1:]) for y in node.outputs)
+    total = np.zeros((rows, size), "float32")
     flat = [x.reshape(rows, -1) for x in counts]
-    for number, first, found in probing.reached(node):
-        total += flat[number][:, first : first + len(found)] @ found.astype("float32")
-    return probing.split(node, total.astype("float32"))
+    for number, elements, outputs in probing.reached(node):
+        for row, arriving in zip(total, flat[number], strict=True):
+            row += np.bincount(outputs, arriving[elements], minlength=size)
+    return probing.split(node, total)
 
 
 def _as_it_is(node, counts):

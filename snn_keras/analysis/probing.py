@@ -7,12 +7,19 @@ import keras
 import numpy as np
 from keras import ops, tree
 
-# Pairs of an input's and an output's element that are looked at, at most.
-MOST_PAIRS = 2**32
-# Elements of inputs and outputs that a batch of trials holds, at most.
+# Numbers that are computed to find what an operation reaches, at most.
+MOST_NUMBERS = 2**33
+# Of these, in one call.
 BATCH = 2**23
+# Elements that are tried together are drawn so many times, in case they cancel.
+DRAWS = 4
 # What is put in, large beside what is added: a constant must not hide the rest.
 SIZE = 256.0
+
+_REMEDY = (
+    "Remedy: build it from Keras's layers, such as Dense, EinsumDense, convolutions, "
+    "whose synapses are known at any size."
+)
 
 
 def reached(node):
@@ -22,27 +29,93 @@ def reached(node):
     can be trained stand for any numbers: one that happens to be 0 is a weight too.
     What is fixed, such as a mask, is taken as it is.
 
+    First all channels of a place are tried together. Then the channels are tried one by
+    one, at all places at once of which no two reach the same output.
+
     Args:
         node: A `snn_keras.graph.Node` of a linear operation.
 
     Yields:
-        `(input, first, found)`: the number of an input, its first element of these, and
-        a bool array `(elements, outputs)`, the outputs flat, one behind the other.
+        `(input, elements, outputs)`: the number of an input, and its elements and the
+        outputs of pairs that depend on each other, both flat, the outputs one behind
+        the other. No pair comes twice.
 
     Raises:
-        ValueError: if there are too many pairs, or an output is not finite.
+        ValueError: if there is too much to try, or an output is not finite.
     """
-    sizes = [_size(x) for x in node.inputs]
-    check_size(node, sizes)
     with stand_ins(node.operation):
-        for number, size in enumerate(sizes):
-            step = max(1, BATCH // (sum(sizes) + sum(map(_size, node.outputs))))
-            for first in range(0, size, step):
-                count = min(step, size - first)
-                trials = [np.zeros((count + 1, n), "float32") for n in sizes]
-                trials[number][range(1, count + 1), range(first, first + count)] = SIZE
-                results = values(node, trials)
-                yield number, first, results[1:] != results[:1]
+        for number in range(len(node.inputs)):
+            for elements, found in _pairs(node, number):
+                yield number, elements, found
+
+
+def _pairs(node, number):
+    """The pairs of one input's elements and the outputs."""
+    shape = node.inputs[number].shape[1:]
+    places, channels = math.prod(shape[:-1]), math.prod(shape[-1:])
+    _check_effort(node, DRAWS * places)
+    blocks = np.zeros((places, -(-_total(node.outputs) // 8)), "uint8")
+    starts = np.arange(places) * channels
+    for draw in range(DRAWS):
+        together = _changes(
+            node, number, places, lambda i: starts[i] + np.arange(channels), draw
+        )
+        for first, found in together:
+            blocks[first : first + len(found)] |= np.packbits(found, axis=1)
+    for group in _groups(node, blocks, channels):
+        yield from _channel_by_channel(node, number, group, blocks, channels)
+
+
+def _channel_by_channel(node, number, group, blocks, channels):
+    """The pairs of the elements at a group's places, which share no output."""
+    total = _total(node.outputs)
+    owner = np.full(total, -1)
+    for place in group:
+        owner[np.unpackbits(blocks[place], count=total).astype(bool)] = place
+    starts = np.asarray(group) * channels
+    for first, found in _changes(node, number, channels, lambda i: starts + i):
+        channel, outputs = np.nonzero(found)
+        if (owner[outputs] < 0).any():
+            raise ValueError(
+                f"energy cannot tell what {node.describe()} adds up: a rule says that "
+                f"it is linear, and it is not. {_REMEDY}"
+            )
+        yield owner[outputs] * channels + first + channel, outputs
+
+
+def _groups(node, blocks, channels):
+    """Places in groups, no two of which reach the same output."""
+    groups, unions = [], []
+    for place, block in enumerate(blocks):
+        for group, union in zip(groups, unions, strict=True):
+            if not (union & block).any():
+                group.append(place)
+                union |= block
+                break
+        else:
+            groups.append([place])
+            unions.append(block.copy())
+            _check_effort(node, DRAWS * len(blocks) + len(groups) * channels)
+    return groups
+
+
+def _changes(node, number, trials, elements, draw=0):
+    """Which outputs change in each of `trials` trials, as `(first, [trials, outputs])`.
+
+    `elements(i)` are the elements of the input that are put in at trial i, in sizes
+    that go by the number `draw`.
+    """
+    sizes = [_total([x]) for x in node.inputs]
+    put_in = SIZE * np.random.default_rng(draw).uniform(1, 2, sizes[number])
+    step = max(1, BATCH // (sum(sizes) + _total(node.outputs)))
+    for first in range(0, trials, step):
+        count = min(step, trials - first)
+        inputs = [np.zeros((count + 1, size), "float32") for size in sizes]
+        for i in range(count):
+            chosen = elements(first + i)
+            inputs[number][i, chosen] = put_in[chosen]
+        results = values(node, inputs)
+        yield first, results[:-1] != results[-1:]
 
 
 def marked(node, masks):
@@ -56,13 +129,18 @@ def marked(node, masks):
         One array for each output, 1 or 0.
     """
     draw = np.random.default_rng(0).uniform
-    rows = len(masks[0])
-    trials = [(m != 0) * SIZE * draw(1, 2, m.shape[1:]) for m in masks]
-    none = [np.zeros((1, *m.shape[1:])) for m in masks]
-    trials = [np.concatenate(pair) for pair in zip(trials, none, strict=True)]
+    flat = [mask.reshape(len(mask), -1) != 0 for mask in masks]
+    found = False
     with stand_ins(node.operation):
-        results = values(node, [x.reshape(rows + 1, -1) for x in trials])
-    return split(node, (results[:-1] != results[-1:]).astype("float32"))
+        for _ in range(DRAWS):
+            sizes = [draw(4, 8, x.shape[1:]) for x in flat]
+            inputs = [
+                np.pad(x * size, ((0, 1), (0, 0)))
+                for x, size in zip(flat, sizes, strict=True)
+            ]
+            results = values(node, inputs)
+            found = found | (results[:-1] != results[-1:])
+    return split(node, found.astype("float32"))
 
 
 def values(node, inputs):
@@ -77,36 +155,19 @@ def values(node, inputs):
     if not np.isfinite(results).all():
         raise ValueError(
             f"energy cannot tell what {node.describe()} adds up: tried with numbers up "
-            f"to {2 * SIZE:g}, it gave some that are not finite. {REMEDY}"
+            f"to {2 * SIZE:g}, it gave some that are not finite. {_REMEDY}"
         )
     return results
 
 
 def split(node, flat):
     """Flat outputs, one behind the other, as arrays in the shapes of the outputs."""
-    ends = np.cumsum([_size(y) for y in node.outputs])[:-1]
+    ends = np.cumsum([_total([y]) for y in node.outputs])[:-1]
     parts = np.split(flat, ends, axis=1)
     return [
         part.reshape(len(flat), *y.shape[1:])
         for part, y in zip(parts, node.outputs, strict=True)
     ]
-
-
-REMEDY = (
-    "Remedy: build it from Keras's layers, such as Dense, EinsumDense, convolutions, "
-    "whose synapses are known at any size."
-)
-
-
-def check_size(node, sizes):
-    """Raises a ValueError where there is too much to try."""
-    into, out = sum(sizes), sum(map(_size, node.outputs))
-    if into * out > MOST_PAIRS:
-        raise ValueError(
-            f"energy cannot tell what {node.describe()} adds up: it tries out which of "
-            f"its {out:,} outputs each of its {into:,} inputs reaches, and looks at "
-            f"{MOST_PAIRS:,} pairs at most. {REMEDY}"
-        )
 
 
 @contextlib.contextmanager
@@ -115,15 +176,24 @@ def stand_ins(operation):
     draw = np.random.default_rng(0).uniform
     weights = [w for w in getattr(operation, "weights", []) if w.trainable]
     pairs = [(w, draw(1, 2, w.shape)) for w in weights if "float" in w.dtype]
-    if pairs:
-        with keras.StatelessScope(pairs):
-            yield
-    else:
+    with keras.StatelessScope(pairs) if pairs else contextlib.nullcontext():
         yield
 
 
-def _size(x):
-    return math.prod(x.shape[1:])
+def _check_effort(node, trials):
+    """Raises a ValueError where there is too much to try."""
+    into, out = _total(node.inputs), _total(node.outputs)
+    if trials * (into + out) > MOST_NUMBERS:
+        raise ValueError(
+            f"energy cannot tell what {node.describe()} adds up: to try out which of "
+            f"its {out:,} outputs each of its {into:,} inputs reaches takes more than "
+            f"{MOST_NUMBERS:,} numbers. {_REMEDY}"
+        )
+
+
+def _total(tensors):
+    """Elements of tensors together, of a sample."""
+    return sum(math.prod(x.shape[1:]) for x in tensors)
 
 
 def _dtype(x):

@@ -29,7 +29,7 @@ def synapses(node) -> Synapses:
     """The synapses of a node whose operation is linear and has weights.
 
     Those of Keras's layers follow from their arguments; all others are tried out. Of
-    attention they are those of its projections, which it makes numbers for.
+    attention, only its projections are counted, and all that meets them are numbers.
 
     Args:
         node: A `snn_keras.graph.Node`, its operation not inside a wrapper.
@@ -40,10 +40,10 @@ def synapses(node) -> Synapses:
     count = _count_of(node.operation)
     if count is not None:
         return count(node)
-    fan_out = [np.zeros(math.prod(x.shape[1:])) for x in node.inputs]
-    for number, first, found in probing.reached(node):
-        fan_out[number][first : first + len(found)] = found.sum(axis=1)
     shapes = [x.shape[1:] for x in node.inputs]
+    fan_out = [np.zeros(math.prod(shape)) for shape in shapes]
+    for number, elements, _ in probing.reached(node):
+        fan_out[number] += np.bincount(elements, minlength=len(fan_out[number]))
     return Synapses([n.reshape(s) for n, s in zip(fan_out, shapes, strict=True)])
 
 
