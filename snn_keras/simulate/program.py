@@ -450,6 +450,8 @@ def has_xla_form(node) -> bool:
     """Whether XLA can compile a node; those that are always there are not tried."""
     layer = node.operation
     operation = layer.operation if isinstance(layer, PerStep) else layer
+    if any(x.dtype == "string" for x in node.inputs):
+        return False  # it has no texts
     if type(operation).__name__ in _COMPILED:
         return True
     sizes = [tuple(n or 2 for n in x.shape) for x in node.inputs]
