@@ -5,9 +5,13 @@ operation, in NumPy. Every operation also says between which bounds its values s
 so that no accumulator can overflow in secret.
 """
 
+from snn_keras.export.integer.bounds import INT32 as INT32
+from snn_keras.export.integer.bounds import too_large as too_large
+from snn_keras.export.integer.bounds import walk as walk
 from snn_keras.export.integer.interval import DIGIT as DIGIT
 from snn_keras.export.integer.interval import Interval as Interval
 from snn_keras.export.integer.interval import digits as digits
+from snn_keras.export.integer.interval import of_channels as of_channels
 from snn_keras.export.integer.network import Input as Input
 from snn_keras.export.integer.network import IntegerNetwork as IntegerNetwork
 from snn_keras.export.integer.network import Output as Output

@@ -33,6 +33,10 @@ class Interval:
         """The same, with 0 in it: what padding and silence send."""
         return Interval(np.minimum(self.low, 0), np.maximum(self.high, 0))
 
+    def within(self, most):
+        """The same, of magnitudes up to `most`."""
+        return Interval(*(np.clip(x, -most, most) for x in (self.low, self.high)))
+
     @property
     def largest(self) -> int:
         """The largest magnitude."""

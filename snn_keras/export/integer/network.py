@@ -5,11 +5,10 @@ import dataclasses
 import numpy as np
 
 from snn_keras.errors import ConversionError
+from snn_keras.export.integer.bounds import INT32, too_large, walk
 from snn_keras.export.integer.interval import Interval
 from snn_keras.export.integer.neurons import Fire
 from snn_keras.text import table
-
-INT32 = 2**31 - 1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,19 +85,16 @@ class IntegerNetwork:
         self.left_out = list(left_out)
         self.intervals = {x.name: x.interval for x in self.inputs}
         self.state_intervals = {}
-        for operation in self.operations:
-            reads = [self.intervals[name] for name in operation.inputs]
-            bounds = operation.bounds(*reads, steps=timesteps)
+        for operation, reads in walk(self.operations, self.intervals, timesteps):
             states = operation.state_bounds(*reads, steps=timesteps)
-            self.intervals[operation.name] = bounds
             self.state_intervals[operation.name] = states
-            largest = max(x.largest for x in (bounds, *states))
+            extremes = operation.extremes(*reads, steps=timesteps)
+            largest = max(float(np.max(np.abs(x))) for x in extremes)
             if largest > INT32:
-                raise ConversionError(
-                    f"'{operation.name}' ({type(operation).__name__}) may reach "
-                    f"{largest:.3g} in {timesteps} steps, and 32 bits hold "
-                    f"{INT32:.3g}. Remedy: fewer steps, or larger thresholds."
+                message = too_large(
+                    self.operations, self.intervals, operation, largest, timesteps
                 )
+                raise ConversionError(message)
 
     @property
     def neurons(self):

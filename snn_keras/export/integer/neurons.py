@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from snn_keras.export.integer.interval import Interval, of_channels
+from snn_keras.export.integer.interval import Interval, ends_of, of_channels
 from snn_keras.export.integer.operations import Operation, patches
 
 
@@ -90,8 +90,9 @@ class Fire(Operation):
         return Interval(np.int64(0), np.int64(1))
 
     def state_bounds(self, x, *, steps):
-        # As if it never fired, which nothing exceeds.
-        return (x.with_zero().map(lambda bound: bound * steps),)
+        # As if it never fired: a spike leaves no less than 0, rest being `initial`.
+        x = x.with_zero().map(lambda bound: bound * steps)
+        return (Interval(x.low - np.maximum(self.initial, 0), x.high),)
 
     def constants(self):
         return self.threshold, self.initial
@@ -173,6 +174,10 @@ class FireBits(Fire):
 
     def state_bounds(self, x, *, steps):
         return ()
+
+    def extremes(self, x, *, steps):
+        start = x.map(lambda bound: bound + self.initial)
+        return [*super().extremes(x, steps=steps), *ends_of(start)]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

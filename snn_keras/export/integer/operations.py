@@ -56,6 +56,13 @@ class Operation:
         """Arrays that it holds."""
         return ()
 
+    def extremes(self, *intervals, steps) -> list:
+        """Bounds and constants that 32 bits have to hold, given its inputs."""
+        made = self.bounds(*intervals, steps=steps)
+        states = self.state_bounds(*intervals, steps=steps)
+        wide = [x for x in self.constants() if np.asarray(x).dtype != np.int8]
+        return [*ends_of(made, *states), *wide]
+
 
 def matmul(x, kernel):
     """The integer product, by floats that hold every partial sum exactly."""

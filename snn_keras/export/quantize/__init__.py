@@ -5,4 +5,4 @@ from snn_keras.export.quantize import neurons as neurons
 from snn_keras.export.quantize import pooling as pooling
 from snn_keras.export.quantize import shapes as shapes
 from snn_keras.export.quantize import weights as weights
-from snn_keras.export.quantize.quantizer import quantize_weights as quantize_weights
+from snn_keras.export.quantize.network import quantize_weights as quantize_weights

@@ -112,6 +112,7 @@ def plus(quantizer, a, b, name):
         shape,
         a.factor,
         a.unit,
+        a.origin,
         a.timed or b.timed,
         np.asarray(a.offset) + b.offset,
     )

@@ -1,6 +1,6 @@
 """Signals moved: to another shape, or into another unit."""
 
-import math
+import functools
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from snn_keras.export.quantize.units import common_bit, fine_unit, plain
 
 def by_channel(x):
     """Whether all that is known of `x` is the same along all axes but the last."""
-    shapes = np.shape(x.factor), np.shape(x.offset)
+    shapes = map(np.shape, (x.factor, x.offset, x.origin))
     return all(shape in ((), x.shape[-1:]) for shape in shapes)
 
 
@@ -24,10 +24,13 @@ def rearranged(quantizer, x, kind, shape, name, keeps_channels=False, **argument
         x = quantizer.fixed(x)
     name = quantizer.add(kind, x, shape, name, input_shape=x.shape, **arguments)
     moved = x.with_(name=name, shape=tuple(shape), weights=None)
-    if stays or np.ndim(x.factor) == 0:
+    if stays:
         return moved
-    factor = quantizer.built(name).map_array(x.factor)
-    return moved.with_(factor=plain(np.where(factor == 0, 1.0, factor)))
+    factor, origin = (
+        plain(quantizer.built(name).map_array(a)) if np.ndim(a) else a
+        for a in (x.factor, x.origin)
+    )
+    return moved.with_(factor=np.where(factor == 0, 1.0, factor), origin=origin)
 
 
 def reshaped(quantizer, x, shape, name):
@@ -70,22 +73,36 @@ def in_one_unit(quantizer, a, b, name):
             return gained(quantizer, quantizer.settled(a), b, name), b
     a, b = quantizer.fixed(a), quantizer.fixed(b)
     unit = fine_unit(a.factor, b.factor)
-    return tuple(quantizer.in_unit(x, unit, f"{name}/gain") for x in (a, b))
+    choice = quantizer.chosen(unit, [a, b], f"{name}/gain")
+    return tuple(quantizer.in_unit(x, choice, f"{name}/gain") for x in (a, b))
 
 
 def gained(quantizer, x, other, name):
     """`x`, whose unit is closed, in the unit of `other`, which is open."""
     other.unit.need(np.broadcast_to(x.scale / other.factor, other.shape[-1:]))
-    return quantizer.in_unit(x, lambda: other.scale, f"{name}/gain").with_(
-        factor=other.factor, unit=other.unit
+    scaled = quantizer.scaled(
+        x.with_(origin=other.origin),
+        lambda: quantizer.whole(x.name, "gain", x.scale / other.scale),
+        f"{name}/gain",
     )
+    return scaled.with_(factor=other.factor, unit=other.unit)
 
 
-def finer(quantizer, x, grain, name):
-    """`x`, fixed, in a unit of which `grain` is many, or a whole number."""
-    bit = common_bit(grain, x.scale)
-    if np.max(x.scale) <= 2**12 * bit:
-        return quantizer.in_unit(x, np.float64(bit), f"{name}/gain")
-    parts = np.min(grain / x.scale)
-    gain = 2.0 ** max(0, math.ceil(math.log2(2**10 / parts)))
-    return quantizer.in_unit(x, x.scale / gain, f"{name}/gain")
+def finer(quantizer, x, grain, beside, name):
+    """`x` with its offset, in a unit of which `grain` is many, or a whole number.
+
+    Args:
+        quantizer: The `Quantizer`.
+        x: A signal, of an open unit or a closed one.
+        grain: A number, or one for each channel.
+        beside: Larger numbers that are held in this unit, likewise.
+        name: The layer that it is for.
+    """
+    x = quantizer.closed(x)
+    bit = common_bit(grain, x.scale, x.offset)
+    gain = x.scale / bit
+    if np.max(gain) > 2**12:
+        wanted = np.minimum(2**10 / grain, 2**28 / beside) * x.scale
+        gain = 2.0 ** np.maximum(0, np.ceil(np.log2(wanted)))
+    beside = functools.reduce(np.maximum, map(np.abs, (beside, x.offset)))
+    return quantizer.shifted(quantizer.refined(x, gain, beside, f"{name}/gain"))

@@ -60,13 +60,15 @@ def spiking(quantizer, call):
         )
     theta = cell.theta_value()
     initial = array(cell.initial_state(np.shape(theta))[0]) + call.signal.initial
-    x = quantizer.settled(call.signal)
-    if x.is_open:
+    x = call.signal
+    if x.is_open and np.all(theta / x.factor >= max(grain, 16) * x.unit.finest):
+        x = quantizer.settled(x)
         x.unit.need(theta / x.factor / (grain if grain > 2 else 1))
         x.unit.need(initial / x.factor)
         x.unit.anchor(theta / x.factor / grain)
     else:
-        x = finer(quantizer, x, theta / grain, call.name)
+        beside = np.maximum(theta, np.abs(initial))
+        x = finer(quantizer, x, theta / grain, beside, call.name)
 
     def threshold():
         parts = theta / x.scale / (grain if grain > 2 else 1)

@@ -1,4 +1,4 @@
-"""From a spiking network to an integer one."""
+"""The walk through a spiking network that makes integers of it."""
 
 import numpy as np
 from keras import tree
@@ -6,60 +6,20 @@ from keras import tree
 from snn_keras import graph as graph_lib
 from snn_keras.export import integer
 from snn_keras.export.calls import Rules, call_of, static_shape
+from snn_keras.export.integer import INT32
+from snn_keras.export.quantize.choices import Choices
+from snn_keras.export.quantize.kernels import Weights
+from snn_keras.export.quantize.overflow import Overflow
 from snn_keras.export.quantize.units import (
     Signal,
     Unit,
-    Weights,
     common_bit,
     fine_unit,
-    lowest_bit,
+    largest,
     plain,
 )
-from snn_keras.inputs import CALIBRATION_SAMPLES, check_data
 
 rule = Rules("integer form")
-
-
-def quantize_weights(snn, data, input_dtype="int8") -> integer.IntegerNetwork:
-    """Turns a spiking network into one of integers.
-
-    Weights become int8, each channel in a unit of its own; thresholds, potentials and
-    biases int32 in that same unit, which is chosen so that thresholds are whole where
-    possible and 16-bit sums cannot overflow. Thresholds of the layer before are folded
-    into the weights, batch normalization into units, average pools into sums. What is
-    a multiple of a power of two, within 8 bits, is kept without rounding.
-
-    Args:
-        snn: A `SpikingModel` of integrate-and-fire, signed or fused bit-serial
-            neurons, with a fixed number of time steps.
-        data: Inputs as `predict` takes them: their range sets the input's scale. A
-            thousand typical samples serve well; of a dataset or a generator, which
-            may be endless, the first 4,096 are read.
-        input_dtype: What the input is held in, `"int8"`, `"uint8"` or `"int16"`.
-
-    Returns:
-        An `IntegerNetwork`.
-
-    Raises:
-        ConversionError: if layers have no integer form; every one is named.
-        ValueError: for other bad input.
-    """
-    if not hasattr(snn, "program"):
-        raise ValueError(
-            "expected a SpikingModel. Remedy: snn_keras.convert(model, timesteps). "
-            f"Received: {snn!r} of type {type(snn).__name__}."
-        )
-    if snn.program.during and snn.timesteps == "settle":
-        raise ValueError(
-            "an exported network runs for a fixed number of steps. Remedy: "
-            "snn.with_timesteps(T); snn.settling_steps(x) tells how many it takes."
-        )
-    if input_dtype not in ("int8", "uint8", "int16"):
-        raise ValueError(
-            'input_dtype must be "int8", "uint8" or "int16". Received: '
-            f"input_dtype={input_dtype!r}"
-        )
-    return Quantizer(snn, data, input_dtype).network()
 
 
 class Quantizer:
@@ -68,37 +28,35 @@ class Quantizer:
     Attributes:
         steps: Time steps of a run; 1 for a network without time.
         input_steps: Steps for which the input and constants are on, or None.
+        choices: The `Choices` of units.
+        origins: Where the unit of what each operation makes was chosen, by its name.
+        operands: The same of what weights multiply, by the name of their layer.
         notes: `(layer, what is held otherwise than in the source)`.
         left_out: Layers behind the network that are left to the caller.
     """
 
-    def __init__(self, snn, data, input_dtype):
-        program = snn.program
-        self.name = snn.name
+    def __init__(self, program, inputs, floors):
         self.graph = program.graph
         self.steps = program.timesteps if program.during else 1
         self.input_steps = program.input_steps if program.during else None
+        self.inputs = inputs
+        self.choices = Choices(floors)
+        self.origins = {}
+        self.operands = {}
         self.notes = []
         self.left_out = []
         self._timed = set(program.during)
         self._order = []
         self._pending = {}
         self._built = {}
-        data = tree.flatten(check_data(data, self.graph, CALIBRATION_SAMPLES))
-        tensors = tree.flatten(self.graph.inputs)
-        named = zip(self.graph.input_names, tensors, data, strict=True)
-        self.inputs = [
-            input_spec(name, static_shape(name, x), values, input_dtype)
-            for name, x, values in named
-        ]
-        self._intervals = {spec.name: spec.interval for spec in self.inputs}
+        self._intervals = {spec.name: spec.interval for spec in inputs}
         self._names = graph_lib.Names(self._intervals)
 
-    def network(self):
-        """The integer network."""
+    def quantize(self):
+        """Walks the graph; returns the operations and the outputs."""
         rule.check(
             self.graph,
-            self.name,
+            self.graph.name,
             remedy="convolutions, dense layers, batch normalization, pooling, sums, "
             "concatenation, padding and reshaping have one, and the neurons "
             '"if", "signed" and, fused, "bit_serial".',
@@ -118,16 +76,12 @@ class Quantizer:
             signals[node.output] = signal
         ends = [self.output(signals[x]) for x in tree.flatten(self.graph.outputs)]
         operations = [self.built(name) for name in self._order]
-        outputs = [make() for make in ends]
-        return integer.IntegerNetwork(
-            self.name,
-            self.inputs,
-            operations,
-            outputs,
-            self.steps,
-            self.notes,
-            self.left_out,
-        )
+        return operations, [make() for make in ends]
+
+    def floors(self, operations):
+        """How coarse units have to be for 32 bits; None if they are."""
+        Overflow(self, operations).press()
+        return self.choices.floors()
 
     def output(self, x):
         """Makes `x` an output; returns what gives its `Output`."""
@@ -137,7 +91,7 @@ class Quantizer:
 
     # --- Operations ------------------------------------------------------------------
 
-    def add(self, kind, x, shape, name, **arguments):
+    def add(self, kind, x, shape, name, origin=None, **arguments):
         """Appends an operation, which is made once the units it needs are known.
 
         Args:
@@ -145,16 +99,20 @@ class Quantizer:
             x: What it reads, a `Signal` or a list of them.
             shape: Shape of what it makes.
             name: Its name, numbered where that is taken.
+            origin: Where the unit of what it makes was chosen; that of the first that
+                it reads by default.
             **arguments: Its attributes; a function, called once units are known, in
                 place of what depends on them.
 
         Returns:
             The name of what it makes.
         """
-        reads = tuple(s.name for s in (x if isinstance(x, list) else [x]))
+        signals = x if isinstance(x, list) else [x]
+        reads = tuple(s.name for s in signals)
         name = self._names.unique(name)
         self._order.append(name)
         self._pending[name] = kind, reads, tuple(shape), arguments
+        self.origins[name] = signals[0].origin if origin is None else origin
         return name
 
     def built(self, name):
@@ -172,7 +130,7 @@ class Quantizer:
             operation = self.built(name)
             reads = [x.with_(name=name) for name in operation.inputs]
             bounds = operation.bounds(*map(self.interval, reads), steps=self.steps)
-            self._intervals[name] = bounds
+            self._intervals[name] = bounds.within(INT32 + 1)
         return self._intervals[name]
 
     def whole(self, name, what, real):
@@ -180,9 +138,10 @@ class Quantizer:
         rounded = np.floor(np.asarray(real) + 0.5)
         lost = np.abs(rounded - real)
         if np.any(lost > 1e-9 * np.abs(real)):  # more than a quotient's own rounding
-            largest = np.max(np.abs(real))
-            text = f"{what} of up to {largest:.4g} rounded by up to {np.max(lost):.2g}"
-            self.notes.append((name, text))
+            most = np.max(np.abs(real))
+            text = f"{what} of up to {most:.4g} rounded by up to {np.max(lost):.2g}"
+            if (name, text) not in self.notes:
+                self.notes.append((name, text))
         return rounded.astype(np.int64)
 
     # --- Signals ---------------------------------------------------------------------
@@ -196,8 +155,14 @@ class Quantizer:
         else:
             bit = common_bit(x.scale, x.offset)
             exact = np.max(x.scale) <= 2**12 * bit
-            unit = np.float64(bit) if exact else x.scale / 2**8
-            x = self.in_unit(x, unit, f"{x.name}/gain")
+            gain = x.scale / bit if exact else 2.0**8
+            x = self.refined(x, gain, x.offset, f"{x.name}/gain")
+        return self.shifted(x)
+
+    def shifted(self, x: Signal) -> Signal:
+        """`x` with its offset added in the unit that it has."""
+        if not np.any(x.offset):
+            return x.with_(offset=0.0)
         name = self.add(
             integer.Shift,
             x,
@@ -208,18 +173,22 @@ class Quantizer:
         )
         return x.with_(name=name, offset=0.0, weights=None)
 
+    def closed(self, x: Signal) -> Signal:
+        """`x` with its unit closed."""
+        return x.with_(factor=plain(x.scale), unit=None, weights=None)
+
     def fixed(self, x: Signal) -> Signal:
         """`x` with its offset added and its unit closed."""
-        x = self.settled(x)
-        return x.with_(factor=plain(x.scale), unit=None, weights=None)
+        return self.closed(self.settled(x))
 
     def of_channels(self, x: Signal) -> Signal:
         """`x` fixed, in one unit for each entry of the last axis."""
         x = self.fixed(x)
-        if np.ndim(x.factor) < 2:
+        if max(np.ndim(x.factor), np.ndim(x.origin)) < 2:
             return x
-        rows = x.factor.reshape(-1, x.shape[-1])
-        return self.in_unit(x, fine_unit(*rows), f"{x.name}/gain")
+        full = np.broadcast_to(x.factor, x.shape).reshape(-1, x.shape[-1])
+        name = f"{x.name}/gain"
+        return self.in_unit(x, self.chosen(fine_unit(*full), [x], name), name)
 
     def even(self, x: Signal) -> Signal:
         """`x` in one unit for all of its entries."""
@@ -227,23 +196,59 @@ class Quantizer:
             x.unit.make_even(x.factor)
             return x
         x = self.fixed(x)
-        if np.ndim(x.factor) == 0:
+        if np.ndim(x.factor) == np.ndim(x.origin) == 0:
             return x
-        return self.in_unit(x, fine_unit(*np.ravel(x.factor)), f"{x.name}/gain")
+        unit, name = fine_unit(*np.ravel(x.factor)), f"{x.name}/gain"
+        return self.in_unit(x, self.chosen(unit, [x], name), name)
 
-    def in_unit(self, x: Signal, unit, name) -> Signal:
-        """`x`, whose unit is closed, in another; `unit` may be a function."""
+    def refined(self, x: Signal, gain, beside, name) -> Signal:
+        """`x`, whose unit is closed, in one that is `gain` times finer, or as may be.
 
-        def gain():
-            to = unit() if callable(unit) else unit
-            return self.whole(x.name, "gain", x.scale / to)
+        Args:
+            x: A signal.
+            gain: Whole numbers.
+            beside: Other numbers that 32 bits shall hold in this unit.
+            name: For the operation.
+        """
+        shape = np.shape(x.scale)
+        least = largest(np.abs(beside), shape) / INT32
+        origin, floor = self.choices.add(name, np.zeros(shape), 0, lambda: unit)
+        least = np.maximum(least, floor)
+        fits = np.floor(x.scale / np.maximum(least, x.scale / INT32))
+        # A unit that was chosen is made coarser where it was chosen.
+        fits = np.maximum(fits, np.broadcast_to(x.origin, shape) > 0)
+        gain = np.minimum(gain, fits)
+        unit = np.where(gain > 0, x.scale / np.maximum(gain, 1), least)
+        if np.all(gain == 1):
+            return x
+        x = x.with_(origin=np.where(gain == 1, x.origin, origin))
+        scaled = self.scaled(x, plain(gain).astype(np.int64), name)
+        return scaled.with_(factor=plain(unit), unit=None)
 
-        if not callable(unit):
-            if np.array_equal(x.scale, unit):
-                return x
-            gain = gain()
-        scaled = self.scaled(x, gain, name)
-        return scaled if callable(unit) else scaled.with_(factor=unit, unit=None)
+    def chosen(self, unit, signals, name):
+        """A unit for signals whose own are closed: `(unit, origin)`, as 32 bits allow.
+
+        Args:
+            unit: The finest that is of use.
+            signals: A list of `Signal`.
+            name: What it is chosen for.
+        """
+        scales = [largest(x.scale, np.shape(unit)) for x in signals]
+        unit = np.maximum(unit, np.max(scales, axis=0) / INT32)
+        spread = max(self.interval(x).largest for x in signals)
+        fine = np.maximum(unit, np.min(scales, axis=0) / 2**7)
+        origin, floor = self.choices.add(name, fine, spread, lambda: unit)
+        unit = np.maximum(unit, floor)
+        return unit, origin
+
+    def in_unit(self, x: Signal, choice, name) -> Signal:
+        """`x`, whose unit is closed, in another: `(unit, origin)`, as chosen."""
+        unit, origin = choice
+        x = x.with_(origin=origin)
+        if np.all(x.scale == unit):
+            return x
+        gain = self.whole(x.name, "gain", x.scale / unit)
+        return self.scaled(x, gain, name).with_(factor=unit, unit=None)
 
     def scaled(self, x: Signal, factor, name) -> Signal:
         """`x` with its integers multiplied by `factor`."""
@@ -282,34 +287,18 @@ class Quantizer:
         each = kind is integer.DepthwiseConvolve
         unit = Unit(shape[-1])
         real = np.asarray(real, "float64") * np.reshape(x.factor, (-1, 1))
-        digits = [d for _, d in integer.digits(self.interval(x), real.shape[-2])]
-        weights = Weights(real, unit, digits, each)
+        weights = Weights(real, unit, self.interval(x), each)
+        origin, floor = self.choices.add(
+            call.name, weights.least, weights.spread, unit.close
+        )
+        unit.at_least(floor)
 
         def kernel():
             value = unit.close()
-            if error := weights.error(value):
-                self.notes.append(
-                    (call.name, f"weights rounded by {100 * error:.2g} %")
-                )
+            self.notes += [(call.name, note) for note in weights.notes(value)]
             return weights.rounded(value).astype(np.int8)
 
-        name = self.add(kind, x, shape, call.name, kernel=kernel, **arguments)
+        name = self.add(kind, x, shape, call.name, origin, kernel=kernel, **arguments)
+        self.operands[name] = x.origin
         factor = np.ones(shape[-1])
-        return Signal(name, shape, factor, unit, x.timed, offset, weights)
-
-
-def input_spec(name, shape, values, dtype):
-    """An `integer.Input` that holds the range of `values`, exactly if it can."""
-    values = np.asarray(values, "float64")
-    limits = np.iinfo(dtype)
-    low, high = min(values.min(), 0.0), max(values.max(), 0.0)
-    span = limits.max - limits.min
-    bit = float(np.min(lowest_bit(values)))
-    if np.isinf(bit):
-        bit = 1.0
-    scale = bit if (high - low) / bit <= span else (high - low) / span
-    lowest, highest = np.floor(low / scale + 0.5), np.floor(high / scale + 0.5)
-    # No zero point where the numbers fit without.
-    fits = limits.min <= lowest and highest <= limits.max
-    zero_point = 0 if fits else int(limits.min - lowest)
-    return integer.Input(name, shape, dtype, scale, zero_point)
+        return Signal(name, shape, factor, unit, origin, x.timed, offset, weights)

@@ -105,14 +105,18 @@ def concatenation(quantizer, call):
     rank = len(call.shape)
     axis = axis - 1 if axis > 0 else axis + rank
     parts = [quantizer.fixed(x) for x in call.signals]
-    full = [np.broadcast_to(x.factor, x.shape) for x in parts]
+    factor, origin = (
+        plain(np.concatenate([np.broadcast_to(a, x.shape) for a, x in pairs], axis))
+        for pairs in ([(x.factor, x) for x in parts], [(x.origin, x) for x in parts])
+    )
     name = quantizer.add(
         integer.Concatenate,
         parts,
         call.shape,
         call.name,
+        origin,
         axis=axis,
         input_shapes=tuple(x.shape for x in parts),
     )
-    factor = plain(np.concatenate(full, axis))
-    return Signal(name, call.shape, factor, timed=any(x.timed for x in parts))
+    timed = any(x.timed for x in parts)
+    return Signal(name, call.shape, factor, origin=origin, timed=timed)

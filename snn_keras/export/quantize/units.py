@@ -6,8 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-WEIGHT_MAX = 127  # int8, symmetric
-SUM_MAX = 2**15 - 1  # int16, in which convolutions add up
+from snn_keras.export.integer import INT32
 
 
 def lowest_bit(x):
@@ -31,22 +30,30 @@ def fine_unit(*factors):
     return np.float64(bit) if largest <= 2**12 * bit else least / 128
 
 
-def plain(factor):
+def plain(array):
     """An array in its smallest shape: a number, or one for each last entry."""
-    factor = np.asarray(factor, "float64")
-    if factor.size and (factor == factor.flat[0]).all():
-        return factor.reshape(-1)[0]
-    rows = factor.reshape(-1, factor.shape[-1])
-    return rows[0] if (rows == rows[0]).all() else factor
+    array = np.asarray(array)
+    if array.size and (array == array.flat[0]).all():
+        return array.reshape(-1)[0]
+    rows = array.reshape(-1, array.shape[-1])
+    return rows[0] if (rows == rows[0]).all() else array
+
+
+def largest(array, shape):
+    """The largest of `array` for each entry of `shape`, against which it broadcasts."""
+    array = np.asarray(array)
+    if array.ndim > len(shape):
+        array = array.max(tuple(range(array.ndim - len(shape))))
+    return np.broadcast_to(array, shape)
 
 
 class Unit:
     """The unit of every channel of a tensor, open until `close`.
 
-    What needs integers of this unit says so while it is open. If all of these numbers
-    are multiples of a power of two that the bits allow, that is the unit, and nothing
-    is rounded. Otherwise it is the finest that the bits allow, made a little coarser
-    so that thresholds are whole.
+    What needs integers of this unit says so while it is open. Where all numbers of a
+    channel are multiples of a power of two that the bits allow, that is the unit, and
+    nothing is rounded. Elsewhere it is the finest that the bits allow, made a little
+    coarser so that thresholds are whole.
 
     Args:
         channels: Number of channels.
@@ -66,6 +73,12 @@ class Unit:
         """Whether it has no value yet."""
         return self.root()[0].value is None
 
+    @property
+    def finest(self):
+        """The least that it may be, as far as is known."""
+        root, ratio = self.root()
+        return root._least * ratio
+
     def root(self):
         """The unit that this one joined, and what this one is times that."""
         if self._joined is None:
@@ -74,16 +87,22 @@ class Unit:
         return root, ratio * self._joined[1]
 
     def need(self, numbers):
-        """`numbers` `(..., channels)` are wanted in whole units."""
+        """`numbers` `(..., channels)` are wanted in whole units, of 32 bits."""
         root, ratio = self.root()
-        bits = lowest_bit(np.asarray(numbers) / ratio)
+        numbers = np.asarray(numbers)
+        bits = lowest_bit(numbers / ratio)
         axes = tuple(range(np.ndim(bits) - 1))
         root._bits = np.minimum(root._bits, bits.min(axes))
+        self.at_least(np.abs(numbers).max(axes) / INT32)
 
-    def fit(self, least, fits: Callable):
-        """It shall be at least `least`, and `fits(unit)` true of every channel."""
+    def at_least(self, least):
+        """It shall be at least `least` `(channels,)`."""
         root, ratio = self.root()
         root._least = np.maximum(root._least, least / ratio)
+
+    def fit(self, fits: Callable):
+        """`fits(unit)` shall be true of every channel."""
+        root, ratio = self.root()
         root._fits.append(lambda value: fits(value * ratio))
 
     def anchor(self, numbers):
@@ -105,9 +124,8 @@ class Unit:
         mine._joined = theirs, np.broadcast_to(ratio, mine._least.shape)
         theirs._least = np.maximum(theirs._least, mine._least / ratio)
         # Every number was measured against this root.
-        if not _powers_of_two(ratio):
-            theirs._bits = np.zeros_like(theirs._bits)
-        theirs._bits = np.minimum(theirs._bits, mine._bits / ratio)
+        whole = np.where(_is_power_of_two(ratio), mine._bits / ratio, 0.0)
+        theirs._bits = np.minimum(theirs._bits, whole)
         theirs._fits += [lambda v, fits=fits: fits(v * ratio) for fits in mine._fits]
         if theirs._anchor is None and mine._anchor is not None:
             theirs._anchor = mine._anchor / ratio
@@ -116,22 +134,32 @@ class Unit:
         """Chooses the unit; returns its value, one a channel."""
         root, ratio = self.root()
         if root.value is None:
-            root.value = root._exact()
-            if root.value is None:
-                root.value = root._rounded()
+            root.value = root._choice()
         self.value = root.value * ratio
         return self.value
 
+    def _choice(self):
+        """The exact unit in all channels that have one, the rounded one elsewhere."""
+        exact = self._exact()
+        good = self._together((exact > 0) & (exact >= self._least))
+        if good.all() and self._all_fit(exact).all():
+            return exact
+        rounded = self._rounded()
+        good &= self._all_fit(np.where(good, exact, rounded))
+        return np.where(self._together(good), exact, rounded)
+
+    def _together(self, good):
+        """Channels whose units depend on each other are exact all, or none."""
+        return good if self._even_over is None else np.full_like(good, good.all())
+
     def _exact(self):
-        """A unit of which everything is a multiple, or None."""
+        """A unit of which everything is a multiple; 0 where there is none."""
         value = np.where(np.isinf(self._bits), np.maximum(self._least, 1.0), self._bits)
-        if self._even_over is not None:
-            even = value * self._even_over
-            value = np.min(even) / self._even_over
-            if not _powers_of_two(even / np.min(even)):
-                return None
-        fine = (value > 0) & (value >= self._least)
-        return value if fine.all() and self._all_fit(value).all() else None
+        if self._even_over is None:
+            return value
+        even = value * self._even_over
+        whole = _is_power_of_two(even / np.min(even)).all()
+        return np.min(even) / self._even_over if whole else np.zeros_like(value)
 
     def _rounded(self):
         least = np.where(self._least == 0, np.max(self._least) or 1.0, self._least)
@@ -144,11 +172,13 @@ class Unit:
             return value
         anchor = least if self._anchor is None else self._anchor
         parts = np.maximum(np.floor(anchor / least), 1.0)
-        value = np.maximum(anchor / parts, least)
+        value, growth = np.maximum(anchor / parts, least), 1e-4
         while not (fits := self._all_fit(value)).all():
-            fewer = np.where(parts > 1, anchor / np.maximum(parts - 1, 1), value * 1.01)
-            value = np.where(fits, value, np.maximum(fewer, value))
-            parts = np.where(fits, parts, np.maximum(parts - 1, 1))
+            fewer = np.minimum(parts - 1, np.floor(parts / (1 + growth)))
+            coarser = np.where(parts > 1, anchor / np.maximum(fewer, 1), 1.01 * value)
+            value = np.where(fits, value, np.maximum(coarser, value))
+            parts = np.where(fits, parts, np.maximum(fewer, 1))
+            growth *= 1.1  # a part is next to nothing where there are very many
         return value
 
     def _all_fit(self, value):
@@ -158,8 +188,8 @@ class Unit:
         return fits
 
 
-def _powers_of_two(x):
-    return bool((np.abs(np.frexp(x)[0]) == 0.5).all())
+def _is_power_of_two(x):
+    return np.abs(np.frexp(x)[0]) == 0.5
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -171,6 +201,7 @@ class Signal:
         shape: Its shape, without the batch.
         factor: > 0; broadcasts against the shape, along channels if the unit is open.
         unit: A `Unit` for each channel, or None for 1.
+        origin: Where its units were chosen, as numbers of `Choices`; likewise.
         timed: Whether it may differ from step to step.
         offset: A real constant that is still to be added.
         weights: The `Weights` that made it, where nothing else has come since.
@@ -181,6 +212,7 @@ class Signal:
     shape: tuple
     factor: np.ndarray
     unit: Unit | None = None
+    origin: np.ndarray = 0
     timed: bool = False
     offset: np.ndarray = 0.0
     weights: "Weights | None" = None
@@ -199,58 +231,3 @@ class Signal:
     def with_(self, **changes):
         """A copy with other attributes."""
         return dataclasses.replace(self, **changes)
-
-
-class Weights:
-    """Real weights that become int8, once the unit of their output is known.
-
-    Args:
-        real: Weights `(..., in, out)`, times the unit of the input.
-        unit: The `Unit` of the output.
-        digits: Intervals of the digits in which the input is sent, each with bounds
-            that broadcast against `(in,)`.
-        each: Whether every input has outputs of its own (depthwise), and `real` is
-            `(..., in, multiplier)`.
-    """
-
-    def __init__(self, real, unit, digits, each=False):
-        self.real = real
-        self.unit = unit
-        self.each = each
-        self.sign = np.ones(real.shape[-2:] if each else real.shape[-1:])
-        self._digits = digits
-        channels = self._of_channels(np.abs(real), np.max)
-        unit.need(real if not each else real.reshape(*real.shape[:-2], -1))
-        sums = [self._sums(real, digit) for digit in digits]
-        least = np.maximum.reduce([channels / WEIGHT_MAX, *(s / SUM_MAX for s in sums)])
-        unit.fit(least, self._fits)
-
-    def rounded(self, unit):
-        """The weights as integers."""
-        unit = unit.reshape(self.sign.shape)
-        return np.floor(self.sign * self.real / unit + 0.5).astype(np.int64)
-
-    def error(self, unit):
-        """What rounding changes, as a share of the weights' root mean square."""
-        unit = unit.reshape(self.sign.shape)
-        lost = self.rounded(unit) * unit - self.sign * self.real
-        whole = np.sqrt(np.sum(np.square(self.real)))
-        return float(np.sqrt(np.sum(np.square(lost))) / whole) if whole else 0.0
-
-    def _fits(self, unit):
-        weights = self.rounded(unit)
-        fits = self._of_channels(np.abs(weights), np.max) <= WEIGHT_MAX
-        for digit in self._digits:
-            fits &= self._sums(weights, digit) <= SUM_MAX
-        return fits
-
-    def _sums(self, weights, digit):
-        """The largest magnitude that an output can have."""
-        products = [np.asarray(b)[..., None] * weights for b in (digit.low, digit.high)]
-        high = self._of_channels(np.maximum(*products), np.sum)
-        low = self._of_channels(np.minimum(*products), np.sum)
-        return np.maximum(high, -low)
-
-    def _of_channels(self, x, reduce):
-        kept = 2 if self.each else 1
-        return reduce(x, axis=tuple(range(x.ndim - kept))).ravel()

@@ -1,0 +1,84 @@
+"""Kernels as int8, once the unit of what they add up to is known."""
+
+import numpy as np
+
+from snn_keras.export import integer
+
+WEIGHT_MAX = 127  # int8, symmetric
+SUM_MAX = 2**15 - 1  # int16, in which convolutions add up
+
+
+class Weights:
+    """Real weights that become int8, once the unit of their output is known.
+
+    Args:
+        real: Weights `(..., in, out)`, times the unit of the input.
+        unit: The `Unit` of the output.
+        inputs: The `Interval` of the integers that they multiply.
+        each: Whether every input has outputs of its own (depthwise), and `real` is
+            `(..., in, multiplier)`.
+
+    Attributes:
+        least: The finest unit `(channels,)` that the bits of weights and sums allow.
+        spread: The root of the sum of the squares of what is multiplied, likewise.
+    """
+
+    def __init__(self, real, unit, inputs, each=False):
+        self.real = real
+        self.unit = unit
+        self.each = each
+        self.sign = np.ones(real.shape[-2:] if each else real.shape[-1:])
+        self._digits = [d for _, d in integer.digits(inputs, real.shape[-2])]
+        channels = self._of_channels(np.abs(real), np.max)
+        unit.need(real if not each else real.reshape(*real.shape[:-2], -1))
+        sums = [self._sums(real, digit) for digit in self._digits]
+        self.least = np.maximum.reduce(
+            [channels / WEIGHT_MAX, *(s / SUM_MAX for s in sums)]
+        )
+        unit.at_least(self.least)
+        unit.fit(self._fits)
+        ends = integer.of_channels(inputs, real.shape[-2])
+        squares = np.maximum(*np.square([ends.low, ends.high], dtype="float64"))
+        squares = np.broadcast_to(squares[:, None], real.shape)
+        self.spread = np.sqrt(self._of_channels(squares, np.sum))
+
+    def rounded(self, unit):
+        """The weights as integers."""
+        unit = unit.reshape(self.sign.shape)
+        return np.floor(self.sign * self.real / unit + 0.5).astype(np.int64)
+
+    def notes(self, unit):
+        """What rounding changes, in words."""
+        lost = (
+            self.rounded(unit) * unit.reshape(self.sign.shape) - self.sign * self.real
+        )
+        lost, whole = (
+            self._of_channels(np.square(x), np.sum) for x in (lost, self.real)
+        )
+        few = (unit > 8 * self.least) & (lost > 0)
+        error = np.sqrt(np.sum(lost[~few]) / (np.sum(whole[~few]) or 1.0))
+        notes = [f"weights rounded by {100 * error:.2g} %"] if error else []
+        if few.any():
+            notes.append(
+                f"weights of {few.sum()} of {few.size} channels held in fewer bits: "
+                "they are small beside the rest"
+            )
+        return notes
+
+    def _fits(self, unit):
+        weights = self.rounded(unit)
+        fits = self._of_channels(np.abs(weights), np.max) <= WEIGHT_MAX
+        for digit in self._digits:
+            fits &= self._sums(weights, digit) <= SUM_MAX
+        return fits
+
+    def _sums(self, weights, digit):
+        """The largest magnitude that an output can have."""
+        products = [np.asarray(b)[..., None] * weights for b in (digit.low, digit.high)]
+        high = self._of_channels(np.maximum(*products), np.sum)
+        low = self._of_channels(np.minimum(*products), np.sum)
+        return np.maximum(high, -low)
+
+    def _of_channels(self, x, reduce):
+        kept = 2 if self.each else 1
+        return reduce(x, axis=tuple(range(x.ndim - kept))).ravel()

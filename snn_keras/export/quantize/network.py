@@ -1,0 +1,94 @@
+"""A spiking network as one of integers."""
+
+import numpy as np
+from keras import tree
+
+from snn_keras.export import integer
+from snn_keras.export.calls import static_shape
+from snn_keras.export.quantize.quantizer import Quantizer
+from snn_keras.export.quantize.units import lowest_bit
+from snn_keras.inputs import CALIBRATION_SAMPLES, check_data
+
+ROUNDS = 32  # each finds what the one before has made sound enough to be seen
+
+
+def quantize_weights(snn, data, input_dtype="int8") -> integer.IntegerNetwork:
+    """Turns a spiking network into one of integers.
+
+    Weights become int8, each channel in a unit of its own; thresholds, potentials and
+    biases int32 in that same unit, which is chosen so that thresholds are whole where
+    possible and 16-bit sums cannot overflow. Thresholds of the layer before are folded
+    into the weights, batch normalization into units, average pools into sums. What is
+    a multiple of a power of two, within 8 bits, is kept without rounding.
+
+    Args:
+        snn: A `SpikingModel` of integrate-and-fire, signed or fused bit-serial
+            neurons, with a fixed number of time steps.
+        data: Inputs as `predict` takes them: their range sets the input's scale. A
+            thousand typical samples serve well; of a dataset or a generator, which
+            may be endless, the first 4,096 are read.
+        input_dtype: What the input is held in, `"int8"`, `"uint8"` or `"int16"`.
+
+    Returns:
+        An `IntegerNetwork`.
+
+    Raises:
+        ConversionError: if layers have no integer form; every one is named.
+        ValueError: for other bad input.
+    """
+    if not hasattr(snn, "program"):
+        raise ValueError(
+            "expected a SpikingModel. Remedy: snn_keras.convert(model, timesteps). "
+            f"Received: {snn!r} of type {type(snn).__name__}."
+        )
+    if snn.program.during and snn.timesteps == "settle":
+        raise ValueError(
+            "an exported network runs for a fixed number of steps. Remedy: "
+            "snn.with_timesteps(T); snn.settling_steps(x) tells how many it takes."
+        )
+    if input_dtype not in ("int8", "uint8", "int16"):
+        raise ValueError(
+            'input_dtype must be "int8", "uint8" or "int16". Received: '
+            f"input_dtype={input_dtype!r}"
+        )
+    inputs = input_specs(snn.program.graph, data, input_dtype)
+    floors = ()
+    for _ in range(ROUNDS):
+        quantizer = Quantizer(snn.program, inputs, floors)
+        operations, outputs = quantizer.quantize()
+        floors = quantizer.floors(operations)
+        if floors is None:
+            break
+    return integer.IntegerNetwork(
+        snn.name,
+        inputs,
+        operations,
+        outputs,
+        quantizer.steps,
+        quantizer.notes,
+        quantizer.left_out,
+    )
+
+
+def input_specs(graph, data, dtype):
+    """An `integer.Input` for every input of a graph."""
+    data = tree.flatten(check_data(data, graph, CALIBRATION_SAMPLES))
+    named = zip(graph.input_names, tree.flatten(graph.inputs), data, strict=True)
+    return [input_spec(name, static_shape(name, x), v, dtype) for name, x, v in named]
+
+
+def input_spec(name, shape, values, dtype):
+    """An `integer.Input` that holds the range of `values`, exactly if it can."""
+    values = np.asarray(values, "float64")
+    limits = np.iinfo(dtype)
+    low, high = min(values.min(), 0.0), max(values.max(), 0.0)
+    span = limits.max - limits.min
+    bit = float(np.min(lowest_bit(values)))
+    if np.isinf(bit):
+        bit = 1.0
+    scale = bit if (high - low) / bit <= span else (high - low) / span
+    lowest, highest = np.floor(low / scale + 0.5), np.floor(high / scale + 0.5)
+    # No zero point where the numbers fit without.
+    fits = limits.min <= lowest and highest <= limits.max
+    zero_point = 0 if fits else int(limits.min - lowest)
+    return integer.Input(name, shape, dtype, scale, zero_point)
