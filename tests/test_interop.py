@@ -226,6 +226,16 @@ class ShiftedSequential(tf_keras.Sequential):
         return super().call(x + 1.0)
 
 
+class L2(tf_keras.regularizers.Regularizer):
+    """A user's own regularizer, with the name of one of Keras's."""
+
+    def __call__(self, x):
+        return 0.0
+
+    def get_config(self):
+        return {}
+
+
 class OwnTraining(tf_keras.Model):
     def train_step(self, data):
         return {}
@@ -308,6 +318,14 @@ def test_a_model_whose_graph_is_not_all_that_it_does_is_refused(make):
 
 def test_a_model_with_its_own_way_of_training_is_its_graph():
     assert_taken(on((4,), layers.Dense(3), kind=OwnTraining))
+
+
+def test_regularizers_of_keras_stay_and_own_ones_do_not():
+    own, l1_l2 = L2(), tf_keras.regularizers.L1L2(0.25, 0.5)
+    parts = [layers.Dense(4, kernel_regularizer=r) for r in (l1_l2, own)]
+    one, two = assert_taken(on((4,), *parts)).layers[1:]
+    assert one.kernel_regularizer.get_config() == {"l1": 0.25, "l2": 0.5}
+    assert two.kernel_regularizer is None
 
 
 def test_slashes_leave_names():

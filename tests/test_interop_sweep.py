@@ -280,6 +280,7 @@ CASES = {
     "Discretization": vector(
         lambda: L.Discretization([-1.0, 0.0, 1.5]),
         lambda: L.Discretization([-1.0, 0.5], output_mode="multi_hot"),
+        lambda: adapted(L.Discretization(num_bins=3)),
     )
     + on((1,))(lambda: L.Discretization([-1.0, 0.5], output_mode="one_hot")),
     "Dot": many(lambda: L.Dot(axes=2), lambda: L.Dot(axes=(1, 1), normalize=True)),
@@ -331,7 +332,7 @@ CASES = {
     "IntegerLookup": on((3,), inputs=9)(
         lambda: L.IntegerLookup(vocabulary=[1, 4, 7]),
         lambda: L.IntegerLookup(vocabulary=[1, 4], mask_token=0, output_mode="count"),
-        lambda: L.IntegerLookup(vocabulary=[1, 4], num_oov_indices=2),
+        lambda: adapted(L.IntegerLookup(num_oov_indices=2), [[1], [4], [1]]),
     ),
     "LSTM": gated(L.LSTM, sequence)
     + masked(lambda: L.LSTM(4), lambda: L.LSTM(4, return_sequences=True)),
@@ -439,6 +440,7 @@ CASES = {
         texts(
             lambda: L.StringLookup(vocabulary=["a", "b"]),
             lambda: L.StringLookup(vocabulary=["a", "b"], output_mode="multi_hot"),
+            lambda: adapted(L.StringLookup(), [["a"], ["zz"]]),
         )
         + index(lambda: L.StringLookup(vocabulary=["a", "b", "c", "d"], invert=True))
     ),
@@ -448,7 +450,7 @@ CASES = {
             lambda: L.TextVectorization(
                 vocabulary=["a", "b"], output_sequence_length=3
             ),
-            lambda: L.TextVectorization(vocabulary=["a", "b"], output_mode="count"),
+            lambda: adapted(L.TextVectorization(output_mode="tf_idf"), ["a b", "b"]),
         )
     ),
     "ThresholdedReLU": vector(
@@ -497,9 +499,10 @@ ACTIVATIONS = [
 ]
 
 
-def adapted(layer):
-    rng = np.random.default_rng(3)
-    layer.adapt(rng.normal(1, 3, (20, *VECTOR)).astype("float32"))
+def adapted(layer, data=None):
+    if data is None:
+        data = np.random.default_rng(3).normal(1, 3, (20, *VECTOR)).astype("float32")
+    layer.adapt(np.array(data))
     return layer
 
 
@@ -508,8 +511,9 @@ def filled(model):
     rng = np.random.default_rng(0)
     layers = [x for x in model.submodules if isinstance(x, L.Normalization)]
     adapted = {id(w) for layer in layers for w in layer.weights}
-    for variable in model.weights:
-        if not variable.dtype.is_floating or id(variable) in adapted:
+    for variable in model.weights:  # among them tables, which are no variables
+        is_number = isinstance(variable, tf.Variable) and variable.dtype.is_floating
+        if not is_number or id(variable) in adapted:
             continue
         if "variance" in variable.name:
             variable.assign(rng.uniform(0.5, 2, variable.shape))

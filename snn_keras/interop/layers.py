@@ -3,6 +3,7 @@
 import dataclasses
 import inspect
 import typing
+import warnings
 from collections.abc import Mapping
 from types import MappingProxyType
 
@@ -133,7 +134,7 @@ def _made(layer, model_of, changed):
     if is_model(layer):
         return model_of(layer)
     counterpart = _counterpart(layer)
-    config = layer.get_config()
+    config = _config(layer)
     config |= {key: value for key, value in changed.items() if key in config}
     settings = _settings(layer, counterpart, config, changed)
     inner = {key: _inner(x, model_of) for key, x in _inner_layers(layer, settings)}
@@ -143,6 +144,26 @@ def _made(layer, model_of, changed):
         raise Untranslatable(f"its settings: {error}") from error
 
 
+def _config(layer):
+    """A layer's settings, and what it has learned by `adapt`."""
+    try:
+        with warnings.catch_warnings():  # what could not be saved need not be
+            warnings.simplefilter("ignore")
+            config = layer.get_config()
+    except Exception as error:
+        raise Untranslatable(f"its settings cannot be read: {error}") from error
+    if "vocabulary" in config and hasattr(layer, "get_vocabulary"):
+        words = layer.get_vocabulary(include_special_tokens=False)
+        config["vocabulary"] = words or None
+        if config["output_mode"] == "tf_idf":
+            lookup = getattr(layer, "_lookup_layer", layer)
+            config["idf_weights"] = lookup.idf_weights.numpy()[-len(words) :]
+    if "bin_boundaries" in config:
+        edges = [float(edge) for edge in layer.bin_boundaries]
+        config |= {"bin_boundaries": edges, "num_bins": None}
+    return config
+
+
 def _counterpart(layer):
     """What a layer of tf_keras is in Keras 3."""
     name = type(layer).__name__
@@ -150,6 +171,8 @@ def _counterpart(layer):
         raise Untranslatable(
             f"its class {type(layer).__module__}.{name} is not Keras's own"
         )
+    if name == "Lambda":
+        raise Untranslatable("its function is your own")
     kind = getattr(keras.layers, name, None)
     if kind is None and name not in _COUNTERPARTS:
         raise Untranslatable("Keras 3 has no layer of that name")
@@ -217,11 +240,9 @@ def _activation(function):
 
 def _regularizer(config):
     """Keras 3's regularizer; None for one of the user's own."""
-    if config.get("registered_name"):
+    if config.get("module") != "keras.regularizers":
         return None
-    return keras.regularizers.get(
-        {"class_name": config["class_name"], "config": config["config"]}
-    )
+    return getattr(keras.regularizers, config["class_name"])(**config["config"])
 
 
 def _inner_layers(layer, settings):

@@ -18,8 +18,9 @@ def take_weights(source, made, weights=None):
     Layers inside are paired by where they are: the two versions of Keras have another
     order of weights where some are frozen.
     """
-    if is_model(source):
-        return  # it has its weights since it was made
+    in_settings = ("get_vocabulary", "bin_boundaries")
+    if is_model(source) or any(hasattr(source, name) for name in in_settings):
+        return  # it has them since it was made
     pairs = list(_pairs_inside(source, made))
     ours = _own(made, [inner for _, inner in pairs])
     if weights is None:
