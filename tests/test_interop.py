@@ -353,6 +353,9 @@ def test_what_is_shared_stays_shared():
     y = layers.Add()([dense(inner(x)), inner(dense(x)), inner(x)])
     made = assert_taken(tf_keras.Model(x, y))
     assert len(made.weights) == 2
+    dense = layers.Dense(3, "hard_sigmoid")
+    made = assert_taken(on((4, 3), layers.TimeDistributed(dense), dense))
+    assert len(made.weights) == 2
 
 
 def test_the_order_of_frozen_weights_does_not_matter():

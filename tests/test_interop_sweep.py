@@ -661,7 +661,7 @@ def test_activation(name):
             L.Conv1D(3, 2, activation=function)(x),
             L.Activation(function)(x),
             L.SimpleRNN(3, activation=name)(x),
-            L.GRU(3, recurrent_activation=function)(x),
+            L.GRU(3, recurrent_activation=name)(x),
         ],
     )
     array = np.random.default_rng(1).normal(0, 2, (SAMPLES, 4, 3)).astype("float32")

@@ -12,7 +12,7 @@ import keras
 from snn_keras.convert._keras import LayerScale
 from snn_keras.interop.activations import activation_of
 from snn_keras.interop.errors import Untranslatable
-from snn_keras.interop.source import is_model, is_of_tf_keras
+from snn_keras.interop.source import is_of_tf_keras
 from snn_keras.interop.weights import INNER, is_layer, take_weights
 
 
@@ -114,34 +114,29 @@ def legal(name):
     return name.replace("/", "_")
 
 
-def layer_of(layer, model_of=None, weights=None, **settings) -> Step:
+def layer_of(layer, inside=None, weights=None, **settings) -> Step:
     """The Keras 3 layer of a tf_keras layer.
 
     Args:
         layer: A tf_keras layer of one of Keras's own classes.
-        model_of: Makes a Keras 3 model of a model inside `layer`.
+        inside: Makes Keras 3 layers and models of those inside `layer`; None refuses
+            them.
         weights: Weights to take in place of the layer's own.
         **settings: Settings in place of the layer's own, where it has such.
 
     Raises:
         Untranslatable: if Keras 3 has no such layer, or not with its settings.
     """
-    return Step(_made(layer, model_of, settings), layer, weights)
-
-
-def _made(layer, model_of, changed):
-    """The Keras 3 layer or model, without weights."""
-    if is_model(layer):
-        return model_of(layer)
     counterpart = _counterpart(layer)
     config = _config(layer)
-    config |= {key: value for key, value in changed.items() if key in config}
-    settings = _settings(layer, counterpart, config, changed)
-    inner = {key: _inner(x, model_of) for key, x in _inner_layers(layer, settings)}
+    config |= {key: value for key, value in settings.items() if key in config}
+    kept = _settings(layer, counterpart, config, settings)
+    kept |= {key: _inner(x, inside) for key, x in _inner_layers(layer, kept)}
     try:
-        return counterpart.kind(**settings | inner)
+        made = counterpart.kind(**kept)
     except Exception as error:
         raise Untranslatable(f"its settings: {error}") from error
+    return Step(made, layer, weights)
 
 
 def _config(layer):
@@ -257,12 +252,13 @@ def _inner_layers(layer, settings):
             yield key, value
 
 
-def _inner(value, model_of):
+def _inner(value, inside):
     if isinstance(value, (list, tuple)):
-        return [_inner(x, model_of) for x in value]
+        return [_inner(x, inside) for x in value]
+    kind = type(value).__name__
+    if inside is None:
+        raise Untranslatable(f"it has '{value.name}' ({kind}) in it")
     try:
-        return _made(value, model_of, {})
+        return inside(value)
     except Untranslatable as reason:
-        raise Untranslatable(
-            f"'{value.name}' ({type(value).__name__}) in it: {reason}"
-        ) from reason
+        raise Untranslatable(f"'{value.name}' ({kind}) in it: {reason}") from reason

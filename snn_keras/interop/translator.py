@@ -90,18 +90,22 @@ class Translator:
         if tfmot.is_quantizing(layer):
             steps = tfmot.operations_of(layer)
         else:
-            steps = [layer_of(layer, self._model_inside)]
+            steps = [layer_of(layer, self._inside)]
         self._named |= {id(step.operation) for step in steps}
         if "/" in layer.name:
             for step in steps:
                 step.operation.name = self._unique(step.operation.name)
         return steps
 
-    def _model_inside(self, model):
-        """The Keras 3 model of one that a wrapper has inside."""
-        if offenders := dict.fromkeys(self._offenders(model)):
-            raise Untranslatable("; ".join(offenders))
-        return self.take(model).model
+    def _inside(self, layer):
+        """The Keras 3 layer or model of one that another layer has inside."""
+        if source.is_model(layer):
+            if offenders := dict.fromkeys(self._offenders(layer)):
+                raise Untranslatable("; ".join(offenders))
+            return self.take(layer).model
+        if id(layer) not in self._steps:
+            self._steps[id(layer)] = [layer_of(layer, self._inside)]
+        return self._steps[id(layer)][0].operation
 
     def _name(self, name):
         """A name as it is, or changed so that Keras 3 allows it."""

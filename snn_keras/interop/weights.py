@@ -4,7 +4,10 @@ from snn_keras.interop.errors import Untranslatable
 from snn_keras.interop.source import is_model
 
 # Where a layer has layers inside.
-INNER = ("layer", "forward_layer", "backward_layer", "cell", "cells", "activation")
+INNER = (
+    *("layer", "forward_layer", "backward_layer", "cell", "cells"),
+    *("activation", "recurrent_activation"),
+)
 
 
 def is_layer(x):
