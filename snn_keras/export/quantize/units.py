@@ -215,7 +215,7 @@ class Signal:
     origin: np.ndarray = 0
     timed: bool = False
     offset: np.ndarray = 0.0
-    weights: "Weights | None" = None
+    weights: object = None
     initial: np.ndarray = 0.0
 
     @property
