@@ -1,7 +1,9 @@
 """Training goes on after every accident, and is the same on many devices as on one."""
 
+import contextlib
 import csv
 import json
+import re
 import resource
 import shutil
 import socket
@@ -189,8 +191,20 @@ def test_a_process_that_dies_is_reported(victim, tmp_path):
     assert len(json.loads(output.with_suffix(".json").read_text())["epochs"]) == 12
 
 
+@contextlib.contextmanager
+def files_of_at_most(size):
+    """Makes this process fail to write longer files, as a full disk would."""
+    least, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, most))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (least, most))
+
+
 @once
-def test_a_full_disk_leaves_the_last_backup(tmp_path):
+@pytest.mark.slow
+def test_a_training_on_a_full_disk_ends_and_leaves_its_last_backup(tmp_path):
     output = tmp_path / "net.keras"
     arguments = ["train", *FEW, "--epochs=30", f"--output={output}"]
     backup = tmp_path / ".net.backup.npz"
@@ -200,11 +214,8 @@ def test_a_full_disk_leaves_the_last_backup(tmp_path):
     killed.communicate()
     before = backup.read_bytes()
 
-    def no_room():
-        limit = len(before) // 2
-        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
-
-    printed = program(*arguments, ok=False, preexec_fn=no_room)
+    with files_of_at_most(len(before) // 2):  # programs inherit it
+        printed = program(*arguments, ok=False)
     assert f"cannot write {backup}" in printed and "Remedy: room" in printed
     assert backup.read_bytes() == before
     assert {p.name for p in tmp_path.iterdir()} <= {backup.name, "net.csv"}
@@ -253,15 +264,29 @@ def test_a_backup_of_another_training_is_refused(model, tmp_path):
             Backup(path, {"epochs": 3, "levels": 2}).restore(model)
 
 
-@once
+def test_a_full_disk_leaves_the_last_backup(model, tmp_path):
+    path = tmp_path / "backup.npz"
+    before = written(path, model, epochs=3)
+    message = r"cannot write .*backup\.npz.*Remedy: room"
+    with (
+        files_of_at_most(len(before) // 2),
+        pytest.raises(OSError, match=message),
+    ):
+        written(path, model, epochs=3)
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
 def test_networks_and_data_that_do_not_match(tmp_path):
     path = tmp_path / "net.keras"
+    source = InMemory("digits", None, 100)
     for shape, classes in (((8, 8, 1), 7), ((4, 4, 1), 10)):
         x = inputs = keras.Input(shape)
         x = keras.layers.Dense(classes, "relu")(keras.layers.Flatten()(x))
         keras.Model(inputs, keras.layers.Dense(classes)(x)).save(path)
-        printed = program("train", f"--init={path}", ok=False)
-        assert f"{path} maps {shape} to ({classes},); the data set 'digits'" in printed
+        message = f"{path} maps {shape} to ({classes},); the data set 'digits'"
+        with pytest.raises(ValueError, match=re.escape(message)):
+            build_model(stage_of(tmp_path / "m.keras", path, dataset="digits"), source)
 
 
 @once
