@@ -1,6 +1,7 @@
 """From a source network to a spiking one: plan, then build."""
 
 from snn_keras.convert import layer_rules as layer_rules
+from snn_keras.convert import operation_rules as operation_rules
 from snn_keras.convert.build import build as build
 from snn_keras.convert.conversion import convert as convert
 from snn_keras.convert.plan import Plan as Plan

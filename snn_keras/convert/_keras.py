@@ -7,13 +7,27 @@ place that names those classes.
 
 from keras.src.activations import activations
 from keras.src.applications.convnext import LayerScale as LayerScale
-from keras.src.ops import core, nn, numpy
+from keras.src.layers.preprocessing.image_preprocessing import (
+    base_image_preprocessing_layer as _preprocessing,
+)
+from keras.src.ops import core, einops, image, linalg, math, nn, numpy
+
+# Layers that take three axes for those of one image.
+TAKES_SINGLE_IMAGES = _preprocessing.BaseImagePreprocessingLayer
 
 
 def operation_types(*names):
     """The classes of these `keras.ops`, by their names in camel case."""
+    modules = (numpy, nn, core, activations, math, image, linalg, einops)
     found = []
     for name in names:
-        module = next(m for m in (numpy, nn, core, activations) if hasattr(m, name))
+        module = next(m for m in modules if hasattr(m, name))
         found.append(getattr(module, name))
     return tuple(found)
+
+
+def copy_of(operation):
+    """An operation that is no layer, apart from the graphs that it stands in."""
+    found = object.__new__(type(operation))
+    vars(found).update(vars(operation), _inbound_nodes=[], _outbound_nodes=[])
+    return found

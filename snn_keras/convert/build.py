@@ -7,6 +7,7 @@ import types
 import keras
 from keras import ops, tree
 
+from snn_keras.convert._keras import copy_of
 from snn_keras.convert.normalize import depth_of, fused_activation, linear_config
 from snn_keras.convert.plan import Plan
 from snn_keras.errors import ConversionError
@@ -98,7 +99,7 @@ def _made_anew(source, name):
     Keras writes a function into a configuration by its name alone.
     """
     if not isinstance(source, keras.layers.Layer):
-        return type(source).from_config(source.get_config())
+        return copy_of(source)
     settings = {"name": name, "dtype": source.dtype_policy}
     if computes_as(source, FunctionLayer):
         return FunctionLayer(source.function, **settings)
@@ -183,11 +184,24 @@ class Builder:
             zip(tree.flatten(graph.inputs), tree.flatten(inputs), strict=True)
         )
         for step in self.plan.steps:
-            outputs = tree.flatten(step.rule.build(step, self))
+            outputs = tree.flatten(self._built(step))
             self.tensors.update(zip(step.node.outputs, outputs, strict=True))
             self._timed.update(step.node.outputs if step.coding.has_time else ())
         ends = {x: self.decoded(x) for x in tree.flatten(graph.outputs)}
         return SpikingModel(inputs, fill(graph.outputs, ends), name=name)
+
+    def _built(self, step):
+        """The outputs of a step; or a ConversionError, where Keras fails at it."""
+        try:
+            return step.rule.build(step, self)
+        except ConversionError:
+            raise
+        except Exception as error:  # of any class
+            raise ConversionError(
+                f"{step.node.describe()} cannot be built anew: {error}\nRemedy: an "
+                "operation that can be called a second time, on tensors of the same "
+                "shapes; or a layer of one's own with a rule, snn_keras.rule."
+            ) from error
 
     def own(self, node: Node):
         """Our copy of the node's operation."""

@@ -1,8 +1,8 @@
-"""Which rule every Keras layer and operation follows."""
+"""Which rule every Keras layer follows."""
 
 from keras import layers
 
-from snn_keras.convert._keras import LayerScale, operation_types
+from snn_keras.convert._keras import LayerScale
 from snn_keras.convert.normalize import FUSING
 from snn_keras.convert.rules import (
     Affine,
@@ -23,10 +23,14 @@ from snn_keras.layers import (
 
 rule(*FUSING)(Affine)
 rule(layers.BatchNormalization, layers.Normalization, layers.Rescaling)(Affine)
+rule(layers.Resizing)(Affine)  # it may pad with a constant
 rule(
     layers.AveragePooling1D,
     layers.AveragePooling2D,
     layers.AveragePooling3D,
+    layers.AdaptiveAveragePooling1D,
+    layers.AdaptiveAveragePooling2D,
+    layers.AdaptiveAveragePooling3D,
     layers.GlobalAveragePooling1D,
     layers.GlobalAveragePooling2D,
     layers.GlobalAveragePooling3D,
@@ -36,6 +40,8 @@ rule(
     layers.Cropping1D,
     layers.Cropping2D,
     layers.Cropping3D,
+    layers.CenterCrop,
+    layers.RandomCrop,  # in inference from the middle, and resized
     layers.UpSampling1D,
     layers.UpSampling2D,
     layers.UpSampling3D,
@@ -47,6 +53,7 @@ rule(
     layers.Subtract,
     layers.Average,
     layers.Concatenate,
+    LayerScale,
 )(Linear)
 rule(
     layers.Identity,
@@ -58,17 +65,41 @@ rule(
     layers.GaussianDropout,
     layers.GaussianNoise,
     layers.ActivityRegularization,
+    layers.AugMix,
+    layers.CutMix,
+    layers.MixUp,
+    layers.RandAugment,
+    layers.RandomBrightness,
+    layers.RandomColorDegeneration,
+    layers.RandomColorJitter,
+    layers.RandomContrast,
+    layers.RandomElasticTransform,
+    layers.RandomErasing,
+    layers.RandomFlip,
+    layers.RandomGaussianBlur,
+    layers.RandomGrayscale,
+    layers.RandomHue,
+    layers.RandomInvert,
+    layers.RandomPerspective,
+    layers.RandomPosterization,
+    layers.RandomRotation,
+    layers.RandomSaturation,
+    layers.RandomSharpness,
+    layers.RandomShear,
+    layers.RandomTranslation,
+    layers.RandomZoom,
 )(Identity)
 rule(QuantizedActivation, LSQReLU, QCFS, SlipReLU, NoisySpike)(Neuron)
 rule(layers.ReLU)(Unquantized)
-rule(*operation_types("Add", "Subtract"))(Affine)  # a constant may be added
-rule(*operation_types("Negative", "Concatenate"))(Linear)
 
 
 @rule(
     layers.MaxPooling1D,
     layers.MaxPooling2D,
     layers.MaxPooling3D,
+    layers.AdaptiveMaxPooling1D,
+    layers.AdaptiveMaxPooling2D,
+    layers.AdaptiveMaxPooling3D,
     layers.GlobalMaxPooling1D,
     layers.GlobalMaxPooling2D,
     layers.GlobalMaxPooling3D,
@@ -83,34 +114,18 @@ class Homogeneous(Difference):
     homogeneous = True
 
 
-@rule(*operation_types("Multiply", "Divide", "TrueDivide"))
-class Scale(Linear):
-    """`x * c` and `x / c` are linear; products and quotients of signals are not."""
+@rule(layers.STFTSpectrogram)
+class Spectrogram(Linear):
+    """Linear where it gives the real or the imaginary part."""
 
-    def plan(self, node, codings, context):
-        dividend_is_constant = "Divide" in type(node.operation).__name__ and (
-            node.inputs[0] is not node.args[0]
-        )
-        if len(node.inputs) > 1 or dividend_is_constant:
-            return Difference().plan(node, codings, context)
-        return super().plan(node, codings, context)
+    def is_linear(self, node):
+        return node.operation.mode in ("real", "imag")
 
 
-rule(
-    *operation_types(
-        "Reshape",
-        "Transpose",
-        "Squeeze",
-        "ExpandDims",
-        "GetItem",
-        "Mean",
-        "Sum",
-        "Flip",
-        "Repeat",
-        "Stack",
-        "Moveaxis",
-        "Swapaxes",
-    )
-)(Linear)
-rule(*operation_types("Pad"))(Affine)  # it may pad with a constant
-rule(LayerScale)(Linear)
+@rule(layers.ReversibleEmbedding)
+class ReversibleEmbedding(Linear):
+    """Looks up, or multiplies with what it would look up."""
+
+    def is_linear(self, node):
+        reverse = node.kwargs.get("reverse", node.args[1:2] == (True,))
+        return bool(reverse) and not node.operation.logit_soft_cap

@@ -8,6 +8,7 @@ from keras import tree
 from snn_keras import neurons as neurons_lib
 from snn_keras.convert import normalize
 from snn_keras.convert.rules import Form, Refusal, Step, becomes_neuron, rule_for
+from snn_keras.convert.samples import BatchSizes
 from snn_keras.convert.signals import Coding
 from snn_keras.errors import ConversionError
 from snn_keras.graph import Graph, Tensor
@@ -217,12 +218,17 @@ def plan(
     if bias_correction:
         context.check_bias_correction()
     coding = dict.fromkeys(tree.flatten(graph.inputs), Coding.STATIC)
+    sizes = BatchSizes(coding)
     steps, refusals = [], []
     for node in graph.nodes:
         codings = tuple(coding[x] for x in node.inputs)
         try:
             check_call(node, codings)
             step = rule_for(node.operation).plan(node, codings, context)
+            if step.coding.has_time:
+                sizes.check(node)
+            elif step.coding is Coding.STATIC and not context.fused:
+                sizes.follow(node)
         except Refusal as refusal:
             refusals.append(f"  {node.describe()}: {refusal}")
             # Planning goes on as if it could be done, to find the others too.

@@ -9,14 +9,14 @@ import dataclasses
 import enum
 from typing import Any
 
-import keras
-import numpy as np
+from keras import tree
 
-from snn_keras.convert.functions import Kind, kind_of
+from snn_keras.convert import samples
 from snn_keras.convert.normalize import innermost, is_relu
+from snn_keras.convert.samples import Refusal as Refusal
 from snn_keras.convert.signals import Coding
-from snn_keras.graph import Node, comes_with_keras, computes_as, is_graph
-from snn_keras.layers import FunctionLayer, NoisySpike, QuantizedActivation
+from snn_keras.graph import Node, computes_as
+from snn_keras.layers import NoisySpike, QuantizedActivation
 
 _RULES: dict[type, "Rule"] = {}
 
@@ -62,13 +62,6 @@ class Step:
         if self.cell is None:
             return self.form.value
         return type(self.cell).__name__ + ("" if self.coding.has_time else ", fused")
-
-
-class Refusal(Exception):
-    """A node cannot be converted: why, and what to do about it."""
-
-    def __init__(self, reason, remedy=None):
-        super().__init__(reason if remedy is None else f"{reason} Remedy: {remedy}")
 
 
 class Rule:
@@ -143,6 +136,10 @@ class Identity(Rule):
     """Does nothing in inference, so it leaves no trace."""
 
     def plan(self, node, codings, context):
+        if [x.dtype for x in node.inputs] != [y.dtype for y in node.outputs]:
+            return Linear().plan(node, codings, context)  # it casts
+        if len(node.inputs) > 1:
+            return Opaque().plan(node, codings, context)
         return Step(node, self, codings, codings[0], Form.DROPPED)
 
     def build(self, step, builder):
@@ -169,12 +166,19 @@ class Opaque(Rule):
         if context.repeats_source:
             return Step(node, self, codings, Coding.RATE, Form.EVERY_STEP)
         self.check_between_neurons(node)
-        note = "" if self.homogeneous else "exact in total; sends numbers, not spikes"
+        samples.check_companions(node, codings)
+        exact = self.is_homogeneous(node)
+        note = "" if exact else "exact in total; sends numbers, not spikes"
         return Step(node, self, codings, Coding.RATE, Form.DIFFERENCE, None, note)
+
+    def is_homogeneous(self, node) -> bool:
+        """Whether f(c x) = c f(x) for c > 0, with the node's arguments."""
+        return self.homogeneous
 
     def check_between_neurons(self, node):
         """Raises a `Refusal` where a signal over time cannot pass through."""
-        if not is_kerass_own(node.operation):
+        given = tree.flatten((node.args, node.kwargs))
+        if not samples.is_kerass_own(node.operation, given):
             raise Refusal(
                 "it is not one of Keras's own functions without a memory, spiking "
                 "neurons stand before and behind it, and it may not commute with the "
@@ -182,11 +186,11 @@ class Opaque(Rule):
                 "register a rule for it with snn_keras.rule: Linear or Affine if it "
                 "is that, Difference if it is a function of each sample alone.",
             )
-        check_is_signal(node)
+        samples.check_is_signal(node)
 
     def build(self, step, builder):
         if step.form is Form.DIFFERENCE:
-            return builder.difference(step.node, self.homogeneous)
+            return builder.difference(step.node, self.is_homogeneous(step.node))
         if step.coding.has_time:
             return builder.per_step(step.node)
         inputs = {x: builder.decoded(x) for x in step.node.inputs}
@@ -201,23 +205,27 @@ class Difference(Opaque):
     """
 
     def check_between_neurons(self, node):
-        check_is_signal(node)
+        samples.check_is_signal(node)
 
 
 class Linear(Rule):
     """Commutes with decoding: it acts on every step alone."""
 
+    def is_linear(self, node) -> bool:
+        """Whether the operation is linear, with the node's arguments."""
+        return True
+
     def check(self, node):
-        """Raises a `Refusal` where the node's arguments make it not linear."""
-        if not keeps_samples_apart(node):
-            raise Refusal(
-                "it acts along the batch axis, and would mix samples with time steps.",
-                "keep axis 0 as it is, and leave the batch size of keras.Input open.",
-            )
+        """Raises a `Refusal` where the operation cannot act on every step alone."""
+        if not (self.is_linear(node) and _computes_in_floats(node)):
+            raise Refusal("it is not linear with these arguments.")
+        samples.check_samples_apart(node)
 
     def plan(self, node, codings, context):
         if not any(coding.has_time for coding in codings):
             return Step(node, self, codings, _settled(codings), Form.ONCE)
+        if not (self.is_linear(node) and _computes_in_floats(node)):
+            return Opaque().plan(node, codings, context)
         try:
             self.check(node)
         except Refusal:
@@ -246,64 +254,8 @@ class Affine(Linear):
         return builder.affine_per_step(node)
 
 
-def is_kerass_own(operation) -> bool:
-    """Whether all that an operation computes comes with Keras, and has no memory.
-
-    A function of each element alone may be anybody's.
-    """
-    if is_graph(operation):
-        return all(is_kerass_own(part) for part in operation.operations)
-    if isinstance(operation, FunctionLayer):
-        return kind_of(operation.function) is not Kind.OTHER
-    inside = ("layer", "forward_layer", "backward_layer", "cell")
-    parts = [getattr(operation, name, None) for name in inside]
-    return (
-        comes_with_keras(type(operation))
-        and not isinstance(operation, keras.layers.Lambda)
-        and not getattr(operation, "stateful", False)
-        and all(is_kerass_own(part) for part in parts if part is not None)
-    )
-
-
-def check_is_signal(node):
-    """Raises a `Refusal` unless the node maps each sample to numbers."""
-    if not keeps_samples_apart(node):
-        raise Refusal(
-            "it acts along the batch axis, and would mix samples with time steps.",
-            "keep axis 0 as it is, and leave the batch size of keras.Input open.",
-        )
-    for tensor in node.outputs:
-        if "float" not in tensor.dtype:
-            raise Refusal(
-                f"its output is of type {tensor.dtype}, and later neurons depend on "
-                "it: what changes from step to step cannot be added up.",
-                "keep decisions behind the last neuron.",
-            )
-
-
-def keeps_samples_apart(node) -> bool:
-    """Whether the node's operation leaves the batch axis alone."""
-    operation = node.operation
-    axis = getattr(operation, "axis", 1)
-    rank = len(node.inputs[0].shape)
-    reduces_all = axis is None and type(operation).__name__ != "Squeeze"
-    axes = [] if axis is None else np.atleast_1d(axis)
-    if reduces_all or any(a in (0, -rank) for a in axes):
-        return False
-    if isinstance(operation, keras.layers.Layer):
-        return True
-    # Any other trace of the batch axis shows in how the output follows its size.
-    for size in (5, 7):
-        probe = {
-            x: keras.KerasTensor((size, *x.shape[1:]), x.dtype) for x in node.inputs
-        }
-        try:
-            outputs = node.call(operation.compute_output_spec, probe)
-        except (ValueError, TypeError):
-            return False
-        if any(y.shape[:1] != (size,) for y in keras.tree.flatten(outputs)):
-            return False
-    return True
+def _computes_in_floats(node):
+    return all("float" in x.dtype for x in [*node.inputs, *node.outputs])
 
 
 def _settled(codings):
