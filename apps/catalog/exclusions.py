@@ -1,0 +1,55 @@
+"""Names that are not in the catalog, and cases of which Keras has no network."""
+
+import inspect
+
+import keras
+
+_MAKES = "makes a tensor of numbers, and takes none"
+_ASKS = "tells about a tensor, or converts it, outside of any graph"
+_BASE = "a base class, or no layer"
+_FOREIGN = "wraps what another library computes, which no graph of Keras shows"
+_BOXES = "takes bounding boxes"
+
+EXCLUDED = {
+    **dict.fromkeys(
+        [
+            *("arange", "bartlett", "blackman", "empty", "eye", "full", "geomspace"),
+            *("hamming", "hanning", "identity", "kaiser", "linspace", "logspace"),
+            *("ones", "tri", "zeros"),
+        ],
+        _MAKES,
+    ),
+    **dict.fromkeys(
+        ["convert_to_numpy", "dtype", "is_tensor", "ndim", "shape", "size"], _ASKS
+    ),
+    **dict.fromkeys(
+        [
+            *("Input", "InputLayer", "InputSpec", "Layer", "Wrapper"),
+            *("deserialize", "get", "serialize"),
+        ],
+        _BASE,
+    ),
+    **dict.fromkeys(
+        ["FlaxLayer", "JaxLayer", "TFSMLayer", "TorchModuleWrapper"], _FOREIGN
+    ),
+    "MaxNumBoundingBoxes": _BOXES,
+}
+
+# Where Keras itself does not build or run a network with a case, by backend.
+LACKING = {"tensorflow": (), "jax": ()}
+
+
+def public_names() -> list:
+    """The public names of layers, activations and operations, with their module."""
+    modules = {
+        "layers": keras.layers,
+        "activations": keras.activations,
+        "ops": keras.ops,
+        "ops.image": keras.ops.image,
+    }
+    return [
+        f"{prefix}.{name}"
+        for prefix, module in modules.items()
+        for name in dir(module)
+        if not name.startswith("_") and not inspect.ismodule(getattr(module, name))
+    ]

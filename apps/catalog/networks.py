@@ -1,0 +1,125 @@
+"""Networks around a case of the catalog: before, between and behind the neurons."""
+
+import keras
+import numpy as np
+from keras import layers, ops, tree
+
+from apps.catalog.case import Case
+from snn_keras.layers import LSQReLU
+
+LEVELS, STEP = 4, 0.5
+BATCH = 3
+POSITIONS = ("before", "between", "behind")
+FORMS = ("alone", "nested", "shared", "time_distributed")
+WORDS = ("a", "b", "d")
+
+
+def network(case: Case, position: str, form: str = "alone") -> keras.Model:
+    """A source network with the case at a place among its neurons.
+
+    Args:
+        case: The case.
+        position: `"before"` the first neuron, `"between"` two layers of neurons or
+            `"behind"` the last.
+        form: How it stands there: `"alone"`; in a `"nested"` model; in a `"shared"`
+            one that is called twice; in a model inside `"time_distributed"`.
+
+    Raises:
+        Exception: whatever Keras raises where it has no such network.
+    """
+    before = position == "before"
+    extra = (2,) if form == "time_distributed" else ()
+    dtype = case.dtype if before and case.dtype else None
+    inputs = [keras.Input((*extra, *shape), dtype=dtype) for shape in case.shapes]
+    signals = inputs if before else [_spikes(x) for x in inputs]
+    outputs = _FORMS[form](case, signals)
+    if position != "behind":
+        last = signals[-1] if not before or dtype is None else None
+        outputs = layers.Dense(2)(_spikes(_vector(outputs, last)))
+    return keras.Model(inputs if len(inputs) > 1 else inputs[0], outputs)
+
+
+def _spikes(x):
+    """`x` through a dense layer and neurons, in its own shape."""
+    return LSQReLU(LEVELS, initial_step=STEP)(layers.Dense(x.shape[-1])(x))
+
+
+def _alone(case, signals):
+    return case.apply(*_cast(case, signals))
+
+
+def _nested(case, signals):
+    inner = [keras.Input(x.shape[1:], dtype=x.dtype) for x in signals]
+    model = keras.Model(inner, _alone(case, inner))
+    return model(signals)
+
+
+def _shared(case, signals):
+    inner = [keras.Input(x.shape[1:], dtype=x.dtype) for x in signals]
+    model = keras.Model(inner, _alone(case, inner))
+    return [model(signals), model(signals[::-1])]
+
+
+def _time_distributed(case, signals):
+    (x,) = signals
+    inner = keras.Input(x.shape[2:], dtype=x.dtype)
+    return layers.TimeDistributed(keras.Model(inner, _alone(case, [inner])))(x)
+
+
+_FORMS = {
+    "alone": _alone,
+    "nested": _nested,
+    "shared": _shared,
+    "time_distributed": _time_distributed,
+}
+
+
+def _cast(case, signals):
+    """The signals in the dtype that the case takes."""
+    return [
+        x if case.dtype is None or x.dtype == case.dtype else ops.cast(x, case.dtype)
+        for x in signals
+    ]
+
+
+def _vector(outputs, signal):
+    """All outputs in one vector a sample, as numbers; `signal` has one, too."""
+    parts = []
+    for y in map(_number, tree.flatten(outputs)):
+        alone = len(y.shape) == 0 or y.shape[0] is not None or None in y.shape[1:]
+        if alone and signal is not None:
+            y = layers.Flatten()(signal) + ops.sum(y)
+        parts.append(layers.Flatten()(y))
+    return parts[0] if len(parts) == 1 else layers.Concatenate()(parts)
+
+
+def _number(y):
+    """Real floating-point numbers that say what `y` says."""
+    if "complex" in y.dtype:
+        return ops.real(y) + 2 * ops.imag(y)
+    return y if "float" in y.dtype else ops.cast(y, keras.config.floatx())
+
+
+def draw_weights(model, rng, dyadic: bool) -> None:
+    """Sets the float weights of a model at random: multiples of 1/8, or normal ones."""
+    for weight in model.weights:
+        if "float" not in str(weight.dtype) or weight.path.endswith("/step"):
+            continue
+        drawn = draw(weight.shape, str(weight.dtype), rng, dyadic)
+        weight.assign(np.abs(drawn) + 0.5 if "variance" in weight.path else drawn)
+
+
+def draw_inputs(model, rng, dyadic: bool) -> list:
+    """A batch of inputs for a model."""
+    return [draw((BATCH, *x.shape[1:]), x.dtype, rng, dyadic) for x in model.inputs]
+
+
+def draw(shape, dtype, rng, dyadic: bool):
+    """Random numbers of a type, multiples of 1/8 or normal ones; or words."""
+    if dtype == "string":
+        return rng.choice(WORDS, shape)
+    if "int" in dtype:
+        return rng.integers(0, 3, shape).astype(dtype)
+    if dyadic:
+        return (rng.integers(-8, 9, shape) / 8).astype(dtype)
+    return rng.normal(0, 1, shape).astype(dtype)
