@@ -51,7 +51,7 @@ class Tally:
                 )
         self.off = {}
         self.sums = np.zeros(12)
-        self.before = 0.0
+        self.before = self.noise = 0.0
 
     def add(self, activation, current, decoded):
         """Adds some samples.
@@ -64,7 +64,8 @@ class Tally:
         error = (decoded - activation) / self.step
         expected = self.function(current)
         own = (decoded - expected) / self.step
-        own = np.where(np.abs(own) > self._noise(activation, decoded), own, 0.0)
+        noise = min(self._noise(activation, decoded), MOST_NOISE)
+        own = np.where(np.abs(own) > noise, own, 0.0)
         saturated = current > self.largest
         silent = (decoded == 0) & (expected > 0)
         # As near to its current as its steps allow: it only rounds.
@@ -90,22 +91,24 @@ class Tally:
         for size, count in zip(sizes.tolist(), counts.tolist(), strict=True):
             self.off[size] = self.off.get(size, 0) + count
 
-    def add_received(self, wanted, current, is_activated):
+    def add_received(self, wanted, nudged, current, is_activated):
         """Adds what some samples' neurons should have received.
 
         Args:
             wanted: What the source's activation receives if the neurons before send
                 what these sent; its output, where the layer before applies it.
+            nudged: The same, if they send what differs from it by rounding.
             current: Mean current that the neurons received.
             is_activated: Whether the layer before applies the activation.
         """
         current = current - self.correction
-        slack = self._noise(wanted, current) * self.step
-        low, high = current - slack, current + slack
+        noise = self._noise(wanted, current)
+        self.noise = max(self.noise, noise)
+        low, high = current - noise * self.step, current + noise * self.step
         if is_activated:
             low, high = self.function(low), self.function(high)
-        off = np.maximum(np.maximum(wanted - high, low - wanted), 0.0) / self.step
-        self.before += float(np.sum(np.square(off)))
+        off = np.maximum(wanted - high, low - wanted) - np.abs(nudged - wanted)
+        self.before += float(np.sum(np.square(np.maximum(off, 0.0) / self.step)))
 
     def _noise(self, wanted, received):
         """Steps by which signals may differ that are the same but for rounding.
@@ -113,15 +116,16 @@ class Tally:
         A rounding is half a unit in the last place, or less, of the largest signal.
         """
         sizes = [np.max(np.abs(x / self.step)) for x in (wanted, received)]
-        ends = [np.spacing(np.ones((), x.dtype)) for x in (wanted, received)]
-        units = LAYER_ROUNDINGS * float(max(ends)) + self.roundings * float(ends[1])
-        return min(units * float(max(sizes)), MOST_NOISE)
+        ends = [last_place(x) for x in (wanted, received)]
+        units = LAYER_ROUNDINGS * max(ends) + self.roundings * ends[1]
+        return units * float(max(sizes))
 
     def mismatch(self, name) -> LayerMismatch:
         """The figures of all samples."""
         count, *sums = self.sums.tolist()
         mean, square, signal, own_mean, own_square, *shares = np.asarray(sums) / count
         saturated, by_saturation, silent, by_silence, by_rounding, reach = shares
+        before = float(np.sqrt(self.before / count))
         return LayerMismatch(
             name,
             mean=float(mean),
@@ -130,7 +134,8 @@ class Tally:
             off={k: n / count for k, n in sorted(self.off.items())},
             own_mean=float(own_mean),
             own_std=_deviation(own_mean, own_square),
-            before_rms=float(np.sqrt(self.before / count)),
+            # Less is a few neurons that a compiler computed twice, not alike.
+            before_rms=before if before > self.noise else 0.0,
             between=self.between,
             saturated=float(saturated),
             reach=float(reach),
@@ -140,6 +145,11 @@ class Tally:
             by_rounding=_share(by_rounding, own_square),
             threshold_ratio=float(self.ratio),
         )
+
+
+def last_place(x) -> float:
+    """The unit in the last place of 1, in the precision of `x`."""
+    return float(np.spacing(np.ones((), x.dtype)))
 
 
 def _along(step, axis, cell):

@@ -8,7 +8,7 @@ from snn_keras.convert.answers import Comparison, answers_of, names_of_outputs
 from snn_keras.convert.probe import DrivenProbe, SourceProbe, SpikingProbe
 from snn_keras.convert.report import Report
 from snn_keras.convert.rules import becomes_neuron
-from snn_keras.convert.tally import LAYER_ROUNDINGS, Tally
+from snn_keras.convert.tally import LAYER_ROUNDINGS, Tally, last_place
 from snn_keras.errors import ConversionError
 from snn_keras.inputs import batches, check_count, check_data
 from snn_keras.layers import NoisySpike
@@ -123,21 +123,27 @@ class Probes:
         received, signals = self.spiking.predict_on_batch(batch)
         sent = {name: decoded for name, (_, decoded) in signals.items()}
         driven, wanted = self.driven.predict_on_batch((batch, sent))
+        # What comes of rounding, however much the layers on the way make of it.
+        unit = LAYER_ROUNDINGS * max(map(last_place, activations.values()))
+        nudged = {name: decoded * (1 + unit) for name, decoded in sent.items()}
+        nudged, also = self.driven.predict_on_batch((batch, nudged))
         for name, tally in tallies.items():
             current, decoded = signals[name]
             tally.add(activations[name], current, decoded)
-            tally.add_received(wanted[name], current, self.is_activated[name])
-        ends = (tree.flatten(y) for y in (expected, received, driven))
-        for output, first, second, third in zip(outputs, *ends, strict=True):
-            output.add(first, second, own_error(third, second))
+            is_activated = self.is_activated[name]
+            tally.add_received(wanted[name], also[name], current, is_activated)
+        ends = (tree.flatten(y) for y in (expected, received, driven, nudged))
+        for output, first, second, third, fourth in zip(outputs, *ends, strict=True):
+            output.add(first, second, own_error(second, third, fourth, unit))
 
 
-def own_error(driven, received) -> float:
+def own_error(received, driven, nudged, unit) -> float:
     """The largest difference of an output that is more than rounding."""
-    size = np.max(np.abs(np.asarray(driven, "float64")))
-    ends = [np.spacing(np.ones((), x.dtype)) for x in (driven, received)]
-    off = np.abs(np.asarray(received, "float64") - np.asarray(driven, "float64"))
-    noise = LAYER_ROUNDINGS * float(max(ends)) * size
+    received, driven, nudged = (
+        np.asarray(y, "float64") for y in (received, driven, nudged)
+    )
+    noise = unit * np.max(np.abs(driven)) + np.abs(nudged - driven)
+    off = np.abs(received - driven)
     return float(np.max(np.where(off > noise, off, 0.0)))
 
 
