@@ -26,6 +26,42 @@ def free_memory():
     gc.collect()
 
 
+def pytest_addoption(parser):
+    """`pytest --compiled`."""
+    text = "compile every test's networks as users' are: see compile_less"
+    parser.addoption("--compiled", action="store_true", help=text)
+
+
+@pytest.fixture(autouse=True)
+def compile_less(request, monkeypatch):
+    """A test is compiled as users' networks are for the first of its parameters alone.
+
+    For the others, networks run eagerly on TensorFlow, and on JAX XLA optimizes less:
+    it takes nearly all the time of a test of a tiny network. Tests that are marked
+    `compiled` or `slow` are always compiled, and so are all by `pytest --compiled`.
+    """
+    if request.config.getoption("--compiled") or not _may_compile_less(request.node):
+        yield
+    elif keras.backend.backend() == "tensorflow":
+        eager = keras.Model.run_eagerly.getter(lambda model: True)
+        monkeypatch.setattr(keras.Model, "run_eagerly", eager)
+        yield
+    else:  # not eagerly: JAX compiles single operations, too
+        import jax
+
+        jax.config.update("jax_disable_most_optimizations", True)
+        yield
+        jax.config.update("jax_disable_most_optimizations", False)
+
+
+def _may_compile_less(test):
+    """Whether other parameters of the same test are compiled."""
+    if any(map(test.get_closest_marker, ("compiled", "slow"))):
+        return False
+    parameters = getattr(test, "callspec", None)
+    return parameters is not None and any(parameters.indices.values())
+
+
 @pytest.fixture
 def policy():
     """Sets the dtype policy for one test; every backend computes in float64 too."""

@@ -150,6 +150,7 @@ def test_sizes_agree(name):
     assert step.shape == (() if layer.axis is None else (CHANNELS,))
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize("levels", [1, 2, 3, 5, 6, 7])
 @pytest.mark.parametrize("run", ["call", "predict"])
 def test_qcfs_is_lsq_by_its_threshold(levels, run):
@@ -344,6 +345,7 @@ def test_gradient_of_a_size_from_data(name, batch):
     np.testing.assert_allclose(to_size, slope * total, rtol=1e-4)
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize("jit", [False, True], ids=["eager", "xla"])
 @GIVEN
 def test_fit_takes_the_references_step(name, jit):
@@ -378,6 +380,7 @@ def first_size(layer, v):
     return step if layer.parameter == "step" else step * layer.levels
 
 
+@pytest.mark.compiled
 @FROM_DATA
 @pytest.mark.parametrize("run", ["call", "fit", "fit_xla"])
 def test_first_batch_sets_the_size(name, run):

@@ -16,6 +16,7 @@ def recorder(snn):
     return keras.Model(snn.input, layers)
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize("eager", [False, True])
 @pytest.mark.parametrize("seed", seeds(200, quick=20))
 def test_spikes_of_random_networks(seed, eager):

@@ -201,6 +201,7 @@ def bits_source():
     return model
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize(
     "timesteps, options",
     [
@@ -265,6 +266,7 @@ def test_source_is_unchanged():
         assert layer.output is not None  # raises where a layer was called again
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize("jit_compile", [True, False])
 def test_training_either_network_leaves_the_other_alone(jit_compile):
     """Their weights may share memory until one of them is trained."""
@@ -456,6 +458,7 @@ def test_mean_over_p_steps_is_the_quantized_activation(levels):
     assert np.array_equal(sent, expected)
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize("trained", [True, False])
 def test_a_compiled_network_is_compiled_again_when_loaded(trained, tmp_path):
     model, x = source()
