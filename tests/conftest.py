@@ -36,22 +36,16 @@ def pytest_addoption(parser):
 def compile_less(request, monkeypatch):
     """A test is compiled as users' networks are for the first of its parameters alone.
 
-    For the others, networks run eagerly on TensorFlow, and on JAX XLA optimizes less:
-    it takes nearly all the time of a test of a tiny network. Tests that are marked
-    `compiled` or `slow` are always compiled, and so are all by `pytest --compiled`.
+    For the others, networks run eagerly on TensorFlow: to compile takes nearly all the
+    time of a test of a tiny network, and its memory. JAX compiles single operations,
+    too, and gains nothing. Tests that are marked `compiled` or `slow` are always
+    compiled, and so are all by `pytest --compiled` (`make test-compiled`).
     """
-    if request.config.getoption("--compiled") or not _may_compile_less(request.node):
-        yield
-    elif keras.backend.backend() == "tensorflow":
-        eager = keras.Model.run_eagerly.getter(lambda model: True)
-        monkeypatch.setattr(keras.Model, "run_eagerly", eager)
-        yield
-    else:  # not eagerly: JAX compiles single operations, too
-        import jax
-
-        jax.config.update("jax_disable_most_optimizations", True)
-        yield
-        jax.config.update("jax_disable_most_optimizations", False)
+    everything = request.config.getoption("--compiled")
+    if keras.backend.backend() == "tensorflow" and not everything:
+        if _may_compile_less(request.node):
+            eager = keras.Model.run_eagerly.getter(lambda model: True)
+            monkeypatch.setattr(keras.Model, "run_eagerly", eager)
 
 
 def _may_compile_less(test):
