@@ -42,10 +42,10 @@ def compile_less(request, monkeypatch):
     compiled, and so are all by `pytest --compiled` (`make test-compiled`).
     """
     everything = request.config.getoption("--compiled")
-    if keras.backend.backend() == "tensorflow" and not everything:
-        if _may_compile_less(request.node):
-            eager = keras.Model.run_eagerly.getter(lambda model: True)
-            monkeypatch.setattr(keras.Model, "run_eagerly", eager)
+    gains = keras.backend.backend() == "tensorflow" and not everything
+    if gains and _may_compile_less(request.node):
+        eager = keras.Model.run_eagerly.getter(lambda model: True)
+        monkeypatch.setattr(keras.Model, "run_eagerly", eager)
 
 
 def _may_compile_less(test):
