@@ -90,6 +90,46 @@ def test_same_spikes(seed, unit_thresholds, tmp_path):
     assert all((t == 1).all() for t in thresholds) or not unit_thresholds
 
 
+def pixels(*between):
+    return (4, 5, 2), between
+
+
+def few_features(*between):  # so few that no vector unit normalizes them
+    return (2, 1, 2), between
+
+
+@pytest.mark.parametrize("is_last", [False, True])
+@pytest.mark.parametrize(
+    ("shape", "between"),
+    [
+        pixels(layers.ZeroPadding2D(1), layers.AveragePooling2D(2)),
+        pixels(layers.ZeroPadding2D(1), layers.BatchNormalization()),
+        pixels(layers.ZeroPadding2D(((1, 0), (1, 0)))),
+        pixels(layers.Flatten(), LSQReLU(1, initial_step=0.25)),
+        few_features(layers.Flatten(), layers.BatchNormalization(), layers.Dense(5)),
+    ],
+)
+def test_zeros_and_features_keep_their_places(shape, between, is_last, tmp_path):
+    x = inputs = keras.Input(shape)
+    x = LSQReLU(2, initial_step=0.5, name="first")(layers.Conv2D(3, 1)(x))
+    for layer in between:
+        x = layer.from_config(layer.get_config())(x)
+    if not is_last:
+        x = LSQReLU(2, initial_step=0.5, name="second")(x)
+        x = layers.Dense(2, name="last")(layers.Flatten(name="flat")(x))
+    snn = snn_keras.convert(dyadic_weights(keras.Model(inputs, x), 0), 4)
+    to_nir(snn, tmp_path / "net.nir")
+    x = dyadic(np.random.default_rng(0), (2, *shape))
+    expected, received = (
+        keras.ops.convert_to_numpy(network(x))
+        for network in (snn, from_nir(tmp_path / "net.nir"))
+    )
+    assert expected.shape == received.shape
+    # Batch normalization is folded in float64; a place apart is 1/64 or more.
+    assert np.abs(expected - received).max() < 1e-6
+    assert np.any(expected)
+
+
 def test_a_resnet(tmp_path):
     model = applications.resnet20(activation=LSQReLU(2, initial_step=0.5))
     # Vector units compute 1/sqrt(variance) to the last bit but one. So no potential may

@@ -1,12 +1,17 @@
 """How the exports see a spiking network: one call of an operation after another."""
 
+import contextlib
 import dataclasses
 
-from keras import layers, tree
+from keras import activations, layers, tree
 
 from snn_keras import neurons
+from snn_keras.convert._keras import operation_types
 from snn_keras.errors import ConversionError
 from snn_keras.graph import Tensor
+
+QUANTIZED = "a quantized activation in its place, such as snn_keras.layers.LSQReLU"
+LEFT_OUT = (layers.Softmax, *operation_types("Softmax", "Sigmoid"))
 
 
 class Refusal(Exception):
@@ -52,10 +57,12 @@ class Rules:
 
     Args:
         form: What messages call it, such as "NIR form".
+        remedies: What helps, for classes that have none: `(class, text)`.
     """
 
-    def __init__(self, form):
+    def __init__(self, form, remedies=()):
         self.form = form
+        self._remedies = remedies
         self._rules = {}
 
     def __call__(self, *types):
@@ -67,41 +74,71 @@ class Rules:
 
         return register
 
-    def check(self, graph, name, remedy):
+    def check(self, graph, name):
         """Raises a ConversionError that names every layer without a rule."""
-        offenders = [
-            f"- '{node.name}' ({type(inner(node.operation)).__name__})"
-            for node in graph.nodes
-            if not self._has(inner(node.operation))
-        ]
+        offenders = []
+        for node in graph.nodes:
+            operation = inner(node.operation)
+            if reason := self._reason(operation):
+                kind = type(operation).__name__
+                offenders.append(f"- '{node.name}' ({kind}): {reason}")
         if offenders:
             raise ConversionError(
-                f"'{name}' has layers with no {self.form}:\n"
-                + "\n".join(offenders)
-                + f"\nRemedy: {remedy}"
+                f"'{name}' has layers with no {self.form}:\n" + "\n".join(offenders)
             )
 
     def apply(self, writer, call):
         """The signal that the rule of a call gives."""
-        try:
-            return self._rules[type(call.operation)](writer, call)
-        except Refusal as refusal:
-            raise ConversionError(
-                f"'{call.name}' ({type(call.operation).__name__}) has no {self.form}: "
-                f"{refusal}"
-            ) from refusal
+        kind = type(call.operation)
+        with self.naming(f"'{call.name}' ({kind.__name__})"):
+            return self._rules[kind](writer, call)
 
-    def _has(self, operation):
-        if isinstance(operation, layers.Activation):
-            return is_left_out(operation)
-        return type(operation) in self._rules
+    @contextlib.contextmanager
+    def naming(self, place):
+        """Makes a `Refusal` a ConversionError that names `place`."""
+        try:
+            yield
+        except Refusal as refusal:
+            raise ConversionError(f"{place} has no {self.form}: {refusal}") from refusal
+
+    def layers(self):
+        """Names of the layers that have a form."""
+        return sorted(
+            kind.__name__
+            for kind in self._rules
+            if getattr(layers, kind.__name__, None) is kind
+        )
+
+    def _reason(self, operation):
+        """Why an operation has no form, and what helps; None if it has one."""
+        mode = getattr(operation, "quantization_mode", None)
+        if mode is not None:
+            return (
+                f"Keras quantized it to {mode!r}. Remedy: convert the model as it was "
+                "before model.quantize(), whose weights the export rounds itself."
+            )
+        if isinstance(operation, layers.Activation) and not is_left_out(operation):
+            return f"it is a curve, and exports know levels. Remedy: {QUANTIZED}."
+        if type(operation) in self._rules:
+            return None
+        for kind, remedy in self._remedies:
+            if isinstance(operation, kind):
+                return f"Remedy: {remedy}."
+        known = [k for k in type(operation).__mro__ if k in self._rules]
+        if known:
+            base = known[0].__name__
+            return (
+                f"its class is derived from {base} and may compute something else. "
+                f"Remedy: keras.layers.{base}, with the same weights, in its place."
+            )
+        return f"Remedy: in its place one of {', '.join(self.layers())}."
 
 
 def is_left_out(operation) -> bool:
     """Whether it is softmax or sigmoid, which files leave to those who read them."""
-    names = {type(operation).__name__.lower()}
-    names.add(getattr(getattr(operation, "activation", None), "__name__", ""))
-    return bool(names & {"softmax", "sigmoid"})
+    functions = activations.softmax, activations.sigmoid
+    function = getattr(operation, "activation", None)
+    return type(operation) in LEFT_OUT or any(function is f for f in functions)
 
 
 def static_shape(name, x):
@@ -109,7 +146,7 @@ def static_shape(name, x):
     if None in x.shape[1:]:
         raise ConversionError(
             f"'{name}' has the shape {x.shape}, and an exported network is made for "
-            "one size. Remedy: keras.Input with every size given."
+            "one size. Remedy: a model whose keras.Input has every size."
         )
     return tuple(x.shape[1:])
 

@@ -79,10 +79,13 @@ def slices(call):
     whole = slice(None)
     key = [*key, *[whole] * (len(x.shape) + 1 - len(key))]
     if not all(isinstance(k, slice) for k in key) or key[0] != whole:
-        raise Refusal("only slices have one, that leave the batch as it is.")
+        raise Refusal(
+            "only slices have one, that leave the batch as it is. Remedy: "
+            "x[:, i:i+1] and keras.layers.Reshape for x[:, i]."
+        )
     sides = [k.indices(n) for k, n in zip(key[1:], x.shape, strict=True)]
     if any(stride < 1 for _, _, stride in sides):
-        raise Refusal("it goes backwards.")
+        raise Refusal("it goes backwards. Remedy: a stride of 1 or more.")
     return tuple(s[0] for s in sides), tuple(s[2] for s in sides)
 
 
@@ -91,8 +94,10 @@ def pad_sides(call):
     operation = call.operation
     filled = [*call.args[1:], *call.kwargs.values()]
     if operation.mode != "constant" or any(v not in (None, 0) for v in filled):
-        raise Refusal("it pads with something else than 0.")
+        raise Refusal(
+            "it pads with something else than 0. Remedy: keras.ops.pad(x, pad_width)."
+        )
     batch, *sides = (tuple(int(n) for n in side) for side in operation.pad_width)
     if batch != (0, 0):
-        raise Refusal("it pads the batch.")
+        raise Refusal("it pads the batch. Remedy: (0, 0) first in pad_width.")
     return tuple(sides)

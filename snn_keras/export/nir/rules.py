@@ -5,7 +5,7 @@ from keras import layers
 
 from snn_keras import neurons
 from snn_keras.convert._keras import operation_types
-from snn_keras.export.calls import Refusal, is_left_out
+from snn_keras.export.calls import LEFT_OUT, QUANTIZED, Refusal
 from snn_keras.export.keras_layers import (
     array,
     batch_norm_gain,
@@ -16,13 +16,17 @@ from snn_keras.export.keras_layers import (
     ungrouped,
     windows,
 )
+from snn_keras.export.nir.padding import symmetric
 from snn_keras.export.nir.writer import Signal, channels_first, first, rule
 
 
 @rule(neurons.Present)
 def _present(writer, call):
     if call.layer.input_steps is not None:
-        raise Refusal('NIR has no input that is switched off. Remedy: neuron="if".')
+        raise Refusal(
+            "NIR has no input that is switched off. Remedy: "
+            'snn_keras.convert(model, timesteps, neuron="if").'
+        )
     return call.signal
 
 
@@ -31,10 +35,13 @@ def _nothing(writer, call):
     return call.signal
 
 
-@rule(layers.Softmax, layers.Activation, *operation_types("Softmax", "Sigmoid"))
+@rule(layers.Activation, *LEFT_OUT)
 def _last_activation(writer, call):
-    if not call.is_last or not is_left_out(call.operation):
-        raise Refusal("only softmax and sigmoid at the end are left to the reader.")
+    if not call.is_last:
+        raise Refusal(
+            f"only at the end of a network is it left to the reader. Remedy: "
+            f"{QUANTIZED}."
+        )
     writer.losses.append(f"'{call.name}' is left to the reader")
     return call.signal
 
@@ -44,9 +51,12 @@ def _spiking(writer, call):
     cell = call.layer.cell
     if type(cell) is not neurons.IFCell:
         raise Refusal(
-            f'its neurons are {type(cell).__name__}. Remedy: convert with neuron="if".'
+            f"its neurons are {type(cell).__name__}. Remedy: a network that "
+            'snn_keras.convert(model, timesteps, neuron="if") makes.'
         )
-    x, theta = call.signal, cell.theta_value()
+    x, theta = writer.padded(call.signal, call.name), cell.theta_value()
+    if x.order is not None and np.ndim(theta):
+        theta = theta[x.order]
     amplitude = theta
     if writer.unit_thresholds:
         share = 1 / theta
@@ -74,12 +84,13 @@ def _spiking(writer, call):
 def _dense(writer, call):
     x, layer = call.signal, call.operation
     if len(x.shape) != 1:
-        raise Refusal("dense layers have one for flat inputs alone.")
+        raise Refusal(
+            "dense layers have one for flat inputs alone. Remedy: keras.layers.Flatten "
+            "in front of it, or keras.layers.Conv2D(units, 1) in its place."
+        )
     kernel = array(layer.kernel).T
     if x.order is not None:
         kernel = kernel[:, x.order]
-        if np.ndim(x.factor):
-            x = x.with_(factor=np.asarray(x.factor)[x.order])
     shape = (layer.units,)
     return writer.weighted("Affine", call.name, x, shape, kernel, bias_of(layer))
 
@@ -96,18 +107,9 @@ def _convolved(writer, call, name, x, weight, bias, layer, groups):
     if groups > 1:  # the shape inference of NIR knows one group alone
         kernel = weight.transpose(2, 3, 1, 0)
         weight = ungrouped(kernel, groups).transpose(3, 2, 0, 1)
-    both = []
-    for axis, (inside, outside) in enumerate(zip(padding, outer, strict=True)):
-        before, after = (a + b for a, b in zip(inside, outside, strict=True))
-        # NIR pads both sides alike: zeros in the kernel make up for the difference.
-        taps, rest = divmod(abs(after - before), dilation[axis])
-        if rest:
-            raise Refusal("its padding has sides that differ by no dilated tap.")
-        sides = [(0, 0)] * 4
-        sides[2 + axis] = (taps, 0) if after > before else (0, taps)
-        weight = np.pad(weight, sides)
-        both.append(max(before, after))
-    weight, both = _square(weight, both, dilation)
+    sides = zip(padding, outer, strict=True)
+    sides = [(a + c, b + d) for (a, b), (c, d) in sides]
+    weight, both = symmetric(weight, sides, dilation)
     shape = (*places, weight.shape[0])
     return writer.weighted(
         "Conv2d",
@@ -118,24 +120,10 @@ def _convolved(writer, call, name, x, weight, bias, layer, groups):
         bias,
         input_shape=tuple(x.shape[:2]),
         stride=strides,
-        padding=tuple(both),
+        padding=both,
         dilation=dilation,
         groups=1,
     )
-
-
-def _square(weight, padding, dilation):
-    """The same convolution with a square kernel, as NIR's shape inference wants it."""
-    lack = max(weight.shape[2:]) - np.array(weight.shape[2:])
-    if np.any(lack % 2):
-        raise Refusal(
-            f"its kernel, {weight.shape[2:]} with the zeros that its padding takes, is "
-            "not square, and NIR's shape inference takes kernels to be."
-        )
-    half = [int(n) // 2 for n in lack]
-    weight = np.pad(weight, [(0, 0), (0, 0), *((n, n) for n in half)])
-    sides = zip(padding, half, dilation, strict=True)
-    return weight, [p + n * d for p, n, d in sides]
 
 
 @rule(layers.Conv2D)
@@ -158,7 +146,7 @@ def _depthwise(writer, call):
 
 @rule(layers.BatchNormalization)
 def _batch_normalization(writer, call):
-    x = call.signal
+    x = writer.padded(call.signal, call.name)
     gain, offset = batch_norm_gain(call.operation, x.shape)
     if x.order is not None:
         gain, offset = gain[x.order], offset[x.order]
@@ -167,7 +155,7 @@ def _batch_normalization(writer, call):
 
 @rule(layers.Rescaling)
 def _rescaling(writer, call):
-    x, layer = call.signal, call.operation
+    x, layer = writer.padded(call.signal, call.name), call.operation
     return x.with_(
         factor=x.factor * np.float64(layer.scale),
         offset=x.offset * np.float64(layer.scale) + layer.offset,
@@ -182,15 +170,21 @@ def _add(writer, call):
 @rule(*operation_types("Add"))
 def _plus(writer, call):
     if len(call.signals) != len(call.args):
-        raise Refusal("sums with a constant have none.")
+        raise Refusal(
+            "sums with a constant have none. Remedy: "
+            "keras.layers.Rescaling(1.0, offset=constant)."
+        )
     return _sum(writer, call.signals, call.name)
 
 
 def _sum(writer, signals, name):
-    signals = [writer.plain(x, name) for x in signals]
+    signals = [writer.plain(writer.padded(x, name), name) for x in signals]
     orders = {None if x.order is None else tuple(x.order) for x in signals}
     if len(orders) > 1 or len({x.shape for x in signals}) > 1:
-        raise Refusal("sums of different shapes have none.")
+        raise Refusal(
+            "sums of different shapes have none, and none of flat signals with others. "
+            "Remedy: the sum in front of keras.layers.Flatten, of equal shapes."
+        )
     nodes = []
     for x in signals:
         if set(x.nodes) & set(nodes):  # NIR has no double edges
@@ -201,7 +195,7 @@ def _sum(writer, signals, name):
 
 @rule(layers.AveragePooling2D)
 def _average_pooling(writer, call):
-    x, layer = call.signal, call.operation
+    x, layer = writer.padded(call.signal, call.name), call.operation
     check_channels_last(layer)
     window, strides = tuple(layer.pool_size), tuple(layer.strides)
     padding, places = windows(x.shape[:2], window, strides, layer.padding)
@@ -224,7 +218,7 @@ def _pooled(writer, name, x, window, strides, places):
 
 @rule(layers.GlobalAveragePooling2D)
 def _global_average_pooling(writer, call):
-    x = call.signal
+    x = writer.padded(call.signal, call.name)
     check_channels_last(call.operation)
     if call.operation.keepdims:
         raise Refusal("it keeps its axes. Remedy: keepdims=False.")
@@ -234,7 +228,7 @@ def _global_average_pooling(writer, call):
 
 @rule(layers.Flatten)
 def _flatten(writer, call):
-    x = call.signal
+    x = writer.padded(call.signal, call.name)
     return x if len(x.shape) == 1 else _flattened(writer, call.name, x)
 
 
@@ -266,10 +260,16 @@ def _zero_padding(writer, call):
 @rule(*operation_types("GetItem"))
 def _item(writer, call):
     """Every so many pixels, by a convolution of one tap."""
-    x = writer.plain(call.signal, call.name)
+    x = writer.plain(writer.padded(call.signal, call.name), call.name)
     begin, strides = slices(call)
-    if len(x.shape) != 3 or any(begin) or strides[-1] != 1:
-        raise Refusal("of slices only x[:, ::a, ::b] has one.")
+    is_whole = call.shape == tuple(
+        -(-n // s) for n, s in zip(x.shape, strides, strict=True)
+    )
+    if len(x.shape) != 3 or any(begin) or strides[-1] != 1 or not is_whole:
+        raise Refusal(
+            "of slices only x[:, ::a, ::b] has one, of images. Remedy: every so many "
+            "pixels from the first to the last, or none left out."
+        )
     weight = np.eye(x.shape[-1])[:, :, None, None]
     return _one_tap(writer, call, x, weight, strides[:2])
 
@@ -281,7 +281,10 @@ def _pad(writer, call):
     if np.any(x.offset):
         x = writer.plain(x, call.name)
     if len(x.shape) != 3 or (np.any(sides[-1]) and (np.any(sides[:-1]) or x.padding)):
-        raise Refusal("only images have one, padded in their channels or around.")
+        raise Refusal(
+            "only images have one, padded in their channels or around. Remedy: "
+            "keras.layers.ZeroPadding2D for what goes around."
+        )
     if not np.any(sides[-1]):
         return x.with_(padding=sides[:-1])
     weight = np.pad(np.eye(x.shape[-1]), [sides[-1], (0, 0)])[:, :, None, None]

@@ -4,13 +4,20 @@ import dataclasses
 
 import keras
 import numpy as np
+from keras import layers
 
 from snn_keras import files
 from snn_keras.export.calls import Refusal, Rules, call_of
 from snn_keras.export.nir.package import package
+from snn_keras.export.nir.padding import symmetric
 from snn_keras.graph import Names
 
-rule = Rules("NIR form")
+MAX_POOLING = (
+    layers.MaxPooling2D,
+    "average pooling in its place, which "
+    "snn_keras.quantize_activations(..., replace_max_pooling=True) puts there",
+)
+rule = Rules("NIR form", [MAX_POOLING])
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -20,7 +27,7 @@ class Signal:
     Attributes:
         nodes: Names of the NIR nodes that add up to it.
         shape: Its shape in Keras, without batch and time.
-        factor, offset: A number, or one for each channel.
+        factor, offset: A number, or one for each channel, in the order that it has.
         order: Where features were flattened channels first: the place of each among
             features flattened channels last.
         padding: Zeros that still go around it, `(before, after)` for each axis.
@@ -91,14 +98,7 @@ class Writer:
         """The `nir.NIRGraph`."""
         program = self.snn.program
         nodes = program.graph.nodes
-        rule.check(
-            program.graph,
-            self.snn.name,
-            remedy="convolutions, dense layers, batch normalization, average "
-            "pooling, sums, padding before convolutions and flattening have one, "
-            'and the neurons "if"; quantize_activations(model, '
-            "replace_max_pooling=True) replaces max pooling.",
-        )
+        rule.check(program.graph, self.snn.name)
         signals = {}
         tensors = keras.tree.flatten(program.graph.inputs)
         for name, x in zip(program.graph.input_names, tensors, strict=True):
@@ -114,8 +114,10 @@ class Writer:
                 signal = signal.with_(own=False)
             signals[node.output] = signal
         for i, x in enumerate(keras.tree.flatten(program.graph.outputs)):
-            signal = self.plain(signals[x], "output")
             name = f"output_{i}" if i else "output"
+            with rule.naming(f"'{name}'"):
+                signal = self.plain(self.padded(signals[x], name), name)
+            signal = self.in_order(signal, name)
             self.add("Output", name, signal, output_type=first(signal.shape))
         return self._made()
 
@@ -163,6 +165,38 @@ class Writer:
             return x.with_(factor=1.0, offset=0.0)
         return self.scaled(x, x.factor, x.offset, f"{name}_scale")
 
+    def in_order(self, x, name) -> Signal:
+        """`x` with its features as Keras has them."""
+        if x.order is None:
+            return x
+        weight = np.eye(len(x.order))[np.argsort(x.order)]
+        none = np.zeros(len(x.order))
+        node = self.add("Affine", f"{name}_order", x, weight=weight, bias=none)
+        return x.with_(nodes=(node,), order=None, own=False)
+
+    def padded(self, x, name) -> Signal:
+        """`x` with the zeros around it that a convolution would take in passing."""
+        if not x.padding:
+            return x
+        sides = zip(x.shape[:2], x.padding, strict=True)
+        shape = (*(n + sum(pair) for n, pair in sides), x.shape[-1])
+        x = self.plain(x, name)
+        weight = np.eye(x.shape[-1])[:, :, None, None]
+        weight, both = symmetric(weight, x.padding, (1, 1))
+        return self.weighted(
+            "Conv2d",
+            f"{name}_zeros",
+            x.with_(padding=()),
+            shape,
+            weight,
+            0.0,
+            input_shape=tuple(x.shape[:2]),
+            stride=(1, 1),
+            padding=both,
+            dilation=(1, 1),
+            groups=1,
+        )
+
     def scaled(self, x, factor, offset, name) -> Signal:
         """`factor * x + offset` by a node of its own; not the factor that `x` has."""
         channels = x.shape[-1]
@@ -190,7 +224,9 @@ class Writer:
             full = np.broadcast_to(factor, x.shape)
             node = self.add("Scale", name, x, scale=channels_first(full))
         else:
-            raise Refusal("constants added to sequences have none.")
+            raise Refusal(
+                "constants added to sequences have none. Remedy: images of height 1."
+            )
         return x.with_(nodes=(node,), factor=1.0, offset=0.0, own=False)
 
     def weighted(self, kind, name, x, shape, weight, bias, **settings) -> Signal:

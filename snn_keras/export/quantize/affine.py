@@ -76,7 +76,9 @@ def negation(quantizer, call):
 @rule(*operation_types("Multiply"))
 def multiplication(quantizer, call):
     if len(call.signals) > 1:
-        raise Refusal("products of two signals have none.")
+        raise Refusal(
+            "products of two signals have none. Remedy: sums, keras.layers.Add."
+        )
     (constant,) = (a for a in call.args if not isinstance(a, Signal))
     return quantizer.affine(call.signal, constant_of(constant))
 
@@ -85,7 +87,10 @@ def multiplication(quantizer, call):
 def division(quantizer, call):
     a, b = call.args
     if isinstance(b, Signal):
-        raise Refusal("quotients of signals have none.")
+        raise Refusal(
+            "quotients of signals have none. Remedy: differences, "
+            "keras.layers.Subtract, or a constant divisor."
+        )
     return quantizer.affine(a, 1 / constant_of(b))
 
 

@@ -5,7 +5,6 @@ import functools
 import numpy as np
 
 from snn_keras.export import integer
-from snn_keras.export.calls import Refusal
 from snn_keras.export.quantize.units import common_bit, fine_unit, plain
 
 
@@ -43,8 +42,6 @@ def as_image(quantizer, x, name):
     """A sequence `(length, channels)` as an image of height 1."""
     if len(x.shape) == 3:
         return x
-    if len(x.shape) != 2:
-        raise Refusal("three-dimensional layers have none.")
     return reshaped(quantizer, x, (1, *x.shape), f"{name}/image")
 
 

@@ -4,9 +4,8 @@ import numpy as np
 from keras import layers
 
 from snn_keras import neurons
-from snn_keras.convert._keras import operation_types
 from snn_keras.export import integer
-from snn_keras.export.calls import Refusal
+from snn_keras.export.calls import LEFT_OUT, QUANTIZED, Refusal
 from snn_keras.export.keras_layers import array
 from snn_keras.export.quantize.moves import finer
 from snn_keras.export.quantize.quantizer import rule
@@ -55,8 +54,9 @@ def spiking(quantizer, call):
         )
     else:
         raise Refusal(
-            f"its neurons are {type(cell).__name__}. Remedy: convert with neuron="
-            '"if", "signed" or "bit_serial".'
+            f"its neurons are {type(cell).__name__}. Remedy: a network that "
+            'snn_keras.convert(model, timesteps, neuron="if") makes, or "signed" or '
+            '"bit_serial" neurons.'
         )
     theta = cell.theta_value()
     initial = array(cell.initial_state(np.shape(theta))[0]) + call.signal.initial
@@ -96,10 +96,13 @@ def identity(quantizer, call):
     return call.signal
 
 
-@rule(layers.Softmax, layers.Activation, *operation_types("Softmax", "Sigmoid"))
+@rule(layers.Activation, *LEFT_OUT)
 def last_activation(quantizer, call):
     """Behind the network it keeps the order of classes, and is left to the caller."""
     if not call.is_last:
-        raise Refusal("only at the end of a network is it left to the caller.")
+        raise Refusal(
+            f"only at the end of a network is it left to the caller. Remedy: "
+            f"{QUANTIZED}."
+        )
     quantizer.left_out.append(call.name)
     return call.signal

@@ -7,6 +7,7 @@ import numpy as np
 from snn_keras.errors import ConversionError
 from snn_keras.export import integer
 from snn_keras.export.integer import INT32
+from snn_keras.export.quantize.choices import MARGIN
 
 OPERAND = 2**16  # what a channel that weights multiply need not exceed
 EXACT = 2**12  # gains up to which a unit is chosen so that nothing is rounded
@@ -79,10 +80,11 @@ class Overflow:
         taken = steps if operation.state_names else 1
         most = self._choices.most_steps(origin, ratio, taken)
         if most < taken:
+            few = max(1, int(most / MARGIN)) if most >= 1 else 0
             operations, largest = self._operations, float(np.max(reach))
             raise ConversionError(
                 integer.too_large(
-                    operations, self._intervals, operation, largest, steps, int(most)
+                    operations, self._intervals, operation, largest, steps, few
                 )
             )
         return self._choices.press(origin, ratio)

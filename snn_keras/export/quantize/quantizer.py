@@ -54,13 +54,7 @@ class Quantizer:
 
     def quantize(self):
         """Walks the graph; returns the operations and the outputs."""
-        rule.check(
-            self.graph,
-            self.graph.name,
-            remedy="convolutions, dense layers, batch normalization, pooling, sums, "
-            "concatenation, padding and reshaping have one, and the neurons "
-            '"if", "signed" and, fused, "bit_serial".',
-        )
+        rule.check(self.graph, self.graph.name)
         signals = {}
         tensors = tree.flatten(self.graph.inputs)
         for spec, x in zip(self.inputs, tensors, strict=True):
@@ -69,8 +63,8 @@ class Quantizer:
         for node in self.graph.nodes:
             count = readers.count(node.output)
             call = call_of(node, signals, self._timed, is_last=not count)
-            static_shape(node.name, node.output)
             signal = rule.apply(self, call)
+            static_shape(node.name, node.output)
             if count > 1:
                 signal = signal.with_(weights=None)  # not for this reader alone
             signals[node.output] = signal

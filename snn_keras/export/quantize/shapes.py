@@ -32,7 +32,7 @@ def permutation(quantizer, call):
 def transposition(quantizer, call):
     axes = call.operation.axes
     if axes is None or axes[0] != 0:
-        raise Refusal("it moves the batch axis.")
+        raise Refusal("it moves the batch axis. Remedy: keras.layers.Permute.")
     return permuted(quantizer, call, tuple(a - 1 for a in axes[1:]))
 
 

@@ -86,7 +86,10 @@ def transposed_convolution(quantizer, call):
     layer = call.operation
     check_channels_last(layer)
     if np.any(np.asarray(layer.dilation_rate) != 1) or layer.output_padding:
-        raise Refusal("it is dilated, or has output_padding. Remedy: the defaults.")
+        raise Refusal(
+            "it is dilated, or has output_padding. Remedy: dilation_rate=1, "
+            "output_padding=None."
+        )
     x = quantizer.of_channels(call.signal)
     image = as_image(quantizer, x, call.name)
     kernel = array(layer.kernel)

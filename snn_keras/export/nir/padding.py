@@ -1,0 +1,45 @@
+"""Padding as NIR has it: as many zeros on both sides."""
+
+import numpy as np
+
+from snn_keras.export.calls import Refusal
+
+REMEDY = (
+    'Remedy: a square kernel with padding="valid", behind as many zeros on every side, '
+    "keras.layers.ZeroPadding2D(n)."
+)
+
+
+def symmetric(weight, padding, dilation):
+    """The same convolution with the same padding on both sides, and a square kernel.
+
+    Zeros in the kernel make up for the difference between the sides, and for what a
+    side of the kernel lacks: the shape inference of NIR takes kernels to be square.
+
+    Args:
+        weight: A kernel `(out, in, height, width)`.
+        padding: `(before, after)` for each axis.
+        dilation: One integer an axis.
+
+    Returns:
+        The kernel, and the padding, one integer an axis.
+    """
+    both = []
+    for axis, (before, after) in enumerate(padding):
+        taps, rest = divmod(abs(after - before), dilation[axis])
+        if rest:
+            raise Refusal(f"its padding differs by no dilated tap. {REMEDY}")
+        sides = [(0, 0)] * 4
+        sides[2 + axis] = (taps, 0) if after > before else (0, taps)
+        weight = np.pad(weight, sides)
+        both.append(max(before, after))
+    lack = max(weight.shape[2:]) - np.array(weight.shape[2:])
+    if np.any(lack % 2):
+        raise Refusal(
+            f"its kernel, {weight.shape[2:]} with the zeros that its padding takes, is "
+            f"not square. {REMEDY}"
+        )
+    half = [int(n) // 2 for n in lack]
+    weight = np.pad(weight, [(0, 0), (0, 0), *((n, n) for n in half)])
+    sides = zip(both, half, dilation, strict=True)
+    return weight, tuple(p + n * d for p, n, d in sides)
