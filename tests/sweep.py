@@ -14,6 +14,7 @@ from keras import ops, tree
 
 import snn_keras
 from apps.catalog import LACKING, networks
+from snn_keras.convert import normalize
 
 BITS = networks.LEVELS.bit_length()
 RUNS = {
@@ -38,7 +39,10 @@ def judge(case, position, form) -> collections.Counter:
     Raises:
         Violation: if anything else comes of it.
     """
-    with _precision(case):
+    with _precision(case), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "(?s).*runs without XLA")
+        # Of Keras, about what the source does with masks.
+        warnings.filterwarnings("ignore", "(?s).*this layer does not support masking")
         try:
             model, x, expected = _source(case, position, form)
         except Exception as error:  # of whatever class Keras and its backends raise
@@ -74,30 +78,29 @@ def _source(case, position, form):
     """The source network, a batch of inputs, and what it makes of them."""
     rng = np.random.default_rng(0)
     keras.utils.set_random_seed(0)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        model = networks.network(case, position, form)
-        networks.draw_weights(model, rng, case.exact)
-        drawn = networks.draw_inputs(model, rng, case.exact)
-        x = [ops.convert_to_tensor(given) for given in drawn]
-        x = x[0] if len(x) == 1 else x
-        return model, x, model(x)
+    model = networks.network(case, position, form)
+    networks.draw_weights(model, rng, case.exact)
+    drawn = networks.draw_inputs(model, rng, case.exact)
+    x = [ops.convert_to_tensor(given) for given in drawn]
+    x = x[0] if len(x) == 1 else x
+    return model, x, model(x, training=False)
 
 
 def _outcome(case, model, x, expected, run):
     try:
         plan = snn_keras.plan(model, **RUNS[run])
     except snn_keras.ConversionError as error:
-        names = [f"'{node.name}'" for node in snn_keras.graph.trace(model).nodes]
-        if "Remedy: " in str(error) and any(name in str(error) for name in names):
-            return "refused"
-        raise Violation(f"{run}: refused without name or remedy: {error}") from error
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "(?s).*runs without XLA")
-        try:
-            received = _run(snn_keras.convert(model, **RUNS[run]), x)
-        except Exception as error:
-            raise Violation(f"{run}: {type(error).__name__}: {error}") from error
+        return _refused(model, error, run)
+    try:
+        snn = snn_keras.convert(model, **RUNS[run])
+    except snn_keras.ConversionError as error:  # it cannot be made a second time
+        return _refused(model, error, run)
+    except Exception as error:
+        raise Violation(f"{run}: {type(error).__name__}: {error}") from error
+    try:
+        received = _run(snn, x)
+    except Exception as error:
+        raise Violation(f"{run}: {type(error).__name__}: {error}") from error
     if any(step.cell is not None and step.approximation for step in plan.steps):
         return "approximate"
     tree.assert_same_structure(expected, received)
@@ -106,14 +109,22 @@ def _outcome(case, model, x, expected, run):
     return "exact"
 
 
+def _refused(model, error, run):
+    """The outcome "refused", if the error says what and what to do about it."""
+    names = [f"'{node.name}'" for node in normalize.read(model).nodes]
+    if "Remedy: " in str(error) and any(name in str(error) for name in names):
+        return "refused"
+    raise Violation(f"{run}: refused without name or remedy: {error}") from error
+
+
 def _run(snn, x):
     """What a network gives, not compiled: that takes longer than all else."""
     if not JAX or snn.timesteps != "settle":
-        return snn(x)
+        return snn(x, training=False)
     import jax
 
     with jax.disable_jit():
-        return snn(x)
+        return snn(x, training=False)
 
 
 def _check_same(case, expected, received, run):

@@ -44,20 +44,15 @@ def _of(name, exact):
     function = getattr(keras.activations, name.split(".")[1])
     arguments = _NEEDS_ARGUMENTS.get(name.split(".")[1], ())
     found = [use(name, *arguments, shapes=SHAPE, exact=exact)]
-    if not arguments:
+    if not arguments and name != "activations.glu":  # which has another shape
         layer = keras.layers.Activation
         found.append(
             called(name, "a layer", lambda x: layer(function)(x), *SHAPE, exact=exact)
         )
-        if name != "activations.glu":
-            dense = keras.layers.Dense
-            found.append(
-                called(
-                    name,
-                    "in Dense",
-                    lambda x: dense(2, function)(x),
-                    *SHAPE,
-                    exact=exact,
-                )
+        dense = keras.layers.Dense
+        found.append(
+            called(
+                name, "in Dense", lambda x: dense(2, function)(x), *SHAPE, exact=exact
             )
+        )
     return found

@@ -35,8 +35,24 @@ EXCLUDED = {
     "MaxNumBoundingBoxes": _BOXES,
 }
 
-# Where Keras itself does not build or run a network with a case, by backend.
-LACKING = {"tensorflow": (), "jax": ()}
+# Names, and cases, of which Keras itself does not build or run every network.
+_NOWHERE = {
+    "activations.hard_silu()": "takes no symbolic tensor",
+    "activations.hard_swish()": "takes no symbolic tensor",
+    "activations.mish()": "takes no symbolic tensor",
+    "activations.sparsemax()": "takes no symbolic tensor",
+    "activations.sparsemax(axis=-1)": "takes no symbolic tensor",
+    "ops.adaptive_average_pool": "tells a wrong shape",
+    "ops.adaptive_max_pool": "tells a wrong shape",
+    "ops.append(axis=0)": "takes no open batch",
+    "ops.conv_transpose": "does not fill in data_format",
+    "ops.meshgrid": "takes vectors alone",
+    "ops.polar()": "tells a wrong dtype",
+    "ops.rearrange": "takes no open batch",
+    "ops.vander": "takes vectors alone",
+    "ops.vectorize": "takes no symbolic tensor",
+}
+LACKING = {"tensorflow": {**_NOWHERE}, "jax": {**_NOWHERE}}
 
 
 def public_names() -> list:

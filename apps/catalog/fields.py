@@ -132,9 +132,11 @@ def _images():
         ),
         *every(
             name + "affine_transform",
-            {"interpolation": ["nearest", "bilinear"], "transform": [shift, turn]},
+            {"interpolation": ["nearest", "bilinear"]},
             IMAGE,
+            transform=turn,
         ),
+        use(name + "affine_transform", shift, shapes=IMAGE),
         *every(
             name + "affine_transform",
             {"fill_mode": ["constant", "nearest", "wrap", "reflect"]},

@@ -188,7 +188,7 @@ def _activations():
 
 
 def _normalization():
-    axes = [1, -1, 0]
+    axes = [1, -1]
     return [
         use("layers.BatchNormalization"),
         use("layers.BatchNormalization", axis=1, shapes=LINE),
@@ -197,7 +197,7 @@ def _normalization():
         *every("layers.LayerNormalization", {"axis": [*axes, [1, 2]]}, LINE),
         use("layers.LayerNormalization", scale=False, center=False),
         *every("layers.RMSNormalization", {"axis": axes}, LINE),
-        *every("layers.UnitNormalization", {"axis": axes}, LINE),
+        *every("layers.UnitNormalization", {"axis": [0, *axes]}, LINE),
         use("layers.GroupNormalization", 2, shapes=LINE),
         use("layers.GroupNormalization", -1, shapes=LINE),
         use("layers.GroupNormalization", 1, axis=1, shapes=IMAGE),

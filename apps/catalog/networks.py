@@ -11,7 +11,20 @@ LEVELS, STEP = 4, 0.5
 BATCH = 3
 POSITIONS = ("before", "between", "behind")
 FORMS = ("alone", "nested", "shared", "time_distributed")
+AROUND = "around_"
 WORDS = ("a", "b", "d")
+
+
+def positions_of(case: Case) -> tuple:
+    """Where a case may stand: neurons send numbers, and no words."""
+    return POSITIONS[:1] if case.dtype == "string" else POSITIONS
+
+
+def forms_of(case: Case) -> tuple:
+    """The forms in which a case may stand."""
+    is_alone, alike = len(case.shapes) == 1, len(set(case.shapes)) == 1
+    possible = {"shared": alike, "time_distributed": is_alone}
+    return tuple(form for form in FORMS if possible.get(form, True))
 
 
 def network(case: Case, position: str, form: str = "alone") -> keras.Model:
@@ -35,13 +48,20 @@ def network(case: Case, position: str, form: str = "alone") -> keras.Model:
     outputs = _FORMS[form](case, signals)
     if position != "behind":
         last = signals[-1] if not before or dtype is None else None
-        outputs = layers.Dense(2)(_spikes(_vector(outputs, last)))
+        outputs = _around(layers.Dense, 2)(_spikes(_vector(outputs, last)))
     return keras.Model(inputs if len(inputs) > 1 else inputs[0], outputs)
 
 
 def _spikes(x):
     """`x` through a dense layer and neurons, in its own shape."""
-    return LSQReLU(LEVELS, initial_step=STEP)(layers.Dense(x.shape[-1])(x))
+    current = _around(layers.Dense, x.shape[-1])(x)
+    return _around(LSQReLU, LEVELS, initial_step=STEP)(current)
+
+
+def _around(kind, *args, **kwargs):
+    """A layer around the case, whose name begins with `AROUND`."""
+    config = kind(*args, **kwargs).get_config()
+    return kind.from_config({**config, "name": AROUND + config["name"]})
 
 
 def _alone(case, signals):
@@ -63,7 +83,10 @@ def _shared(case, signals):
 def _time_distributed(case, signals):
     (x,) = signals
     inner = keras.Input(x.shape[2:], dtype=x.dtype)
-    return layers.TimeDistributed(keras.Model(inner, _alone(case, [inner])))(x)
+    outputs = _alone(case, [inner])
+    if len(tree.flatten(outputs)) > 1:
+        outputs = _vector(outputs, None)
+    return layers.TimeDistributed(keras.Model(inner, outputs))(x)
 
 
 _FORMS = {
@@ -88,9 +111,9 @@ def _vector(outputs, signal):
     for y in map(_number, tree.flatten(outputs)):
         alone = len(y.shape) == 0 or y.shape[0] is not None or None in y.shape[1:]
         if alone and signal is not None:
-            y = layers.Flatten()(signal) + ops.sum(y)
-        parts.append(layers.Flatten()(y))
-    return parts[0] if len(parts) == 1 else layers.Concatenate()(parts)
+            y = _around(layers.Flatten)(signal) + ops.sum(y)
+        parts.append(_around(layers.Flatten)(y))
+    return parts[0] if len(parts) == 1 else _around(layers.Concatenate)(parts)
 
 
 def _number(y):

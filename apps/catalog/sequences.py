@@ -17,7 +17,12 @@ def _sequences():
     sequences = {"return_sequences": [False, True]}
     query = ((4, 2),)
     found = [
-        use("layers.Embedding", 8, 3, dtype="int32"),
+        called(
+            "layers.Embedding",
+            "of integers",
+            lambda x: layers.Embedding(8, 3)(x),
+            dtype="int32",
+        ),
         use("layers.Embedding", 8, 3),
         use("layers.Embedding", 8, 3, mask_zero=True, dtype="int32"),
         use("layers.ReversibleEmbedding", 8, 3, dtype="int32"),
@@ -89,7 +94,6 @@ def _sequences():
         found += [
             use(f"layers.{name}", 3, go_backwards=True, unroll=True, shapes=LINE),
             use(f"layers.{name}", 3, return_state=True, shapes=LINE),
-            use(f"layers.{name}", 3, stateful=True, shapes=LINE),
         ]
     for rank, shape in ((1, (2, 4, 2)), (2, (2, 2, 2, 2)), (3, (2, 2, 2, 2, 1))):
         found += every(

@@ -103,6 +103,8 @@ def _made_anew(source, name):
     settings = {"name": name, "dtype": source.dtype_policy}
     if computes_as(source, FunctionLayer):
         return FunctionLayer(source.function, **settings)
+    if computes_as(source, keras.layers.Activation):
+        return keras.layers.Activation(source.activation, **settings)
     if computes_as(source, keras.layers.Lambda):
         return keras.layers.Lambda(
             source.function,

@@ -65,7 +65,7 @@ def check_samples_apart(node):
         axis = getattr(operation, "axis", None)
         if any(a in (0, -rank) for a in np.atleast_1d(1 if axis is None else axis)):
             raise _MIXES
-        if not isinstance(operation, TAKES_SINGLE_IMAGES):
+        if not (isinstance(operation, TAKES_SINGLE_IMAGES) or is_graph(operation)):
             return
     try:
         together, alone = _tried(node)
@@ -82,8 +82,8 @@ def check_samples_apart(node):
         pairs = zip(y.shape[1:], found.shape[1:], strict=False)
         if len(y.shape) != found.ndim or any(a and a != b for a, b in pairs):
             raise Refusal(
-                f"Keras says that its output has the shape {y.shape}, and it has "
-                f"{(y.shape[0], *found.shape[1:])}.",
+                f"Keras says that its output has the shape {y.shape}, and for "
+                f"{_SAMPLES} samples it has {found.shape}.",
                 "keep it before the first neuron or behind the last.",
             )
 
