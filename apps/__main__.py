@@ -12,6 +12,7 @@ PROGRAMS = {
     "results": "compare all methods, and write the tables",
     "reproduce": "one row of those tables from nothing: training and all",
     "networks": "convert the networks of keras.applications",
+    "layers": "what becomes of every layer and operation of Keras",
     "benchmark": "how fast spiking networks run, as ratios",
     "export": "a TFLite file of integers, for edge devices",
     "nir": "a NIR file, for other simulators and neuromorphic hardware",
