@@ -1,5 +1,6 @@
 """Settings of all tests: the backend comes from KERAS_BACKEND."""
 
+import collections
 import gc
 import os
 
@@ -78,3 +79,14 @@ def pytest_collection_finish():
     """Spares the imported modules the collections that every test ends with."""
     gc.collect()
     gc.freeze()
+
+
+def pytest_terminal_summary(terminalreporter):
+    """What the sweep counted, of all its tests together."""
+    found = collections.Counter()
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            counts = dict(getattr(report, "user_properties", ())).get("sweep", {})
+            found.update(counts if getattr(report, "when", "") == "call" else {})
+    for kind in sorted(found):
+        terminalreporter.write_line(f"sweep: {kind}: {found[kind]:,}")

@@ -10,7 +10,7 @@ from apps.catalog import CASES, EXCLUDED, SECTIONS, networks, public_names
 from tests.sweep import JAX, Violation, judge
 
 # Of the quick run, every so many cases; JAX compiles every operation that it meets.
-STRIDE = 40 if JAX else 20
+STRIDE = 60 if JAX else 20
 PART = 40  # cases of one slow test
 
 

@@ -28,7 +28,7 @@ def _windows():
     odd = ((4, 4, 3),)
     pools = ("average_pool", "max_pool")
     return [
-        *(use(f"ops.{p}", 2, shapes=line, exact=True) for p in pools),
+        *(use(f"ops.{p}", (2,), (2,), shapes=line, exact=True) for p in pools),
         *(use(f"ops.{p}", 2, 1, "same", shapes=image) for p in pools),
         *(use(f"ops.{p}", (2, 4), shapes=image, exact=True) for p in pools),
         *(use(f"ops.{p}", 2, shapes=volume, exact=True) for p in pools),
