@@ -95,7 +95,11 @@ for own in (Mix, Masked, Blend, Differences, EveryOther):
     snn_keras.rule(own)(type(f"{own.__name__}Rule", (rules.Affine,), {}))
 
 LINE, IMAGE, VOLUME, FLAT = (6, 2), (5, 4, 2), (3, 4, 3, 2), (6,)
-NUMBERS = np.arange(8.0).reshape(4, 2) % 3  # some of them are 0
+
+
+def _reverse(embedding):
+    return lambda x: embedding(x, reverse=True)
+
 
 # With weights.
 WEIGHTS = {
@@ -139,6 +143,11 @@ WEIGHTS = {
     "own with a mask": (Masked, LINE),
     "own of two": (Blend, FLAT, FLAT),
     "own, derived": (lambda: EveryOther(5), FLAT),
+    "reversed": (lambda: _reverse(layers.ReversibleEmbedding(5, 2)), LINE),
+    "spectrogram": (
+        lambda: layers.STFTSpectrogram("real", 4, 2, 4, expand_dims=True),
+        (8, 1),
+    ),
     "spectral": (lambda: layers.SpectralNormalization(layers.Conv2D(2, 3)), IMAGE),
 }
 
@@ -184,64 +193,13 @@ PASSING = {
     "average": (layers.Average, LINE, LINE, LINE),
     "concatenate": (lambda: layers.Concatenate(1), LINE, (3, 2)),
     "own without weights": (Differences, LINE),
-    "ops.add": (lambda: ops.add, LINE, LINE),
-    "ops.add number": (lambda: lambda x: x + 0.1, LINE),
-    "ops.add array": (lambda: lambda x: ops.add(NUMBERS, ops.expand_dims(x, 1)), (2,)),
-    "ops.subtract": (lambda: ops.subtract, LINE, LINE),
-    "ops.subtract from": (lambda: lambda x: 1.0 - x, LINE),
-    "ops.multiply": (lambda: lambda x: x * -3.0, LINE),
-    "ops.multiply array": (lambda: lambda x: x[:, :4] * NUMBERS, LINE),
-    "ops.multiply wider": (lambda: lambda x: x[:, 1:2] * NUMBERS, LINE),
-    "ops.divide": (lambda: lambda x: ops.divide(x, 3.0), LINE),
-    "ops.true_divide": (
-        lambda: lambda x: ops.true_divide(x, NUMBERS[:2, :] + 1),
-        (2, 2),
-    ),
-    "ops.negative": (lambda: lambda x: -x, LINE),
-    "ops.concatenate": (lambda: lambda x, y: ops.concatenate([x, y], 1), LINE, (3, 2)),
-    "ops.stack": (lambda: lambda x, y: ops.stack([x, y], axis=2), LINE, LINE),
-    "ops.reshape": (lambda: lambda x: ops.reshape(x, (-1, 3, 4)), LINE),
-    "ops.transpose": (lambda: lambda x: ops.transpose(x, (0, 3, 1, 2)), IMAGE),
-    "ops.squeeze": (lambda: lambda x: ops.squeeze(x, 1), (1, 5)),
-    "ops.expand_dims": (lambda: lambda x: ops.expand_dims(x, 1), LINE),
-    "ops.getitem": (lambda: lambda x: x[:, 1::2, ..., 0], IMAGE),
-    "ops.mean": (lambda: lambda x: ops.mean(x, axis=(1, 3)), IMAGE),
-    "ops.mean keepdims": (lambda: lambda x: ops.mean(x, 2, keepdims=True), IMAGE),
-    "ops.sum": (lambda: lambda x: ops.sum(x, axis=-1), IMAGE),
-    "ops.flip": (lambda: lambda x: ops.flip(x, axis=1), LINE),
-    "ops.repeat": (lambda: lambda x: ops.repeat(x, 2, axis=1), LINE),
-    "ops.moveaxis": (lambda: lambda x: ops.moveaxis(x, 1, 2), IMAGE),
-    "ops.swapaxes": (lambda: lambda x: ops.swapaxes(x, 1, 3), IMAGE),
-    "ops.pad": (lambda: lambda x: ops.pad(x, ((0, 0), (1, 2), (0, 0))), LINE),
-    "ops.pad number": (
-        lambda: lambda x: ops.pad(x, ((0, 0), (0, 1), (2, 0)), constant_values=0.1),
-        LINE,
-    ),
-    "ops.pad reflect": (
-        lambda: lambda x: ops.pad(x, ((0, 0), (2, 1), (0, 0)), "reflect"),
-        LINE,
-    ),
+    "adaptive1d": (lambda: layers.AdaptiveAveragePooling1D(4), LINE),
+    "adaptive2d": (lambda: layers.AdaptiveAveragePooling2D((2, 3)), IMAGE),
+    "adaptive3d": (lambda: layers.AdaptiveAveragePooling3D(2, dtype="float32"), VOLUME),
+    "center crop": (lambda: layers.CenterCrop(3, 2), IMAGE),
+    "random crop": (lambda: layers.RandomCrop(5, 4), IMAGE),
+    "resizing": (lambda: layers.Resizing(3, 6), IMAGE),
 }
-
-
-def in_time(cases):
-    """The layers of one input among the cases, at each of two places of another axis.
-
-    Keras does not know the shape of what a LayerScale gives there.
-    """
-
-    def wrapped(make):
-        layer = make()
-        return layers.TimeDistributed(layer, dtype=layer.dtype_policy)
-
-    found = {}
-    for case, (make, *shapes) in cases.items():
-        operation = make()
-        is_layer = isinstance(operation, layers.Layer) and len(shapes) == 1
-        if is_layer and not isinstance(operation, LayerScale):
-            inside = functools.partial(wrapped, make)
-            found[f"{case} in time"] = (inside, (2, *shapes[0]))
-    return found
 
 
 PASSING["up2d first"] = (
@@ -254,5 +212,29 @@ if keras.backend.backend() != "tensorflow":  # which has these on GPUs alone
     WEIGHTS["conv2d first"] = (lambda: layers.Conv2D(3, (3, 2), **first), IMAGE)
     PASSING["average2d first"] = (lambda: layers.AveragePooling2D(2, **first), IMAGE)
 
-WEIGHTS |= in_time(WEIGHTS) | in_time(in_time({"dense": WEIGHTS["dense"]}))
-PASSING |= in_time(PASSING)
+
+def in_time(cases, *names):
+    """Some of the layers, at each of two places of another axis."""
+
+    def wrapped(make):
+        layer = make()
+        return layers.TimeDistributed(layer, dtype=layer.dtype_policy)
+
+    found = {}
+    for name in names:
+        make, shape = cases[name]
+        found[f"{name} in time"] = functools.partial(wrapped, make), (2, *shape)
+    return found
+
+
+WEIGHTS |= in_time(
+    WEIGHTS,
+    *("dense", "einsum along", "conv1d", "conv2d", "conv2dt padded", "depthwise2d"),
+    *("own of an image", "own with a mask", "own, derived", "spectral"),
+)
+WEIGHTS |= in_time(WEIGHTS, "dense in time")
+PASSING |= in_time(
+    PASSING,
+    *("batchnorm", "rescaling to 0", "average2d", "mean1d", "zeros2d", "crop1d"),
+    *("up1d", "up2d bilinear", "flatten", "permute", "repeat", "own without weights"),
+)

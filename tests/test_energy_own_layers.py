@@ -77,7 +77,7 @@ def found_in(model, x, steps=4):
 
 
 def currents(*shape):
-    return np.random.default_rng(0).integers(-4, 9, (3, *shape)).astype("float32") / 8
+    return np.random.default_rng(0).integers(-4, 9, (4, *shape)).astype("float32") / 8
 
 
 @pytest.mark.parametrize("shape", [(6,), (3, 4), (2, 3, 4)])
@@ -163,17 +163,18 @@ def test_attention_multiplies_in_its_projections():
     assert found["spiking"]["multiply"] == 4 * once  # of numbers, at every step
 
 
-def test_products_with_constants_multiply():
+def test_constants_in_products_hold_weights():
     matrix = np.arange(12, dtype="float32").reshape(4, 3)  # one of them is 0
     inputs = keras.Input((2, 4))
-    x = neurons("first")(ops.matmul(inputs, matrix))
-    model = keras.Model(inputs, neurons("last")(ops.einsum("abc,cd->abd", x, matrix.T)))
-    found = found_in(model, currents(2, 4))["layers"]
-    (static,) = [v for k, v in found.items() if k.startswith("matmul")]
-    assert static["spiking"]["multiply"] == static["source"]["multiply"] == 2 * 11
-    (timed,) = [v for k, v in found.items() if k.startswith("einsum")]
-    assert timed["source"]["multiply"] == 2 * 11
-    assert timed["spiking"]["multiply"] == 4 * 2 * 11
+    x = neurons("sent")(ops.matmul(inputs, matrix))
+    x = neurons("last")(ops.einsum("abc,cd->abd", x, np.ones((3, 5))))
+    found = found_in(keras.Model(inputs, x), currents(2, 4))["layers"]
+    (numbers,) = [v for k, v in found.items() if k.startswith("matmul")]
+    assert numbers["spiking"]["multiply"] == numbers["source"]["multiply"] == 2 * 11
+    (spikes,) = [v for k, v in found.items() if k.startswith("einsum")]
+    assert spikes["spiking"]["add"] == 5 * found["sent"]["spikes"] > 0
+    assert spikes["spiking"]["multiply"] == 0
+    assert spikes["source"]["multiply"] == 2 * 3 * 5
 
 
 def test_functions_that_repeat_the_source_send_numbers():
@@ -198,6 +199,16 @@ def test_layers_that_no_rule_calls_linear_are_refused():
     x = neurons("sent")(layers.LSTM(4, name="recurs")(inputs))
     with pytest.raises(ValueError, match=r"'recurs' \(LSTM\).*it has weights"):
         found_in(keras.Model(inputs, x), currents(6, 2))
+
+
+@pytest.mark.parametrize("kind", [layers.Embedding, layers.ReversibleEmbedding])
+def test_what_is_looked_up_is_not_multiplied(kind):
+    inputs = keras.Input((3,), dtype="int32")
+    x = layers.Dense(2, name="fc")(kind(5, 4, name="tokens")(inputs))
+    model = keras.Model(inputs, neurons("sent")(x))
+    found = found_in(model, np.array([[0, 4, 2]]))["layers"]
+    assert "tokens" not in found
+    assert found["fc"]["source"]["multiply"] == 3 * 4 * 2
 
 
 def test_a_rule_makes_a_refused_layer_count():

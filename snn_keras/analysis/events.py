@@ -10,40 +10,44 @@ from snn_keras.convert._keras import LayerScale, operation_types
 from snn_keras.graph import computes_as
 from snn_keras.neurons import BiasCorrection
 
-ADD, SUBTRACT, MULTIPLY, NEGATIVE, PAD = operation_types(
-    "Add", "Subtract", "Multiply", "Negative", "Pad"
+_ADD, _SUBTRACT, _MULTIPLY, _NEGATIVE = operation_types(
+    "Add", "Subtract", "Multiply", "Negative"
 )
-DIVIDE = operation_types("Divide", "TrueDivide")
+_DIVIDE = operation_types("Divide", "TrueDivide")
 
 
-def handed_on(node, counts):
-    """The spikes that arrive at each output, of those that arrive at the inputs.
+def way(node):
+    """How a node hands spikes on.
 
     A spike arrives once at every output that depends on the element where it is.
 
     Args:
         node: A `snn_keras.graph.Node` of a linear operation, not inside a wrapper,
             without weights or with such as scale each channel.
-        counts: For each input an array `(rows, ...)`, the spikes at each element.
 
     Returns:
-        An array for each output.
+        A function of a list of arrays `(rows, ...)`, the spikes at each element of each
+        input, that gives such a list for the outputs.
 
     Raises:
         ValueError: if it is too large to try out what it reaches.
     """
     known = _known(node.operation)
     if known is None:
-        return _tried(node, counts)
-    outputs = tree.flatten(known(node, [ops.convert_to_tensor(x) for x in counts]))
-    return [ops.convert_to_numpy(y) for y in outputs]
+        return _tried(node)
+
+    def hand_on(counts):
+        outputs = known(node, [ops.convert_to_tensor(x) for x in counts])
+        return [ops.convert_to_numpy(y) for y in tree.flatten(outputs)]
+
+    return hand_on
 
 
 def marked(node, masks):
     """Where the outputs depend on elements of the inputs whose mask is not 0."""
     if _known(node.operation) is None:
         return probing.marked(node, masks)
-    return [(y != 0).astype("float32") for y in handed_on(node, masks)]
+    return [(y != 0).astype("float32") for y in way(node)(masks)]
 
 
 def scales_channels(operation):
@@ -58,16 +62,26 @@ def _known(operation):
     return None
 
 
-def _tried(node, counts):
-    """Spikes handed on by an operation of which no more is known than what it does."""
-    rows = len(counts[0])
-    size = sum(math.prod(y.shape[1:]) for y in node.outputs)
-    total = np.zeros((rows, size), "float32")
-    flat = [x.reshape(rows, -1) for x in counts]
-    for number, elements, outputs in probing.reached(node):
-        for row, arriving in zip(total, flat[number], strict=True):
-            row += np.bincount(outputs, arriving[elements], minlength=size)
-    return probing.split(node, total)
+def _tried(node):
+    """The way of an operation of which no more is known than what it does."""
+    sources, pairs = probing.copied(node), []
+    is_more = sources == probing.MORE
+    if is_more.any():
+        for number, elements, outputs in probing.reached(node):
+            kept = is_more[outputs]
+            pairs.append((number, elements[kept], outputs[kept]))
+    sources = np.where(is_more, probing.NONE, sources)
+
+    def hand_on(counts):
+        flat = [x.reshape(len(x), -1) for x in counts]
+        nothing = np.zeros((len(flat[0]), 1), "float32")
+        total = np.concatenate([*flat, nothing], axis=1)[:, sources]
+        for number, elements, outputs in pairs:
+            for row, arriving in zip(total, flat[number], strict=True):
+                row += np.bincount(outputs, arriving[elements], minlength=len(row))
+        return probing.split(node, total)
+
+    return hand_on
 
 
 def _as_it_is(node, counts):
@@ -79,7 +93,8 @@ def _run(node, counts):
     operation = node.operation
     if isinstance(operation, layers.Layer):
         operation = _in_float32(operation)
-    return node.call(operation, dict(zip(node.inputs, counts, strict=True)))
+    values = dict(zip(node.inputs, counts, strict=True))
+    return node.call(operation, values, training=False)
 
 
 def _in_float32(layer, **changes):
@@ -87,13 +102,6 @@ def _in_float32(layer, **changes):
     return type(layer).from_config(
         {**layer.get_config(), **changes, "dtype": "float32"}
     )
-
-
-def _padded(node, counts):
-    """As `_run`; what it pads with holds no spikes, unless it is copied."""
-    (x,) = counts
-    silent, full = (_run(node, [f(x[:1])]) for f in (ops.zeros_like, ops.ones_like))
-    return ops.where(silent == full, 0.0, _run(node, counts))
 
 
 def _mean(node, counts):
@@ -119,9 +127,9 @@ def _combined(node, counts):
     (constant,) = [x for x in given if x is not node.inputs[0]]
     constant = ops.convert_to_numpy(constant).astype("float64")
     factor = np.ones_like(constant)
-    if computes_as(node.operation, MULTIPLY):
+    if computes_as(node.operation, _MULTIPLY):
         factor = constant
-    elif any(computes_as(node.operation, kind) for kind in DIVIDE):
+    elif any(computes_as(node.operation, kind) for kind in _DIVIDE):
         with np.errstate(divide="ignore"):
             factor = 1 / constant
     return counts[0] * (factor != 0).astype("float32")  # times 0, nothing arrives
@@ -182,26 +190,9 @@ _UNCHANGED = (
     layers.GaussianDropout,
     layers.GaussianNoise,
     layers.ActivityRegularization,
-    NEGATIVE,
+    _NEGATIVE,
 )
-_COPYING = (
-    layers.ZeroPadding1D,
-    layers.ZeroPadding2D,
-    layers.ZeroPadding3D,
-    layers.Cropping1D,
-    layers.Cropping2D,
-    layers.Cropping3D,
-    layers.UpSampling1D,
-    layers.UpSampling3D,
-    layers.Reshape,
-    layers.Flatten,
-    layers.Permute,
-    layers.RepeatVector,
-    layers.Add,
-    layers.Concatenate,
-    *operation_types("Reshape", "Transpose", "Squeeze", "ExpandDims", "GetItem", "Sum"),
-    *operation_types("Flip", "Repeat", "Stack", "Moveaxis", "Swapaxes", "Concatenate"),
-)
+_SUMMING = (layers.Add, *operation_types("Sum", "Cumsum", "Trace", "Fold"))
 _POOLING = (layers.AveragePooling1D, layers.AveragePooling2D, layers.AveragePooling3D)
 _MEANS = (
     layers.GlobalAveragePooling1D,
@@ -211,13 +202,12 @@ _MEANS = (
 )
 _HANDLERS = {
     **dict.fromkeys(_UNCHANGED, _as_it_is),
-    **dict.fromkeys(_COPYING, _run),
+    **dict.fromkeys(_SUMMING, _run),
     **dict.fromkeys(_POOLING, _pooled),
     **dict.fromkeys(_MEANS, _mean),
-    **dict.fromkeys((ADD, SUBTRACT, MULTIPLY, *DIVIDE), _combined),
+    **dict.fromkeys((_ADD, _SUBTRACT, _MULTIPLY, *_DIVIDE), _combined),
     layers.Subtract: _subtracted,
     layers.Average: _average,
     layers.Rescaling: _rescaled,
     layers.UpSampling2D: _interpolated,
-    PAD: _padded,
 }

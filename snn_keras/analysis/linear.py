@@ -1,24 +1,25 @@
 """Which operations of a spiking network are linear, and which of them have weights."""
 
 import dataclasses
+import enum
 
 import keras
 from keras import layers, tree
 
-from snn_keras.analysis.events import DIVIDE, MULTIPLY, scales_channels
+from snn_keras.analysis.events import scales_channels
 from snn_keras.analysis.synapses import is_known
 from snn_keras.convert._keras import operation_types
 from snn_keras.convert.rules import Identity, Linear, Refusal, rule_for
 from snn_keras.graph import Node, Tensor, computes_as, fill
 from snn_keras.neurons import BiasCorrection, PerStep
 
-# Functions of Keras that multiply two operands; of one signal and a constant, they are
-# linear, and the constant holds their weights.
+# Functions of Keras that multiply two operands: where one of them is constant, it holds
+# weights.
 _PRODUCTS = operation_types(
     *("Matmul", "Dot", "Einsum", "Tensordot", "Inner", "Outer", "Vdot", "Kron"),
-    *("Conv", "DepthwiseConv", "SeparableConv", "ConvTranspose"),
+    *("Cross", "Correlate", "Conv", "DepthwiseConv", "SeparableConv", "ConvTranspose"),
 )
-# Not linear, with weights that only scale or shift, or that are looked up.
+# Not linear, with weights that only scale or shift.
 _WEIGHTS_ASIDE = (
     layers.LayerNormalization,
     layers.GroupNormalization,
@@ -26,7 +27,6 @@ _WEIGHTS_ASIDE = (
     layers.PReLU,
     layers.Attention,
     layers.AdditiveAttention,
-    layers.Embedding,
 )
 
 
@@ -84,12 +84,53 @@ def unwrapped(node):
         node = Node(node.name, wrapper.layer, (x,), {}, outputs)
 
 
-def is_linear(node) -> bool:
+class Kind(enum.Enum):
+    """What an operation does to spikes and numbers.
+
+    WEIGHS: it is linear and has weights, or holds projections that are; these are
+        counted, and it gives numbers.
+    HANDS_ON: it is linear without weights, or they fold into others'.
+    COMPUTES: it is any other function, and gives numbers.
+    """
+
+    WEIGHS = enum.auto()
+    HANDS_ON = enum.auto()
+    COMPUTES = enum.auto()
+
+
+def kind_of(node) -> Kind:
+    """What a node does, its operation not inside a wrapper.
+
+    Raises:
+        ValueError: if it has weights and is not linear, so that they are not counted.
+    """
+    operation = node.operation
+    if is_known(operation):
+        return Kind.WEIGHS
+    has_weights = bool(getattr(operation, "weights", ()))
+    if _is_linear(node):
+        folds = scales_channels(operation) or not (has_weights or _is_product(node))
+        return Kind.HANDS_ON if folds else Kind.WEIGHS
+    aside = any(computes_as(operation, kind) for kind in _WEIGHTS_ASIDE)
+    if has_weights and not aside and not _looks_up(node):
+        raise ValueError(
+            f"energy cannot count what {node.describe()} multiplies and adds: it has "
+            "weights, and no rule says that it is linear. Remedy: register a rule for "
+            "it with snn_keras.rule, snn_keras.rules.Linear or Affine, if it is "
+            "linear; else build it from layers that are, such as Dense, and functions "
+            "without weights."
+        )
+    return Kind.COMPUTES
+
+
+def _is_linear(node):
     """Whether a node is linear in its inputs, but for a constant."""
     rule = rule_for(node.operation)
-    if isinstance(rule, Identity) or computes_as(node.operation, BiasCorrection):
+    if isinstance(rule, Identity) and len(node.inputs) == 1:
+        rule = Linear()
+    if computes_as(node.operation, BiasCorrection):
         return True
-    if _is_product(node) or not isinstance(rule, Linear):
+    if not isinstance(rule, Linear):
         return False
     try:
         rule.check(node)
@@ -98,43 +139,17 @@ def is_linear(node) -> bool:
     return True
 
 
-def weighs(node) -> bool:
-    """Whether a node has weights that are counted: known ones that it does not fold.
-
-    So it is of linear operations, and of the projections of attention.
-    """
-    operation = node.operation
-    if any(computes_as(operation, kind) for kind in _PRODUCTS):
-        return len(node.inputs) == 1
-    if is_known(operation):
-        return True
-    has_weights = bool(getattr(operation, "weights", ()))
-    return has_weights and not scales_channels(operation) and is_linear(node)
-
-
-def check_is_counted(node):
-    """Raises a ValueError where a function multiplies by weights of its own."""
-    operation = node.operation
-    aside = any(computes_as(operation, kind) for kind in _WEIGHTS_ASIDE)
-    if getattr(operation, "weights", ()) and not aside:
-        raise ValueError(
-            f"energy cannot count what {node.describe()} multiplies and adds: it has "
-            "weights, and no rule says that it is linear. Remedy: register a rule for "
-            "it with snn_keras.rule, snn_keras.rules.Linear or Affine, if it is "
-            "linear; else build it from layers that are, such as Dense, and functions "
-            "without weights."
-        )
+def _looks_up(node):
+    """Whether its weights are looked up, and not multiplied by."""
+    if computes_as(node.operation, layers.ReversibleEmbedding):
+        given = [*node.args, *node.kwargs.values()]
+        return not any(x is True for x in given)
+    return computes_as(node.operation, layers.Embedding)
 
 
 def _is_product(node):
-    """Whether it multiplies signals, or divides by one."""
-    kinds = [k for k in (MULTIPLY, *DIVIDE) if computes_as(node.operation, k)]
-    divides_by_signal = (
-        kinds
-        and kinds[0] in DIVIDE
-        and not (node.args and node.args[0] is node.inputs[0])
-    )
-    return bool(kinds) and (len(node.inputs) > 1 or divides_by_signal)
+    """Whether a function of Keras multiplies by what a constant holds."""
+    return any(computes_as(node.operation, kind) for kind in _PRODUCTS)
 
 
 def _without(x, axes):

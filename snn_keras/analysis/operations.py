@@ -1,19 +1,14 @@
 """Additions and multiplications of a spiking network, counted from its spikes."""
 
 import dataclasses
+import functools
 import math
 
 import numpy as np
 from keras import layers, tree
 
 from snn_keras.analysis import events
-from snn_keras.analysis.linear import (
-    at_a_step,
-    check_is_counted,
-    is_linear,
-    unwrapped,
-    weighs,
-)
+from snn_keras.analysis.linear import Kind, at_a_step, kind_of, unwrapped
 from snn_keras.analysis.recording import Neurons, Recorder
 from snn_keras.analysis.synapses import synapses
 from snn_keras.graph import run_nodes
@@ -59,7 +54,7 @@ class Count(Monitored):
     def __init__(self, snn):
         super().__init__(snn, Recorder(Neurons()))
         self.run_eagerly = snn.run_eagerly
-        self._synapses = {}
+        self._found = {}
 
     def of_batch(self, x, steps):
         """The operations of each layer on a batch.
@@ -120,20 +115,19 @@ class Count(Monitored):
         is_difference = issubclass(wrapper, TemporalDifference)
         if is_difference:  # its function is of the sums so far, which are numbers
             signals = [_numbers(batch, s.shape, is_static=False) for s in signals]
-        figures = {}
         inner, lead = unwrapped(node)
-        if weighs(inner):
+        kind = self._once(kind_of, inner)
+        if kind is Kind.HANDS_ON and not is_difference:
+            return {}, self._hand_on(inner, lead, signals)
+        figures = {}
+        if kind is Kind.WEIGHS:
             figures = self._weigh(inner, lead, signals, steps)
-        elif is_linear(inner) and not is_difference:
-            return {}, _handed_on(inner, lead, signals, is_static)
-        else:
-            check_is_counted(inner)
         shapes = [y.shape[1:] for y in node.outputs]
         return figures, [_numbers(batch, shape, is_static) for shape in shapes]
 
     def _weigh(self, node, lead, signals, steps):
         """What a layer with weights adds, and multiplies and adds."""
-        found = self._synapses_of(node)
+        found = self._once(synapses, node)
         inside = found.inside * math.prod(lead)
         add, numbers = np.zeros(len(steps)), np.full(2, inside)
         for fan_out, signal in zip(found.fan_out, signals, strict=True):
@@ -148,15 +142,38 @@ class Count(Monitored):
             "source": numbers[1],
         }
 
-    def _synapses_of(self, node):
-        """The synapses of a node, found once for each layer and shape."""
+    def _hand_on(self, node, lead, signals):
+        """The signals behind a linear operation without weights."""
+
+        def at_each(function, maps):
+            """Calls `function` with the leading axes of its maps among their rows."""
+            folded = [x.reshape(-1, *x.shape[1 + len(lead) :]) for x in maps]
+            rows = (len(maps[0]), *lead)
+            return [y.reshape(*rows, *y.shape[1:]) for y in function(folded)]
+
+        spikes = [signal.spikes for signal in signals]
+        numbers = [signal.numbers for signal in signals]
+        is_static = all(signal.is_static for signal in signals)
+        if is_static:  # no spikes: it matters alone where numbers are
+            marks = at_each(functools.partial(events.marked, node), numbers)
+            shapes = [y.shape[1:] for y in marks]
+            counts = [np.zeros((len(spikes[0]), *s), "float32") for s in shapes]
+        else:
+            way = self._once(events.way, node)
+            counts, numbers = at_each(way, spikes), at_each(way, numbers)
+            marks = [(y != 0).astype("float32") for y in numbers]
+        pairs = zip(counts, marks, strict=True)
+        return [Signal(*maps, is_static=is_static) for maps in pairs]
+
+    def _once(self, function, node):
+        """What `function` finds of a node, once for each layer and shape."""
         given = (*node.args, *node.kwargs.values())
         is_plain = isinstance(node.operation, layers.Layer) and len(given) == 1
         shapes = tuple(x.shape[1:] for x in node.inputs)
-        key = (id(node.operation), shapes) if is_plain else node.name
-        if key not in self._synapses:
-            self._synapses[key] = synapses(node)
-        return self._synapses[key]
+        key = (function, id(node.operation) if is_plain else node.name, shapes)
+        if key not in self._found:
+            self._found[key] = function(node)
+        return self._found[key]
 
 
 def _fire(signal, spikes):
@@ -169,26 +186,6 @@ def _fire(signal, spikes):
     numbers = np.zeros((2, *spikes.shape[1:]), "float32")
     numbers[1] = 1
     return figures, Signal(spikes.astype("float32"), numbers, is_static=False)
-
-
-def _handed_on(node, lead, signals, is_static):
-    """The signals behind a linear operation without weights."""
-
-    def at_each(function, maps):
-        """Calls `function` with the leading axes of its maps among their rows."""
-        folded = [x.reshape(-1, *x.shape[1 + len(lead) :]) for x in maps]
-        rows = (len(maps[0]), *lead)
-        return [y.reshape(*rows, *y.shape[1:]) for y in function(node, folded)]
-
-    numbers = at_each(events.marked, [signal.numbers for signal in signals])
-    spikes = [signal.spikes for signal in signals]
-    if any(x.any() for x in spikes):
-        counts = at_each(events.handed_on, spikes)
-    else:
-        counts = [np.zeros((len(spikes[0]), *y.shape[1:]), "float32") for y in numbers]
-    return [
-        Signal(*maps, is_static=is_static) for maps in zip(counts, numbers, strict=True)
-    ]
 
 
 def _numbers(batch, shape, is_static):

@@ -15,6 +15,12 @@ BATCH = 2**23
 DRAWS = 4
 # What is put in, large beside what is added: a constant must not hide the rest.
 SIZE = 256.0
+# Changes of less than this share of the largest are none, but rounding.
+ROUNDING = 2.0**-20
+# Numbers are told digit by digit, each of which every precision holds.
+BASE = 128
+# Of an output that is a copy of no element; that is more than a copy.
+NONE, MORE = -1, -2
 
 _REMEDY = (
     "Remedy: build it from Keras's layers, such as Dense, EinsumDense, convolutions, "
@@ -115,7 +121,42 @@ def _changes(node, number, trials, elements, draw=0):
             chosen = elements(first + i)
             inputs[number][i, chosen] = put_in[chosen]
         results = values(node, inputs)
-        yield first, results[:-1] != results[-1:]
+        yield first, _differ(results)
+
+
+def copied(node):
+    """Which element each output is a copy of.
+
+    The inputs are numbered, digit by digit, and the outputs read; random inputs then
+    have to agree.
+
+    Args:
+        node: As for `reached`.
+
+    Returns:
+        For each output, flat, one behind the other, the number of the element, counted
+        through all inputs; NONE where it depends on none, MORE where it is more than a
+        copy.
+    """
+    size, draw = _total(node.inputs), np.random.default_rng(0).uniform
+    numbers, digits = np.arange(1, size + 1), []
+    while not digits or numbers.any():
+        digits.append(numbers % BASE)
+        numbers = numbers // BASE
+    rows = np.stack([*digits, *(draw(1, 2, size) for _ in range(DRAWS)), 0 * numbers])
+    ends = np.cumsum([_total([x]) for x in node.inputs])[:-1]
+    inputs = np.split(rows, ends, axis=1)
+    results = values(node, inputs)
+    told = sum(digit * BASE**i for i, digit in enumerate(results[: len(digits)]))
+    is_told = (told >= 1) & (told <= size) & (told == np.floor(told))
+    told = np.where(is_told, told, 1).astype("int64") - 1
+    given = np.concatenate(
+        [_read(_cast(x, like)) for x, like in zip(inputs, node.inputs, strict=True)],
+        axis=1,
+    )
+    is_copy = is_told & (results == given[:, told]).all(axis=0)
+    is_constant = (results == results[-1]).all(axis=0)
+    return np.where(is_constant, NONE, np.where(is_copy, told, MORE)).astype("int32")
 
 
 def marked(node, masks):
@@ -139,25 +180,47 @@ def marked(node, masks):
                 for x, size in zip(flat, sizes, strict=True)
             ]
             results = values(node, inputs)
-            found = found | (results[:-1] != results[-1:])
+            found = found | _differ(results)
     return split(node, found.astype("float32"))
 
 
 def values(node, inputs):
-    """The outputs of `node`, flat, one behind the other, for flat inputs."""
+    """The outputs of `node`, flat, one behind the other, for flat inputs.
+
+    In the last row of the inputs all is 0.
+    """
     pairs = {
-        x: ops.cast(y.reshape(len(y), *x.shape[1:]), _dtype(x))
+        x: ops.reshape(_cast(y, x), (len(y), *x.shape[1:]))
         for x, y in zip(node.inputs, inputs, strict=True)
     }
-    outputs = tree.flatten(node.call(node.operation, pairs))
-    flat = [ops.convert_to_numpy(ops.cast(y, _precise(y))) for y in outputs]
-    results = np.concatenate([y.reshape(len(inputs[0]), -1) for y in flat], axis=1)
-    if not np.isfinite(results).all():
+    outputs = tree.flatten(node.call(node.operation, pairs, training=False))
+    flat = [_read(y).reshape(len(inputs[0]), -1) for y in outputs]
+    results = np.concatenate(flat, axis=1)
+    if not (np.isfinite(results) | (results == results[-1])).all():
         raise ValueError(
             f"energy cannot tell what {node.describe()} adds up: tried with numbers up "
             f"to {2 * SIZE:g}, it gave some that are not finite. {_REMEDY}"
         )
     return results
+
+
+def _differ(results):
+    """Which outputs are others than those of the last row, by more than rounding."""
+    with np.errstate(invalid="ignore"):
+        change = np.abs(results[:-1] - results[-1])
+    change = np.where(results[:-1] == results[-1], 0, change)  # infinities too
+    return change > ROUNDING * change.max(axis=1, keepdims=True)
+
+
+def _cast(values, tensor):
+    """Values in the precision of a tensor, or in float32 where it holds no floats."""
+    return ops.cast(values, tensor.dtype if "float" in tensor.dtype else "float32")
+
+
+def _read(values):
+    """Values in NumPy, without loss."""
+    is_double = keras.backend.standardize_dtype(values.dtype) == "float64"
+    return ops.convert_to_numpy(ops.cast(values, "float64" if is_double else "float32"))
 
 
 def split(node, flat):
@@ -194,12 +257,3 @@ def _check_effort(node, trials):
 def _total(tensors):
     """Elements of tensors together, of a sample."""
     return sum(math.prod(x.shape[1:]) for x in tensors)
-
-
-def _dtype(x):
-    return x.dtype if "float" in x.dtype else "float32"
-
-
-def _precise(y):
-    is_double = keras.backend.standardize_dtype(y.dtype) == "float64"
-    return "float64" if is_double else "float32"
