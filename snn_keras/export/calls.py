@@ -76,15 +76,19 @@ class Rules:
 
     def check(self, graph, name):
         """Raises a ConversionError that names every layer without a rule."""
-        offenders = []
+        lines, unknown = [], False
         for node in graph.nodes:
             operation = inner(node.operation)
-            if reason := self._reason(operation):
+            reason = self._reason(operation)
+            if reason is not None:
                 kind = type(operation).__name__
-                offenders.append(f"- '{node.name}' ({kind}): {reason}")
-        if offenders:
+                lines.append(f"- '{node.name}' ({kind})" + (reason and f": {reason}"))
+                unknown |= not reason
+        if unknown:
+            lines.append(f"Remedy: in its place one of {', '.join(self.layers())}.")
+        if lines:
             raise ConversionError(
-                f"'{name}' has layers with no {self.form}:\n" + "\n".join(offenders)
+                f"'{name}' has layers with no {self.form}:\n" + "\n".join(lines)
             )
 
     def apply(self, writer, call):
@@ -110,7 +114,11 @@ class Rules:
         )
 
     def _reason(self, operation):
-        """Why an operation has no form, and what helps; None if it has one."""
+        """Why an operation has no form, and the remedy, if there is one of its own.
+
+        Returns:
+            A text, which may be empty; None if it has a form.
+        """
         mode = getattr(operation, "quantization_mode", None)
         if mode is not None:
             return (
@@ -127,11 +135,12 @@ class Rules:
         known = [k for k in type(operation).__mro__ if k in self._rules]
         if known:
             base = known[0].__name__
+            where = "keras.layers" if base in self.layers() else "snn_keras.neurons"
             return (
                 f"its class is derived from {base} and may compute something else. "
-                f"Remedy: keras.layers.{base}, with the same weights, in its place."
+                f"Remedy: {where}.{base}, with the same weights, in its place."
             )
-        return f"Remedy: in its place one of {', '.join(self.layers())}."
+        return ""
 
 
 def is_left_out(operation) -> bool:

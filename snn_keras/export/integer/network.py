@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 
 from snn_keras.errors import ConversionError
+from snn_keras.export.inputs import in_order
 from snn_keras.export.integer.bounds import INT32, too_large, walk
 from snn_keras.export.integer.interval import Interval
 from snn_keras.export.integer.neurons import Fire
@@ -171,13 +172,13 @@ class IntegerNetwork:
         """Inputs as numbers, to the integers that the network takes.
 
         Args:
-            x: An array, or a list or dict of one for each input.
+            x: What `predict` of the source takes; a dict goes by the inputs' names.
+
+        Raises:
+            ValueError: if names are missing or unknown, or arrays do not fit.
         """
-        if isinstance(x, dict):
-            x = [x[spec.name] for spec in self.inputs]
-        elif not isinstance(x, (list, tuple)):
-            x = [x]
-        return [spec.quantize(a) for spec, a in zip(self.inputs, x, strict=True)]
+        arrays = in_order(x, {spec.name: spec.shape for spec in self.inputs})
+        return [spec.quantize(a) for spec, a in zip(self.inputs, arrays, strict=True)]
 
     def decode(self, values, step):
         """The outputs after `step` steps, as real numbers."""

@@ -5,6 +5,7 @@ from keras import tree
 
 from snn_keras.export import integer
 from snn_keras.export.calls import static_shape
+from snn_keras.export.inputs import by_name
 from snn_keras.export.quantize.quantizer import Quantizer
 from snn_keras.export.quantize.units import lowest_bit
 from snn_keras.inputs import CALIBRATION_SAMPLES, check_data
@@ -72,8 +73,9 @@ def quantize_weights(snn, data, input_dtype="int8") -> integer.IntegerNetwork:
 
 def input_specs(graph, data, dtype):
     """An `integer.Input` for every input of a graph."""
-    data = tree.flatten(check_data(data, graph, CALIBRATION_SAMPLES))
-    named = zip(graph.input_names, tree.flatten(graph.inputs), data, strict=True)
+    names = graph.input_names
+    data = check_data(by_name(data, names, CALIBRATION_SAMPLES), graph)
+    named = zip(names, tree.flatten(graph.inputs), tree.flatten(data), strict=True)
     return [input_spec(name, static_shape(name, x), v, dtype) for name, x, v in named]
 
 

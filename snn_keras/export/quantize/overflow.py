@@ -9,7 +9,7 @@ from snn_keras.export import integer
 from snn_keras.export.integer import INT32
 from snn_keras.export.quantize.choices import MARGIN
 
-OPERAND = 2**16  # what a channel that weights multiply need not exceed
+OPERAND = 2**8  # what a channel that weights multiply may reach in any case
 EXACT = 2**12  # gains up to which a unit is chosen so that nothing is rounded
 
 
@@ -66,8 +66,8 @@ class Overflow:
         if origin is None:
             return False
         (name,) = operation.inputs
-        most = np.maximum(OPERAND, 2 * _magnitude(*_ends(self._sums[name])))
-        ratio = _magnitude(*_ends(self._intervals[name])) / np.minimum(most, 2**30)
+        most = max(OPERAND, 2 * self._sums[name].largest)
+        ratio = _magnitude(*_ends(self._intervals[name])) / min(most, 2**30)
         return self._choices.press(origin, ratio)
 
     def _press(self, operation, reads):

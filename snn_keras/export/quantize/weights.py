@@ -22,34 +22,54 @@ from snn_keras.export.quantize.moves import (
     reshaped,
 )
 from snn_keras.export.quantize.quantizer import rule
+from snn_keras.export.quantize.units import plain
 
 
 @rule(layers.Dense)
 def dense(quantizer, call):
-    x, layer = quantizer.of_channels(call.signal), call.operation
+    x, layer = call.signal, call.operation
+    kernel, offset = array(layer.kernel), bias_of(layer)
+    if np.ndim(x.offset) < 2:
+        offset = offset + np.broadcast_to(x.offset, len(kernel)) @ kernel
+        x = x.with_(offset=0.0)
+    x = quantizer.of_channels(x)
     shape = (*x.shape[:-1], layer.units)
-    kernel = array(layer.kernel)
-    return quantizer.weighted(integer.Dense, x, kernel, shape, call, bias_of(layer))
+    return quantizer.weighted(integer.Dense, x, kernel, shape, call, offset)
 
 
 def convolved(quantizer, call, kind, kernel, offset):
     """A convolution of any kind, of images and of sequences."""
-    layer = call.operation
+    layer, x = call.operation, call.signal
     check_channels_last(layer)
-    x = quantizer.of_channels(call.signal)
-    image = as_image(quantizer, x, call.name)
     kernel = kernel if kernel.ndim == 4 else kernel[None]
     strides, dilation = map(two_dimensional, (layer.strides, layer.dilation_rate))
-    sizes, window = image.shape[:2], kernel.shape[:2]
+    sizes, window = two_dimensional(x.shape[:-1]), kernel.shape[:2]
     padding, places = windows(sizes, window, strides, layer.padding, dilation)
+    settings = {"strides": strides, "padding": padding, "dilation": dilation}
+    if np.any(x.offset):
+        image = np.broadcast_to(x.offset, x.shape).reshape(*sizes, x.shape[-1])
+        offset = offset + constant_part(kind, image, kernel, **settings)
+        x = x.with_(offset=0.0)
+    x = quantizer.of_channels(x)
+    image = as_image(quantizer, x, call.name)
     channels = kernel.shape[-1]
     if kind is integer.DepthwiseConvolve:
         channels *= kernel.shape[-2]
-    settings = {"strides": strides, "padding": padding, "dilation": dilation}
-    y = quantizer.weighted(
-        kind, image, kernel, (*places, channels), call, offset, **settings
-    )
+    shape = (*places, channels)
+    y = quantizer.weighted(kind, image, kernel, shape, call, offset, **settings)
+    if np.ndim(offset) > 1:  # another one where it meets padding
+        y = quantizer.settled(y)
     return like_input(quantizer, y, x, call.name)
+
+
+def constant_part(kind, image, kernel, strides, padding, dilation):
+    """What a convolution makes of a constant image: nothing of it is rounded."""
+    window = kernel.shape[:2]
+    views = integer.patches(image[None], window, strides, padding, dilation)
+    each = kind is integer.DepthwiseConvolve
+    sums = "bhwcij,ijco->bhwco" if each else "bhwcij,ijco->bhwo"
+    made = np.einsum(sums, views, kernel, optimize=True)[0]
+    return plain(made.reshape(*made.shape[:2], -1))
 
 
 @rule(layers.Conv1D, layers.Conv2D)

@@ -3,6 +3,7 @@
 import numpy as np
 
 from snn_keras import files
+from snn_keras.export.inputs import in_order
 from snn_keras.export.integer import Input
 from snn_keras.export.tflite import flatbuffer
 from snn_keras.export.tflite.writer import NEXT
@@ -54,12 +55,10 @@ class TFLiteNetwork:
 
     def quantize(self, x) -> dict:
         """Numbers, as the network takes them, as the integers that the file takes."""
-        if isinstance(x, dict):
-            x = [x[name] for name in self._inputs]
-        elif not isinstance(x, (list, tuple)):
-            x = [x]
+        shapes = {k: tuple(v["shape"][1:]) for k, v in self._inputs.items()}
+        arrays = in_order(x, shapes)
         quantized = {}
-        for (name, details), values in zip(self._inputs.items(), x, strict=True):
+        for (name, details), values in zip(self._inputs.items(), arrays, strict=True):
             scale, zero_point = details["quantization"]
             dtype = np.dtype(details["dtype"]).name
             spec = Input(name, (), dtype, scale, zero_point)

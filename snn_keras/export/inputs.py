@@ -1,0 +1,46 @@
+"""Inputs of exported networks, in the order in which they take them."""
+
+from keras import tree
+
+from snn_keras.graph import Graph, Tensor
+from snn_keras.inputs import arrays_of, check_data
+
+
+def by_name(data, names, limit=None):
+    """`data` as arrays; where it is a dict, of these names and no others.
+
+    Args:
+        data: Inputs in any form that `predict` takes.
+        names: Names of the inputs.
+        limit: Samples to read of what gives batches; None for all.
+
+    Raises:
+        ValueError: if names are missing or unknown.
+    """
+    data = arrays_of(data, limit)
+    if not isinstance(data, dict):
+        return data
+    missing = [name for name in names if name not in data]
+    unknown = sorted(set(data) - set(names), key=str)
+    if missing or unknown:
+        raise ValueError(
+            f"inputs by name: missing are {missing}, unknown are {unknown}. Expected: "
+            f"{list(names)}, in any order."
+        )
+    return data
+
+
+def in_order(data, shapes):
+    """`data` as a list of arrays for inputs of these shapes, checked.
+
+    Args:
+        data: Inputs in any form that `predict` takes.
+        shapes: The shape of each input by its name, without the batch.
+
+    Raises:
+        ValueError: if names are missing or unknown, or arrays do not fit.
+    """
+    tensors = [Tensor((None, *shape), "float32") for shape in shapes.values()]
+    inputs = tensors if len(tensors) > 1 else tensors[0]
+    graph = Graph("", inputs, (), tuple(shapes), ())
+    return tree.flatten(check_data(by_name(data, shapes), graph))
