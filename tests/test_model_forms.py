@@ -177,3 +177,15 @@ def test_names_that_are_taken_are_numbered():
     ann = snn_keras.quantize_activations(model, 3, data=x)
     assert {"fc_relu", "fc_relu_1"} <= {layer.name for layer in ann.layers}
     assert snn_keras.verify(ann, snn_keras.convert(ann, 2, "bit_serial"), x).exact
+
+
+def test_a_linear_activation_is_kept_when_a_network_is_saved(tmp_path):
+    inputs = keras.Input((4,))
+    x = layers.Activation("linear")(layers.Dense(4, activation="relu")(inputs))
+    model = keras.Model(inputs, layers.Dense(2)(x))
+    x = np.random.default_rng(0).normal(size=(8, 4)).astype("float32")
+    ann = snn_keras.quantize_activations(model, 3, data=x)
+    ann.save(tmp_path / "ann.keras")
+    kept = keras.models.load_model(tmp_path / "ann.keras")
+    snn = snn_keras.convert(kept, 2, "bit_serial")
+    assert np.array_equal(snn.predict(x, verbose=0), ann.predict(x, verbose=0))

@@ -103,6 +103,11 @@ def _made_anew(source, name):
     settings = {"name": name, "dtype": source.dtype_policy}
     if computes_as(source, FunctionLayer):
         return FunctionLayer(source.function, **settings)
+    if computes_as(source, keras.layers.Identity):
+        # By name: Identity leaves it to Keras to find its configuration.
+        regularizer = source.activity_regularizer
+        settings = {"name": name, "dtype": source.dtype_policy.name}
+        return keras.layers.Identity(activity_regularizer=regularizer, **settings)
     if computes_as(source, keras.layers.Activation):
         return keras.layers.Activation(source.activation, **settings)
     if computes_as(source, keras.layers.Lambda):
