@@ -7,7 +7,7 @@ from snn_keras.inputs import arrays_of, check_data
 
 
 def by_name(data, names, limit=None):
-    """`data` as arrays; where it is a dict, of these names and no others.
+    """`data` as arrays; where it is a dict, these names of it, as `predict` takes it.
 
     Args:
         data: Inputs in any form that `predict` takes.
@@ -15,19 +15,18 @@ def by_name(data, names, limit=None):
         limit: Samples to read of what gives batches; None for all.
 
     Raises:
-        ValueError: if names are missing or unknown.
+        ValueError: if names are missing.
     """
     data = arrays_of(data, limit)
     if not isinstance(data, dict):
         return data
     missing = [name for name in names if name not in data]
-    unknown = sorted(set(data) - set(names), key=str)
-    if missing or unknown:
+    if missing:
         raise ValueError(
-            f"inputs by name: missing are {missing}, unknown are {unknown}. Expected: "
-            f"{list(names)}, in any order."
+            f"inputs by name: missing are {missing}; given are "
+            f"{sorted(data, key=str)}. Expected: {list(names)}, in any order."
         )
-    return data
+    return {name: data[name] for name in names}
 
 
 def in_order(data, shapes):
@@ -38,7 +37,7 @@ def in_order(data, shapes):
         shapes: The shape of each input by its name, without the batch.
 
     Raises:
-        ValueError: if names are missing or unknown, or arrays do not fit.
+        ValueError: if names are missing, or arrays do not fit.
     """
     tensors = [Tensor((None, *shape), "float32") for shape in shapes.values()]
     inputs = tensors if len(tensors) > 1 else tensors[0]

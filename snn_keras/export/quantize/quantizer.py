@@ -204,18 +204,17 @@ class Quantizer:
             beside: Other numbers that 32 bits shall hold in this unit.
             name: For the operation.
         """
-        shape = np.shape(x.scale)
-        least = largest(np.abs(beside), shape) / INT32
-        origin, floor = self.choices.add(name, np.zeros(shape), 0, lambda: unit)
+        scale, upstream = np.broadcast_arrays(x.scale, x.origin)
+        least = largest(np.abs(beside), scale.shape) / INT32
+        origin, floor = self.choices.add(name, np.zeros(scale.shape), 0, lambda: unit)
         least = np.maximum(least, floor)
-        fits = np.floor(x.scale / np.maximum(least, x.scale / INT32))
+        fits = np.floor(scale / np.maximum(least, scale / INT32))
         # A unit that was chosen is made coarser where it was chosen.
-        fits = np.maximum(fits, np.broadcast_to(x.origin, shape) > 0)
-        gain = np.minimum(gain, fits)
-        unit = np.where(gain > 0, x.scale / np.maximum(gain, 1), least)
+        gain = np.minimum(gain, np.maximum(fits, upstream > 0))
+        unit = np.where(gain > 0, scale / np.maximum(gain, 1), least)
         if np.all(gain == 1):
             return x
-        x = x.with_(origin=np.where(gain == 1, x.origin, origin))
+        x = x.with_(origin=np.where(gain == 1, upstream, origin))
         scaled = self.scaled(x, plain(gain).astype(np.int64), name)
         return scaled.with_(factor=plain(unit), unit=None)
 
