@@ -2,6 +2,7 @@
 # make demo   convert the shipped model, accuracy at each time step, a plot
 # make test   all tests but the slow ones, on TensorFlow and on JAX
 # make test-slow   the slow ones
+# make test-overnight   ten thousand random networks: an hour or two
 # make test-compiled   all but the slow ones, every network compiled: see tests/conftest.py
 # make reproduce ROW=digits_adaptor_if   a row of docs/results.md from nothing
 # make bench  how fast it runs, beside its source and, where installed, SpikingJelly
@@ -9,9 +10,10 @@
 # make lint   ruff
 PYTHON ?= python3
 BIN := .venv/bin
+QUICK := "not slow and not overnight"
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: venv demo test test-slow test-compiled reproduce bench docs lint clean
+.PHONY: venv demo test test-slow test-overnight test-compiled reproduce bench docs lint clean
 
 venv: .venv/.installed
 
@@ -26,15 +28,18 @@ demo: venv
 	$(BIN)/python -m apps.demo
 
 test: venv
-	KERAS_BACKEND=tensorflow $(BIN)/python -m tests.run -m "not slow"
-	KERAS_BACKEND=jax $(BIN)/python -m tests.run -m "not slow"
+	KERAS_BACKEND=tensorflow $(BIN)/python -m tests.run -m $(QUICK)
+	KERAS_BACKEND=jax $(BIN)/python -m tests.run -m $(QUICK)
 
 test-slow: venv
 	KERAS_BACKEND=tensorflow $(BIN)/python -m tests.run -m slow
 	KERAS_BACKEND=jax $(BIN)/python -m tests.run -m slow
 
+test-overnight: venv
+	KERAS_BACKEND=tensorflow $(BIN)/python -m tests.run -m overnight
+
 test-compiled: venv
-	KERAS_BACKEND=tensorflow $(BIN)/python -m tests.run -m "not slow" --compiled
+	KERAS_BACKEND=tensorflow $(BIN)/python -m tests.run -m $(QUICK) --compiled
 
 # ROW: TABLE_SOURCE_NEURON, as digits_adaptor_if; DATA_DIR: prepared TFDS data sets;
 # SEED: of the source network, 0 where not given.

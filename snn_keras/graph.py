@@ -194,7 +194,7 @@ def is_graph(operation) -> bool:
 
 def _has_graph(operation):
     if isinstance(operation, keras.Sequential):
-        return operation.built and bool(operation.inputs)
+        return operation.built and bool(getattr(operation, "inputs", None))
     return isinstance(operation, keras.Model) and hasattr(operation, "operations")
 
 

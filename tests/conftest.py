@@ -82,11 +82,13 @@ def pytest_collection_finish():
 
 
 def pytest_terminal_summary(terminalreporter):
-    """What the sweep counted, of all its tests together."""
-    found = collections.Counter()
+    """What tests of many networks counted, of all of them together."""
+    found = collections.defaultdict(collections.Counter)
     for reports in terminalreporter.stats.values():
         for report in reports:
-            counts = dict(getattr(report, "user_properties", ())).get("sweep", {})
-            found.update(counts if getattr(report, "when", "") == "call" else {})
-    for kind in sorted(found):
-        terminalreporter.write_line(f"sweep: {kind}: {found[kind]:,}")
+            if getattr(report, "when", "") == "call":
+                for kind, counts in report.user_properties:
+                    found[kind].update(counts)
+    for kind, counts in found.items():
+        for name in sorted(counts):
+            terminalreporter.write_line(f"{kind}: {name}: {counts[name]:,}")

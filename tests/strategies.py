@@ -1,15 +1,18 @@
-"""Random source networks for hypothesis: every supported layer, any arguments.
+"""Random source networks for hypothesis: all of Keras, and what users write.
 
-A network is grown one operation at a time from those that fit the tensor at hand.
-What Keras itself refuses is left out, so a failure is ours.
+A network is grown one operation at a time from those that fit the tensor at hand:
+layers with any arguments, cases of the catalog, functions and classes of users. What
+Keras itself refuses is left out, so a failure is ours.
 """
 
 import keras
 import numpy as np
 from hypothesis import strategies as st
-from keras import layers, ops
+from keras import layers, ops, tree
 
+from apps.catalog import CASES, networks
 from snn_keras.layers import QCFS, LSQReLU
+from tests import users
 
 MAX_SIZE = 400  # features of a tensor
 INTS = st.integers
@@ -311,6 +314,53 @@ def operation(draw, x):
     return OPERATIONS[draw(st.sampled_from(sorted(OPERATIONS)))](x)
 
 
+# --- What users write, and all of Keras ----------------------------------------------
+
+
+def own_function(draw, x):
+    function = users.FUNCTIONS[draw(st.sampled_from(sorted(users.FUNCTIONS)))]
+    if draw(BOOL):
+        return layers.Dense(draw(INTS(1, 3)), activation=function)(x)
+    return layers.Activation(function)(x)
+
+
+def own_layer(draw, x):
+    return users.UNARY_LAYERS[draw(st.sampled_from(sorted(users.UNARY_LAYERS)))]()(x)
+
+
+# What is not continuous, or steep, needs exact inputs: those of neurons are.
+def catalogued(draw, x):
+    """A case of the catalog with one signal, or with the same one twice."""
+    if not is_exact(x):
+        raise Misfit
+    case = draw(st.sampled_from(_by_rank(rank(x))))
+    signals = [cast(case, x)] * len(case.shapes)
+    found = [y for y in tree.flatten(case.apply(*signals)) if len(y.shape) > 1]
+    if not found:
+        raise Misfit
+    return networks.number(draw(st.sampled_from(found)))
+
+
+def _by_rank(number):
+    return [
+        case
+        for case in CASES
+        if {len(shape) for shape in case.shapes} == {number + 1}
+        and case.dtype != "string"
+    ]
+
+
+def cast(case, x):
+    """`x` in the dtype that a case takes."""
+    return ops.cast(x, case.dtype) if case.dtype and x.dtype != case.dtype else x
+
+
+def is_exact(x):
+    """Whether neurons sent a tensor, or it is an input."""
+    operation = x._keras_history.operation
+    return isinstance(operation, (LSQReLU, QCFS, layers.InputLayer))
+
+
 UNARY = (
     *(conv, depthwise, dense) * 3,
     *(conv_transpose, separable, einsum_dense),
@@ -321,6 +371,7 @@ UNARY = (
     *(pool, pool, global_pool, zero_pad, crop, upsample),
     *(reshape, flatten, permute, repeat_vector),
     *(operation,) * 4,
+    *(own_function, own_layer),
 )
 MERGES = {
     "add": lambda x, y: layers.Add()([x, y]),
@@ -338,12 +389,15 @@ MERGES = {
 
 
 def quantized(draw, x, bits):
-    """A quantized activation with as many levels as fit in `bits` bits."""
+    """A quantized activation with as many levels as fit in `bits` bits.
+
+    Steps have 20 bits, so that all levels are exact, and no two are in proportion.
+    """
     levels = 2**bits - 1
     axis = draw(st.sampled_from([None, None, -1]))
     size = (x.shape[-1],) if axis == -1 else ()
     rng = np.random.default_rng(draw(INTS(0, 99)))
-    step = rng.uniform(0.2, 0.8, size) * 2.0 ** (1 - bits)
+    step = np.round(rng.uniform(0.2, 0.8, size) * 2**20) / 2 ** (19 + bits)
     kind = draw(st.sampled_from([LSQReLU, QCFS]))
     if kind is LSQReLU:
         return LSQReLU(levels, initial_step=step, axis=axis)(x)
@@ -357,10 +411,8 @@ def network(draw, bits):
         draw: Draws from a strategy, as `draw` of `st.data()` does.
         bits: Bits of its activations.
     """
-    spatial = draw(st.sampled_from([0, 1, 2, 2, 3]))
-    sizes = [draw(INTS(2, 5)) for _ in range(spatial)]
-    inputs = [keras.Input((*sizes, draw(INTS(1, 4)))) for _ in range(draw(INTS(1, 2)))]
-    tensors = [quantized(draw, draw_one(draw, x), bits) for x in inputs]
+    inputs = [input_of(draw) for _ in range(draw(INTS(1, 2)))]
+    tensors = [quantized(draw, draw_one(draw, prepared(draw, x)), bits) for x in inputs]
     for _ in range(draw(INTS(2, 8))):
         x = draw(st.sampled_from(tensors[-2:]))
         x = merged(draw, x, tensors) if draw(INTS(0, 3)) == 0 else draw_one(draw, x)
@@ -368,29 +420,118 @@ def network(draw, bits):
             x = quantized(draw, x, bits)
         tensors.append(x)
     x = quantized(draw, tensors[-1], bits)
-    outputs = [layers.Dense(2)(layers.Flatten()(x))]
+    outputs = [layers.Dense(2)(features(x))]
     if draw(BOOL):
-        outputs.append(layers.Flatten()(draw(st.sampled_from(tensors))))
+        outputs.append(features(draw(st.sampled_from(tensors))))
     model = keras.Model(alone(inputs), alone(outputs))
+    if draw(INTS(0, 3)) == 0:
+        model = renamed(draw, model)
     seed = draw(INTS(0, 99))
     randomize(model, np.random.default_rng(seed))
     return model
 
 
-def draw_one(draw, x):
-    """One operation that fits, by itself or as a nested model."""
-    grow = draw(st.sampled_from(UNARY))
-    nested = draw(INTS(0, 7)) == 0
+def input_of(draw):
+    """Numbers, of open sizes too; or places in a vocabulary."""
+    if draw(INTS(0, 7)) == 0:
+        return keras.Input((draw(INTS(2, 5)),), dtype="int32")
+    spatial = draw(st.sampled_from([0, 1, 2, 2, 3]))
+    is_open = draw(INTS(0, 5)) == 0
+    sizes = [None if is_open else draw(INTS(2, 5)) for _ in range(spatial)]
+    return keras.Input((*sizes, draw(INTS(1, 4))))
+
+
+def prepared(draw, x):
+    """What stands before the network proper: embeddings, masks, preprocessing."""
+    if x.dtype == "int32":
+        x = layers.Embedding(3, draw(INTS(1, 3)), mask_zero=draw(BOOL))(x)
+        return mask_read(draw, x) if draw(INTS(0, 3)) else x
+    if rank(x) == 1 and draw(INTS(0, 5)) == 0:
+        return mask_read(draw, layers.Masking()(x))
+    for _ in range(draw(st.sampled_from([0, 0, 0, 1, 2]))):
+        x = draw_one(draw, x, (catalogued,))
+    return x
+
+
+def mask_read(draw, x):
+    """Layers that read a mask and pass none on."""
+    reads = (
+        lambda: layers.GRU(2),
+        lambda: layers.LSTM(2),
+        lambda: layers.Bidirectional(layers.SimpleRNN(2)),
+        layers.GlobalAveragePooling1D,
+    )
+    return draw(st.sampled_from(reads))()(x)
+
+
+def features(x):
+    """A vector of a tensor."""
+    if None in x.shape[1:]:
+        return ops.mean(x, axis=tuple(range(1, len(x.shape) - 1)))
+    return layers.Flatten()(x)
+
+
+def renamed(draw, model):
+    """The model with a name or two of layers changed."""
+    chosen = draw(st.lists(st.sampled_from(model.layers), min_size=1, max_size=2))
+    for layer in chosen:
+        name = draw(st.sampled_from(users.NAMES))
+        if name not in {other.name for other in model.layers}:
+            layer.name = name
+    return keras.Model(model.input, model.output)
+
+
+def draw_one(draw, x, choices=None):
+    """One operation that fits, by itself or inside a model."""
+    if choices is None:
+        choices = (catalogued,) if draw(INTS(0, 3)) == 0 and is_exact(x) else UNARY
+    grow, form = draw(st.sampled_from(choices)), draw(st.sampled_from(FORMS))
     try:
-        if nested:
-            inner = keras.Input(x.shape[1:])
-            y = keras.Model(inner, grow(draw, inner))(x)
-        else:
-            y = grow(draw, x)
-    except (Misfit, ValueError, TypeError, NotImplementedError, RuntimeError):
+        y = form(draw, grow, x)
+    except Exception:  # of whatever class Keras and its backends raise
         return x
-    size = np.prod(y.shape[1:])
-    return y if 0 < size <= MAX_SIZE and len(y.shape) <= 5 else x
+    return y if fits(y, x) else x
+
+
+def fits(y, x):
+    """Whether a tensor is not too large, of numbers, and no more open than `x`."""
+    size = np.prod([size or 5 for size in y.shape[1:]])
+    is_small = 0 < size <= MAX_SIZE and 1 < len(y.shape) <= 5
+    is_known = y.shape[-1] is not None and y.shape[0] is None
+    is_open = y.shape[1:].count(None) > x.shape[1:].count(None)
+    return is_small and is_known and not is_open and "float" in y.dtype
+
+
+def by_itself(draw, grow, x):
+    return grow(draw, x)
+
+
+def nested(draw, grow, x):
+    kind = users.MODELS[draw(st.sampled_from(sorted(users.MODELS)))]
+    return _inner(draw, grow, x, kind)(x)
+
+
+def shared(draw, grow, x):
+    model = _inner(draw, grow, x)
+    return layers.Add()([model(x), model(layers.ReLU(negative_slope=0.5)(x))])
+
+
+def over_time(draw, grow, x):
+    if rank(x) == 0:
+        raise Misfit
+    inner = keras.Input(x.shape[2:])
+    return layers.TimeDistributed(keras.Model(inner, grow(draw, inner)))(x)
+
+
+def _inner(draw, grow, x, kind=keras.Model):
+    """A model of one operation; exact inputs stay exact on their way into it."""
+    inner = keras.Input(x.shape[1:], dtype=x.dtype)
+    if grow is catalogued and not is_exact(x):
+        raise Misfit
+    return kind(inner, grow(draw, inner))
+
+
+FORMS = (*(by_itself,) * 12, nested, nested, shared, over_time)
 
 
 def merged(draw, x, tensors):
@@ -406,6 +547,8 @@ def merged(draw, x, tensors):
 def randomize(model, rng):
     """Random weights in every layer, statistics of normalization too."""
     for layer in model.layers:
+        if isinstance(layer, layers.TimeDistributed):
+            layer = layer.layer
         if isinstance(layer, keras.Model):
             randomize(layer, rng)
             continue

@@ -97,7 +97,10 @@ def test_order_never_matters(structure, tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"ape": None}, r"missing are \['ape'\]; given are \['zebra'\].*\['zebra', 'ape'\]"),
+        (
+            {"ape": None},
+            r"missing are \['ape'\]; given are \['zebra'\].*\['zebra', 'ape'\]",
+        ),
         ({"ape": DATA["ape"][:, :3]}, r"'ape' has the wrong shape"),
         ({"ape": DATA["ape"][:3]}, "as many samples for every input"),
         ({"ape": DATA["ape"] * np.nan}, r"'ape' holds 24 values that are not finite"),

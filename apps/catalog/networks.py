@@ -108,7 +108,7 @@ def _cast(case, signals):
 def _vector(outputs, signal):
     """All outputs in one vector a sample, as numbers; `signal` has one, too."""
     parts = []
-    for y in map(_number, tree.flatten(outputs)):
+    for y in map(number, tree.flatten(outputs)):
         alone = len(y.shape) == 0 or y.shape[0] is not None or None in y.shape[1:]
         if alone and signal is not None:
             y = _around(layers.Flatten)(signal) + ops.sum(y)
@@ -116,7 +116,7 @@ def _vector(outputs, signal):
     return parts[0] if len(parts) == 1 else _around(layers.Concatenate)(parts)
 
 
-def _number(y):
+def number(y):
     """Real floating-point numbers that say what `y` says."""
     if "complex" in y.dtype:
         return ops.real(y) + 2 * ops.imag(y)
