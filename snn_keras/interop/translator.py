@@ -6,6 +6,7 @@ import keras
 from keras import tree
 
 from snn_keras.errors import ConversionError
+from snn_keras.graph import Names
 from snn_keras.interop import source, tfmot
 from snn_keras.interop.errors import Untranslatable
 from snn_keras.interop.functions import function_of
@@ -45,7 +46,7 @@ class Translator:
         self._model = model
         self._steps = {}  # by the id of the layer
         self._named = set()  # ids of operations that have the name of a layer
-        self._names = {layer.name for layer in source.layers_of(model)}
+        self._names = Names(layer.name for layer in source.layers_of(model))
 
     def take(self, model) -> Taken:
         """Makes the Keras 3 model of `model`.
@@ -94,7 +95,7 @@ class Translator:
         self._named |= {id(step.operation) for step in steps}
         if "/" in layer.name:
             for step in steps:
-                step.operation.name = self._unique(step.operation.name)
+                step.operation.name = self._names.unique(step.operation.name)
         return steps
 
     def _inside(self, layer):
@@ -109,16 +110,7 @@ class Translator:
 
     def _name(self, name):
         """A name as it is, or changed so that Keras 3 allows it."""
-        return self._unique(legal(name)) if "/" in name else name
-
-    def _unique(self, name):
-        """`name`, or with a number where something else has it."""
-        found, number = name, 0
-        while found in self._names:
-            number += 1
-            found = f"{name}_{number}"
-        self._names.add(found)
-        return found
+        return self._names.unique(legal(name)) if "/" in name else name
 
     def _build(self, model):
         """The functional model, its layers called in the order they were."""
@@ -161,7 +153,7 @@ class Translator:
                 seen.add(id(node))
                 waiting += node.input_tensors
                 if id(operation) not in self._named:
-                    operation.name = self._unique(operation.name)
+                    operation.name = self._names.unique(operation.name)
                     self._named.add(id(operation))
 
     def _call(self, model, layer, args, kwargs):
