@@ -23,6 +23,8 @@ import pytest
 WORKERS = 2
 LIMIT = 1.5  # GiB
 ROOT = pathlib.Path(__file__).parent.parent
+# These take longest, and begin first.
+LONG = ("docs", "apps", "train", "spiking_model", "tables", "layers", "interop_sweep")
 OUTCOMES = ("passed", "failed", "skipped")
 
 
@@ -62,8 +64,10 @@ class Tally:
 
 def modules() -> list:
     """Paths of all test modules, the longest first; and of the package's doctests."""
+    first = [f"tests/test_{name}.py" for name in LONG]
     files = sorted(ROOT.glob("tests/test_*.py"), key=lambda f: -f.stat().st_size)
-    return [*(str(f.relative_to(ROOT)) for f in files), "snn_keras"]
+    others = [str(file.relative_to(ROOT)) for file in files]
+    return [*first, *(file for file in others if file not in first), "snn_keras"]
 
 
 def run_module(module, arguments) -> Result:
