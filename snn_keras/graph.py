@@ -7,6 +7,7 @@ shared layer is a node of its own, with a name of its own.
 
 import dataclasses
 import inspect
+import sys
 from collections.abc import Callable, Hashable, Iterator
 from typing import Any
 
@@ -150,11 +151,11 @@ def trace(model) -> Graph:
     """
     check_has_graph(model)
     functional = _functional(model)
-    names = Names()
+    input_names = tuple(x.name for x in functional.inputs)
+    names = Names(input_names)
     inputs = tree.map_structure(_tensor, _unwrap(functional.input))
     nodes: list[Node] = []
     outputs = _unwrap(_inline(functional, inputs, nodes, names))
-    input_names = tuple(x.name for x in functional.inputs)
     return Graph(model.name, inputs, outputs, input_names, tuple(nodes))
 
 
@@ -212,8 +213,16 @@ def _own_computation(model):
 
 
 def comes_with_keras(thing) -> bool:
-    """Whether a class or a function is Keras's own."""
-    return (getattr(thing, "__module__", None) or "").split(".")[0] == "keras"
+    """Whether a class or a function is Keras's own.
+
+    A function may bear the name and the module of another, as `functools.wraps` gives
+    them; that of Keras is what Keras has by that name.
+    """
+    module = getattr(thing, "__module__", None) or ""
+    found = sys.modules.get(module) if module.split(".")[0] == "keras" else None
+    for name in getattr(thing, "__qualname__", "").split("."):
+        found = getattr(found, name, None)
+    return found is not None and found is thing
 
 
 # What a derived class may define without computing something else than its base.
@@ -266,15 +275,15 @@ def _tensor(x):
 def _inline(model, arguments, nodes: list, names: "Names"):
     """Appends the nodes of `model`, called on `arguments`; returns its outputs."""
     values = {
-        id(theirs): ours
-        for theirs, ours in zip(model.inputs, tree.flatten(arguments), strict=True)
+        id(theirs): _as_input(ours, theirs, model, nodes, names)
+        for theirs, ours in _inputs_of(model, arguments)
     }
     for place, (operation, args, kwargs, outputs) in enumerate(_calls(model)):
         args, kwargs = tree.map_structure(
             lambda x: values.get(id(x), x), (args, _stated(operation, kwargs))
         )
-        if is_graph(operation) and not _is_lost(operation, kwargs):
-            argument = args[0] if args else next(iter(kwargs.values()))
+        argument = args[0] if args else next(iter(kwargs.values()), None)
+        if is_graph(operation) and not _is_lost(operation, kwargs, argument):
             produced = _inline(_functional(operation), argument, nodes, names)
         else:
             produced = tree.map_structure(_tensor, outputs)
@@ -300,10 +309,70 @@ def _stated(operation, kwargs):
     return kept
 
 
-def _is_lost(model, kwargs):
+def _inputs_of(model, arguments):
+    """Pairs of a functional model's inputs and what it is called on, as Keras does.
+
+    A dict goes by the names of inputs that are a list; all else in flat order, in which
+    what is too much at the end is left out.
+    """
+    inputs = _unwrap(model.input)
+    if isinstance(arguments, dict) and not isinstance(inputs, dict):
+        return [(x, arguments[x.name]) for x in model.inputs]
+    return list(zip(model.inputs, tree.flatten(arguments), strict=False))
+
+
+def as_input(x: Tensor, wanted, name: str, names: "Names") -> list[Node]:
+    """The nodes that bring `x` into the dtype and rank of a nested model's input.
+
+    Keras does so at each call of a model.
+
+    Args:
+        x: What the model is called on.
+        wanted: The model's input, with a `shape` and a `dtype`.
+        name: The model's.
+        names: Names that are in use.
+    """
+    found = []
+    for change in _changes(x, wanted):
+        made = change(keras.KerasTensor(x.shape, x.dtype))
+        operation, y = made._keras_history.operation, _tensor(made)
+        found.append(Node(names.unique(f"{name}_input"), operation, (x,), {}, (y,)))
+        x = y
+    return found
+
+
+def _changes(x, wanted) -> list:
+    """Functions of `keras.ops` that bring `x` into the dtype and rank of `wanted`."""
+    dtype, more = wanted.dtype, len(x.shape) - len(wanted.shape)
+    changes = []
+    if keras.backend.standardize_dtype(x.dtype) != dtype:
+        changes.append(lambda v: ops.cast(v, dtype))
+    if more == 1:
+        changes.append(lambda v: ops.squeeze(v, axis=-1))
+    elif more == -1:
+        changes.append(lambda v: ops.expand_dims(v, axis=-1))
+    return changes
+
+
+def _as_input(x, wanted, model, nodes, names):
+    """`x` as an input of `model`; appends the nodes that make it so."""
+    if isinstance(x, Tensor):
+        made = as_input(x, wanted, model.name, names)
+        nodes.extend(made)
+        return made[-1].output if made else x
+    if x is not None:  # a constant
+        x = ops.convert_to_tensor(x)
+        for change in _changes(x, wanted):
+            x = change(x)
+    return x
+
+
+def _is_lost(model, kwargs, argument):
     """Whether something that a nested model is called with is not in its own graph."""
     masked = any("mask" in name for name in kwargs) and _takes_masks(model)
-    return masked or kwargs.get("training")
+    pairs = _inputs_of(_functional(model), argument)
+    changed = any(getattr(x, "masked", False) and _changes(x, t) for t, x in pairs)
+    return masked or changed or kwargs.get("training")
 
 
 def _takes_masks(model):
