@@ -58,6 +58,12 @@ class Node:
         return [x for x in leaves if isinstance(x, Tensor)]
 
     @property
+    def constants(self) -> list:
+        """The arrays among the arguments, flat: tensors that the graph does not make."""
+        leaves = tree.flatten((self.args, self.kwargs))
+        return [x for x in leaves if not isinstance(x, Tensor) and hasattr(x, "shape")]
+
+    @property
     def output(self) -> Tensor:
         """The only tensor that the operation returns."""
         (output,) = self.outputs

@@ -32,7 +32,7 @@ def way(node):
     Raises:
         ValueError: if it is too large to try out what it reaches.
     """
-    known = _known(node.operation)
+    known = _known(node)
     if known is None:
         return _tried(node)
 
@@ -45,7 +45,7 @@ def way(node):
 
 def marked(node, masks):
     """Where the outputs depend on elements of the inputs whose mask is not 0."""
-    if _known(node.operation) is None:
+    if _known(node) is None:
         return probing.marked(node, masks)
     return [(y != 0).astype("float32") for y in way(node)(masks)]
 
@@ -55,7 +55,10 @@ def scales_channels(operation):
     return any(computes_as(operation, kind) for kind in _SCALING)
 
 
-def _known(operation):
+def _known(node):
+    operation = node.operation
+    if node.constants and isinstance(operation, layers.Layer):
+        return None  # what is known of it is without
     for kind in type(operation).__mro__:
         if kind in _HANDLERS and computes_as(operation, kind):
             return _HANDLERS[kind]

@@ -9,7 +9,7 @@ import dataclasses
 import enum
 from typing import Any
 
-from keras import tree
+from keras import layers, tree
 
 from snn_keras.convert import samples
 from snn_keras.convert.normalize import innermost, is_relu
@@ -173,7 +173,7 @@ class Opaque(Rule):
 
     def is_homogeneous(self, node) -> bool:
         """Whether f(c x) = c f(x) for c > 0, with the node's arguments."""
-        return self.homogeneous
+        return self.homogeneous and not node.constants
 
     def check_between_neurons(self, node):
         """Raises a `Refusal` where a signal over time cannot pass through."""
@@ -244,6 +244,8 @@ class Linear(Rule):
 
     def over_time(self, node, builder):
         """Builds the operation on signals with a time axis."""
+        if node.constants and isinstance(node.operation, layers.Layer):
+            return builder.affine_per_step(node)  # such as Add()([x, constant])
         return builder.per_step(node)
 
 

@@ -65,7 +65,8 @@ def check_samples_apart(node):
         axis = getattr(operation, "axis", None)
         if any(a in (0, -rank) for a in np.atleast_1d(1 if axis is None else axis)):
             raise _MIXES
-        if not (isinstance(operation, TAKES_SINGLE_IMAGES) or is_graph(operation)):
+        tried = isinstance(operation, TAKES_SINGLE_IMAGES) or is_graph(operation)
+        if not (tried or node.constants):
             return
     try:
         together, alone = _tried(node)

@@ -143,6 +143,16 @@ class Rules:
         return ""
 
 
+def check_no_constants(call):
+    """Raises a `Refusal` where a constant stands beside the signals."""
+    leaves = tree.flatten((call.args, call.kwargs))
+    if any(hasattr(x, "shape") and not hasattr(x, "factor") for x in leaves):
+        raise Refusal(
+            "with a constant beside signals it has none. Remedy: a sum with it as "
+            "keras.layers.Rescaling(1.0, offset=constant)."
+        )
+
+
 def is_left_out(operation) -> bool:
     """Whether it is softmax or sigmoid, which files leave to those who read them."""
     functions = activations.softmax, activations.sigmoid

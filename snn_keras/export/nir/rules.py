@@ -5,7 +5,7 @@ from keras import layers
 
 from snn_keras import neurons
 from snn_keras.convert._keras import operation_types
-from snn_keras.export.calls import LEFT_OUT, QUANTIZED, Refusal
+from snn_keras.export.calls import LEFT_OUT, QUANTIZED, Refusal, check_no_constants
 from snn_keras.export.keras_layers import (
     array,
     batch_norm_gain,
@@ -164,6 +164,7 @@ def _rescaling(writer, call):
 
 @rule(layers.Add)
 def _add(writer, call):
+    check_no_constants(call)
     return _sum(writer, call.signals, call.name)
 
 

@@ -2,7 +2,7 @@
 
 import keras
 import numpy as np
-from keras import layers
+from keras import layers, tree
 
 from snn_keras.convert._keras import operation_types
 from snn_keras.export import integer
@@ -51,20 +51,25 @@ def subtraction(quantizer, call):
 
 @rule(layers.Add)
 def add(quantizer, call):
-    total, *others = call.signals
+    total, *others = sorted(_parts(call), key=lambda x: not isinstance(x, Signal))
     for other in others:
         total = plus(quantizer, total, other, call.name)
     return total
 
 
+def _parts(call):
+    """What a merging layer is called on: signals and constants."""
+    return tree.flatten((call.args, call.kwargs))
+
+
 @rule(layers.Average)
 def average(quantizer, call):
-    return quantizer.affine(add(quantizer, call), 1 / len(call.signals))
+    return quantizer.affine(add(quantizer, call), 1 / len(_parts(call)))
 
 
 @rule(layers.Subtract)
 def subtract(quantizer, call):
-    a, b = call.signals
+    a, b = _parts(call)
     return plus(quantizer, a, negative(quantizer, b), call.name)
 
 

@@ -5,7 +5,7 @@ from keras import layers
 
 from snn_keras.convert._keras import operation_types
 from snn_keras.export import integer
-from snn_keras.export.calls import Refusal
+from snn_keras.export.calls import Refusal, check_no_constants
 from snn_keras.export.keras_layers import check_channels_last, pad_sides, slices
 from snn_keras.export.quantize.moves import rearranged, reshaped
 from snn_keras.export.quantize.quantizer import rule
@@ -101,6 +101,7 @@ def up_sampling(quantizer, call):
 
 @rule(layers.Concatenate, *operation_types("Concatenate"))
 def concatenation(quantizer, call):
+    check_no_constants(call)
     axis = call.operation.axis
     rank = len(call.shape)
     axis = axis - 1 if axis > 0 else axis + rank
