@@ -5,14 +5,17 @@ import tempfile
 import types
 
 import keras
+import numpy as np
 from keras import ops, tree
 
 from snn_keras.convert._keras import copy_of
-from snn_keras.convert.normalize import depth_of, fused_activation, linear_config
+from snn_keras.convert.normalize import fused_activation, without_activation
 from snn_keras.convert.plan import Plan
+from snn_keras.convert.samples import is_kerass_own
 from snn_keras.errors import ConversionError
 from snn_keras.graph import Names, Node, Tensor, computes_as, fill
 from snn_keras.layers import FunctionLayer
+from snn_keras.layers.function_layer import is_hidden
 from snn_keras.neurons import (
     AffinePerStep,
     BiasCorrection,
@@ -43,42 +46,119 @@ class Copies:
         key = (id(source), role)
         if key not in self._copies:
             try:
-                copy = _copy(source, node.name)
+                copy = _copy(node)
             except (ValueError, TypeError, NotImplementedError) as error:
                 reason = str(error).strip().split("\n\n")[0]
                 raise ConversionError(
                     f"{node.describe()} cannot be made anew from its configuration: "
-                    f"{reason}\nRemedy: a layer class with get_config, and "
-                    "get_build_config where its weights depend on more than the shape "
-                    "of its input; or a function registered with "
-                    "keras.saving.register_keras_serializable."
+                    f"{reason}\nRemedy: a layer class of which get_config and the "
+                    "weights say all that it computes, with get_build_config where its "
+                    "weights depend on more than the shape of its input; or a function "
+                    "registered with keras.saving.register_keras_serializable."
                 ) from error
             self._copies[key] = (source, copy)
         return self._copies[key][1]
 
 
-def _copy(source, name):
-    """A layer with the configuration and the weights of `source`, or an operation."""
-    copy = _made_anew(source, name)
+def _copy(node):
+    """A layer with the configuration and the weights of a node's, or an operation."""
+    source = node.operation
+    copy = _made_anew(source, node.name)
     if not isinstance(source, keras.layers.Layer):
         return copy
-    if source.built and not copy.built:
+    theirs = _own_weights(source)
+    if source.built and not copy.built and type(copy).build is not _NO_BUILD:
         copy.build_from_config(source.get_build_config())
+    if len(copy.weights) < len(theirs):  # layers inside it are built when it is called
+        node.call(copy, {x: keras.KerasTensor(x.shape, x.dtype) for x in node.inputs})
     # At once, so that no two layers' initial values are held at a time; and on the
     # device, where the backend may share the memory until either is written to.
-    if len(copy.weights) != len(source.weights):
+    if len(copy.weights) != len(theirs):
         raise ValueError(
-            f"that gives {len(copy.weights)} weights, and it has {len(source.weights)}."
+            f"that gives {len(copy.weights)} weights, and it has {len(theirs)}."
         )
-    for own, theirs in _paired(copy.weights, source.weights):
-        own.assign(ops.copy(theirs))
-    if isinstance(source, keras.layers.Normalization):
+    for own, weight in _paired(copy.weights, theirs):
+        own.assign(ops.copy(weight))
+    if hasattr(source, "save_assets"):
+        _copy_assets(source, copy)
+    if hasattr(copy, "finalize_state"):
         copy.finalize_state()
-    if hasattr(source, "save_assets"):  # what is no weight: a vocabulary
-        with tempfile.TemporaryDirectory() as folder:
-            source.save_assets(folder)
-            copy.load_assets(folder)
+    if not _says_all(without_activation(source)) and not _same(node, source, copy):
+        raise ValueError(
+            "that gives a layer that computes something else: it has numbers that are "
+            "neither among its weights nor in its configuration."
+        )
     return copy
+
+
+def _copy_assets(source, copy):
+    """Copies what is no weight: a vocabulary, and how often its words occur."""
+    variables, (theirs, own) = (
+        {},
+        (getattr(layer, "_lookup_layer", layer) for layer in (source, copy)),
+    )
+    theirs.save_own_variables(variables)
+    own.load_own_variables(variables)
+    with tempfile.TemporaryDirectory() as folder:
+        source.save_assets(folder)
+        copy.load_assets(folder)
+
+
+_NO_BUILD = keras.layers.Layer.build
+
+
+def _own_weights(source):
+    """The weights of a layer, but for those of its fused activation."""
+    function = fused_activation(source)
+    if not isinstance(function, keras.layers.Layer):
+        return source.weights
+    apart = {id(weight) for weight in function.weights}
+    return [weight for weight in source.weights if id(weight) not in apart]
+
+
+def _says_all(layer):
+    """Whether a layer is of Keras's own classes or of ours."""
+    is_ours = type(layer).__module__.split(".")[0] == "snn_keras"
+    return is_ours or is_kerass_own(layer) or getattr(layer, "stateful", False)
+
+
+def _same(node, source, copy):
+    """Whether a copy computes on some numbers what its source computes.
+
+    It counts as the same where the source takes no such numbers, or draws at random.
+    """
+    rng = np.random.default_rng(0)
+    values = {x: _some(x, rng) for x in node.inputs}
+    before = [ops.copy(variable) for variable in source.variables]
+    try:
+        first, again = (node.call(source, values, training=False) for _ in range(2))
+    except Exception:  # whatever a layer of somebody else's raises
+        return True
+    finally:
+        for variable, value in zip(source.variables, before, strict=True):
+            variable.assign(value)
+    if not _close(first, again):
+        return True
+    before = [ops.copy(variable) for variable in copy.variables]
+    found = node.call(copy, values, training=False)
+    for variable, value in zip(copy.variables, before, strict=True):
+        variable.assign(value)
+    return _close(first, found)
+
+
+def _some(x, rng):
+    """Numbers for a tensor of the graph; open axes are of length 3."""
+    shape = [size or 3 for size in x.shape]
+    drawn = rng.normal(0, 1, shape) if "float" in x.dtype else rng.integers(0, 2, shape)
+    return ops.cast(drawn, x.dtype)
+
+
+def _close(a, b):
+    pairs = zip(tree.flatten(a), tree.flatten(b), strict=True)
+    return all(
+        np.allclose(*map(ops.convert_to_numpy, pair), 1e-3, 1e-3, equal_nan=True)
+        for pair in pairs
+    )
 
 
 def _paired(own, theirs):
@@ -111,17 +191,21 @@ def _made_anew(source, name):
     if computes_as(source, keras.layers.Activation):
         return keras.layers.Activation(source.activation, **settings)
     if computes_as(source, keras.layers.Lambda):
+        if not source.arguments and is_hidden(source.function):
+            return FunctionLayer(source.function, **settings)
         return keras.layers.Lambda(
             source.function,
             source._output_shape,
             arguments=source.arguments,
             **settings,
         )
-    # Named by the node: nested models may share names.
-    copy = type(source).from_config({**linear_config(source), "name": name})
-    theirs, own = (functions_of(x) for x in (source, copy))
-    if fused_activation(source) is not None:
-        theirs.pop(("layer",) * depth_of(source) + ("activation",), None)
+    stand_in = without_activation(source)
+    try:
+        # Named by the node: nested models may share names.
+        copy = type(stand_in).from_config({**stand_in.get_config(), "name": name})
+    except (TypeError, ValueError):
+        copy = _through_keras(stand_in, name)
+    theirs, own = (functions_of(x) for x in (stand_in, copy))
     for path, function in theirs.items():
         found = own.get(path)
         if found is not function and _described(found) != _described(function):
@@ -131,6 +215,16 @@ def _made_anew(source, name):
                 "does not have, and register it."
             )
     return copy
+
+
+def _through_keras(layer, name):
+    """A layer made as Keras makes it of a file: objects in a configuration, written."""
+    written = keras.saving.serialize_keras_object(layer)
+    written["config"]["name"] = name
+    kinds = {type(layer).__name__: type(layer)}
+    return keras.saving.deserialize_keras_object(
+        written, custom_objects=kinds, safe_mode=False
+    )
 
 
 def functions_of(layer, path=()):

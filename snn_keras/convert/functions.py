@@ -1,11 +1,10 @@
 """What an activation function computes: by what it does, not by what it is called."""
 
 import enum
-import functools
 import math
 
 import numpy as np
-from keras import ops
+from keras import backend, ops
 
 from snn_keras.graph import comes_with_keras
 
@@ -39,32 +38,42 @@ _CURVES = {
 }
 
 
-def kind_of(function) -> Kind:
-    """What `function`, of one tensor, is."""
-    return _described(function)[0]
+_PLACES = np.concatenate([-_MAGNITUDES, [0.0], _MAGNITUDES]).astype("float32")
+_SPECIAL = np.float32([-1, 0, 1, -_FAR, _FAR, np.nan, np.inf, -np.inf])
+_SIZES = (3, 5, 4, 6, 2, 3)  # of open axes
+
+# Elements of a signal at which a function is tried in the signal's own shape.
+_MOST = 2**20
 
 
-def ceiling_of(function) -> float | None:
-    """Where a ReLU saturates; None where it does not."""
-    return _described(function)[1]
+def kind_of(function, like=None) -> Kind:
+    """What `function`, of one tensor, is.
+
+    Args:
+        function: Any callable.
+        like: A `Tensor` with the shape and the type of what it is applied to. A
+            function may look at them, so that without it Kind.LINEAR and Kind.RELU hold
+            for small signals alone.
+    """
+    return described(function, like)[0]
 
 
-def _described(function):
-    try:
-        return _looked_at(function)
-    except TypeError:  # one that cannot be hashed
-        return _looked_at.__wrapped__(function)
-
-
-@functools.lru_cache(maxsize=256)
-def _looked_at(function):
-    """The kind of a function, and where it saturates."""
+def described(function, like=None) -> tuple:
+    """The kind of a function, and where a ReLU saturates; None where it does not."""
     if comes_with_keras(function):
-        return _of_keras(getattr(function, "__name__", ""))
+        return _of_keras(function.__name__)
     try:
-        x, y, top = _values(function)
+        kind, ceiling = _looked_at(function)
+        if like is not None and kind is not Kind.OTHER:
+            kind, ceiling = _in_place(function, like, kind, ceiling)
     except Exception:  # whatever a function of somebody else's may raise
         return Kind.OTHER, None
+    return kind, ceiling
+
+
+def _looked_at(function):
+    """The kind of a function, and where it saturates, by what it gives for numbers."""
+    x, y, top = _values(function)
     if y is None:
         return Kind.OTHER, None
     if np.array_equal(y, x):
@@ -75,6 +84,43 @@ def _looked_at(function):
     rises = np.all(np.diff(y[np.argsort(x)]) >= -1e-6)
     is_gate = rises and abs(y[0]) < 1e-6 and abs(top - 1) < 1e-6
     return (Kind.GATE if is_gate else Kind.CURVE), None
+
+
+def _in_place(function, like, kind, ceiling):
+    """The kind of a function where it stands: of that shape and type, for all numbers.
+
+    A ReLU, or an identity, that puts something in the place of NaN is another curve.
+    """
+    if "float" not in like.dtype:
+        return Kind.OTHER, None
+    rng = np.random.default_rng(0)
+    shape = [size or number for size, number in zip(like.shape, _SIZES, strict=False)]
+    if math.prod(shape[1:]) > _MOST:
+        shape[0] = 1
+    x, y = _tried(function, rng.choice(_PLACES, shape), like.dtype)
+    _, flat = _tried(function, x.reshape(-1, 1), like.dtype)
+    if not np.allclose(y, flat.reshape(y.shape), rtol=1e-2, atol=1e-2, equal_nan=True):
+        return Kind.OTHER, None
+    if kind in (Kind.LINEAR, Kind.RELU):
+        limits = (-np.inf, np.inf) if kind is Kind.LINEAR else (0, ceiling or np.inf)
+        special = _tried(function, rng.choice(_SPECIAL, shape), like.dtype)
+        for given, found in ((x, y), special):
+            if not np.array_equal(found, np.clip(given, *limits), equal_nan=True):
+                return Kind.CURVE, None
+    return kind, ceiling
+
+
+def _tried(function, x, dtype):
+    """Places in a type, and what a function gives there.
+
+    Raises:
+        TypeError: if it gives another type or shape.
+    """
+    given = ops.convert_to_tensor(x, dtype)
+    found = function(given)
+    if backend.standardize_dtype(found.dtype) != dtype or found.shape != given.shape:
+        raise TypeError("The function changes the type or the shape.")
+    return tuple(ops.convert_to_numpy(ops.cast(v, "float32")) for v in (given, found))
 
 
 def _of_keras(name):

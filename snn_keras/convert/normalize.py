@@ -13,7 +13,8 @@ import numpy as np
 from keras import layers
 
 from snn_keras.convert._keras import operation_types
-from snn_keras.convert.functions import Kind, ceiling_of, kind_of
+from snn_keras.convert.functions import Kind, described, kind_of
+from snn_keras.convert.wrapped import Closed, Wrapped, holds_model, penalties_of, policy
 from snn_keras.graph import (
     Graph,
     Names,
@@ -21,7 +22,6 @@ from snn_keras.graph import (
     Tensor,
     comes_with_keras,
     computes_as,
-    is_graph,
     trace,
 )
 from snn_keras.layers import FunctionLayer, NoisySpike, QuantizedActivation
@@ -69,54 +69,55 @@ _CURVE_TYPES = (
 
 
 def read(model) -> Graph:
-    """The graph of `model` in normal form."""
+    """The graph of `model` in normal form.
+
+    Raises:
+        ValueError: if its graph is not all that it does, or cannot be laid open.
+    """
     graph = trace(model)
     names = Names([*graph.input_names, *(node.name for node in graph.nodes)])
+    wrapped = Wrapped(names)
     nodes = []
     for whole in graph.nodes:
-        for node in unwrapped(whole, names):
-            for part in split_activation(node, names):
-                operation = canonical(part.operation, part.outputs[0].dtype)
-                nodes.append(dataclasses.replace(part, operation=operation))
+        for node in unwrapped(whole, wrapped):
+            for part in split_activation(node, names, wrapped):
+                nodes.append(in_normal_form(part, wrapped))
     return dataclasses.replace(graph, nodes=tuple(with_relus(nodes, graph)))
 
 
-def unwrapped(node: Node, names: Names) -> list[Node]:
-    """Lays a model inside `TimeDistributed` open, where it is a chain of layers."""
-    wrapper = node.operation
-    if not (computes_as(wrapper, layers.TimeDistributed) and is_graph(wrapper.layer)):
+def unwrapped(node: Node, wrapped: Wrapped) -> list[Node]:
+    """Lays a model inside `TimeDistributed` open.
+
+    Raises:
+        ValueError: if that cannot be done, and it holds what becomes neurons.
+    """
+    if not holds_model(node.operation):
         return [node]
-    graph = trace(wrapper.layer)
-    chain = all(
-        isinstance(inner.operation, layers.Layer)
-        and not inner.kwargs
-        and len(inner.args) == 1
-        and isinstance(inner.args[0], Tensor)
-        and len(inner.outputs) == 1
-        for inner in graph.nodes
-    )
-    if not chain or not graph.nodes or graph.outputs is not graph.nodes[-1].output:
-        return [node]
-    found, x = [], node.args[0]
-    steps = x.shape[1]
-    for inner in graph.nodes:
-        name = names.unique(f"{node.name}_{inner.name}")
-        layer = layers.TimeDistributed(inner.operation, name=name)
-        layer.build(x.shape)
-        y = Tensor((x.shape[0], steps, *inner.output.shape[1:]), inner.output.dtype)
-        if inner is graph.nodes[-1]:
-            (y,) = node.outputs
-        part = Node(name, layer, (x,), {}, (y,), (node.site, inner.site))
-        found.extend(unwrapped(part, names))
-        x = y
-    return found
+    try:
+        return wrapped.opened(node)
+    except Closed as reason:
+        inside = [
+            inner.name
+            for inner in read(innermost(node.operation)).nodes
+            if is_relu(inner.operation)
+            or isinstance(inner.operation, (NoisySpike, QuantizedActivation))
+        ]
+        if not inside:
+            return [node]
+        raise ValueError(
+            f"{node.describe()} holds a model with the activations {inside}, and it "
+            f"cannot be laid open: {reason}. Remedy: call the model's layers one by "
+            "one, in TimeDistributed each; what takes several tensors, or a function, "
+            "on the tensors with the time axis."
+        ) from None
 
 
-def split_activation(node: Node, names: Names) -> list[Node]:
+def split_activation(node: Node, names: Names, wrapped: Wrapped) -> list[Node]:
     """Splits `Conv2D(..., activation=f)` and the like into the layer and `f`.
 
     The layer's node then stands for the layer without its activation (see
-    `linear_config`); the new one is called after both.
+    `without_activation`); the new one is called after both. The layer's penalty is
+    that of what `f` gives.
     """
     function = fused_activation(node.operation)
     if function is None:
@@ -125,29 +126,57 @@ def split_activation(node: Node, names: Names) -> list[Node]:
     suffix = getattr(function, "__name__", type(function).__name__).lower()
     name = names.unique(f"{node.name}_{suffix.strip('<>')}")
     layer = innermost(node.operation)
-    if not isinstance(function, layers.Layer):
-        regularizer = node.operation.activity_regularizer or layer.activity_regularizer
+    penalties = penalties_of(node.operation)
+    if isinstance(function, layers.Layer):
+        _built(function, between.shape)
+        if function.activity_regularizer is None and penalties:
+            function = wrapped.with_penalty(function, penalties.pop(0))
+    else:
         function = layers.Activation(
-            function, name=name, activity_regularizer=regularizer
+            function,
+            name=name,
+            dtype=policy(layer),
+            activity_regularizer=penalties.pop(0) if penalties else None,
         )
     # The layer's own: its calls share what comes of its activation.
     site = ("activation", id(layer))
-    return [
-        dataclasses.replace(node, outputs=(between,)),
-        Node(name, function, (between,), {}, node.outputs, site),
-    ]
+    parts = [dataclasses.replace(node, outputs=(between,))]
+    parts.append(Node(name, function, (between,), {}, node.outputs, site))
+    for penalty in penalties:  # of layers that have several
+        x = Tensor(node.output.shape, node.output.dtype)
+        parts[-1] = dataclasses.replace(parts[-1], outputs=(x,))
+        name = names.unique(f"{node.name}_penalty")
+        end = layers.Identity(name=name, dtype=x.dtype, activity_regularizer=penalty)
+        parts.append(Node(name, end, (x,), {}, node.outputs))
+    return parts
 
 
-def canonical(operation, dtype):
+def in_normal_form(node: Node, wrapped: Wrapped) -> Node:
+    """The node with its operation as a ReLU or Identity layer, where it is one."""
+    operation = canonical(node.operation, node)
+    if operation is not node.operation and isinstance(node.operation, layers.Layer):
+        penalties = penalties_of(node.operation)
+        if len(penalties) < 2:  # of a wrapper, not of the layer inside
+            penalty = penalties[0] if penalties else None
+            operation = wrapped.with_penalty(operation, penalty)
+    if is_relu(operation) and not all("float" in x.dtype for x in node.inputs):
+        operation = _of_integers(operation)
+    return dataclasses.replace(node, operation=operation)
+
+
+def canonical(operation, node):
     """The same function as a ReLU or Identity layer, where it is one.
 
+    A function of the user's own that does nothing stays: its gradient may be its own.
+
     Args:
-        operation: A layer or another operation.
-        dtype: What it computes in, where it is no layer.
+        operation: The node's, or the layer inside it.
+        node: What calls it.
     """
+    dtype, like = node.outputs[0].dtype, _computed(operation, node)
     inner = innermost(operation)
-    if inner is not operation and is_elementwise(inner):
-        return canonical(inner, dtype)
+    if inner is not operation and is_elementwise(inner, like):
+        return canonical(inner, node)
     kind = type(operation)
     if kind is _ACTIVATION_RELU:
         return layers.ReLU(
@@ -164,16 +193,35 @@ def canonical(operation, dtype):
     function = applied(operation)
     if function is None:
         return operation
+    if isinstance(function, layers.Layer) and not operation.activity_regularizer:
+        return canonical(_built(function, node.inputs[0].shape), node)
     settings = {"name": operation.name, "dtype": operation.dtype_policy}
     settings["activity_regularizer"] = operation.activity_regularizer
-    found = kind_of(function)
+    found, ceiling = described(function, like)
     if found is Kind.RELU:
-        return layers.ReLU(ceiling_of(function), **settings)
-    if found is Kind.LINEAR:
+        return layers.ReLU(ceiling, **settings)
+    if found is Kind.LINEAR and comes_with_keras(function):
         return layers.Identity(**settings)
     if isinstance(operation, layers.Lambda) or comes_with_keras(function):
         return operation
     return FunctionLayer(function, **settings)
+
+
+def _built(layer, shape):
+    """A layer that is applied as a function, which Keras builds when it first runs."""
+    if not layer.built:
+        layer.build(shape)
+    return layer
+
+
+def _computed(operation, node):
+    """The first input of a node in the type in which a layer takes it; or None."""
+    if not node.inputs:
+        return None
+    x = node.inputs[0]
+    if isinstance(operation, layers.Layer) and "float" in x.dtype:
+        return dataclasses.replace(x, dtype=operation.compute_dtype)
+    return x
 
 
 def applied(operation):
@@ -195,6 +243,7 @@ def with_relus(nodes, graph):
     made = {}  # (low, high, first input) by output
     reads = [x for node in nodes for x in node.inputs]
     ends = set(keras.tree.flatten(graph.outputs))
+    weighed = {y for node in nodes if penalties_of(node.operation) for y in node.outputs}
     kept = []
     for node in nodes:
         limits = _limits(node)
@@ -204,7 +253,7 @@ def with_relus(nodes, graph):
         low, high = limits
         (x,) = node.inputs
         before, source = made.get(x), x
-        if is_relu(node.operation) or reads.count(x) > 1 or x in ends:
+        if is_relu(node.operation) or reads.count(x) > 1 or x in ends or x in weighed:
             before = None  # a ReLU of its own, or somebody else needs x as it is
         if before is not None:
             low, high = (min(max(v, low), high) for v in before[:2])
@@ -226,6 +275,13 @@ def with_relus(nodes, graph):
     return kept
 
 
+def _of_integers(relu):
+    """What a ReLU does to integers, by an operation that is no neuron's."""
+    if relu.max_value is None:
+        return _RELU(name=relu.name)
+    return _CLIP(0, int(relu.max_value), name=relu.name)
+
+
 def _relu_like(node, high):
     """A ReLU layer up to `high`, with what the node's own layer adds to it."""
     settings = {"name": node.operation.name, "dtype": node.outputs[0].dtype}
@@ -238,6 +294,8 @@ def _relu_like(node, high):
 def _limits(node):
     """The two numbers between which a node's one input is clipped, or None."""
     operation = node.operation
+    if not all("float" in x.dtype for x in (*node.inputs, *node.outputs)):
+        return None
     if is_relu(operation):
         top = math.inf if operation.max_value is None else operation.max_value
         return 0.0, float(top)
@@ -261,9 +319,9 @@ def _limits(node):
 
 
 def is_relu(operation) -> bool:
-    """Whether it is 0 below 0 and rises with slope 1 above, up to a ceiling."""
+    """Whether it is 0 below 0 and rises with slope 1 above, up to a ceiling above 0."""
     return computes_as(operation, layers.ReLU) and not (
-        operation.negative_slope or operation.threshold
+        operation.negative_slope or operation.threshold or operation.max_value == 0
     )
 
 
@@ -274,21 +332,26 @@ def is_curve(operation) -> bool:
     gates, and a few levels are too coarse for these.
     """
     if computes_as(operation, layers.ReLU):
-        return not is_relu(operation)
+        return not is_relu(operation) and operation.max_value != 0
     function = applied(operation)
     if function is not None and not isinstance(operation, layers.Lambda):
         return kind_of(function) is Kind.CURVE
     return any(computes_as(operation, kind) for kind in _CURVE_TYPES)
 
 
-def is_elementwise(operation) -> bool:
-    """Whether it acts on each element of a signal alone, in every rank the same way."""
+def is_elementwise(operation, like=None) -> bool:
+    """Whether it acts on each element of a signal alone, in every rank the same way.
+
+    Args:
+        operation: A layer or another operation.
+        like: The `Tensor` that it acts on.
+    """
     if computes_as(operation, layers.ReLU) or isinstance(operation, NoisySpike):
         return True
     if isinstance(operation, QuantizedActivation):
         return operation.axis in (None, -1)
     function = applied(operation)
-    return function is not None and kind_of(function) is not Kind.OTHER
+    return function is not None and kind_of(function, like) is not Kind.OTHER
 
 
 def innermost(operation):
@@ -296,14 +359,6 @@ def innermost(operation):
     while any(computes_as(operation, wrapper) for wrapper in WRAPPERS):
         operation = operation.layer
     return operation
-
-
-def depth_of(operation) -> int:
-    """The number of wrappers around the innermost layer."""
-    depth = 0
-    while any(computes_as(operation, wrapper) for wrapper in WRAPPERS):
-        operation, depth = operation.layer, depth + 1
-    return depth
 
 
 def fused_activation(operation):
@@ -315,21 +370,30 @@ def fused_activation(operation):
     return None if function is keras.activations.linear else function
 
 
-def linear_config(operation) -> dict:
-    """The layer's configuration, without a fused activation and its penalty."""
-    if fused_activation(operation) is None:
-        return operation.get_config()
-    return _without_activation(operation).get_config()
+def without_activation(operation):
+    """A stand-in for a layer, to read its class and its configuration of.
+
+    It has no fused activation and no penalty of one: these have a node of their own.
+    Where the layer's class is derived from one of Keras's and computes the same, the
+    stand-in is of Keras's: a class may set what it is made with.
+    """
+    inner = innermost(operation)
+    kind = next((kind for kind in FUSING if computes_as(inner, kind)), None)
+    if kind is None:
+        return operation
+    changes = {}
+    if fused_activation(inner) is not None:
+        changes = {"activation": keras.activations.linear, "activity_regularizer": None}
+    return _stand_in(operation, inner, kind, changes)
 
 
-def _without_activation(layer):
-    """A stand-in of which the configuration may be read: the function may have none."""
-    inner = innermost(layer)
-    changes = {"activity_regularizer": None}
+def _stand_in(layer, inner, kind, changes):
+    found = object.__new__(kind if layer is inner else type(layer))
+    vars(found).update(vars(layer))
     if layer is inner:
-        changes["activation"] = keras.activations.linear
-    else:
-        changes["layer"] = _without_activation(layer.layer)
-    stand_in = object.__new__(type(layer))
-    vars(stand_in).update({**vars(layer), **changes})
-    return stand_in
+        vars(found).update(changes)
+        return found
+    vars(found)["layer"] = _stand_in(layer.layer, inner, kind, changes)
+    if changes:
+        vars(found)["activity_regularizer"] = None
+    return found

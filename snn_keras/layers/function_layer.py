@@ -5,6 +5,27 @@ import keras
 from snn_keras.graph import comes_with_keras
 
 
+def is_hidden(function) -> bool:
+    """Whether Keras writes a function by its name, and finds one of its own by it."""
+    found = _written_and_found(function)[1]
+    return found is not function and comes_with_keras(found)
+
+
+def _written_and_found(function):
+    """What Keras writes of a function, and what it finds by that; None where it fails.
+
+    Keras would write the code of a lambda.
+    """
+    written = found = None
+    if getattr(function, "__name__", "") != "<lambda>":
+        try:
+            written = keras.saving.serialize_keras_object(function)
+            found = keras.saving.deserialize_keras_object(written)
+        except (TypeError, ValueError, AttributeError):
+            pass
+    return written, found
+
+
 @keras.saving.register_keras_serializable("snn_keras")
 class FunctionLayer(keras.layers.Layer):
     """Applies a function that Keras does not know by a name.
@@ -32,13 +53,7 @@ class FunctionLayer(keras.layers.Layer):
 
     def get_config(self):
         name = getattr(self.function, "__name__", repr(self.function))
-        written = found = None
-        if name != "<lambda>":  # Keras would save its code
-            try:
-                written = keras.saving.serialize_keras_object(self.function)
-                found = keras.saving.deserialize_keras_object(written)
-            except (TypeError, ValueError, AttributeError):
-                pass
+        written, found = _written_and_found(self.function)
         if found is not self.function:
             raise ValueError(
                 f"Layer '{self.name}' applies the function {name}, which could not be "
