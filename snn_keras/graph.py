@@ -59,7 +59,7 @@ class Node:
 
     @property
     def constants(self) -> list:
-        """The arrays among the arguments, flat: tensors that the graph does not make."""
+        """The arrays among the arguments, flat: the graph does not make them."""
         leaves = tree.flatten((self.args, self.kwargs))
         return [x for x in leaves if not isinstance(x, Tensor) and hasattr(x, "shape")]
 
@@ -96,7 +96,7 @@ class Graph:
         name: The model's name.
         inputs, outputs: `Tensor`s in the structure of the model's inputs and
             outputs.
-        input_names: Names of the inputs, flat.
+        input_names, output_names: Names of the inputs and of the outputs, flat.
         nodes: The calls, each after all that it needs.
     """
 
@@ -105,6 +105,7 @@ class Graph:
     outputs: Any
     input_names: tuple
     nodes: tuple
+    output_names: tuple = ()
 
     def cast(self, inputs):
         """Tensors in the dtypes of the model's inputs, as Keras casts them."""
@@ -162,7 +163,8 @@ def trace(model) -> Graph:
     inputs = tree.map_structure(_tensor, _unwrap(functional.input))
     nodes: list[Node] = []
     outputs = _unwrap(_inline(functional, inputs, nodes, names))
-    return Graph(model.name, inputs, outputs, input_names, tuple(nodes))
+    output_names = tuple(functional.output_names)
+    return Graph(model.name, inputs, outputs, input_names, tuple(nodes), output_names)
 
 
 def check_has_graph(model) -> None:
@@ -184,7 +186,7 @@ def check_has_graph(model) -> None:
             "functional API, inputs = keras.Input(...), "
             "keras.Model(inputs, outputs)."
         )
-    own = _own_computation(model)
+    own = _own_computation(model, (*_COMPUTES, *_ASKS))
     if own:
         raise ValueError(
             f"Model '{model.name}' ({type(model).__name__}) has a {own} of its own, so "
@@ -205,9 +207,17 @@ def _has_graph(operation):
     return isinstance(operation, keras.Model) and hasattr(operation, "operations")
 
 
-def _own_computation(model):
+# Methods that give a model's answers: inside another, and to its user.
+_COMPUTES = ("call", "__call__", "predict_step")
+_ASKS = (
+    *("predict", "predict_on_batch", "make_predict_function"),
+    *("test_step", "test_on_batch", "make_test_function", "evaluate"),
+)
+
+
+def _own_computation(model, methods=_COMPUTES):
     """The method by which a model computes something else than its graph, or ""."""
-    for name in ("call", "__call__", "predict_step"):
+    for name in methods:
         if name in vars(model):
             return name
         for kind in type(model).__mro__:
@@ -375,17 +385,17 @@ def _as_input(x, wanted, model, nodes, names):
 
 def _is_lost(model, kwargs, argument):
     """Whether something that a nested model is called with is not in its own graph."""
-    masked = any("mask" in name for name in kwargs) and _takes_masks(model)
+    masked = any("mask" in name for name in kwargs) and takes_masks(model)
     pairs = _inputs_of(_functional(model), argument)
     changed = any(getattr(x, "masked", False) and _changes(x, t) for t, x in pairs)
     return masked or changed or kwargs.get("training")
 
 
-def _takes_masks(model):
+def takes_masks(model):
     """Whether a layer of the model, nested ones included, looks at a mask."""
     for operation in _functional(model).operations:
         if is_graph(operation):
-            if _takes_masks(operation):
+            if takes_masks(operation):
                 return True
         elif isinstance(operation, keras.layers.Layer) and any(
             "mask" in name for name in inspect.signature(operation.call).parameters

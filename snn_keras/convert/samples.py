@@ -6,12 +6,13 @@ to treat each sample by itself.
 
 import keras
 import numpy as np
-from keras import layers, ops, tree
+from keras import layers, tree
 
 from snn_keras.convert._keras import TAKES_SINGLE_IMAGES
 from snn_keras.convert.functions import Kind, kind_of
 from snn_keras.graph import Tensor, comes_with_keras, is_graph
 from snn_keras.layers import FunctionLayer
+from snn_keras.simulate import apart
 
 
 class Refusal(Exception):
@@ -25,11 +26,7 @@ _MIXES = Refusal(
     "it acts along the batch axis, and would mix samples with time steps.",
     "keep axis 0 as it is, and leave the batch size of keras.Input open.",
 )
-_SAMPLES = 3  # of a batch on which an operation is tried
-_OPEN = 16  # a size that is not known, there
 _UNLIKE_ANY = 97  # the size of a batch that is no other axis's
-# How far a sample's result may depend on its company: rounding alone.
-_ROUNDING = {"float64": 1e-6, "float32": 1e-3, "bfloat16": 0.1, "float16": 0.02}
 
 
 def check_is_signal(node):
@@ -69,7 +66,7 @@ def check_samples_apart(node):
         if not (tried or node.constants):
             return
     try:
-        together, alone = _tried(node)
+        together, alone = apart.tried(node)
     except Exception as error:  # whatever the backend raises
         raise Refusal(
             "it cannot be computed for a batch of any size, of signals that have not "
@@ -77,14 +74,14 @@ def check_samples_apart(node):
             "leave the batch size of keras.Input open, or keep it before the first "
             "neuron or behind the last.",
         ) from error
-    if not _agree(together, alone):
+    if not apart.agree(together, alone):
         raise _MIXES
     for y, found in zip(node.outputs, together, strict=True):
         pairs = zip(y.shape[1:], found.shape[1:], strict=False)
         if len(y.shape) != found.ndim or any(a and a != b for a, b in pairs):
             raise Refusal(
                 f"Keras says that its output has the shape {y.shape}, and for "
-                f"{_SAMPLES} samples it has {found.shape}.",
+                f"{apart.SAMPLES} samples it has {found.shape}.",
                 "keep it before the first neuron or behind the last.",
             )
 
@@ -94,51 +91,6 @@ def _reason(error):
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     telling = [x for x in lines if not x.startswith("Exception encountered")]
     return (telling or lines or [type(error).__name__])[0].removeprefix("\x1b[1m")
-
-
-def _tried(node):
-    """A node's outputs for some samples, together and each alone."""
-    rng = np.random.default_rng(0)
-    shapes = [[n or _OPEN for n in x.shape[1:]] for x in node.inputs]
-    numbers = [rng.uniform(-2, 2, (_SAMPLES, *shape)) for shape in shapes]
-    for x in numbers:
-        x[0] = 0  # as long as nothing has arrived
-
-    def call(part):
-        values = {
-            x: ops.cast(ops.convert_to_tensor(given[part]), x.dtype)
-            for x, given in zip(node.inputs, numbers, strict=True)
-        }
-        outputs = tree.flatten(node.call(node.operation, values, training=False))
-        return [ops.convert_to_numpy(y) for y in outputs]
-
-    together = call(slice(None))
-    return together, [call(slice(i, i + 1)) for i in range(_SAMPLES)]
-
-
-def _agree(together, alone):
-    """Whether samples have the same outputs in company as alone."""
-    for y, *parts in zip(together, *alone, strict=True):
-        if any(part.shape[:1] != (1,) for part in parts):
-            return False
-        whole = np.concatenate(parts) if _fit(parts) else None
-        if whole is None or whole.shape != y.shape:
-            return False
-        if y.dtype.kind not in "fcV":
-            if not np.array_equal(whole, y):
-                return False
-            continue
-        kind = np.dtype("float32") if y.dtype.kind == "V" else y.dtype
-        tolerance = _ROUNDING.get(str(y.dtype), _ROUNDING["float32"])
-        if not np.allclose(
-            whole.astype(kind), y.astype(kind), tolerance, tolerance, equal_nan=True
-        ):
-            return False
-    return True
-
-
-def _fit(parts):
-    return len({part.shape for part in parts}) == 1
 
 
 class BatchSizes:

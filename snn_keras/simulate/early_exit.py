@@ -227,6 +227,7 @@ class EarlyExitRunner:
                 "early exit looks at one output. Received a model with "
                 f"{len(model.outputs)} outputs. Remedy: convert a model of one of them."
             )
+        program.check_samples_apart("early exit")
         rule.check_outputs(model.outputs[0].shape)
         self._program = program
         self._rule = rule
@@ -264,10 +265,20 @@ class EarlyExitRunner:
                 # is left over repeats the last sample.
                 wanted = _halved(size, len(who))
                 keep = np.pad(places, (0, wanted - len(who)), mode="edge")
-                carry = _take(carry, keep, size)
+                carry = self._taken(carry, keep, size)
                 size = wanted
                 places = np.arange(len(who))
         return outputs, steps
+
+    def _taken(self, carry, places, size):
+        """These places of a batch of `size`, of all that has a batch axis."""
+        values, state = carry
+        values = [
+            # None is the batch of the inputs; other axes may be as long.
+            _take(v, places, size) if x.shape[:1] in ((None,), (size,)) else v
+            for x, v in zip(self._static, values, strict=True)
+        ]
+        return values, tree.map_structure(lambda x: _take(x, places, size), state)
 
     def _compiled(self, function):
         return _backend.compiled(function, self._variables, self._by_xla)
@@ -305,11 +316,7 @@ def _halved(size, needed):
     return size
 
 
-def _take(carry, places, size):
-    """The places of a batch of `size`, in all tensors that have a batch axis."""
-
-    def take(x):
-        has_batch = x is not None and bool(x.shape) and x.shape[0] == size
-        return ops.take(x, places, axis=0) if has_batch else x
-
-    return tree.map_structure(take, carry)
+def _take(x, places, size):
+    """The places of a batch of `size`, where a tensor has that many."""
+    has_batch = x is not None and bool(x.shape) and x.shape[0] == size
+    return ops.take(x, places, axis=0) if has_batch else x

@@ -11,7 +11,7 @@ from keras import tree
 from snn_keras import _backend, files
 from snn_keras import graph as graph_lib
 from snn_keras.inputs import batches, check_count, check_data
-from snn_keras.neurons import Present, Spiking
+from snn_keras.neurons import Present, Readout, Spiking
 from snn_keras.simulate.early_exit import EarlyExitRunner
 from snn_keras.simulate.fed import Fed
 from snn_keras.simulate.program import Program
@@ -101,6 +101,15 @@ class SpikingModel(Fed, keras.Model):
         self.compile(**config)
         if trained:  # else no variables of the optimizer were saved
             self.optimizer.build(self.trainable_variables)
+
+    @property
+    def output_names(self) -> list:
+        """Names of the outputs, those of the source: of what is read out there."""
+        return [_name_of(x) for x in self.outputs]
+
+    @output_names.setter
+    def output_names(self, names):
+        pass  # Keras takes the readouts' own
 
     @property
     def chunk_steps(self) -> int | None:
@@ -251,6 +260,15 @@ class SpikingModel(Fed, keras.Model):
         if key not in memory.made:
             memory.made[key] = make()
         return memory.made[key]
+
+
+def _name_of(tensor):
+    """The name of the layer that makes a KerasTensor, or a readout's input."""
+    made = tensor._keras_history
+    if not isinstance(made.operation, Readout):
+        return made.operation.name
+    (currents,) = made.operation._inbound_nodes[made.node_index].input_tensors
+    return currents._keras_history.operation.name
 
 
 class _OverTime(Fed, keras.Model):

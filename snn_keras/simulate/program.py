@@ -20,6 +20,7 @@ from snn_keras.neurons import (
     TemporalDifference,
 )
 from snn_keras.neurons.window import Window, monitor_key, prepared_key
+from snn_keras.simulate import apart
 
 # Steps after which a run that does not settle is given up.
 SETTLE_LIMIT = 10_000
@@ -118,6 +119,35 @@ class Program:
             raise ValueError(
                 "this network runs until it settles, each batch for as long as it "
                 "takes. Remedy: snn.with_timesteps(T).predict_over_time(x)."
+            )
+        stateful = [node for node in self.after if apart.keeps_state(node)]
+        if stateful:
+            raise ValueError(
+                f"{_described(stateful)}, behind the last neurons, keeps a state from "
+                "batch to batch, and an output at every step would change it at every "
+                "step. Remedy: stateful=False; or predict, which calls it once."
+            )
+        _ = self.mixing  # found out now, for a compiled run cannot
+
+    @functools.cached_property
+    def mixing(self) -> list:
+        """The nodes behind time by which a sample depends on its company."""
+        return apart.mixing(self.after)
+
+    def check_samples_apart(self, run, nodes=()):
+        """Raises a ValueError where samples cannot leave or enter a batch alone.
+
+        Args:
+            run: What needs it, as messages call it.
+            nodes: More nodes than those behind time.
+        """
+        found = [*apart.mixing(nodes, where_unknown=False), *self.mixing]
+        if found:
+            raise ValueError(
+                f"{run} needs each sample's output to depend on that sample alone. "
+                f"Received: {_described(found)}, which acts along the batch axis. "
+                "Remedy: predict or predict_over_time; or a network without it, and "
+                "what it computes on the outputs of that."
             )
 
     def run(self, inputs, chunk_steps, over_time=False, monitor=None, training=False):
@@ -342,15 +372,30 @@ class Program:
         """
         values = dict(values)
         for node, x in zip(self.readouts, decoded, strict=True):
-            values[node.output] = _fold(x) if steps else x
+            values[node.output] = _fold(x) if steps and not self.mixing else x
+        if steps and self.mixing:
+            return self._finish_each(values, decoded)
         run_nodes(self.after, values, _call(training))
         outputs = fill(self.graph.outputs, values)
         if not steps:
             return outputs
         return tree.map_structure(lambda y: _unfold(y, steps), outputs)
 
+    def _finish_each(self, values, decoded):
+        """The same step by step, each with the samples of the batch alone."""
+
+        def finish(at_a_step):
+            flat = tree.flatten(self.finish(values, at_a_step))
+            return [ops.convert_to_tensor(y) for y in flat]
+
+        ends = ops.map(finish, [ops.moveaxis(x, 1, 0) for x in decoded])
+        ends = [ops.moveaxis(y, 0, 1) for y in ends]
+        return tree.pack_sequence_as(self.graph.outputs, ends)
+
     def _at_every_step(self, values, steps):
         """Values from before time, repeated for every step."""
+        if self.mixing:
+            return values  # each step is finished by itself
         return {
             x: ops.repeat(values[x], steps, axis=0)
             for x, stage in self.stage.items()
@@ -444,6 +489,11 @@ class Program:
             for n in self.readouts
         ]
         return decoded, state
+
+
+def _described(nodes):
+    """Names and types, as messages give them."""
+    return ", ".join(node.describe() for node in nodes)
 
 
 def has_xla_form(node) -> bool:

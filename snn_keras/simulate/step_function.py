@@ -34,6 +34,7 @@ class StepFunction:
                 "whole run, or at extra steps, before they fire. Remedy: neurons "
                 '"if", "signed" or "lif".'
             )
+        program.check_samples_apart("a stream", program.before)
         self._program = program
 
     def initial_state(self, batch_size) -> dict:
