@@ -178,7 +178,11 @@ class Neurons:
         if layer.name not in self.chosen:
             return None
         indices = self.chosen[layer.name]
-        return neurons if indices is None else (len(indices),)
+        if indices is None:
+            return neurons
+        if all(isinstance(size, int) for size in neurons):
+            _indices(layer, indices, neurons)  # of what an open shape is in this run
+        return (len(indices),)
 
     def dtype(self, layer, is_sum):
         """The dtype of steps, or of their sum."""
@@ -213,18 +217,21 @@ def _chosen(snn, layers, neurons):
             f"{unknown or names}"
         )
     wanted = {name: neurons.get(name) if by_layer else neurons for name in names}
-    return {name: _indices(known[name], of) for name, of in wanted.items()}
+    return {
+        name: _indices(known[name], of, known[name].cell.state_shape)
+        for name, of in wanted.items()
+    }
 
 
 def _names(layers):
     return [layers] if isinstance(layers, str) else list(layers)
 
 
-def _indices(layer, neurons):
+def _indices(layer, neurons, shape):
     """Flat indices as an array, or a ValueError where there are no such neurons."""
     if neurons is None:
         return None
-    count = math.prod(layer.cell.state_shape)
+    count = math.inf if None in shape else math.prod(shape)
     indices = np.asarray(neurons)
     whole = indices.ndim == 1 and indices.size and indices.dtype.kind in "iu"
     if not whole or indices.min() < 0 or indices.max() >= count:

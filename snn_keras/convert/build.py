@@ -9,8 +9,13 @@ import numpy as np
 from keras import ops, tree
 
 from snn_keras.convert._keras import copy_of
-from snn_keras.convert.normalize import fused_activation, without_activation
+from snn_keras.convert.normalize import (
+    WRAPPERS,
+    fused_activation,
+    without_activation,
+)
 from snn_keras.convert.plan import Plan
+from snn_keras.convert.rules import Form
 from snn_keras.convert.samples import is_kerass_own
 from snn_keras.errors import ConversionError
 from snn_keras.graph import Names, Node, Tensor, computes_as, fill
@@ -35,10 +40,15 @@ def build(plan: Plan, name=None) -> SpikingModel:
 
 
 class Copies:
-    """Layers of our own in place of a source model's, shared as they are there."""
+    """Layers of our own in place of a source model's, shared as they are there.
 
-    def __init__(self):
+    Args:
+        nodes: The source's. A layer that stands inside another too is named by them.
+    """
+
+    def __init__(self, nodes=()):
         self._copies = {}
+        self._names = {id(node.operation): node.name for node in reversed(nodes)}
 
     def own(self, node: Node, role=None):
         """The copy of the node's operation, one for each `role` it plays."""
@@ -46,7 +56,7 @@ class Copies:
         key = (id(source), role)
         if key not in self._copies:
             try:
-                copy = _copy(node)
+                copy = _copy(node, self._inner(node, role))
             except (ValueError, TypeError, NotImplementedError) as error:
                 reason = str(error).strip().split("\n\n")[0]
                 raise ConversionError(
@@ -59,11 +69,26 @@ class Copies:
             self._copies[key] = (source, copy)
         return self._copies[key][1]
 
+    def _inner(self, node, role):
+        """The copy of the layer inside a wrapper, which may stand elsewhere too."""
+        if type(node.operation) not in WRAPPERS:
+            return None
+        layer, (x,) = node.operation.layer, node.args
+        if isinstance(node.operation, keras.layers.TimeDistributed):
+            x = Tensor((x.shape[0], *x.shape[2:]), x.dtype)
+        name = self._names.get(id(layer), layer.name)
+        return self.own(Node(name, layer, (x,), {}, node.outputs), role)
 
-def _copy(node):
-    """A layer with the configuration and the weights of a node's, or an operation."""
+
+def _copy(node, inner=None):
+    """A layer with the configuration and the weights of a node's, or an operation.
+
+    Args:
+        node: The node.
+        inner: The copy of the layer inside, where it is a wrapper.
+    """
     source = node.operation
-    copy = _made_anew(source, node.name)
+    copy = _made_anew(source, node.name, inner)
     if not isinstance(source, keras.layers.Layer):
         return copy
     theirs = _own_weights(source)
@@ -79,6 +104,7 @@ def _copy(node):
         )
     for own, weight in _paired(copy.weights, theirs):
         own.assign(ops.copy(weight))
+        own.trainable = weight.trainable
     if hasattr(source, "save_assets"):
         _copy_assets(source, copy)
     if hasattr(copy, "finalize_state"):
@@ -173,19 +199,22 @@ def _paired(own, theirs):
     return list(zip(own, theirs, strict=True))
 
 
-def _made_anew(source, name):
+def _made_anew(source, name, inner=None):
     """An operation with the configuration of `source`, and with its functions.
 
     Keras writes a function into a configuration by its name alone.
     """
     if not isinstance(source, keras.layers.Layer):
-        return copy_of(source)
+        copy = copy_of(source)
+        copy.name = name
+        return copy
+    regularizer = source.activity_regularizer
     settings = {"name": name, "dtype": source.dtype_policy}
+    settings["activity_regularizer"] = regularizer
     if computes_as(source, FunctionLayer):
         return FunctionLayer(source.function, **settings)
     if computes_as(source, keras.layers.Identity):
         # By name: Identity leaves it to Keras to find its configuration.
-        regularizer = source.activity_regularizer
         settings = {"name": name, "dtype": source.dtype_policy.name}
         return keras.layers.Identity(activity_regularizer=regularizer, **settings)
     if computes_as(source, keras.layers.Activation):
@@ -200,6 +229,9 @@ def _made_anew(source, name):
             **settings,
         )
     stand_in = without_activation(source)
+    if inner is not None:
+        config = {**stand_in.get_config(), "name": name}
+        return type(source)(inner, **{k: v for k, v in config.items() if k != "layer"})
     try:
         # Named by the node: nested models may share names.
         copy = type(stand_in).from_config({**stand_in.get_config(), "name": name})
@@ -272,7 +304,7 @@ class Builder:
         graph = plan.graph
         self._names = Names([*graph.input_names, *(node.name for node in graph.nodes)])
         self.tensors = {}
-        self._copies = Copies()
+        self._copies = Copies(graph.nodes)
         self._timed = set()
         self._presented = {}
         self._read = {}
@@ -288,7 +320,7 @@ class Builder:
             outputs = tree.flatten(self._built(step))
             self.tensors.update(zip(step.node.outputs, outputs, strict=True))
             self._timed.update(step.node.outputs if step.coding.has_time else ())
-        ends = {x: self.decoded(x) for x in tree.flatten(graph.outputs)}
+        ends = {x: self._end(x) for x in tree.flatten(graph.outputs)}
         return SpikingModel(inputs, fill(graph.outputs, ends), name=name)
 
     def _built(self, step):
@@ -336,6 +368,15 @@ class Builder:
             )
             self._read[x] = readout(self.tensors[x])
         return self._read[x]
+
+    def _end(self, x: Tensor):
+        """An output, from a layer of its name, by which losses and metrics go."""
+        tensor = self.decoded(x)
+        for step in self.plan.steps:
+            if step.form is Form.DROPPED and x in step.node.outputs:
+                end = keras.layers.Identity(name=step.node.name, dtype=x.dtype)
+                return end(tensor)
+        return tensor
 
     def per_step(self, node: Node):
         """Applies our copy of the node's operation at every step."""

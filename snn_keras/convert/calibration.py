@@ -49,10 +49,14 @@ def calibrate(model, data, ceilings, wrapped, calibration, batch_size):
         samples[name].add(ops.convert_to_numpy(v), quota)
         if name not in ceilings:
             return v
-        return ops.clip(v, 0, ceilings[name] or float("inf"))
+        return ops.clip(v, 0, _top(ceilings[name]))
 
+    # A layer with a memory keeps it as it was.
+    memory = [(v, ops.copy(v)) for v in model.non_trainable_variables]
     for batch in batches(data, batch_size):
         graph.run(graph.cast(batch), call)
+    for variable, value in memory:
+        variable.assign(value)
     silent = []
     for name, sample in samples.items():
         layer = layers[name]
@@ -72,6 +76,10 @@ def calibrate(model, data, ceilings, wrapped, calibration, batch_size):
             "Calibrate on more data.",
             stacklevel=3,
         )
+
+
+def _top(ceiling):
+    return float("inf") if ceiling is None else ceiling
 
 
 def _described(name, fires):
@@ -129,7 +137,7 @@ class _Sample:
     def thresholds(self, rule, levels, ceiling):
         """A threshold for the layer, or for each channel."""
         values = np.concatenate(self.parts) - self.lowest
-        highest = np.minimum(self.highest - self.lowest, ceiling or np.inf)
+        highest = np.minimum(self.highest - self.lowest, _top(ceiling))
         thetas = [rule(values[:, c], levels, top) for c, top in enumerate(highest)]
         thetas = np.where(np.greater(thetas, 0), np.minimum(thetas, highest), highest)
         return np.asarray(thetas[0] if self.axis is None else thetas, "float32")

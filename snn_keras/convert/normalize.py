@@ -82,7 +82,23 @@ def read(model) -> Graph:
         for node in unwrapped(whole, wrapped):
             for part in split_activation(node, names, wrapped):
                 nodes.append(in_normal_form(part, wrapped))
-    return dataclasses.replace(graph, nodes=tuple(with_relus(nodes, graph)))
+    nodes = named(with_relus(nodes, graph), graph, names)
+    return dataclasses.replace(graph, nodes=tuple(nodes))
+
+
+def named(nodes, graph, names) -> list[Node]:
+    """Gives what makes an output the output's name: losses and metrics go by it."""
+    maker = {y: node for node in nodes for y in node.outputs}
+    ends = zip(keras.tree.flatten(graph.outputs), graph.output_names, strict=True)
+    wanted = {}
+    for output, name in ends:
+        if output in maker and name not in {*graph.input_names, *wanted.values()}:
+            wanted.setdefault(maker[output], name)
+    inner = {node: node.name for node in nodes if node not in wanted}
+    for node, name in inner.items():
+        if name in wanted.values():
+            inner[node] = names.unique(f"{name}_inner")
+    return [dataclasses.replace(n, name={**inner, **wanted}[n]) for n in nodes]
 
 
 def unwrapped(node: Node, wrapped: Wrapped) -> list[Node]:
@@ -243,7 +259,7 @@ def with_relus(nodes, graph):
     made = {}  # (low, high, first input) by output
     reads = [x for node in nodes for x in node.inputs]
     ends = set(keras.tree.flatten(graph.outputs))
-    weighed = {y for node in nodes if penalties_of(node.operation) for y in node.outputs}
+    weighed = {y for n in nodes if penalties_of(n.operation) for y in n.outputs}
     kept = []
     for node in nodes:
         limits = _limits(node)

@@ -7,7 +7,7 @@ from keras import tree
 
 from snn_keras import neurons as neurons_lib
 from snn_keras.convert import normalize
-from snn_keras.convert.rules import Form, Refusal, Step, becomes_neuron, rule_for
+from snn_keras.convert.rules import Form, Refusal, Step, neurons_of, rule_for
 from snn_keras.convert.samples import BatchSizes
 from snn_keras.convert.signals import Coding
 from snn_keras.errors import ConversionError
@@ -102,9 +102,7 @@ class Context:
     def __init__(self, graph: Graph, timesteps, neuron, input_steps, fused):
         self.graph = graph
         self._templates = {
-            node.name: _template(node, neuron)
-            for node in graph.nodes
-            if becomes_neuron(node.operation)
+            node.name: _template(node, neuron) for node in neurons_of(graph)
         }
         self.timing = self._make_timing(timesteps, input_steps)
         self.fused = fused and any(t.needs_whole_run for t in self._used())
@@ -114,6 +112,10 @@ class Context:
             spikes = node.name in self._templates
             if spikes or self._before_neuron.intersection(node.outputs):
                 self._before_neuron.update(node.inputs)
+
+    def spikes(self, node) -> bool:
+        """Whether `node` becomes a layer of spiking neurons."""
+        return node.name in self._templates
 
     def feeds_neuron(self, node) -> bool:
         """Whether any output of `node` reaches a spiking neuron."""
@@ -273,7 +275,7 @@ def check_call(node, codings) -> None:
 
 def check_has_neurons(graph: Graph) -> None:
     """Raises a ConversionError unless something becomes a spiking neuron."""
-    if any(becomes_neuron(node.operation) for node in graph.nodes):
+    if neurons_of(graph):
         return
     derived = sorted(
         node.name
@@ -291,7 +293,7 @@ def check_has_neurons(graph: Graph) -> None:
 def check_neuron(neuron, graph: Graph) -> None:
     """Raises a ValueError unless `neuron` names neurons for this graph."""
     if isinstance(neuron, dict):
-        neurons = [n.name for n in graph.nodes if becomes_neuron(n.operation)]
+        neurons = [node.name for node in neurons_of(graph)]
         unknown = sorted(set(neuron) - set(neurons), key=str)
         if unknown:
             raise ConversionError(

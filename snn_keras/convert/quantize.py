@@ -1,14 +1,18 @@
 """From a float network to a quantized source network."""
 
+import dataclasses
+
 import keras
 from keras import tree
 
 from snn_keras.convert import normalize
+from snn_keras.convert._keras import copy_of, operation_types
 from snn_keras.convert.build import Copies, new_inputs, policy
 from snn_keras.convert.calibration import RULES, calibrate
-from snn_keras.convert.rules import Neuron, rule_for
+from snn_keras.convert.rules import is_quantized, neurons_of
+from snn_keras.convert.wrapped import Wrapped
 from snn_keras.errors import ConversionError
-from snn_keras.graph import Names
+from snn_keras.graph import Names, computes_as
 from snn_keras.inputs import CALIBRATION_SAMPLES, check_count, check_data
 from snn_keras.layers import QCFS, LSQReLU, NoisySpike, SlipReLU
 from snn_keras.layers import noise as noise_lib
@@ -26,7 +30,17 @@ _POOLING = {
     keras.layers.GlobalMaxPooling1D: keras.layers.GlobalAveragePooling1D,
     keras.layers.GlobalMaxPooling2D: keras.layers.GlobalAveragePooling2D,
     keras.layers.GlobalMaxPooling3D: keras.layers.GlobalAveragePooling3D,
+    keras.layers.AdaptiveMaxPooling1D: keras.layers.AdaptiveAveragePooling1D,
+    keras.layers.AdaptiveMaxPooling2D: keras.layers.AdaptiveAveragePooling2D,
+    keras.layers.AdaptiveMaxPooling3D: keras.layers.AdaptiveAveragePooling3D,
 }
+_POOLING_FUNCTIONS = dict(
+    zip(
+        operation_types("MaxPool", "AdaptiveMaxPool"),
+        operation_types("AveragePool", "AdaptiveAveragePool"),
+        strict=True,
+    )
+)
 
 
 def quantize_activations(
@@ -50,6 +64,10 @@ def quantize_activations(
     any function that computes the same (`tf.nn.relu`), and ReLUs that saturate.
     Nested models, and `TimeDistributed`, are laid open. Weights are copied; the model
     given stays as it was.
+
+    In a network that has quantized activations already, those and every ReLU with none
+    of them before it stay: such a ReLU prepares the input (`clip(image, 0, 1)`), and
+    spiking networks compute it once.
 
     `quantizer="noisy_spike"` puts `NoisySpike` in their place, scaled by a
     threshold theta from `data`: trained on, its mean is the ReLU clipped at theta.
@@ -123,25 +141,23 @@ def quantize_activations(
     made = _Activations(
         kind, levels, noise_lib.get(noise), axis, scale_gradient, data is not None
     )
-    copies, names = Copies(), Names([*graph.input_names, *map(_name, graph.nodes)])
-    relus = {n.name for n in graph.nodes if normalize.is_relu(n.operation)}
+    copies = Copies(graph.nodes)
+    names = Names([*graph.input_names, *map(_name, graph.nodes)])
+    pools = _Pools()
+    relus = {node.name for node in _relus(graph)}
 
     def call(node, values):
-        operation = node.operation
         place = node.site if shared and node.site is not None else node.name
         if node.name in curves:
-            x = node.call(copies.own(node), values)
+            x = node.call(copies.own(made.curve(node)), values)
             return made.between_maps(place, node, names, f"{node.name}_quantized")(x)
         if node.name in relus:
             (x,) = (values[x] for x in node.inputs)
             if kind is NoisySpike:
                 return made.between_maps(place, node, names, node.name)(x)
             return made.layer(place, node, node.name)(x)
-        if replace_max_pooling and type(operation) in _POOLING:
-            operation = _POOLING[type(operation)].from_config(operation.get_config())
-        else:
-            operation = copies.own(node)
-        return node.call(operation, values)
+        average = pools.average(node) if replace_max_pooling else None
+        return node.call(average or copies.own(node), values)
 
     inputs = new_inputs(graph)
     quantized = keras.Model(inputs, graph.run(inputs, call), name=model.name)
@@ -152,6 +168,38 @@ def quantize_activations(
 
 def _name(node):
     return node.name
+
+
+class _Pools:
+    """Average pooling in place of max pooling: one layer for each."""
+
+    def __init__(self):
+        self._made = {}
+
+    def average(self, node):
+        """What to put in place of the node's operation; None if it pools no maxima."""
+        operation = node.operation
+        if id(operation) not in self._made:
+            made = self._averaging(operation, node.name)
+            self._made[id(operation)] = operation, made
+        return self._made[id(operation)][1]
+
+    def _averaging(self, operation, name):
+        if type(operation) in _POOLING_FUNCTIONS:
+            made = object.__new__(_POOLING_FUNCTIONS[type(operation)])
+            vars(made).update(vars(copy_of(operation)))
+            return made
+        if computes_as(operation, keras.layers.TimeDistributed):
+            inner = self._averaging(operation.layer, operation.layer.name)
+            config = keras.layers.TimeDistributed.get_config(operation)
+            config = {k: v for k, v in config.items() if k != "layer"}
+            return inner and keras.layers.TimeDistributed(
+                inner, **{**config, "name": name}
+            )
+        for kind, average in _POOLING.items():
+            if computes_as(operation, kind):
+                return average.from_config({**kind.get_config(operation), "name": name})
+        return None
 
 
 class _Activations:
@@ -181,19 +229,39 @@ class _Activations:
                 self.settings[f"initial_{kind.parameter}"] = 1.0
         self.ceilings, self.wrapped = {}, {}
         self._made, self._between = {}, {}
+        self._wrapped = Wrapped(Names())
 
     def layer(self, place, node, name):
         """The activation for a place, made at the first use of it."""
         if place not in self._made:
             settings = {**self.settings, "name": name, "dtype": policy(node)}
-            regularizer = getattr(node.operation, "activity_regularizer", None)
-            settings["activity_regularizer"] = regularizer
+            if self._is_weighed(node):
+                settings["activity_regularizer"] = node.operation.activity_regularizer
             if self.noise is not None:
                 settings["noise"] = self.noise.copy(len(self._made))
             self._made[place] = self.kind(**settings)
             if normalize.is_relu(node.operation):
                 self.ceilings[name] = node.operation.max_value
         return self._made[place]
+
+    def _is_weighed(self, node):
+        """Whether the node's penalty is that of the activation itself.
+
+        A curve keeps its own, but for one of levels, which it has not.
+        """
+        if self.kind is NoisySpike:
+            return False
+        penalty = getattr(node.operation, "activity_regularizer", None)
+        return normalize.is_relu(node.operation) or hasattr(penalty, "bound_to")
+
+    def curve(self, node):
+        """The node of a curve, without a penalty of its activation's levels."""
+        if not isinstance(node.operation, keras.layers.Layer):
+            return node
+        penalty = node.operation.activity_regularizer
+        penalty = None if self._is_weighed(node) else penalty
+        operation = self._wrapped.with_penalty(node.operation, penalty)
+        return dataclasses.replace(node, operation=operation)
 
     def between_maps(self, place, node, names, name):
         """The same between two affine maps that calibration sets."""
@@ -206,6 +274,8 @@ class _Activations:
                 )
                 for end in ("before", "after")
             )
+            if self.kind is NoisySpike:  # which sends 0 or 1, and scales behind
+                after.activity_regularizer = node.operation.activity_regularizer
             self.wrapped[name] = before, after
             self._between[place] = lambda x: after(middle(before(x)))
         return self._between[place]
@@ -216,7 +286,7 @@ def _curves(graph):
 
     In a network that is quantized already they were left, or quantized behind.
     """
-    if _is_quantized(graph):
+    if is_quantized(graph):
         return []
     ends = set(tree.flatten(graph.outputs))
     return [
@@ -226,9 +296,9 @@ def _curves(graph):
     ]
 
 
-def _is_quantized(graph):
-    """Whether the network has quantized activations."""
-    return any(isinstance(rule_for(node.operation), Neuron) for node in graph.nodes)
+def _relus(graph):
+    """The ReLUs that are to be quantized."""
+    return [node for node in neurons_of(graph) if normalize.is_relu(node.operation)]
 
 
 def has_unquantized(model) -> bool:
@@ -237,8 +307,7 @@ def has_unquantized(model) -> bool:
         graph = normalize.read(model)
     except ValueError:
         return True  # quantize_activations says what is wrong with it
-    relus = any(normalize.is_relu(node.operation) for node in graph.nodes)
-    return relus or not _is_quantized(graph)
+    return bool(_relus(graph)) or not is_quantized(graph)
 
 
 def _read(model, with_curves):
@@ -247,8 +316,7 @@ def _read(model, with_curves):
         graph = normalize.read(model)
     except ValueError as error:
         raise ConversionError(str(error)) from error
-    relus = [n for n in graph.nodes if normalize.is_relu(n.operation)]
-    if not relus and not (with_curves and _curves(graph)):
+    if not _relus(graph) and not (with_curves and _curves(graph)):
         raise ConversionError(
             f"Model '{model.name}' has no ReLU, and no other activation function, to "
             "quantize. Its layers are of the types "

@@ -127,9 +127,27 @@ def rule_for(operation) -> Rule:
     return Opaque()
 
 
-def becomes_neuron(operation) -> bool:
-    """Whether an operation becomes a layer of spiking neurons."""
-    return rule_for(operation).spikes(operation)
+def is_quantized(graph) -> bool:
+    """Whether the network has quantized activations."""
+    return any(isinstance(rule_for(node.operation), Neuron) for node in graph.nodes)
+
+
+def neurons_of(graph) -> list:
+    """The nodes that become spiking neurons, in running order.
+
+    In a network that has quantized activations, a plain ReLU with none of them before
+    it prepares the input: it is computed once.
+    """
+    quantized, behind, found = is_quantized(graph), set(), []
+    for node in graph.nodes:
+        found_rule = rule_for(node.operation)
+        after = not behind.isdisjoint(node.inputs)
+        if isinstance(found_rule, Neuron) or after:
+            behind.update(node.outputs)
+        prepares = isinstance(found_rule, Unquantized) and quantized and not after
+        if found_rule.spikes(node.operation) and not prepares:
+            found.append(node)
+    return found
 
 
 class Identity(Rule):
@@ -311,7 +329,7 @@ class Unquantized(Difference):
         return is_relu(operation)
 
     def plan(self, node, codings, context):
-        if not self.spikes(node.operation):
+        if not context.spikes(node):
             return super().plan(node, codings, context)
         raise Refusal(
             "a plain ReLU has no step size and no threshold.",

@@ -7,7 +7,7 @@ from snn_keras.convert import normalize
 from snn_keras.convert.answers import Comparison, answers_of, names_of_outputs
 from snn_keras.convert.probe import DrivenProbe, SourceProbe, SpikingProbe
 from snn_keras.convert.report import Report
-from snn_keras.convert.rules import becomes_neuron
+from snn_keras.convert.rules import neurons_of
 from snn_keras.convert.tally import LAYER_ROUNDINGS, Tally, last_place
 from snn_keras.errors import ConversionError
 from snn_keras.inputs import batches, check_count, check_data
@@ -61,7 +61,7 @@ def matched(ann, snn, graph) -> dict:
     Raises:
         ConversionError: if the two are not of one conversion.
     """
-    sources = {n.name: n for n in graph.nodes if becomes_neuron(n.operation)}
+    sources = {node.name: node for node in neurons_of(graph)}
     if not isinstance(snn, SpikingModel):
         raise ConversionError(
             f"verify needs a spiking model as second argument. Received: {snn!r}"

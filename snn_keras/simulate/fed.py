@@ -15,6 +15,8 @@ class Fed:
     Keras's.
     """
 
+    runs_graph = True  # `predict` and `evaluate` give what the graph says
+
     def predict(self, x, batch_size=None, verbose="auto", steps=None, callbacks=None):
         """As `keras.Model.predict`."""
         x = x if steps else for_keras(x)

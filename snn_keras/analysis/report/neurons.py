@@ -81,5 +81,5 @@ def _spread(items, most):
 def _thresholds(cell, indices):
     if cell.needs_whole_run:
         return None
-    each = np.broadcast_to(cell.theta_value(), cell.state_shape).ravel()
-    return each[np.asarray(indices)].tolist()
+    each = np.ravel(cell.theta_value())  # one, or one for each channel
+    return each[np.asarray(indices) % len(each)].tolist()
