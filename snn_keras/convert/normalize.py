@@ -6,11 +6,12 @@ a node of its own, with one class for one function.
 """
 
 import dataclasses
+import inspect
 import math
 
 import keras
 import numpy as np
-from keras import layers
+from keras import layers, ops
 
 from snn_keras.convert._keras import operation_types
 from snn_keras.convert.functions import Kind, described, kind_of
@@ -82,7 +83,8 @@ def read(model) -> Graph:
         for node in unwrapped(whole, wrapped):
             for part in split_activation(node, names, wrapped):
                 nodes.append(in_normal_form(part, wrapped))
-    nodes = named(with_relus(nodes, graph), graph, names)
+    nodes = without_masks(with_relus(nodes, graph), graph, names)
+    nodes = named(nodes, graph, names)
     return dataclasses.replace(graph, nodes=tuple(nodes))
 
 
@@ -138,7 +140,7 @@ def split_activation(node: Node, names: Names, wrapped: Wrapped) -> list[Node]:
     function = fused_activation(node.operation)
     if function is None:
         return [node]
-    between = Tensor(node.output.shape, node.output.dtype)
+    between = dataclasses.replace(node.output)
     suffix = getattr(function, "__name__", type(function).__name__).lower()
     name = names.unique(f"{node.name}_{suffix.strip('<>')}")
     layer = innermost(node.operation)
@@ -159,7 +161,7 @@ def split_activation(node: Node, names: Names, wrapped: Wrapped) -> list[Node]:
     parts = [dataclasses.replace(node, outputs=(between,))]
     parts.append(Node(name, function, (between,), {}, node.outputs, site))
     for penalty in penalties:  # of layers that have several
-        x = Tensor(node.output.shape, node.output.dtype)
+        x = dataclasses.replace(node.output)
         parts[-1] = dataclasses.replace(parts[-1], outputs=(x,))
         name = names.unique(f"{node.name}_penalty")
         end = layers.Identity(name=name, dtype=x.dtype, activity_regularizer=penalty)
@@ -169,6 +171,7 @@ def split_activation(node: Node, names: Names, wrapped: Wrapped) -> list[Node]:
 
 def in_normal_form(node: Node, wrapped: Wrapped) -> Node:
     """The node with its operation as a ReLU or Identity layer, where it is one."""
+    node = without_unread_mask(node)
     operation = canonical(node.operation, node)
     if operation is not node.operation and isinstance(node.operation, layers.Layer):
         penalties = penalties_of(node.operation)
@@ -178,6 +181,49 @@ def in_normal_form(node: Node, wrapped: Wrapped) -> Node:
     if is_relu(operation) and not all("float" in x.dtype for x in node.inputs):
         operation = _of_integers(operation)
     return dataclasses.replace(node, operation=operation)
+
+
+def without_unread_mask(node: Node) -> Node:
+    """The node without the mask that Keras hands to a `Lambda` that looks at none."""
+    is_function = computes_as(node.operation, layers.Lambda)
+    if not is_function or "mask" in _parameters(node.operation.function):
+        return node
+    kwargs = {name: x for name, x in node.kwargs.items() if name != "mask"}
+    return dataclasses.replace(node, kwargs=kwargs)
+
+
+def _parameters(function):
+    """Names of a function's parameters, as `Lambda` looks for them."""
+    return inspect.getfullargspec(function).args
+
+
+def without_masks(nodes, graph, names) -> list[Node]:
+    """Drops a mask where a function did so that has become a ReLU layer.
+
+    Layers hand masks on, and functions do not; a copy of a tensor has none. A mask may
+    come further than the graph says, by what gives the tensor that it gets.
+    """
+    if not any(y.masked for node in graph.nodes for y in node.outputs):
+        return nodes
+    of_functions = {
+        y
+        for node in graph.nodes
+        if not isinstance(node.operation, layers.Layer)
+        or computes_as(node.operation, layers.Lambda)
+        for y in node.outputs
+    }
+    kept = []
+    for node in nodes:
+        if is_relu(node.operation) and of_functions.issuperset(node.outputs):
+            (x,) = node.inputs
+            copy = ops.copy(keras.KerasTensor(x.shape, x.dtype))
+            operation = copy._keras_history.operation
+            y = dataclasses.replace(x, masked=False)
+            name = names.unique(f"{node.name}_input")
+            kept.append(Node(name, operation, (x,), {}, (y,)))
+            node = dataclasses.replace(node, args=(y,), kwargs={})
+        kept.append(node)
+    return kept
 
 
 def canonical(operation, node):
@@ -245,7 +291,8 @@ def applied(operation):
     if computes_as(operation, layers.Activation):
         return operation.activation
     if computes_as(operation, layers.Lambda) and not operation.arguments:
-        return operation.function
+        reads_more = {"mask", "training"}.intersection(_parameters(operation.function))
+        return None if reads_more else operation.function
     if computes_as(operation, FunctionLayer):
         return operation.function
     return None
