@@ -14,6 +14,9 @@ OUTPUT = re.compile(r"^```text\n(.*?)^```", re.DOTALL | re.MULTILINE)
 NUMBER = re.compile(r"[-+]?\d[\d.,]*(e[-+]?\d+)?")
 WITH_CODE = [page for page in PAGES if BLOCK.search(page.read_text())]
 
+# What the pages train takes longer when it runs eagerly.
+pytestmark = pytest.mark.compiled
+
 
 def _marks(page):
     # Tutorials train: in the quick tests on one backend.
