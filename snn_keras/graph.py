@@ -107,11 +107,25 @@ class Graph:
     nodes: tuple
     output_names: tuple = ()
 
-    def cast(self, inputs):
-        """Tensors in the dtypes of the model's inputs, as Keras casts them."""
+    def cast(self, inputs, lead=1):
+        """Tensors in the dtypes and ranks of the model's inputs, as Keras casts them.
+
+        Args:
+            inputs: Tensors in the structure of the model's inputs.
+            lead: Axes in front of what the model's inputs have behind the batch.
+        """
+
+        def fit(x, expected):
+            if x is None:
+                return None
+            x = ops.convert_to_tensor(x, sparse=False)
+            wanted = (None,) * lead + expected.shape[1:]
+            for change in _changes(x, Tensor(wanted, expected.dtype)):
+                x = change(x)
+            return x
+
         pairs = zip(tree.flatten(inputs), tree.flatten(self.inputs), strict=True)
-        cast = [ops.cast(x, expected.dtype) for x, expected in pairs]
-        return tree.pack_sequence_as(inputs, cast)
+        return tree.pack_sequence_as(inputs, [fit(*pair) for pair in pairs])
 
     def run(self, inputs, call: Callable[[Node, dict], Any] | None = None):
         """Runs the graph on `inputs`, in the structure of the model's inputs.
@@ -159,12 +173,25 @@ def trace(model) -> Graph:
     check_has_graph(model)
     functional = _functional(model)
     input_names = tuple(x.name for x in functional.inputs)
+    _check_always_given(model, functional)
     names = Names(input_names)
     inputs = tree.map_structure(_tensor, _unwrap(functional.input))
     nodes: list[Node] = []
     outputs = _unwrap(_inline(functional, inputs, nodes, names))
     output_names = tuple(functional.output_names)
     return Graph(model.name, inputs, outputs, input_names, tuple(nodes), output_names)
+
+
+def _check_always_given(model, functional):
+    """Raises a ValueError where an input may be None."""
+    layers = [x._keras_history.operation for x in functional.inputs]
+    names = [x.name for x in layers if getattr(x, "optional", False)]
+    if names:
+        raise ValueError(
+            f"Inputs {names} of model '{model.name}' are optional, and what is computed "
+            "without them is not in its graph. Remedy: keras.Input without "
+            "optional=True; for samples without it, another model."
+        )
 
 
 def check_has_graph(model) -> None:
@@ -360,12 +387,13 @@ def as_input(x: Tensor, wanted, name: str, names: "Names") -> list[Node]:
 def _changes(x, wanted) -> list:
     """Functions of `keras.ops` that bring `x` into the dtype and rank of `wanted`."""
     dtype, more = wanted.dtype, len(x.shape) - len(wanted.shape)
+    last = (x if more > 0 else wanted).shape[-1:]
     changes = []
     if keras.backend.standardize_dtype(x.dtype) != dtype:
         changes.append(lambda v: ops.cast(v, dtype))
-    if more == 1:
+    if more == 1 and last == (1,):
         changes.append(lambda v: ops.squeeze(v, axis=-1))
-    elif more == -1:
+    elif more == -1 and last == (1,):
         changes.append(lambda v: ops.expand_dims(v, axis=-1))
     return changes
 

@@ -174,6 +174,8 @@ def in_structure(data, graph):
     by_name = isinstance(data, dict) and not isinstance(inputs, dict)
     if by_name and set(graph.input_names) <= set(data):
         data = tree.pack_sequence_as(inputs, [data[n] for n in graph.input_names])
+    if isinstance(data, dict) and isinstance(inputs, dict):
+        data = _without_more(data, inputs)
     try:
         tree.assert_same_structure(*map(tree.lists_to_tuples, (data, inputs)))
     except (ValueError, TypeError) as error:
@@ -189,6 +191,23 @@ def in_structure(data, graph):
             f"stand together, ((a, b), y). Received: {received}."
         ) from error
     return data
+
+
+def _without_more(data, inputs):
+    """A dict without the entries that are no inputs, where Keras takes it so.
+
+    Keras takes the entries in the order of their names, whatever the names are.
+    """
+    if not set(inputs) < set(data) or any(map(tree.is_nested, inputs.values())):
+        return data
+    first = sorted(data, key=str)[: len(inputs)]
+    if set(first) != set(inputs):
+        raise ValueError(
+            f"data has entries that are no inputs, and Keras would take {first} for "
+            f"{sorted(inputs)}: it goes by the order of the names. Remedy: leave out "
+            f"{sorted(set(data) - set(inputs), key=str)}."
+        )
+    return {name: data[name] for name in inputs}
 
 
 def _checked(name, x, expected):

@@ -283,7 +283,7 @@ class Program:
         """
         flat = tree.flatten(self.graph.inputs)
         frames = in_structure(frames, self.graph)
-        frames = tree.flatten(self.graph.cast(frames))
+        frames = tree.flatten(self.graph.cast(frames, lead=2))
         for name, x, frame in zip(self.graph.input_names, flat, frames, strict=True):
             received = tuple(frame.shape)
             check_shape(name, (*x.shape[:1], None, *x.shape[1:]), received)
