@@ -40,6 +40,7 @@ class Node:
         args, kwargs: Its arguments, with `Tensor`s where tensors go; `training` only
             where the call asks for it against the layer's own default.
         outputs: The tensors it returns, flat.
+        unread: Those of the outputs that nothing in the model reads.
         site: The place of the call in the model that it was written in. The calls of
             a submodel that is used twice have the same.
     """
@@ -50,6 +51,7 @@ class Node:
     kwargs: dict
     outputs: tuple
     site: Hashable = None
+    unread: tuple = ()
 
     @property
     def inputs(self) -> list:
@@ -178,6 +180,10 @@ def trace(model) -> Graph:
     inputs = tree.map_structure(_tensor, _unwrap(functional.input))
     nodes: list[Node] = []
     outputs = _unwrap(_inline(functional, inputs, nodes, names))
+    read = {*tree.flatten(outputs), *(x for node in nodes for x in node.inputs)}
+    for i, node in enumerate(nodes):
+        unread = tuple(y for y in node.outputs if y not in read)
+        nodes[i] = dataclasses.replace(node, unread=unread)
     output_names = tuple(functional.output_names)
     return Graph(model.name, inputs, outputs, input_names, tuple(nodes), output_names)
 
@@ -205,6 +211,15 @@ def check_has_graph(model) -> None:
         raise ValueError(
             f"Model '{model.name}' is not built, so its graph is unknown. Remedy: "
             "start it with keras.Input(shape), or call model.build(input_shape)."
+        )
+    if isinstance(model, keras.Sequential) and not _has_graph(model):
+        raise ValueError(
+            f"Sequential model '{model.name}' has no graph: Keras could not build one, "
+            "for its first layer takes several tensors, or a layer of the user's own "
+            "does not say what shape it gives. Its layers: "
+            f"{[(x.name, type(x).__name__) for x in model.layers]}. Remedy: several "
+            "inputs by keras.Model(inputs, outputs); compute_output_shape in each "
+            "layer that computes with more than keras.ops."
         )
     if not _has_graph(model):
         raise ValueError(

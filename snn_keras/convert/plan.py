@@ -241,9 +241,10 @@ def plan(
             step.coding is not Coding.STATIC
         ):
             refusals.append(
-                f"  {node.describe()}: its output has a mask, by which losses and "
-                "metrics weigh it, and spiking neurons do not pass a mask on. Remedy: "
-                "mask_zero=False, and sample_weight in its place."
+                f"  {node.describe()}: its output has a mask, from "
+                f"{_mask_from(node, graph)}, by which losses and metrics weigh it, and "
+                "spiking neurons do not pass a mask on. Remedy: keras.ops.copy(output) "
+                "as the model's output, which has none, and sample_weight in its place."
             )
     if refusals:
         raise ConversionError(
@@ -256,6 +257,16 @@ def plan(
 def _is_masked_end(tensor, graph):
     """Whether an output of the model carries a mask."""
     return tensor.masked and tensor in set(tree.flatten(graph.outputs))
+
+
+def _mask_from(node, graph) -> str:
+    """The node from which the mask of a node's output comes, in words."""
+    maker = {y: n for n in graph.nodes for y in n.outputs}
+    while True:
+        before = [maker[x] for x in node.inputs if x.masked and x in maker]
+        if not before:
+            return node.describe()
+        node = before[0]
 
 
 def check_call(node, codings) -> None:

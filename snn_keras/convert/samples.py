@@ -33,7 +33,7 @@ def check_is_signal(node):
     """Raises a `Refusal` unless the node maps each sample's numbers to numbers."""
     check_samples_apart(node)
     for tensor in node.outputs:
-        if "float" not in tensor.dtype:
+        if "float" not in tensor.dtype and tensor not in node.unread:
             raise Refusal(
                 f"its output is of type {tensor.dtype}, and later neurons depend on "
                 "it: what changes from step to step cannot be added up.",

@@ -4,6 +4,7 @@ import numpy as np
 from keras import tree
 
 from snn_keras import graph as graph_lib
+from snn_keras.errors import ConversionError
 from snn_keras.export import integer
 from snn_keras.export.calls import Rules, call_of, static_shape
 from snn_keras.export.integer import INT32
@@ -81,6 +82,12 @@ class Quantizer:
         """Makes `x` an output; returns what gives its `Output`."""
         divisor = self.input_steps if x.timed else 1
         x = self.settled(self.even(x))
+        if x.name in self._intervals:
+            raise ConversionError(
+                f"input '{x.name}' of '{self.graph.name}' is among its outputs, or what "
+                "only scales it is, and an integer network computes each of its "
+                "outputs. Remedy: a model without that output."
+            )
         return lambda: integer.Output(x.name, float(np.max(x.scale)), divisor)
 
     # --- Operations ------------------------------------------------------------------
