@@ -17,6 +17,7 @@ from snn_keras.convert.normalize import (
 from snn_keras.convert.plan import Plan
 from snn_keras.convert.rules import Form
 from snn_keras.convert.samples import is_kerass_own
+from snn_keras.convert.wrapped import signal_of
 from snn_keras.errors import ConversionError
 from snn_keras.graph import Names, Node, Tensor, computes_as, fill
 from snn_keras.layers import FunctionLayer
@@ -73,7 +74,7 @@ class Copies:
         """The copy of the layer inside a wrapper, which may stand elsewhere too."""
         if type(node.operation) not in WRAPPERS:
             return None
-        layer, (x,) = node.operation.layer, node.args
+        layer, x = node.operation.layer, signal_of(node)
         if isinstance(node.operation, keras.layers.TimeDistributed):
             x = Tensor((x.shape[0], *x.shape[2:]), x.dtype)
         name = self._names.get(id(layer), layer.name)
@@ -105,6 +106,8 @@ def _copy(node, inner=None):
     for own, weight in _paired(copy.weights, theirs):
         own.assign(ops.copy(weight))
         own.trainable = weight.trainable
+    for own, state in zip(memories_of(copy), memories_of(source), strict=True):
+        own.assign(ops.copy(state))
     if hasattr(source, "save_assets"):
         _copy_assets(source, copy)
     if hasattr(copy, "finalize_state"):
@@ -131,6 +134,16 @@ def _copy_assets(source, copy):
 
 
 _NO_BUILD = keras.layers.Layer.build
+
+
+def memories_of(layer) -> list:
+    """The states that recurrent layers keep, those inside a layer included."""
+    states = tree.flatten(getattr(layer, "states", None))
+    found = [state for state in states if isinstance(state, keras.Variable)]
+    for name, value in vars(layer).items():
+        if isinstance(value, keras.layers.Layer) and not name.startswith("_"):
+            found.extend(memories_of(value))
+    return found
 
 
 def _own_weights(source):

@@ -7,6 +7,7 @@ import numpy as np
 from keras import ops, tree
 
 from snn_keras import graph as graph_lib
+from snn_keras.convert.build import memories_of
 from snn_keras.inputs import batches
 from snn_keras.layers import NoisySpike
 from snn_keras.text import listed
@@ -51,12 +52,12 @@ def calibrate(model, data, ceilings, wrapped, calibration, batch_size):
             return v
         return ops.clip(v, 0, _top(ceilings[name]))
 
-    # A layer with a memory keeps it as it was.
-    memory = [(v, ops.copy(v)) for v in model.non_trainable_variables]
+    states = [state for layer in model.layers for state in memories_of(layer)]
+    before = [ops.copy(state) for state in states]
     for batch in batches(data, batch_size):
         graph.run(graph.cast(batch), call)
-    for variable, value in memory:
-        variable.assign(value)
+    for state, value in zip(states, before, strict=True):
+        state.assign(value)
     silent = []
     for name, sample in samples.items():
         layer = layers[name]

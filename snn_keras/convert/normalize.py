@@ -20,7 +20,6 @@ from snn_keras.graph import (
     Graph,
     Names,
     Node,
-    Tensor,
     comes_with_keras,
     computes_as,
     trace,

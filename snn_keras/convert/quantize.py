@@ -141,6 +141,7 @@ def quantize_activations(
     made = _Activations(
         kind, levels, noise_lib.get(noise), axis, scale_gradient, data is not None
     )
+    ends = set(tree.flatten(graph.outputs))
     copies = Copies(graph.nodes)
     names = Names([*graph.input_names, *map(_name, graph.nodes)])
     pools = _Pools()
@@ -154,7 +155,10 @@ def quantize_activations(
         if node.name in relus:
             (x,) = (values[x] for x in node.inputs)
             if kind is NoisySpike:
-                return made.between_maps(place, node, names, node.name)(x)
+                own = node.name
+                if node.output in ends:  # what scales behind gives the output
+                    own = f"{own}_inner"
+                return made.between_maps(place, node, names, own)(x)
             return made.layer(place, node, node.name)(x)
         average = pools.average(node) if replace_max_pooling else None
         return node.call(average or copies.own(node), values)
@@ -266,13 +270,14 @@ class _Activations:
     def between_maps(self, place, node, names, name):
         """The same between two affine maps that calibration sets."""
         if place not in self._between:
+            is_end = name == f"{node.name}_inner"
             name = name if name == node.name else names.unique(name)
             middle = self.layer(place, node, name)
+            own = [names.unique(f"{name}_{end}") for end in ("before", "after")]
+            if is_end:
+                own[1] = node.name
             before, after = (
-                keras.layers.Rescaling(
-                    1.0, name=names.unique(f"{name}_{end}"), dtype=policy(node)
-                )
-                for end in ("before", "after")
+                keras.layers.Rescaling(1.0, name=one, dtype=policy(node)) for one in own
             )
             if self.kind is NoisySpike:  # which sends 0 or 1, and scales behind
                 after.activity_regularizer = node.operation.activity_regularizer

@@ -64,7 +64,7 @@ class Wrapped:
         Raises:
             Closed: if the model cannot be laid open.
         """
-        wrapper, (x,) = node.operation, node.args
+        wrapper, x = node.operation, signal_of(node)
         if any("mask" in name for name in node.kwargs) and _reads_mask(wrapper):
             raise Closed("it reads a mask")
         found = self._cast(node, x) if is_called else []
@@ -184,6 +184,11 @@ class Wrapped:
             vars(made)["activity_regularizer"] = penalty
             self._made[key] = (layer, penalty), made
         return self._made[key][1]
+
+
+def signal_of(node: Node) -> Tensor:
+    """What the layer inside a wrapper is applied to."""
+    return node.args[0] if node.args else node.kwargs["inputs"]
 
 
 def holds_model(operation) -> bool:
