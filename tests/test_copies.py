@@ -277,3 +277,24 @@ def test_counts_of_words_are_copied():
     words.adapt(["a b c", "b c", "c d d"])
     texts = tf.constant([["a b"], ["b d c"]])
     assert_exact(network(words, shape=(1,), dtype="string"), texts)
+
+
+class Twice(keras.Model):
+    """A nested model that is more than its graph."""
+
+    def call(self, inputs, training=None, mask=None):
+        return 2 * super().call(inputs, training=training, mask=mask)
+
+
+def softsign(z):
+    return z * z
+
+
+def test_functions_of_known_names_inside_a_model_are_refused_by_name():
+    inner = keras.Input((6,))
+    model = network(Twice(inner, layers.Dense(6, activation=softsign)(inner)))
+    with pytest.raises(
+        snn_keras.ConversionError, match=r"(?s)softsign.*finds.*Remedy"
+    ) as e:
+        snn_keras.convert(model, 2, "bit_serial")
+    assert "Give it a name that Keras does not have" in str(e.value)

@@ -274,8 +274,10 @@ def _through_keras(layer, name):
 
 def functions_of(layer, path=()):
     """The functions that a layer, and those inside it, hold: `{path: function}`."""
+    inside = {inner.name: inner for inner in getattr(layer, "layers", ())}
+    held = {**inside, **vars(layer)}
     found = {}
-    for name, value in vars(layer).items():
+    for name, value in held.items():
         if name.startswith("_") or name in ("build", "quantize"):
             continue
         if isinstance(value, keras.layers.Layer):
