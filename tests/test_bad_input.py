@@ -400,7 +400,7 @@ def test_what_is_not_a_cell_is_refused(cell):
 
 
 @pytest.mark.parametrize("method", ["predict", "predict_over_time"])
-@pytest.mark.parametrize("shape", [(6, 5), (6, 4, 1), (6,)], ids=str)
+@pytest.mark.parametrize("shape", [(6, 5), (6, 4, 2), (6,)], ids=str)
 def test_inputs_of_another_shape_are_refused(shape, method):
     snn = snn_keras.convert(source(), 4)
     with pytest.raises(ValueError, match=says("'x'", "(None, 4)", str(shape))):
