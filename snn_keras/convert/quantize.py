@@ -192,6 +192,7 @@ class _Pools:
         if type(operation) in _POOLING_FUNCTIONS:
             made = object.__new__(_POOLING_FUNCTIONS[type(operation)])
             vars(made).update(vars(copy_of(operation)))
+            made.name = name
             return made
         if computes_as(operation, keras.layers.TimeDistributed):
             inner = self._averaging(operation.layer, operation.layer.name)
