@@ -194,8 +194,8 @@ def _check_always_given(model, functional):
     names = [x.name for x in layers if getattr(x, "optional", False)]
     if names:
         raise ValueError(
-            f"Inputs {names} of model '{model.name}' are optional, and what is computed "
-            "without them is not in its graph. Remedy: keras.Input without "
+            f"Inputs {names} of model '{model.name}' are optional, and what is "
+            "computed without them is not in its graph. Remedy: keras.Input without "
             "optional=True; for samples without it, another model."
         )
 

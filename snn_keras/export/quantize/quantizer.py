@@ -84,8 +84,8 @@ class Quantizer:
         x = self.settled(self.even(x))
         if x.name in self._intervals:
             raise ConversionError(
-                f"input '{x.name}' of '{self.graph.name}' is among its outputs, or what "
-                "only scales it is, and an integer network computes each of its "
+                f"input '{x.name}' of '{self.graph.name}' is among its outputs, or "
+                "what only scales it is, and an integer network computes each of its "
                 "outputs. Remedy: a model without that output."
             )
         return lambda: integer.Output(x.name, float(np.max(x.scale)), divisor)
