@@ -17,7 +17,7 @@ from snn_keras.convert.normalize import (
 from snn_keras.convert.plan import Plan
 from snn_keras.convert.rules import Form
 from snn_keras.convert.samples import is_kerass_own
-from snn_keras.convert.wrapped import signal_of
+from snn_keras.convert.wrapped import policy_of, signal_of
 from snn_keras.errors import ConversionError
 from snn_keras.graph import Names, Node, Tensor, computes_as, fill
 from snn_keras.layers import FunctionLayer
@@ -449,12 +449,8 @@ class Builder:
 
 def policy(node: Node):
     """The precision that the node computes in."""
-    if not isinstance(node.operation, keras.layers.Layer):
-        return node.outputs[0].dtype
-    found = node.operation.dtype_policy
-    # How Keras quantized a layer is the layer's own affair, not what runs it.
-    is_quantized = isinstance(found, keras.dtype_policies.QuantizedDTypePolicy)
-    return found.compute_dtype if is_quantized else found
+    is_layer = isinstance(node.operation, keras.layers.Layer)
+    return policy_of(node.operation) if is_layer else node.outputs[0].dtype
 
 
 def call_arguments(node: Node):

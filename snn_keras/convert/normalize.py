@@ -15,7 +15,13 @@ from keras import layers, ops
 
 from snn_keras.convert._keras import operation_types
 from snn_keras.convert.functions import Kind, described, kind_of
-from snn_keras.convert.wrapped import Closed, Wrapped, holds_model, penalties_of, policy
+from snn_keras.convert.wrapped import (
+    Closed,
+    Wrapped,
+    holds_model,
+    penalties_of,
+    policy_of,
+)
 from snn_keras.graph import (
     Graph,
     Names,
@@ -152,7 +158,7 @@ def split_activation(node: Node, names: Names, wrapped: Wrapped) -> list[Node]:
         function = layers.Activation(
             function,
             name=name,
-            dtype=policy(layer),
+            dtype=policy_of(layer),
             activity_regularizer=penalties.pop(0) if penalties else None,
         )
     # The layer's own: its calls share what comes of its activation.

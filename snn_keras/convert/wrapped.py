@@ -3,7 +3,7 @@
 import dataclasses
 
 import numpy as np
-from keras import layers, ops, tree
+from keras import dtype_policies, layers, ops, tree
 
 from snn_keras.convert._keras import operation_types
 from snn_keras.graph import (
@@ -153,7 +153,7 @@ class Wrapped:
                     "depends on how many time steps it sees"
                 )
             made = layers.TimeDistributed(
-                layer, name=name, dtype=policy(layer), activity_regularizer=penalty
+                layer, name=name, dtype=policy_of(layer), activity_regularizer=penalty
             )
             made.build(shape)
             self._made[key] = layer, made
@@ -198,10 +198,12 @@ def holds_model(operation) -> bool:
     return is_graph(operation.layer) or holds_model(operation.layer)
 
 
-def policy(layer):
+def policy_of(layer):
     """The precision that a layer computes in, for one beside or around it."""
     found = layer.dtype_policy
-    return found.compute_dtype if hasattr(found, "mode") else found
+    # How Keras quantized a layer is the layer's own affair, not what runs it.
+    is_quantized = isinstance(found, dtype_policies.QuantizedDTypePolicy)
+    return found.compute_dtype if is_quantized else found
 
 
 def is_sum(penalty) -> bool:
