@@ -298,3 +298,27 @@ def test_functions_of_known_names_inside_a_model_are_refused_by_name():
     ) as e:
         snn_keras.convert(model, 2, "bit_serial")
     assert "Give it a name that Keras does not have" in str(e.value)
+
+
+def by_its_norm(z):
+    return z / (1 + ops.sum(z**2, axis=1))[:, None]
+
+
+@pytest.mark.parametrize(
+    ("made", "place"),
+    [
+        (lambda: layers.Softmax(axis=1), "before"),
+        (lambda: layers.Softmax(axis=1), "between"),
+        (lambda: by_its_norm, "before"),
+        (lambda: lambda z: by_its_norm(z), "before"),
+    ],
+)
+def test_axes_of_an_activation_are_those_of_one_entry(made, place):
+    x = np.random.default_rng(0).normal(size=(4, 3, 6)).astype("float32")
+    dense = layers.TimeDistributed(layers.Dense(5, activation=made()))
+    before = [layers.Dense(6), quantized()] if place == "between" else []
+    model = network(*before, dense, shape=(3, 6))
+    assert_exact(model, x)
+    snn = snn_keras.convert(model, 2, "bit_serial", fused=False)
+    expected = model.predict(x, verbose=0)
+    np.testing.assert_allclose(snn.predict(x, verbose=0), expected, atol=1e-5)

@@ -242,7 +242,8 @@ def _made_anew(source, name, inner=None):
             **settings,
         )
     stand_in = without_activation(source)
-    if inner is not None:
+    if inner is not None:  # the layer inside need not be written
+        vars(stand_in)["layer"] = keras.layers.Identity()
         config = {**stand_in.get_config(), "name": name}
         return type(source)(inner, **{k: v for k, v in config.items() if k != "layer"})
     try:

@@ -150,17 +150,11 @@ def split_activation(node: Node, names: Names, wrapped: Wrapped) -> list[Node]:
     name = names.unique(f"{node.name}_{suffix.strip('<>')}")
     layer = innermost(node.operation)
     penalties = penalties_of(node.operation)
-    if isinstance(function, layers.Layer):
-        _built(function, between.shape)
-        if function.activity_regularizer is None and penalties:
-            function = wrapped.with_penalty(function, penalties.pop(0))
-    else:
-        function = layers.Activation(
-            function,
-            name=name,
-            dtype=policy_of(layer),
-            activity_regularizer=penalties.pop(0) if penalties else None,
-        )
+    if not isinstance(function, layers.Layer):
+        function = layers.Activation(function, name=name, dtype=policy_of(layer))
+    function = _distributed(function, node.operation, between.shape)
+    if function.activity_regularizer is None and penalties:
+        function = wrapped.with_penalty(function, penalties.pop(0))
     # The layer's own: its calls share what comes of its activation.
     site = ("activation", id(layer))
     parts = [dataclasses.replace(node, outputs=(between,))]
@@ -172,6 +166,22 @@ def split_activation(node: Node, names: Names, wrapped: Wrapped) -> list[Node]:
         end = layers.Identity(name=name, dtype=x.dtype, activity_regularizer=penalty)
         parts.append(Node(name, end, (x,), {}, node.outputs))
     return parts
+
+
+def _distributed(function, wrapper, shape):
+    """An activation, built, in the `TimeDistributed`s around the layer it was part of.
+
+    Its axes are those of one entry.
+    """
+    wrappers = 0
+    while any(computes_as(wrapper, kind) for kind in WRAPPERS):
+        wrappers += computes_as(wrapper, layers.TimeDistributed)
+        wrapper = wrapper.layer
+    for _ in range(wrappers):
+        function = layers.TimeDistributed(
+            function, name=function.name, dtype=policy_of(function)
+        )
+    return _built(function, shape)
 
 
 def in_normal_form(node: Node, wrapped: Wrapped) -> Node:
@@ -447,7 +457,7 @@ def without_activation(operation):
     """
     inner = innermost(operation)
     kind = next((kind for kind in FUSING if computes_as(inner, kind)), None)
-    if kind is None:
+    if kind is None and operation is inner:
         return operation
     changes = {}
     if fused_activation(inner) is not None:
@@ -456,7 +466,7 @@ def without_activation(operation):
 
 
 def _stand_in(layer, inner, kind, changes):
-    found = object.__new__(kind if layer is inner else type(layer))
+    found = object.__new__(kind if kind and layer is inner else type(layer))
     vars(found).update(vars(layer))
     if layer is inner:
         vars(found).update(changes)
