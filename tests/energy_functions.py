@@ -35,7 +35,7 @@ WEIGHTS = {
 # Without weights: they hand spikes on.
 PASSING = {
     "average_pool": (
-        lambda: lambda x: ops.average_pool(x, 2, padding="same"),
+        lambda: lambda x: ops.average_pool(x, 2, 2, "same"),
         IMAGE,
     ),
     "average": (lambda: lambda x: ops.average(x, 2, np.array([0.0, 3.0])), LINE),
