@@ -49,6 +49,26 @@ def compile_less(request, monkeypatch):
         monkeypatch.setattr(keras.Model, "run_eagerly", eager)
 
 
+# Laws of numbers themselves: on JAX in full.
+ON_JAX = ("test_corrected_neurons", "test_layers", "test_ops", "test_spike_for_spike")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """On JAX, a quick run has the first of a test's parameters; a slow one the others.
+
+    JAX compiles nearly every operation of every tiny network, which takes three times
+    as long as TensorFlow takes without.
+    """
+    if keras.backend.backend() != "jax":
+        return
+    for item in items:
+        parameters = getattr(item, "callspec", None)
+        is_first = parameters is None or not any(parameters.indices.values())
+        if not (is_first or item.path.stem in ON_JAX):
+            item.add_marker(pytest.mark.slow)
+
+
 def _may_compile_less(test):
     """Whether other parameters of the same test are compiled."""
     if any(map(test.get_closest_marker, ("compiled", "slow"))):

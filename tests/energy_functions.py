@@ -3,6 +3,7 @@
 Cases as in `tests.energy_cases`; and those of which no network over time can hold any.
 """
 
+import keras
 import numpy as np
 from keras import ops
 
@@ -171,3 +172,8 @@ IMPOSSIBLE = {
     *("BroadcastTo", "Rearrange", "ScaleAndTranslate", "Slice"),
     *("AdaptiveAveragePool", "ConvTranspose"),
 }
+
+# One transform for a whole batch: on JAX, Keras wants one for each sample.
+if keras.backend.backend() == "jax":
+    del PASSING["affine"], PASSING["perspective"]
+    IMPOSSIBLE |= {"AffineTransform", "PerspectiveTransform"}
