@@ -23,7 +23,10 @@ from tests.energy_cases import IMAGE, LINE
 
 # XLA has not every function on every backend, and it is not needed here; and Keras's
 # tensordot compares in a way that Python deprecates.
+# JAX compiles every layer of the sweep: six minutes.
+_ON_JAX = [pytest.mark.slow] if keras.backend.backend() == "jax" else []
 pytestmark = [
+    *_ON_JAX,
     pytest.mark.filterwarnings("ignore:.*runs without XLA"),
     pytest.mark.filterwarnings("ignore:NotImplemented should not be used"),
 ]
