@@ -96,16 +96,38 @@ def deep(x, between=()):
 ONES = np.ones((1, 1, 1, 4), "float32")
 
 # What is refused, by which export, why, and what is exported once it is mended.
-INTEGERS = {
-    "bit-serial neurons, step by step": (
-        lambda: network(neuron="bit_serial", fused=False),
-        "fused=True",
-        lambda: network(neuron="bit_serial", fused=True),
-    ),
+BOTH = {
     "noisy neurons": (
         lambda: network(neuron="lif"),
         r'NoisyLIFCell.*neuron="if"',
         lambda: network(neuron="if"),
+    ),
+    "softmax in between": (
+        lambda: network(layers.Softmax()),
+        r"end of a network.*snn_keras.layers.LSQReLU",
+        lambda: network(act()),
+    ),
+    "a derived class": (
+        lambda: in_front(Doubled(4, 3)),
+        r"Doubled.*derived from Conv2D.*keras.layers.Conv2D",
+        lambda: in_front(layers.Conv2D(4, 3)),
+    ),
+    "channels first": (
+        lambda: in_front(layers.AveragePooling2D(1, data_format="channels_first")),
+        'data_format="channels_last"',
+        lambda: in_front(layers.AveragePooling2D(1, data_format="channels_last")),
+    ),
+    "another axis normalized": (
+        lambda: network(layers.BatchNormalization(axis=1)),
+        "axis=-1",
+        lambda: network(layers.BatchNormalization(axis=-1)),
+    ),
+}
+INTEGERS = BOTH | {
+    "bit-serial neurons, step by step": (
+        lambda: network(neuron="bit_serial", fused=False),
+        "fused=True",
+        lambda: network(neuron="bit_serial", fused=True),
     ),
     "corrected neurons": (
         lambda: network(neuron="srp"),
@@ -117,20 +139,10 @@ INTEGERS = {
         "snn_keras.layers.LSQReLU",
         lambda: network(act()),
     ),
-    "softmax in between": (
-        lambda: network(layers.Softmax()),
-        r"end of a network.*snn_keras.layers.LSQReLU",
-        lambda: network(act()),
-    ),
     "another layer": (
         lambda: in_front(layers.LayerNormalization()),
         r"LayerNormalization.*in its place one of .*BatchNormalization",
         lambda: in_front(layers.BatchNormalization()),
-    ),
-    "a derived class": (
-        lambda: in_front(Doubled(4, 3)),
-        r"Doubled.*derived from Conv2D.*keras.layers.Conv2D",
-        lambda: in_front(layers.Conv2D(4, 3)),
     ),
     "a dilated transposed convolution": (
         lambda: network(layers.Conv2DTranspose(4, 3, dilation_rate=2)),
@@ -156,16 +168,6 @@ INTEGERS = {
         lambda: network(layers.UpSampling2D(interpolation="bilinear")),
         'interpolation="nearest"',
         lambda: network(layers.UpSampling2D(interpolation="nearest")),
-    ),
-    "channels first": (
-        lambda: in_front(layers.AveragePooling2D(1, data_format="channels_first")),
-        'data_format="channels_last"',
-        lambda: in_front(layers.AveragePooling2D(1, data_format="channels_last")),
-    ),
-    "another axis normalized": (
-        lambda: network(layers.BatchNormalization(axis=1)),
-        "axis=-1",
-        lambda: network(layers.BatchNormalization(axis=-1)),
     ),
     "an axis taken away": (
         lambda: network(lambda x: x[:, 0]),
@@ -196,15 +198,10 @@ INTEGERS = {
     ),
 }
 
-NIR = {
+NIR = BOTH | {
     "switched input": (
         lambda: network(neuron="signed"),
         r'switched off.*neuron="if"',
-        lambda: network(neuron="if"),
-    ),
-    "noisy neurons": (
-        lambda: network(neuron="lif"),
-        r'NoisyLIFCell.*neuron="if"',
         lambda: network(neuron="if"),
     ),
     "max pooling": (
@@ -212,20 +209,10 @@ NIR = {
         r"quantize_activations\(..., replace_max_pooling=True\)",
         lambda: pooled(replace_max_pooling=True),
     ),
-    "softmax in between": (
-        lambda: network(layers.Softmax()),
-        r"end of a network.*snn_keras.layers.LSQReLU",
-        lambda: network(act()),
-    ),
     "another layer": (
         lambda: network(layers.Conv2DTranspose(4, 3)),
         r"Conv2DTranspose.*in its place one of .* Conv2D,",
         lambda: network(layers.Conv2D(4, 3)),
-    ),
-    "a derived class": (
-        lambda: in_front(Doubled(4, 3)),
-        r"Doubled.*derived from Conv2D.*keras.layers.Conv2D",
-        lambda: in_front(layers.Conv2D(4, 3)),
     ),
     "dense layers of images": (
         lambda: network(layers.Dense(4)),
@@ -271,16 +258,6 @@ NIR = {
         lambda: network(lambda x: x[:, :4, :4]),
         "every so many pixels from the first",
         lambda: network(lambda x: x[:, ::2, ::2]),
-    ),
-    "channels first": (
-        lambda: in_front(layers.AveragePooling2D(1, data_format="channels_first")),
-        'data_format="channels_last"',
-        lambda: in_front(layers.AveragePooling2D(1, data_format="channels_last")),
-    ),
-    "another axis normalized": (
-        lambda: network(layers.BatchNormalization(axis=1)),
-        "axis=-1",
-        lambda: network(layers.BatchNormalization(axis=-1)),
     ),
 }
 

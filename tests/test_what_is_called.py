@@ -11,18 +11,13 @@ from keras import layers, ops
 import snn_keras
 from snn_keras import ConversionError, EarlyExit, analysis, export
 from snn_keras.layers import LSQReLU
+from tests.exact import EXACT, TWO_BITS
 
 # Keras warns of entries that it does not know, and where a mask ends.
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.*The structure of `inputs`"),
     pytest.mark.filterwarnings(r"ignore:Exception encountered(.|\n)*The structure of"),
     pytest.mark.filterwarnings("ignore:.*does not support masking"),
-]
-TWO_BITS = {"timesteps": 2, "neuron": "bit_serial"}
-EXACT = [
-    TWO_BITS,
-    {**TWO_BITS, "fused": False},
-    {"timesteps": "settle", "neuron": "signed"},
 ]
 RNG = np.random.default_rng(0)
 X = RNG.integers(-16, 16, (6, 4)).astype("float32") / 8

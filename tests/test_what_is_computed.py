@@ -15,14 +15,8 @@ import snn_keras
 from snn_keras import ConversionError, neurons
 from snn_keras.convert import rules
 from snn_keras.layers import FunctionLayer, LSQReLU
+from tests.exact import EXACT, TWO_BITS
 
-TWO_BITS = {"timesteps": 2, "neuron": "bit_serial"}
-# All ways to run a network that is exact.
-EXACT = [
-    TWO_BITS,
-    {**TWO_BITS, "fused": False},
-    {"timesteps": "settle", "neuron": "signed"},
-]
 RNG = np.random.default_rng(0)
 IMAGES = RNG.integers(0, 16, (4, 6, 6, 2)).astype("float32") / 16
 VECTORS = RNG.integers(-16, 16, (5, 4)).astype("float32") / 16

@@ -12,11 +12,11 @@ from keras import layers, ops
 import snn_keras
 from snn_keras import ConversionError, analysis
 from snn_keras.layers import LSQReLU, QuantizedActivation
+from tests.exact import TWO_BITS
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(16, 8)).astype("float32")
 STEPS = RNG.normal(size=(16, 4, 8)).astype("float32")
-TWO_BITS = {"timesteps": 2, "neuron": "bit_serial"}
 FINE = {"levels": 2**14, "calibration": "max"}
 
 
