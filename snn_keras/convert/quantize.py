@@ -155,10 +155,10 @@ def quantize_activations(
         if node.name in relus:
             (x,) = (values[x] for x in node.inputs)
             if kind is NoisySpike:
-                own = node.name
-                if node.output in ends:  # what scales behind gives the output
-                    own = f"{own}_inner"
-                return made.between_maps(place, node, names, own)(x)
+                if node.output not in ends:
+                    return made.between_maps(place, node, names, node.name)(x)
+                own = f"{node.name}_inner"  # what scales behind gives the output
+                return made.between_maps(place, node, names, own, node.name)(x)
             return made.layer(place, node, node.name)(x)
         average = pools.average(node) if replace_max_pooling else None
         return node.call(average or copies.own(node), values)
@@ -268,15 +268,15 @@ class _Activations:
         operation = self._wrapped.with_penalty(node.operation, penalty)
         return dataclasses.replace(node, operation=operation)
 
-    def between_maps(self, place, node, names, name):
-        """The same between two affine maps that calibration sets."""
+    def between_maps(self, place, node, names, name, end=None):
+        """The same between two affine maps that calibration sets; `end` names the last.
+
+        None lets it be named by the activation.
+        """
         if place not in self._between:
-            is_end = name == f"{node.name}_inner"
             name = name if name == node.name else names.unique(name)
             middle = self.layer(place, node, name)
-            own = [names.unique(f"{name}_{end}") for end in ("before", "after")]
-            if is_end:
-                own[1] = node.name
+            own = [names.unique(f"{name}_before"), end or names.unique(f"{name}_after")]
             before, after = (
                 keras.layers.Rescaling(1.0, name=one, dtype=policy(node)) for one in own
             )
