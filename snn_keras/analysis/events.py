@@ -6,9 +6,9 @@ import numpy as np
 from keras import layers, ops, tree
 
 from snn_keras.analysis import probing
-from snn_keras.convert._keras import LayerScale, operation_types
+from snn_keras.conversion._keras import LayerScale, operation_types
 from snn_keras.graph import computes_as
-from snn_keras.neurons import BiasCorrection
+from snn_keras.time import BiasCorrection
 
 _ADD, _SUBTRACT, _MULTIPLY, _NEGATIVE = operation_types(
     "Add", "Subtract", "Multiply", "Negative"

@@ -8,10 +8,10 @@ from keras import layers, tree
 
 from snn_keras.analysis.events import scales_channels
 from snn_keras.analysis.synapses import is_known
-from snn_keras.convert._keras import operation_types
-from snn_keras.convert.rules import Identity, Linear, Refusal, rule_for
+from snn_keras.conversion._keras import operation_types
+from snn_keras.conversion.rules import Identity, Linear, Refusal, rule_for
 from snn_keras.graph import Node, Tensor, computes_as, fill
-from snn_keras.neurons import BiasCorrection, PerStep
+from snn_keras.time import BiasCorrection, PerStep
 
 # Functions of Keras that multiply two operands: where one of them is constant, it holds
 # weights.

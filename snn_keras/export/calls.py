@@ -5,8 +5,8 @@ import dataclasses
 
 from keras import activations, layers, tree
 
-from snn_keras import neurons
-from snn_keras.convert._keras import operation_types
+from snn_keras import time
+from snn_keras.conversion._keras import operation_types
 from snn_keras.errors import ConversionError
 from snn_keras.graph import Tensor
 
@@ -143,6 +143,35 @@ class Rules:
         return ""
 
 
+class CellForms:
+    """What each spiking cell is in an export, by its class alone.
+
+    Args:
+        remedy: What helps, for cells that have no form.
+    """
+
+    def __init__(self, remedy):
+        self._remedy = remedy
+        self._forms = {}
+
+    def __call__(self, *types):
+        """Registers what `of` gives for cells of these types."""
+
+        def register(form):
+            self._forms.update(dict.fromkeys(types, form))
+            return form
+
+        return register
+
+    def of(self, cell):
+        """The form of a cell; a `Refusal` where its class has none."""
+        if type(cell) not in self._forms:
+            raise Refusal(
+                f"its neurons are {type(cell).__name__}. Remedy: {self._remedy}."
+            )
+        return self._forms[type(cell)]
+
+
 def check_no_constants(call):
     """Raises a `Refusal` where a constant stands beside the signals."""
     leaves = tree.flatten((call.args, call.kwargs))
@@ -172,7 +201,7 @@ def static_shape(name, x):
 
 def inner(layer):
     """The operation that a layer of a spiking network applies."""
-    return layer.operation if isinstance(layer, neurons.PerStep) else layer
+    return layer.operation if isinstance(layer, time.PerStep) else layer
 
 
 def call_of(node, signals, timed, is_last) -> Call:
@@ -189,8 +218,8 @@ def call_of(node, signals, timed, is_last) -> Call:
         lambda x: signals[x] if isinstance(x, Tensor) else x,
         (node.args, node.kwargs),
     )
-    if isinstance(layer, neurons.PerStep):
+    if isinstance(layer, time.PerStep):
         args, kwargs = layer.arguments_of([signals[x] for x in node.inputs])
-    has_time = node in timed and not isinstance(layer, neurons.Readout)
+    has_time = node in timed and not isinstance(layer, time.Readout)
     shape = tuple(node.output.shape[2 if has_time else 1 :])
     return Call(node.name, layer, inner(layer), tuple(args), kwargs, shape, is_last)

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 from keras import layers, tree
 
-from snn_keras.convert._keras import operation_types
+from snn_keras.conversion._keras import operation_types
 from snn_keras.export import integer
 from snn_keras.export.calls import Refusal
 from snn_keras.export.keras_layers import array, batch_norm_gain, constant_of

@@ -5,8 +5,8 @@ import math
 import numpy as np
 from keras import layers
 
-from snn_keras import neurons
-from snn_keras.convert._keras import operation_types
+from snn_keras import time
+from snn_keras.conversion._keras import operation_types
 from snn_keras.export import integer
 from snn_keras.export.keras_layers import (
     check_channels_last,
@@ -140,7 +140,7 @@ def pooled(quantizer, call, settings):
         strides=strides,
         padding=padding,
         input_shape=image.shape,
-        over_time=isinstance(call.layer, neurons.TemporalDifference),
+        over_time=isinstance(call.layer, time.TemporalDifference),
     )
     y = image.with_(name=name, shape=shape, weights=None)
     return like_input(quantizer, y, x, call.name)

@@ -3,7 +3,7 @@
 import numpy as np
 from keras import layers
 
-from snn_keras.convert._keras import operation_types
+from snn_keras.conversion._keras import operation_types
 from snn_keras.export import integer
 from snn_keras.export.calls import Refusal, check_no_constants
 from snn_keras.export.keras_layers import check_channels_last, pad_sides, slices
