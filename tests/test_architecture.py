@@ -18,6 +18,7 @@ LAYERS = [
     {"layers", "neurons"},
     {"simulate"},
     {"convert", "applications"},
+    {"linear"},
     {"analysis", "export", "training", "interop"},
     {"callbacks", "regularizers", "rules"},
     {"apps"},

@@ -5,6 +5,8 @@ import functools
 import numpy as np
 
 from snn_keras.export import integer
+from snn_keras.export.calls import Refusal, check_channels_last
+from snn_keras.export.quantize.quantizer import rule
 from snn_keras.export.quantize.units import common_bit, fine_unit, plain
 
 
@@ -36,6 +38,14 @@ def reshaped(quantizer, x, shape, name):
     """Another shape for the same entries."""
     stays = shape[-1:] == x.shape[-1:]
     return rearranged(quantizer, x, integer.Reshape, shape, name, stays)
+
+
+def of_images(form, shape):
+    """A form with windows as one of images, for an input of this shape."""
+    check_channels_last(form)
+    if len(shape) not in (2, 3):
+        raise Refusal(f"of images and sequences alone it has one. {rule.remedy}")
+    return form if len(shape) == 3 else form.of_images()
 
 
 def as_image(quantizer, x, name):

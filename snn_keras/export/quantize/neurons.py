@@ -6,10 +6,10 @@ from keras import layers
 from snn_keras import neurons
 from snn_keras.export import integer
 from snn_keras.export.calls import LEFT_OUT, QUANTIZED, Refusal
-from snn_keras.export.keras_layers import array
 from snn_keras.export.quantize.moves import finer
 from snn_keras.export.quantize.quantizer import rule
 from snn_keras.export.quantize.units import Signal
+from snn_keras.linear import array
 
 
 @rule(neurons.Present)
@@ -89,11 +89,6 @@ def spiking(quantizer, call):
     )
     step = theta / 2**cell.timesteps if kind is integer.FireBits else theta
     return Signal(name, x.shape, np.asarray(step), timed=x.timed)
-
-
-@rule(layers.Identity)
-def identity(quantizer, call):
-    return call.signal
 
 
 @rule(layers.Activation, *LEFT_OUT)
