@@ -2,7 +2,6 @@
 
 import dataclasses
 import itertools
-import math
 
 import keras
 import numpy as np
@@ -105,7 +104,7 @@ PLAIN = {
     "dense": (layers.Dense(3), IMAGE),
     "einsum": (layers.EinsumDense("abc,cd->abd", (7, 3), bias_axes="d"), LINE),
     "einsum all": (layers.EinsumDense("abc,bcd->ad", 3, bias_axes="d"), LINE),
-    "einsum along": (layers.EinsumDense("abc,bd->adc", (4, 2), bias_axes="d"), LINE),
+    "einsum along": (layers.EinsumDense("abc,bd->adc", (2, 4), bias_axes="d"), LINE),
     "einsum rest": (layers.EinsumDense("...c,cd->...d", 3, bias_axes="d"), LINE),
     "norm": (layers.BatchNormalization(epsilon=0.25), IMAGE),
     "norm axis": (layers.BatchNormalization(1, epsilon=0.25), IMAGE),
@@ -283,14 +282,21 @@ def own():
     x = Mix(name="mix")(layers.Flatten()(x))
     x = LSQReLU(2, initial_step=0.5, name="third")(x)
     model = keras.Model(inputs, layers.Dense(2, name="out")(x))
+    x = dyadic(np.random.default_rng(1), (6, 5, 4, 2), 16, 16)
+    return snn_keras.convert(dyadic_weights(model), 4), x
+
+
+def dyadic_weights(model):
+    """Gives a model dyadic weights; steps stay, and variances are what sums to 1."""
     rng = np.random.default_rng(0)
-    model.set_weights(
-        [
-            w if math.prod(w.shape) == 1 else dyadic(rng, w.shape)
-            for w in model.get_weights()
-        ]
-    )
-    return snn_keras.convert(model, 4), dyadic(rng, (6, 5, 4, 2), 16, 16)
+    for layer in model.layers:
+        weights = [dyadic(rng, w.shape) for w in layer.get_weights()]
+        if isinstance(layer, layers.BatchNormalization):
+            weights[0] = np.full(weights[0].shape, 2.0)
+            weights[-1] = np.full(weights[-1].shape, 1 - layer.epsilon)
+        if not isinstance(layer, LSQReLU):
+            layer.set_weights(weights)
+    return model
 
 
 def sent(snn, images):
@@ -316,8 +322,8 @@ def test_own_layers_are_counted(own):
     assert found["mix"]["source"]["multiply"] == 4 * 3 * 3 * 3
 
 
-def test_own_layers_are_integers(own):
-    snn, x = own
+def assert_integers(snn, x):
+    """The integer network's spikes and outputs are the spiking network's."""
     net, spikes = quantize_weights(snn, x), sent(snn, x)
     assert net.is_exact
     for step, (values, _) in enumerate(net.run(net.quantize(x))):
@@ -326,12 +332,71 @@ def test_own_layers_are_integers(own):
     assert np.array_equal(net.predict(x), snn.predict(x, verbose=0))
 
 
-def test_own_layers_are_written_and_read(own, tmp_path):
+def assert_nir(snn, x, path):
+    """So are those of a NIR file that is read."""
     pytest.importorskip("nir", reason="pip install snn_keras[nir]")
-    snn, x = own
-    to_nir(snn, tmp_path / "net.nir")
-    read = from_nir(tmp_path / "net.nir")
+    to_nir(snn, path)
+    read = from_nir(path)
     expected, received = sent(snn, x), sent(read, x)
     for name, z in expected.items():
         assert np.array_equal(received[name], z), name
     assert np.array_equal(read.predict(x, verbose=0), snn.predict(x, verbose=0))
+
+
+def test_own_layers_are_integers(own):
+    assert_integers(*own)
+
+
+def test_own_layers_are_written_and_read(own, tmp_path):
+    assert_nir(*own, tmp_path / "net.nir")
+
+
+class Wider(layers.Conv2D):
+    """Derived, and computes the same."""
+
+    def __init__(self, filters, **kwargs):
+        super().__init__(2 * filters, 2, **kwargs)
+
+
+# Layers whose form another one's rule exports.
+INTEGERS = {
+    "einsum": lambda: layers.EinsumDense("abcd,de->abce", (4, 4, 3)),
+    "another axis normalized": lambda: layers.BatchNormalization(1, epsilon=0.25),
+    "transposed": lambda: layers.Conv2DTranspose(2, 3, 2),
+    "transposed, dilated": lambda: layers.Conv2DTranspose(2, 2, dilation_rate=2),
+    "transposed, padded": lambda: layers.Conv2DTranspose(
+        2, 3, 3, "same", output_padding=0
+    ),
+    "scaled": lambda: LayerScale(0.5, 4),
+}
+BOTH = {
+    "derived": lambda: Wider(2),
+    "depthwise by groups": lambda: layers.Conv2D(8, 2, groups=4),
+    "separable": lambda: layers.SeparableConv2D(3, 3, padding="same"),
+    "transposed, of stride 1": lambda: layers.Conv2DTranspose(2, 3),
+    "normalized": lambda: layers.Normalization(mean=0.5, variance=4.0),
+    "difference": lambda: lambda x: layers.Subtract()([x, layers.Conv2D(4, 1)(x)]),
+    "mean of two": lambda: lambda x: layers.Average()([x, layers.Conv2D(4, 1)(x)]),
+    "constant": lambda: lambda x: layers.Conv2D(4, 1)(x) + CONSTANT,
+    "from a constant": lambda: lambda x: ops.subtract(CONSTANT, x),
+    "multiples": lambda: lambda x: x * CONSTANT,
+}
+
+
+def between_neurons(operation):
+    x = inputs = keras.Input((4, 4, 2))
+    x = LSQReLU(2, initial_step=0.5, name="first")(layers.Conv2D(4, 1)(x))
+    x = LSQReLU(4, initial_step=0.25, name="second")(operation(x))
+    model = keras.Model(inputs, layers.Dense(2)(layers.Flatten()(x)))
+    snn = snn_keras.convert(dyadic_weights(model), 4)
+    return snn, dyadic(np.random.default_rng(1), (4, 4, 4, 2), 16, 16)
+
+
+@pytest.mark.parametrize("name", INTEGERS | BOTH)
+def test_forms_are_exported_as_integers(name):
+    assert_integers(*between_neurons((INTEGERS | BOTH)[name]()))
+
+
+@pytest.mark.parametrize("name", BOTH)
+def test_forms_are_written_and_read(name, tmp_path):
+    assert_nir(*between_neurons(BOTH[name]()), tmp_path / "net.nir")
