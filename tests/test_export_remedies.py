@@ -139,7 +139,9 @@ INTEGERS = BOTH | {
     ),
     "a layer of three dimensions": (
         lambda: in_front(
-            lambda x: layers.Reshape((6, 6, 4))(layers.Conv3D(1, 1)(x[..., None]))
+            lambda x: layers.Reshape((6, 6, 4))(
+                layers.Conv3D(1, 1)(layers.Reshape((6, 6, 4, 1))(x))
+            )
         ),
         r"Conv3D.*images and sequences.*in its place one of .*Conv2D,",
         lambda: in_front(layers.Conv2D(4, 1)),
