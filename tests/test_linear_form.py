@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import math
 
 import keras
 import numpy as np
@@ -163,11 +164,22 @@ def form_of(operation, *shapes):
     return linear.form_of(node), [dyadic(rng, (3, *shape), 8, 8) for shape in shapes]
 
 
+def matrix_of(form, *shapes):
+    """Arrays `(inputs, outputs)` and `(outputs,)`: flat, y = x @ matrix + constant."""
+    sizes = [math.prod(shape) for shape in shapes]
+    rows = np.pad(np.eye(sum(sizes)), ((0, 1), (0, 0)))
+    parts = np.split(rows, np.cumsum(sizes)[:-1], axis=1)
+    pairs = zip(parts, shapes, strict=True)
+    y = form.apply(*(x.reshape(len(x), *shape) for x, shape in pairs))
+    y = y.reshape(len(rows), -1)
+    return y[:-1] - y[-1], y[-1]
+
+
 def assert_is(form, xs, expected):
     """The form makes what the layer makes, by its equation and as a matrix."""
     expected = ops.convert_to_numpy(expected)
     assert np.array_equal(form.apply(*xs), expected)
-    weights, constant = form.matrix(*(x.shape[1:] for x in xs))
+    weights, constant = matrix_of(form, *(x.shape[1:] for x in xs))
     flat = np.concatenate([x.reshape(len(x), -1) for x in xs], axis=1)
     assert np.array_equal(flat @ weights + constant, expected.reshape(len(flat), -1))
     assert_counts(form, xs, weights)
@@ -183,7 +195,7 @@ def assert_counts(form, xs, weights):
     (shape,) = (x.shape[1:] for x in xs)
     first = getattr(form, "depthwise", form)
     full = dataclasses.replace(first, kernel=np.ones_like(first.kernel))
-    reached = full.matrix(shape)[0] != 0
+    reached = matrix_of(full, shape)[0] != 0
     assert np.array_equal(form.fan_out(shape).ravel(), reached.sum(1))
     behind = form.pointwise.kernel.shape[-1] if first is not form else 0
     assert form.inside(shape) == reached.shape[1] * behind

@@ -13,8 +13,9 @@ exported as Keras's own layers are. `node` is a `snn_keras.graph.Node`: the laye
 arguments, and the shapes of its inputs and outputs.
 """
 
-from snn_keras.linear import keras_layers as keras_layers
-from snn_keras.linear import keras_operations as keras_operations
+from snn_keras.linear import keras_moves as keras_moves
+from snn_keras.linear import keras_sums as keras_sums
+from snn_keras.linear import keras_weights as keras_weights
 from snn_keras.linear.forms import Along as Along
 from snn_keras.linear.forms import Dense as Dense
 from snn_keras.linear.forms import Einsum as Einsum
@@ -23,21 +24,21 @@ from snn_keras.linear.forms import Scale as Scale
 from snn_keras.linear.forms import Sum as Sum
 from snn_keras.linear.forms import Total as Total
 from snn_keras.linear.forms import array as array
-from snn_keras.linear.keras_layers import pooling as pooling
+from snn_keras.linear.keras_sums import pooling as pooling
 from snn_keras.linear.moves import Concatenate as Concatenate
 from snn_keras.linear.moves import Crop as Crop
-from snn_keras.linear.moves import Move as Move
 from snn_keras.linear.moves import Pad as Pad
 from snn_keras.linear.moves import Repeat as Repeat
 from snn_keras.linear.moves import Reshape as Reshape
 from snn_keras.linear.moves import Transpose as Transpose
+from snn_keras.linear.nodes import at_a_step as at_a_step
+from snn_keras.linear.nodes import unwrapped as unwrapped
 from snn_keras.linear.registry import NoForm as NoForm
 from snn_keras.linear.registry import base_of as base_of
 from snn_keras.linear.registry import form as form
 from snn_keras.linear.registry import form_of as form_of
 from snn_keras.linear.registry import has_form as has_form
-from snn_keras.linear.steps import at_a_step as at_a_step
-from snn_keras.linear.steps import unwrapped as unwrapped
 from snn_keras.linear.windows import Convolution as Convolution
 from snn_keras.linear.windows import Pool as Pool
 from snn_keras.linear.windows import Separable as Separable
+from snn_keras.linear.windows import padding_of as padding_of

@@ -36,20 +36,6 @@ class Form:
         """What the layer makes of arrays `(batch, ...)`."""
         raise NotImplementedError
 
-    def matrix(self, *shapes):
-        """The map and its constant for inputs of these shapes, all of them flat.
-
-        Returns:
-            Arrays `(inputs, outputs)` and `(outputs,)`, with y = x @ map + constant.
-        """
-        sizes = [math.prod(shape) for shape in shapes]
-        rows = np.pad(np.eye(sum(sizes)), ((0, 1), (0, 0)))
-        parts = np.split(rows, np.cumsum(sizes)[:-1], axis=1)
-        pairs = zip(parts, shapes, strict=True)
-        y = self.apply(*(x.reshape(len(x), *shape) for x, shape in pairs))
-        y = y.reshape(len(rows), -1)
-        return y[:-1] - y[-1], y[-1]
-
     def fan_out(self, shape):
         """The weights that each element of an input of this shape meets."""
         raise NotImplementedError

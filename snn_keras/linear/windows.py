@@ -6,6 +6,7 @@ import functools
 import numpy as np
 
 from snn_keras.linear.forms import Arrays, Form, array
+from snn_keras.linear.nodes import is_channels_first, spatial
 
 
 def padding_of(name, sizes, window, strides, dilation):
@@ -33,14 +34,10 @@ class _Windows(Arrays):
             if getattr(self, name) is None:
                 object.__setattr__(self, name, (default,) * len(self.window))
 
-    def sizes(self, shape):
-        """The lengths of the spatial axes of a shape."""
-        return shape[1:] if self.data_format == "channels_first" else shape[:-1]
-
     def places(self, shape):
         """How many places the window has along each axis of an input of this shape."""
         found = []
-        for axis, size in enumerate(self.sizes(shape)):
+        for axis, size in enumerate(spatial(self, shape)):
             reach = self.dilation[axis] * (self.window[axis] - 1) + 1
             padded = (size - 1) * self.spread[axis] + 1 + sum(self.padding[axis])
             found.append((padded - reach) // self.strides[axis] + 1)
@@ -48,7 +45,7 @@ class _Windows(Arrays):
 
     def met(self, axis, shape):
         """How many pairs of a tap and a place meet each entry along an axis."""
-        size, places = self.sizes(shape)[axis], self.places(shape)[axis]
+        size, places = spatial(self, shape)[axis], self.places(shape)[axis]
         taps = np.arange(self.window[axis]) * self.dilation[axis]
         starts = np.arange(places) * self.strides[axis] - self.padding[axis][0]
         entries, between = np.divmod(np.add.outer(starts, taps), self.spread[axis])
@@ -74,7 +71,7 @@ class _Windows(Arrays):
             x: `(batch, ...)`, the channels where `data_format` says.
             function: Of the tap's indices and an array `(batch, *places, channels)`.
         """
-        is_first = self.data_format == "channels_first"
+        is_first = is_channels_first(self)
         places = self.places(x.shape[1:])
         x = np.moveaxis(x, 1, -1) if is_first else x
         x = np.pad(self._spread(x), [(0, 0), *self.padding, (0, 0)])
@@ -155,7 +152,7 @@ class Convolution(_Windows):
     def apply(self, x):
         *_, inside, outside = self.kernel.shape
         bias = self.bias
-        if bias.ndim and self.data_format == "channels_first":
+        if bias.ndim and is_channels_first(self):
             bias = bias.reshape(-1, *(1,) * len(self.window))
 
         def product(tap, met):
@@ -170,7 +167,7 @@ class Convolution(_Windows):
         counts = [self.met(axis, shape) for axis in range(len(self.window))]
         copies = self.kernel.shape[-1] // self.groups
         places = functools.reduce(np.multiply.outer, counts) * float(copies)
-        axis = 0 if self.data_format == "channels_first" else -1
+        axis = 0 if is_channels_first(self) else -1
         return np.broadcast_to(np.expand_dims(places, axis), shape)
 
 

@@ -16,6 +16,15 @@ def by_channel(x):
     return all(shape in ((), x.shape[-1:]) for shape in shapes)
 
 
+def keeps_channels(form, shape):
+    """Whether a form that moves elements of this shape leaves each in its channel."""
+    numbers = np.arange(1, shape[-1] + 1)
+    made = form.apply(np.broadcast_to(numbers, (1, *shape)))
+    if made.shape[-1] != shape[-1]:
+        return False
+    return bool(np.all((made == numbers) | (made == 0)))  # 0: what it pads with
+
+
 def rearranged(quantizer, x, kind, shape, name, keeps_channels=False, **arguments):
     """The same entries in another place, each in the unit that it has."""
     if kind is integer.Pad:

@@ -5,7 +5,7 @@ import numpy as np
 from snn_keras import linear
 from snn_keras.export import integer
 from snn_keras.export.calls import Refusal
-from snn_keras.export.quantize.moves import rearranged
+from snn_keras.export.quantize.moves import keeps_channels, rearranged
 from snn_keras.export.quantize.quantizer import rule
 from snn_keras.export.quantize.units import Signal, plain
 
@@ -21,14 +21,10 @@ KINDS = {
 @rule(*KINDS)
 def moved(quantizer, call):
     x, form = call.signal, call.form
-    settings = {**vars(form), "shape": call.shape}
+    stays, settings = keeps_channels(form, x.shape), {**vars(form), "shape": call.shape}
+    kind = KINDS[type(form)]
     return rearranged(
-        quantizer,
-        x,
-        KINDS[type(form)],
-        name=call.name,
-        keeps_channels=form.keeps_channels(x.shape),
-        **settings,
+        quantizer, x, kind, name=call.name, keeps_channels=stays, **settings
     )
 
 

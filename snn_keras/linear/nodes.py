@@ -1,4 +1,4 @@
-"""Nodes of spiking networks as they are at one step."""
+"""Nodes of a graph: what they read, and what they are at one step of a network."""
 
 import dataclasses
 
@@ -6,7 +6,46 @@ import keras
 from keras import layers, tree
 
 from snn_keras.graph import Node, Tensor, computes_as, fill
+from snn_keras.linear.forms import core
+from snn_keras.linear.registry import NoForm
 from snn_keras.neurons import PerStep
+
+
+def shape_of(node):
+    """The shape of the node's one input, without the batch."""
+    (x,) = node.inputs
+    return tuple(x.shape[1:])
+
+
+def is_channels_first(layer):
+    """Whether a layer has its channels in front."""
+    return getattr(layer, "data_format", None) == "channels_first"
+
+
+def spatial(layer, shape):
+    """The lengths of a layer's spatial axes, of a shape without the batch."""
+    return tuple(shape[1:] if is_channels_first(layer) else shape[:-1])
+
+
+def operands_of(node):
+    """The signals and constants that a node is called on."""
+    operands = tree.flatten((node.args, node.kwargs))
+    ranks = {len(x.shape) for x in operands if isinstance(x, Tensor)}
+    if len(ranks) > 1:
+        raise NoForm("of signals of several ranks it has none. Remedy: equal ranks.")
+    (rank,) = ranks
+    return [x if isinstance(x, Tensor) else constant_of(x, rank) for x in operands]
+
+
+def constant_of(x, rank):
+    """A constant beside signals of so many axes, the same for all samples."""
+    constant = core(x)
+    if constant.ndim >= rank:
+        raise NoForm(
+            "with a constant for each sample it has none. Remedy: a constant of "
+            "length 1 along the batch."
+        )
+    return constant
 
 
 def at_a_step(node, shapes):
