@@ -12,7 +12,7 @@ from snn_keras.analysis.linear import Kind, kind_of
 from snn_keras.analysis.recording import Neurons, Recorder
 from snn_keras.analysis.synapses import synapses
 from snn_keras.graph import run_nodes
-from snn_keras.linear import at_a_step, unwrapped
+from snn_keras.linear.nodes import at_a_step, unwrapped
 from snn_keras.neurons import Present, Readout, Spiking, TemporalDifference
 from snn_keras.simulate import Monitored
 

@@ -6,11 +6,13 @@ import functools
 
 from keras import activations, layers
 
-from snn_keras import linear, neurons
+from snn_keras import neurons
 from snn_keras.convert._keras import operation_types
 from snn_keras.errors import ConversionError
 from snn_keras.graph import Node, comes_with_keras
-from snn_keras.linear import NoForm, at_a_step
+from snn_keras.linear import NoForm, form_of
+from snn_keras.linear.nodes import at_a_step
+from snn_keras.linear.registry import base_of, has_form
 
 QUANTIZED = "a quantized activation in its place, such as snn_keras.layers.LSQReLU"
 LEFT_OUT = (layers.Softmax, *operation_types("Softmax", "Sigmoid"))
@@ -60,7 +62,7 @@ class Call:
     @functools.cached_property
     def form(self):
         """The linear form of the operation, or None."""
-        return linear.form_of(self.node)
+        return form_of(self.node)
 
 
 class Rules:
@@ -144,13 +146,13 @@ class Rules:
             )
         if isinstance(operation, layers.Activation) and not is_left_out(operation):
             return f"it is a curve, and exports know levels. Remedy: {QUANTIZED}."
-        if type(operation) in self._rules or linear.has_form(operation):
+        if type(operation) in self._rules or has_form(operation):
             return None
         for kind, remedy in self._remedies:
             if isinstance(operation, kind):
                 return f"Remedy: {remedy}."
         known = [k for k in type(operation).__mro__ if k in self._rules]
-        known += [k for k in [linear.base_of(operation)] if k is not None]
+        known += [k for k in [base_of(operation)] if k is not None]
         if known:
             base = known[0]
             where = "keras.layers" if comes_with_keras(base) else "snn_keras.neurons"

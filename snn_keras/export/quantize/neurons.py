@@ -9,7 +9,7 @@ from snn_keras.export.calls import LEFT_OUT, QUANTIZED, Refusal
 from snn_keras.export.quantize.moves import finer
 from snn_keras.export.quantize.quantizer import rule
 from snn_keras.export.quantize.units import Signal
-from snn_keras.linear import array
+from snn_keras.linear.forms import array
 
 
 @rule(neurons.Present)

@@ -15,6 +15,7 @@ from snn_keras.export.quantize.moves import (
     rearranged,
 )
 from snn_keras.export.quantize.quantizer import rule
+from snn_keras.linear.keras_sums import pooling
 
 
 @rule(linear.Pool)
@@ -84,7 +85,7 @@ def reduction(quantizer, call):
 
 @rule(layers.MaxPooling1D, layers.MaxPooling2D)
 def max_pooling(quantizer, call):
-    return pooled(quantizer, call, linear.pooling(call.operation, call.signal.shape))
+    return pooled(quantizer, call, pooling(call.operation, call.signal.shape))
 
 
 @rule(layers.GlobalMaxPooling1D, layers.GlobalMaxPooling2D)

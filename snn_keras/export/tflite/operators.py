@@ -5,7 +5,7 @@ import numpy as np
 from snn_keras.export import integer
 from snn_keras.export.tflite.flatbuffer import Quantization
 from snn_keras.export.tflite.lowering import INT16_MAX, ONE, lower
-from snn_keras.linear import padding_of
+from snn_keras.linear.windows import padding_of
 
 # --- Products ------------------------------------------------------------------------
 
