@@ -285,6 +285,24 @@ def blur(node):
     return linear.Convolution(kernel, groups=channels)
 
 
+@keras.saving.register_keras_serializable("linear_form")
+class Twice(Mix):
+    """Its form is wrong."""
+
+    def call(self, x):
+        return 2 * super().call(x)
+
+
+linear.form(Twice)(mix)
+
+
+def test_forms_that_are_not_what_the_layer_computes_are_refused():
+    snn, x = between_neurons(Twice(name="wrong"))
+    for use in (quantize_weights, analysis.energy):
+        with pytest.raises(ValueError, match=r"'wrong' \(Twice\).*form, Dense.*Remedy"):
+            use(snn, x)
+
+
 @pytest.fixture(scope="module")
 def own():
     """A spiking network with both, and inputs."""

@@ -117,8 +117,8 @@ class Rules:
     def apply(self, writer, call):
         """The signal that the rule of a call gives."""
         with self.naming(call.node.describe()):
-            kind = type(call.operation)
-            found = self._rules.get(kind) or self._rules.get(type(call.form))
+            found = self._rules.get(type(call.operation))
+            found = found or self._rules.get(type(call.form))
             if found is None:
                 kind = type(call.form).__name__
                 raise Refusal(f"its linear form, {kind}, has none. {self.remedy}")
@@ -151,10 +151,9 @@ class Rules:
         for kind, remedy in self._remedies:
             if isinstance(operation, kind):
                 return f"Remedy: {remedy}."
-        known = [k for k in type(operation).__mro__ if k in self._rules]
-        known += [k for k in [base_of(operation)] if k is not None]
-        if known:
-            base = known[0]
+        known = {*self._rules, base_of(operation)}
+        base = next((k for k in type(operation).__mro__ if k in known), None)
+        if base is not None:
             where = "keras.layers" if comes_with_keras(base) else "snn_keras.neurons"
             return (
                 f"its class is derived from {base.__name__} and may compute something "

@@ -1,9 +1,18 @@
 """Which linear form an operation has."""
 
+import weakref
+
+import numpy as np
+from keras import ops
+
 from snn_keras.convert.rules import Affine, has_rule, rule
-from snn_keras.graph import computes_as
+from snn_keras.graph import comes_with_keras, computes_as
 
 _FORMS = {}
+# Layers of users whose form was compared with them.
+_COMPARED = weakref.WeakSet()
+# The share of the largest output by which a form may differ: the lowest precision's.
+_ROUNDING = 2.0**-6
 
 
 class NoForm(Exception):
@@ -15,6 +24,7 @@ def form(*operation_types):
 
     The function takes a `snn_keras.graph.Node` and returns a `Form`, or raises a
     `NoForm`. What has a form and no rule is converted as `snn_keras.rules.Affine`.
+    A layer that is not Keras's is compared with its form, once, before that is used.
     """
 
     def register(function):
@@ -39,8 +49,35 @@ def form_of(node):
 
     Raises:
         NoForm: if it has none with these arguments.
+        ValueError: if a layer of the user's computes something else.
     """
-    return _FORMS[base_of(node.operation)](node) if has_form(node.operation) else None
+    operation = node.operation
+    if not has_form(operation):
+        return None
+    found = _FORMS[base_of(operation)](node)
+    if not comes_with_keras(type(operation)) and operation not in _COMPARED:
+        _compare(node, found)
+        _COMPARED.add(operation)
+    return found
+
+
+def _compare(node, found):
+    """Raises a ValueError unless the layer computes what its form says."""
+    draw = np.random.default_rng(0).normal
+    xs = [draw(size=(2, *x.shape[1:])).astype("float32") for x in node.inputs]
+    pairs = zip(node.inputs, xs, strict=True)
+    values = {x: ops.cast(value, x.dtype) for x, value in pairs}
+    made = node.call(node.operation, values, training=False)
+    made = ops.convert_to_numpy(ops.cast(made, "float32"))
+    said = np.asarray(found.apply(*xs))
+    allowed = _ROUNDING * np.abs(made).max(initial=0)
+    if said.shape != made.shape or not np.all(np.abs(said - made) <= allowed):
+        raise ValueError(
+            f"{node.describe()} computes something else than its linear form, "
+            f"{type(found).__name__}: outputs of the shape {made.shape[1:]} for its "
+            f"{said.shape[1:]}, or other numbers. Remedy: correct the function that is "
+            "registered with snn_keras.linear.form."
+        )
 
 
 def has_form(operation) -> bool:

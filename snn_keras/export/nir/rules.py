@@ -106,7 +106,10 @@ def _affine(writer, call, x, gain, offset):
     """`gain x + offset`, numbers or one for each channel."""
     x = writer.padded(x, call.name)
     if {np.shape(gain), np.shape(offset)} - {(), x.shape[-1:]}:
-        raise Refusal("it differs along another axis than the last. Remedy: axis=-1.")
+        raise Refusal(
+            "it differs along another axis than the last. Remedy: axis=-1, or a "
+            "number for each channel."
+        )
     if x.order is not None:
         gain, offset = (v[x.order] if np.ndim(v) else v for v in (gain, offset))
     return x.with_(factor=x.factor * gain, offset=x.offset * gain + offset)
