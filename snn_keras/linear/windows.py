@@ -31,8 +31,9 @@ class _Windows(Arrays):
         super().__post_init__()
         defaults = {"strides": 1, "padding": (0, 0), "dilation": 1, "spread": 1}
         for name, default in defaults.items():
-            if getattr(self, name) is None:
-                object.__setattr__(self, name, (default,) * len(self.window))
+            given = getattr(self, name)
+            values = (default,) * len(self.window) if given is None else tuple(given)
+            object.__setattr__(self, name, values)
 
     def places(self, shape):
         """How many places the window has along each axis of an input of this shape."""
@@ -54,15 +55,18 @@ class _Windows(Arrays):
 
     def of_images(self):
         """The same with an axis more in front, along which nothing moves."""
-        changes = {
-            "strides": (1, *self.strides),
-            "padding": ((0, 0), *self.padding),
-            "dilation": (1, *self.dilation),
-            "spread": (1, *self.spread),
+        fields = {field.name for field in dataclasses.fields(self)}
+        first = {
+            "window": 1,
+            "strides": 1,
+            "padding": (0, 0),
+            "dilation": 1,
+            "spread": 1,
         }
-        name = "kernel" if isinstance(self, Convolution) else "window"
-        value = self.kernel[None] if name == "kernel" else (1, *self.window)
-        return dataclasses.replace(self, **changes, **{name: value})
+        changes = {n: (v, *getattr(self, n)) for n, v in first.items() if n in fields}
+        if "kernel" in fields:
+            changes["kernel"] = self.kernel[None]
+        return dataclasses.replace(self, **changes)
 
     def over_taps(self, x, function):
         """The sum over the taps of `function(tap, what it meets at every place)`.
@@ -183,6 +187,13 @@ class Separable(Form):
     pointwise: Convolution
     weighs = True
 
+    def __post_init__(self):
+        if set(self.pointwise.window) != {1} or self.pointwise.groups != 1:
+            raise ValueError(
+                "pointwise must be a convolution of one tap and one group. Received: a "
+                f"window of {self.pointwise.window}, groups={self.pointwise.groups}."
+            )
+
     @property
     def merged(self) -> Convolution:
         """The one convolution that they are."""
@@ -205,19 +216,19 @@ class Separable(Form):
 class Pool(_Windows):
     """The mean of what a window holds of each channel; padding does not count.
 
-    Attributes as those of `Convolution`, and:
+    Attributes:
         window: The lengths of the window along the spatial axes.
+        strides, padding, data_format: As those of `Convolution`.
     """
 
     window: tuple
     strides: tuple = None
     padding: tuple = None
     data_format: str = "channels_last"
-    dilation: tuple = None
-    spread: tuple = None
+    dilation = spread = None
 
     def apply(self, x):
-        return self.hand_on(x) / self.hand_on(np.ones_like(x))
+        return self.hand_on(x) / self.counts(x.shape[1:])
 
     def hand_on(self, counts):
         return self.over_taps(counts, lambda tap, met: met)

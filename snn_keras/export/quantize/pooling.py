@@ -46,9 +46,10 @@ def average_pooling(quantizer, call):
     return like_input(quantizer, y, x, call.name)
 
 
-def reduced(quantizer, x, axes, keepdims, name, mean=True):
-    """The mean, or the sum, over `axes`, counted without the batch."""
-    axes = tuple(sorted(a % len(x.shape) for a in axes))
+@rule(linear.Total)
+def reduction(quantizer, call):
+    """The sum over axes, or the mean: the count goes into the unit."""
+    x, axes, name = call.signal, call.form.axes, call.name
     last = len(x.shape) - 1
     if last in axes:
         x = quantizer.even(quantizer.fixed(x))
@@ -59,7 +60,7 @@ def reduced(quantizer, x, axes, keepdims, name, mean=True):
     count = math.prod(x.shape[a] for a in axes)
     kept = tuple(1 if i in axes else n for i, n in enumerate(x.shape))
     total = quantizer.add(integer.Sum, x, kept, name, axes=axes, input_shape=x.shape)
-    share = count if mean else 1
+    share = count if call.form.mean else 1
     y = x.with_(
         name=total,
         shape=kept,
@@ -67,20 +68,10 @@ def reduced(quantizer, x, axes, keepdims, name, mean=True):
         offset=np.asarray(x.offset) * (count / share),
         weights=None,
     )
-    if keepdims:
+    if call.form.keepdims:
         return y
-    shape = tuple(n for i, n in enumerate(x.shape) if i not in axes)
-    return rearranged(
-        quantizer, y, integer.Reshape, shape, f"{name}/squeezed", last not in axes
-    )
-
-
-@rule(linear.Total)
-def reduction(quantizer, call):
-    form = call.form
-    return reduced(
-        quantizer, call.signal, form.axes, form.keepdims, call.name, form.mean
-    )
+    kind, stays = integer.Reshape, last not in axes
+    return rearranged(quantizer, y, kind, call.shape, f"{name}/squeezed", stays)
 
 
 @rule(layers.MaxPooling1D, layers.MaxPooling2D)
