@@ -296,6 +296,12 @@ class Twice(Mix):
 linear.form(Twice)(mix)
 
 
+def test_what_is_no_pointwise_convolution_is_told():
+    depthwise, wide = (linear.Convolution(np.ones((k, 1, 2))) for k in (1, 3))
+    with pytest.raises(ValueError, match=r"pointwise must be.*\(3,\)"):
+        linear.Separable(depthwise, wide)
+
+
 def test_forms_that_are_not_what_the_layer_computes_are_refused():
     snn, x = between_neurons(Twice(name="wrong"))
     for use in (quantize_weights, analysis.energy):
