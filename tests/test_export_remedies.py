@@ -10,7 +10,10 @@ from keras import layers, ops
 import snn_keras
 from snn_keras.errors import ConversionError
 from snn_keras.export import quantize_weights, to_nir
+from snn_keras.export.nir import writer
+from snn_keras.export.quantize import quantizer
 from snn_keras.layers import LSQReLU
+from snn_keras.linear import registry
 
 IMAGES = np.random.default_rng(0).random((3, 6, 6, 4), "float32")
 
@@ -95,6 +98,11 @@ def deep(x, between=()):
 
 # What is refused, by which export, why, and what is exported once it is mended.
 BOTH = {
+    "an open size": (
+        lambda: of_size(None, None, 4),
+        "keras.Input has every size",
+        lambda: of_size(6, 6, 4),
+    ),
     "noisy neurons": (
         lambda: network(neuron="lif"),
         r'NoisyLIFCell.*neuron="if"',
@@ -183,11 +191,6 @@ INTEGERS = BOTH | {
         r"keras.ops.pad\(x, pad_width\)",
         lambda: in_front(lambda x: ops.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))),
     ),
-    "an open size": (
-        lambda: of_size(None, None, 4),
-        "keras.Input has every size",
-        lambda: of_size(6, 6, 4),
-    ),
     "linear layers without end": (
         lambda: network(deep),
         r"may reach.*a quantized activation behind 'dense",
@@ -275,6 +278,13 @@ def test_integers_are_refused_with_a_remedy(name, tmp_path):
 @pytest.mark.parametrize("name", NIR)
 def test_nir_is_refused_with_a_remedy(name, tmp_path):
     assert_refused_and_mended(as_nir, NIR[name], tmp_path)
+
+
+@pytest.mark.parametrize("export", [quantizer, writer])
+def test_layers_that_a_remedy_names_have_a_form(export):
+    for name in export.LAYERS:
+        kind = getattr(layers, name)
+        assert kind in export.rule._rules or kind in registry._FORMS, name
 
 
 @pytest.mark.parametrize(("neuron", "timesteps"), [("if", 2**28), ("bit_serial", 28)])

@@ -204,4 +204,6 @@ def call_of(node, signals, timed, is_last) -> Call:
     has_time = node in timed and not isinstance(layer, neurons.Readout)
     shapes = [x.shape[2 if has_time else 1 :] for x in node.inputs]
     step, numbers = at_a_step(node, shapes)
+    for x in step.inputs:
+        static_shape(node.name, x)
     return Call(layer, step, is_last, tuple(signals[node.inputs[i]] for i in numbers))
