@@ -6,6 +6,7 @@ from snn_keras import applications as applications
 from snn_keras import callbacks as callbacks
 from snn_keras import coding as coding
 from snn_keras import layers as layers
+from snn_keras import linear as linear
 from snn_keras import neurons as neurons
 from snn_keras import regularizers as regularizers
 from snn_keras import rules as rules

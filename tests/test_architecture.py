@@ -22,6 +22,7 @@ LAYERS = [
     {"time"},
     {"simulate"},
     {"conversion", "applications"},
+    {"linear"},
     {"analysis", "export", "training", "interop"},
     {"callbacks", "regularizers", "rules"},
     {"apps"},

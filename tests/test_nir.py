@@ -148,7 +148,7 @@ def test_a_resnet(tmp_path):
     ("layer", "neuron", "named"),
     [
         (layers.MaxPooling2D(), "if", "max_pooling2d"),
-        (layers.Conv2DTranspose(2, 2), "if", "Conv2DTranspose"),
+        (layers.Conv2DTranspose(2, 2, 2), "if", "Conv2DTranspose"),
         (layers.AveragePooling2D(4, padding="same"), "if", "it pads"),
         (layers.Conv2D(2, 3, name="other"), "signed", "switched off"),
     ],

@@ -23,6 +23,7 @@ PUBLIC = [
         "time",
         "ops",
         "rules",
+        "linear",
         "callbacks",
         "regularizers",
     ),

@@ -161,11 +161,13 @@ def test_a_file_has_the_constant(layer, tmp_path):
     assert np.abs(network.predict(X) - expected).max() < 0.1 * np.abs(expected).max()
 
 
-def test_nir_has_no_constants(tmp_path):
+@pytest.mark.parametrize("layer", [layers.Add, layers.Subtract, layers.Average])
+def test_nir_has_the_constant(layer, tmp_path):
     pytest.importorskip("nir")
-    snn = snn_keras.convert(merged(layers.Add), 4, "if")
-    with pytest.raises(ConversionError, match=r"constant.*Remedy: .*Rescaling"):
-        export.to_nir(snn, tmp_path / "n.nir")
+    snn = snn_keras.convert(merged(layer), 4, "if")
+    export.to_nir(snn, tmp_path / "n.nir")
+    read = export.from_nir(tmp_path / "n.nir").predict(X, verbose=0)
+    assert np.allclose(read, snn.predict(X, verbose=0), rtol=1e-5, atol=1e-6)
 
 
 def test_a_constant_for_each_sample_is_refused_over_time():

@@ -41,10 +41,11 @@ def energy(snn, x, batch_size=32, constants="32 bit"):
     * **The source network**: a multiplication and an addition at every weight, a
       comparison at every activation.
 
-    Both sides have the same synapses. Those of Keras's layers follow from their
-    arguments. Any other layer that a rule calls linear (`snn_keras.rule`) is tried out,
-    and taken as one matrix: with a weight wherever an output depends on an input,
-    whatever the values of its trainable weights.
+    Both sides have the same synapses. They follow from a layer's linear form: Keras's
+    layers have one, and `snn_keras.linear.form` gives one to yours. Any other layer
+    that a rule calls linear (`snn_keras.rule`) is tried out, and taken as one matrix:
+    with a weight wherever an output depends on an input, whatever the values of its
+    trainable weights.
 
     Not counted, on either side: reading and writing memory, moving spikes, random
     numbers, and functions without weights other than linear ones (max pooling, softmax,

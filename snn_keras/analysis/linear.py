@@ -1,17 +1,14 @@
 """Which operations of a spiking network are linear, and which of them have weights."""
 
-import dataclasses
 import enum
 
-import keras
-from keras import layers, tree
+from keras import layers
 
-from snn_keras.analysis.events import scales_channels
-from snn_keras.analysis.synapses import is_known
+from snn_keras import linear
 from snn_keras.conversion._keras import operation_types
 from snn_keras.conversion.rules import Identity, Linear, Refusal, rule_for
-from snn_keras.graph import Node, Tensor, computes_as, fill
-from snn_keras.time import BiasCorrection, PerStep
+from snn_keras.graph import computes_as
+from snn_keras.time import BiasCorrection
 
 # Functions of Keras that multiply two operands: where one of them is constant, it holds
 # weights.
@@ -28,60 +25,16 @@ _WEIGHTS_ASIDE = (
     layers.Attention,
     layers.AdditiveAttention,
 )
+# Not linear, and holds projections that are.
+_ATTENTION = (layers.MultiHeadAttention, layers.GroupQueryAttention)
 
 
-def at_a_step(node, shapes):
-    """What a node does at each step.
-
-    Args:
-        node: A node of a spiking network's graph.
-        shapes: What its inputs have behind the batch and the time axis.
-
-    Returns:
-        A node without a time axis, with these shapes; and for each of its inputs, the
-        number of the node's that it is.
-    """
-    layer, first = node.operation, 1
-    inputs = [
-        Tensor((None, *shape), x.dtype)
-        for shape, x in zip(shapes, node.inputs, strict=True)
-    ]
-    if isinstance(layer, PerStep):
-        operation, first = layer.operation, 2
-        args, kwargs = layer.arguments_of(inputs)
-    else:
-        operation, values = layer, dict(zip(node.inputs, inputs, strict=True))
-        args, kwargs = fill((node.args, node.kwargs), values)
-        inputs = [values[x] for x in node.inputs]
-    outputs = tuple(Tensor((None, *y.shape[first:]), y.dtype) for y in node.outputs)
-    inner = Node(node.name, operation, tuple(args), kwargs, outputs)
-    if any(None in y.shape[1:] for y in outputs):
-        inner = _with_sizes(inner)
-    return inner, [inputs.index(x) for x in inner.inputs]
-
-
-def _with_sizes(node):
-    """The node with the sizes of its outputs, which follow from those of its inputs."""
-    symbols = {x: keras.KerasTensor(x.shape, x.dtype) for x in node.inputs}
-    found = tree.flatten(node.call(node.operation.compute_output_spec, symbols))
-    outputs = tuple(Tensor((None, *y.shape[1:]), y.dtype) for y in found)
-    return dataclasses.replace(node, outputs=outputs)
-
-
-def unwrapped(node):
-    """The call inside wrappers, and the leading axes that they lay it over."""
-    lead = ()
-    while True:
-        wrapper = node.operation
-        if computes_as(wrapper, layers.TimeDistributed):
-            lead, axes = (*lead, node.inputs[0].shape[1]), 1
-        elif computes_as(wrapper, layers.SpectralNormalization):
-            axes = 0
-        else:
-            return node, lead
-        x = _without(node.inputs[0], axes)
-        outputs = tuple(_without(y, axes) for y in node.outputs)
-        node = Node(node.name, wrapper.layer, (x,), {}, outputs)
+def known_form(node):
+    """The linear form of a node; None where it has none, and is tried out."""
+    try:
+        return linear.form_of(node)
+    except linear.NoForm:
+        return None
 
 
 class Kind(enum.Enum):
@@ -104,12 +57,13 @@ def kind_of(node) -> Kind:
     Raises:
         ValueError: if it has weights and is not linear, so that they are not counted.
     """
-    operation = node.operation
-    if is_known(operation):
+    operation, form = node.operation, known_form(node)
+    if has_projections(operation) or (form is not None and form.weighs):
         return Kind.WEIGHS
     has_weights = bool(getattr(operation, "weights", ()))
     if _is_linear(node):
-        folds = scales_channels(operation) or not (has_weights or _is_product(node))
+        is_scale = form is not None or computes_as(operation, BiasCorrection)
+        folds = is_scale or not (has_weights or _is_product(node))
         return Kind.HANDS_ON if folds else Kind.WEIGHS
     aside = any(computes_as(operation, kind) for kind in _WEIGHTS_ASIDE)
     if has_weights and not aside and not _looks_up(node):
@@ -121,6 +75,11 @@ def kind_of(node) -> Kind:
             "without weights."
         )
     return Kind.COMPUTES
+
+
+def has_projections(operation):
+    """Whether it is attention, of which the projections are counted."""
+    return any(computes_as(operation, kind) for kind in _ATTENTION)
 
 
 def _is_linear(node):
@@ -150,8 +109,3 @@ def _looks_up(node):
 def _is_product(node):
     """Whether a function of Keras multiplies by what a constant holds."""
     return any(computes_as(node.operation, kind) for kind in _PRODUCTS)
-
-
-def _without(x, axes):
-    """A tensor without so many axes behind the batch."""
-    return Tensor((x.shape[0], *x.shape[1 + axes :]), x.dtype)

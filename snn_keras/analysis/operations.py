@@ -8,10 +8,11 @@ import numpy as np
 from keras import layers, tree
 
 from snn_keras.analysis import events
-from snn_keras.analysis.linear import Kind, at_a_step, kind_of, unwrapped
+from snn_keras.analysis.linear import Kind, kind_of
 from snn_keras.analysis.recording import Neurons, Recorder
 from snn_keras.analysis.synapses import synapses
 from snn_keras.graph import run_nodes
+from snn_keras.linear.nodes import at_a_step, unwrapped
 from snn_keras.simulate import Monitored
 from snn_keras.time import Neurons as NeuronLayer
 from snn_keras.time import Present, Readout, TemporalDifference

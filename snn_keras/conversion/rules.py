@@ -82,6 +82,11 @@ def rule(*operation_types):
     return register
 
 
+def has_rule(operation_type) -> bool:
+    """Whether operations of this very type have a rule."""
+    return operation_type in _RULES
+
+
 def rule_for(operation) -> Rule:
     """The rule of an operation: by its class, then by its bases.
 

@@ -2,19 +2,23 @@
 
 import contextlib
 import dataclasses
+import functools
 
-from keras import activations, layers, tree
+from keras import activations, layers
 
 from snn_keras import time
 from snn_keras.conversion._keras import operation_types
 from snn_keras.errors import ConversionError
-from snn_keras.graph import Tensor
+from snn_keras.graph import Node, comes_with_keras
+from snn_keras.linear import NoForm, form_of
+from snn_keras.linear.nodes import at_a_step
+from snn_keras.linear.registry import base_of, has_form
 
 QUANTIZED = "a quantized activation in its place, such as snn_keras.layers.LSQReLU"
 LEFT_OUT = (layers.Softmax, *operation_types("Softmax", "Sigmoid"))
 
 
-class Refusal(Exception):
+class Refusal(NoForm):
     """A layer has no form in an export: why, and what to do about it."""
 
 
@@ -23,27 +27,31 @@ class Call:
     """One call of an operation: what a rule gets to see.
 
     Attributes:
-        name: The name of the layer of the spiking network.
-        layer: That layer.
-        operation: The Keras layer or operation that it applies.
-        args, kwargs: Its arguments, with a `Signal` where a tensor goes.
-        shape: Shape of what it makes, without batch and time.
+        layer: The layer of the spiking network.
+        node: What it does at each step: its `snn_keras.graph.Node`, without time.
         is_last: Whether nothing reads it but the caller.
+        signals: A `Signal` for each tensor among the node's arguments.
     """
 
-    name: str
     layer: object
-    operation: object
-    args: tuple
-    kwargs: dict
-    shape: tuple
+    node: Node
     is_last: bool
+    signals: tuple = ()
 
     @property
-    def signals(self):
-        """The signals among the arguments, flat."""
-        leaves = tree.flatten((self.args, self.kwargs))
-        return [x for x in leaves if hasattr(x, "factor")]
+    def name(self):
+        """The name of the layer of the spiking network."""
+        return self.node.name
+
+    @property
+    def operation(self):
+        """The Keras layer or operation that it applies."""
+        return self.node.operation
+
+    @property
+    def shape(self):
+        """Shape of what it makes, without batch and time."""
+        return tuple(self.node.output.shape[1:])
 
     @property
     def signal(self):
@@ -51,28 +59,43 @@ class Call:
         (signal,) = self.signals
         return signal
 
+    @functools.cached_property
+    def form(self):
+        """The linear form of the operation, or None."""
+        return form_of(self.node)
+
 
 class Rules:
-    """What each operation is in an export, by its class alone.
+    """What each operation is in an export: by its class, or by its linear form.
 
     Args:
         form: What messages call it, such as "NIR form".
-        remedies: What helps, for classes that have none: `(class, text)`.
+        layers: Names of layers that have one, as a remedy for those that have none.
+        remedies: What else helps, for classes that have none: `(class, text)`.
     """
 
-    def __init__(self, form, remedies=()):
+    def __init__(self, form, layers, remedies=()):
         self.form = form
+        self.layers = layers
         self._remedies = remedies
         self._rules = {}
 
     def __call__(self, *types):
-        """Registers a function `(writer, call) -> signal` for operations."""
+        """Registers `(writer, call) -> signal` for classes of operations or forms."""
 
         def register(function):
             self._rules.update(dict.fromkeys(types, function))
             return function
 
         return register
+
+    @property
+    def remedy(self):
+        """What to do about a layer that has none."""
+        return (
+            f"Remedy: in its place one of {', '.join(self.layers)}; for a linear layer "
+            "of your own, a form by snn_keras.linear.form."
+        )
 
     def check(self, graph, name):
         """Raises a ConversionError that names every layer without a rule."""
@@ -85,7 +108,7 @@ class Rules:
                 lines.append(f"- '{node.name}' ({kind})" + (reason and f": {reason}"))
                 unknown |= not reason
         if unknown:
-            lines.append(f"Remedy: in its place one of {', '.join(self.layers())}.")
+            lines.append(self.remedy)
         if lines:
             raise ConversionError(
                 f"'{name}' has layers with no {self.form}:\n" + "\n".join(lines)
@@ -93,25 +116,21 @@ class Rules:
 
     def apply(self, writer, call):
         """The signal that the rule of a call gives."""
-        kind = type(call.operation)
-        with self.naming(f"'{call.name}' ({kind.__name__})"):
-            return self._rules[kind](writer, call)
+        with self.naming(call.node.describe()):
+            found = self._rules.get(type(call.operation))
+            found = found or self._rules.get(type(call.form))
+            if found is None:
+                kind = type(call.form).__name__
+                raise Refusal(f"its linear form, {kind}, has none. {self.remedy}")
+            return found(writer, call)
 
     @contextlib.contextmanager
     def naming(self, place):
-        """Makes a `Refusal` a ConversionError that names `place`."""
+        """Makes a `NoForm` a ConversionError that names `place`."""
         try:
             yield
-        except Refusal as refusal:
-            raise ConversionError(f"{place} has no {self.form}: {refusal}") from refusal
-
-    def layers(self):
-        """Names of the layers that have a form."""
-        return sorted(
-            kind.__name__
-            for kind in self._rules
-            if getattr(layers, kind.__name__, None) is kind
-        )
+        except NoForm as reason:
+            raise ConversionError(f"{place} has no {self.form}: {reason}") from reason
 
     def _reason(self, operation):
         """Why an operation has no form, and the remedy, if there is one of its own.
@@ -127,18 +146,19 @@ class Rules:
             )
         if isinstance(operation, layers.Activation) and not is_left_out(operation):
             return f"it is a curve, and exports know levels. Remedy: {QUANTIZED}."
-        if type(operation) in self._rules:
+        if type(operation) in self._rules or has_form(operation):
             return None
         for kind, remedy in self._remedies:
             if isinstance(operation, kind):
                 return f"Remedy: {remedy}."
-        known = [k for k in type(operation).__mro__ if k in self._rules]
-        if known:
-            base = known[0].__name__
-            where = "keras.layers" if base in self.layers() else "snn_keras.neurons"
+        known = {*self._rules, base_of(operation)}
+        base = next((k for k in type(operation).__mro__ if k in known), None)
+        if base is not None:
+            where = "keras.layers" if comes_with_keras(base) else "snn_keras.neurons"
             return (
-                f"its class is derived from {base} and may compute something else. "
-                f"Remedy: {where}.{base}, with the same weights, in its place."
+                f"its class is derived from {base.__name__} and may compute something "
+                f"else. Remedy: {where}.{base.__name__}, with the same weights, in its "
+                "place."
             )
         return ""
 
@@ -172,14 +192,10 @@ class CellForms:
         return self._forms[type(cell)]
 
 
-def check_no_constants(call):
-    """Raises a `Refusal` where a constant stands beside the signals."""
-    leaves = tree.flatten((call.args, call.kwargs))
-    if any(hasattr(x, "shape") and not hasattr(x, "factor") for x in leaves):
-        raise Refusal(
-            "with a constant beside signals it has none. Remedy: a sum with it as "
-            "keras.layers.Rescaling(1.0, offset=constant)."
-        )
+def check_channels_last(form):
+    """Raises a `Refusal` for forms of windows that have their channels elsewhere."""
+    if form.data_format != "channels_last":
+        raise Refusal('it is channels-first. Remedy: data_format="channels_last".')
 
 
 def is_left_out(operation) -> bool:
@@ -214,12 +230,9 @@ def call_of(node, signals, timed, is_last) -> Call:
         is_last: Whether nothing reads its output.
     """
     layer = node.operation
-    args, kwargs = tree.map_structure(
-        lambda x: signals[x] if isinstance(x, Tensor) else x,
-        (node.args, node.kwargs),
-    )
-    if isinstance(layer, time.PerStep):
-        args, kwargs = layer.arguments_of([signals[x] for x in node.inputs])
     has_time = node in timed and not isinstance(layer, time.Readout)
-    shape = tuple(node.output.shape[2 if has_time else 1 :])
-    return Call(node.name, layer, inner(layer), tuple(args), kwargs, shape, is_last)
+    shapes = [x.shape[2 if has_time else 1 :] for x in node.inputs]
+    step, numbers = at_a_step(node, shapes)
+    for x in step.inputs:
+        static_shape(node.name, x)
+    return Call(layer, step, is_last, tuple(signals[node.inputs[i]] for i in numbers))

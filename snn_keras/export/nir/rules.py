@@ -3,26 +3,14 @@
 import numpy as np
 from keras import layers
 
-from snn_keras import neurons, time
-from snn_keras.conversion._keras import operation_types
+from snn_keras import linear, neurons, time
 from snn_keras.export.calls import (
     LEFT_OUT,
     QUANTIZED,
     CellForms,
     Refusal,
-    check_no_constants,
-)
-from snn_keras.export.keras_layers import (
-    array,
-    batch_norm_gain,
-    bias_of,
     check_channels_last,
-    pad_sides,
-    slices,
-    ungrouped,
-    windows,
 )
-from snn_keras.export.nir.padding import symmetric
 from snn_keras.export.nir.writer import Signal, channels_first, first, rule
 
 
@@ -36,7 +24,7 @@ def _present(writer, call):
     return call.signal
 
 
-@rule(time.Readout, layers.Identity)
+@rule(time.Readout)
 def _nothing(writer, call):
     return call.signal
 
@@ -91,106 +79,64 @@ def _integrate_and_fire(writer, call):
     return Signal((node,), x.shape, factor=amplitude, order=x.order)
 
 
-@rule(layers.Dense)
+@rule(linear.Dense)
 def _dense(writer, call):
-    x, layer = call.signal, call.operation
+    x, form = call.signal, call.form
     if len(x.shape) != 1:
         raise Refusal(
             "dense layers have one for flat inputs alone. Remedy: keras.layers.Flatten "
             "in front of it, or keras.layers.Conv2D(units, 1) in its place."
         )
-    kernel = array(layer.kernel).T
-    if x.order is not None:
-        kernel = kernel[:, x.order]
-    shape = (layer.units,)
-    return writer.weighted("Affine", call.name, x, shape, kernel, bias_of(layer))
+    kernel = form.kernel.T if x.order is None else form.kernel.T[:, x.order]
+    return writer.weighted("Affine", call.name, x, call.shape, kernel, form.bias)
 
 
-def _convolved(writer, call, name, x, weight, bias, layer, groups):
-    """A convolution of images; `weight` is `(out, in, height, width)`."""
-    check_channels_last(layer)
-    strides, dilation = tuple(layer.strides), tuple(layer.dilation_rate)
-    sizes = [
-        n + sum(p) for n, p in zip(x.shape, x.padding or ((0, 0), (0, 0)), strict=False)
-    ]
-    padding, places = windows(sizes, weight.shape[2:], strides, layer.padding, dilation)
-    outer = x.padding or ((0, 0), (0, 0))
-    if groups > 1:  # the shape inference of NIR knows one group alone
-        kernel = weight.transpose(2, 3, 1, 0)
-        weight = ungrouped(kernel, groups).transpose(3, 2, 0, 1)
-    sides = zip(padding, outer, strict=True)
-    sides = [(a + c, b + d) for (a, b), (c, d) in sides]
-    weight, both = symmetric(weight, sides, dilation)
-    shape = (*places, weight.shape[0])
-    return writer.weighted(
-        "Conv2d",
-        name,
-        x.with_(padding=()),
-        shape,
-        weight,
-        bias,
-        input_shape=tuple(x.shape[:2]),
-        stride=strides,
-        padding=both,
-        dilation=dilation,
-        groups=1,
-    )
+@rule(linear.Separable)
+def _separable(writer, call):
+    return _convolved(writer, call, call.form.merged)
 
 
-@rule(layers.Conv2D)
+@rule(linear.Convolution)
 def _convolution(writer, call):
-    layer = call.operation
-    weight = array(layer.kernel).transpose(3, 2, 0, 1)
-    arguments = (call.signal, weight, bias_of(layer), layer, layer.groups)
-    return _convolved(writer, call, call.name, *arguments)
+    return _convolved(writer, call, call.form)
 
 
-@rule(layers.DepthwiseConv2D)
-def _depthwise(writer, call):
-    layer, x = call.operation, call.signal
-    kernel = array(layer.kernel)
-    height, width, channels, _ = kernel.shape
-    weight = kernel.transpose(2, 3, 0, 1).reshape(-1, 1, height, width)
-    arguments = (x, weight, bias_of(layer), layer, channels)
-    return _convolved(writer, call, call.name, *arguments)
+def _convolved(writer, call, form):
+    check_channels_last(form)
+    if len(form.window) != 2 or max(form.spread) > 1:
+        raise Refusal(f"of convolutions only those of images have one. {rule.remedy}")
+    return writer.convolved(call.name, call.signal, call.shape, form)
 
 
-@rule(layers.BatchNormalization)
-def _batch_normalization(writer, call):
-    x = writer.padded(call.signal, call.name)
-    gain, offset = batch_norm_gain(call.operation, x.shape)
+@rule(linear.Scale)
+def _scale(writer, call):
+    return _affine(writer, call, call.signal, call.form.gain, call.form.offset)
+
+
+def _affine(writer, call, x, gain, offset):
+    """`gain x + offset`, numbers or one for each channel."""
+    x = writer.padded(x, call.name)
+    if {np.shape(gain), np.shape(offset)} - {(), x.shape[-1:]}:
+        raise Refusal(
+            "it differs along another axis than the last. Remedy: axis=-1, or a "
+            "number for each channel."
+        )
     if x.order is not None:
-        gain, offset = gain[x.order], offset[x.order]
+        gain, offset = (v[x.order] if np.ndim(v) else v for v in (gain, offset))
     return x.with_(factor=x.factor * gain, offset=x.offset * gain + offset)
 
 
-@rule(layers.Rescaling)
-def _rescaling(writer, call):
-    x, layer = writer.padded(call.signal, call.name), call.operation
-    return x.with_(
-        factor=x.factor * np.float64(layer.scale),
-        offset=x.offset * np.float64(layer.scale) + layer.offset,
-    )
-
-
-@rule(layers.Add)
-def _add(writer, call):
-    check_no_constants(call)
-    return _sum(writer, call.signals, call.name)
-
-
-@rule(*operation_types("Add"))
-def _plus(writer, call):
-    if len(call.signals) != len(call.args):
-        raise Refusal(
-            "sums with a constant have none. Remedy: "
-            "keras.layers.Rescaling(1.0, offset=constant)."
-        )
-    return _sum(writer, call.signals, call.name)
-
-
-def _sum(writer, signals, name):
-    signals = [writer.plain(writer.padded(x, name), name) for x in signals]
+@rule(linear.Sum)
+def _sum(writer, call):
+    form, name = call.form, call.name
+    constants = [form.constant, *[np.zeros(())] * (len(form.signs) - 1)]
+    signals = [
+        _affine(writer, call, x, sign / form.divisor, constant / form.divisor)
+        for x, sign, constant in zip(call.signals, form.signs, constants, strict=True)
+    ]
+    if len(signals) == 1:
+        return signals[0]
+    signals = [writer.plain(x, name) for x in signals]
     orders = {None if x.order is None else tuple(x.order) for x in signals}
     if len(orders) > 1 or len({x.shape for x in signals}) > 1:
         raise Refusal(
@@ -205,42 +151,49 @@ def _sum(writer, signals, name):
     return signals[0].with_(nodes=tuple(nodes), own=False)
 
 
-@rule(layers.AveragePooling2D)
+@rule(linear.Pool)
 def _average_pooling(writer, call):
-    x, layer = writer.padded(call.signal, call.name), call.operation
-    check_channels_last(layer)
-    window, strides = tuple(layer.pool_size), tuple(layer.strides)
-    padding, places = windows(x.shape[:2], window, strides, layer.padding)
-    if np.any(padding):
+    x, form = writer.padded(call.signal, call.name), call.form
+    check_channels_last(form)
+    if np.any(form.padding):
         raise Refusal('it pads. Remedy: padding="valid".')
-    return _pooled(writer, call.name, x, window, strides, places)
+    return _pooled(writer, call, x, form.window, form.strides, call.shape)
 
 
-def _pooled(writer, name, x, window, strides, places):
+def _pooled(writer, call, x, window, strides, shape):
+    if len(shape) != 3:
+        raise Refusal(f"of pools only those of images have one. {rule.remedy}")
     node = writer.add(
         "AvgPool2d",
-        name,
+        call.name,
         x,
         kernel_size=np.array(window),
         stride=np.array(strides),
         padding=np.array((0, 0)),
     )
-    return x.with_(nodes=(node,), shape=(*places, x.shape[-1]), own=False)
+    return x.with_(nodes=(node,), shape=shape, own=False)
 
 
-@rule(layers.GlobalAveragePooling2D)
+@rule(linear.Total)
 def _global_average_pooling(writer, call):
-    x = writer.padded(call.signal, call.name)
-    check_channels_last(call.operation)
-    if call.operation.keepdims:
+    x, form = writer.padded(call.signal, call.name), call.form
+    if form.keepdims:
         raise Refusal("it keeps its axes. Remedy: keepdims=False.")
-    pooled = _pooled(writer, call.name, x, x.shape[:2], x.shape[:2], (1, 1))
+    if form.axes != (0, 1) or not form.mean:
+        raise Refusal(
+            "of sums and means only those of whole images have one. Remedy: "
+            "keras.layers.GlobalAveragePooling2D()."
+        )
+    sizes = x.shape[:2]
+    pooled = _pooled(writer, call, x, sizes, sizes, (1, 1, x.shape[-1]))
     return _flattened(writer, f"{call.name}_flat", pooled)
 
 
-@rule(layers.Flatten)
-def _flatten(writer, call):
+@rule(linear.Reshape)
+def _reshape(writer, call):
     x = writer.padded(call.signal, call.name)
+    if len(call.shape) != 1:
+        raise Refusal("other shapes than flat ones have none. Remedy: Flatten.")
     return x if len(x.shape) == 1 else _flattened(writer, call.name, x)
 
 
@@ -255,65 +208,35 @@ def _flattened(writer, name, x):
     return x.with_(nodes=(node,), shape=(size,), order=order, own=False)
 
 
-@rule(layers.ZeroPadding2D)
-def _zero_padding(writer, call):
-    x = call.signal
-    check_channels_last(call.operation)
-    if np.any(x.offset):
-        x = writer.plain(x, call.name)
-    before = x.padding or ((0, 0), (0, 0))
-    padding = tuple(
-        (a + c, b + d)
-        for (a, b), (c, d) in zip(before, call.operation.padding, strict=True)
-    )
-    return x.with_(padding=padding)
-
-
-@rule(*operation_types("GetItem"))
-def _item(writer, call):
+@rule(linear.Crop)
+def _crop(writer, call):
     """Every so many pixels, by a convolution of one tap."""
-    x = writer.plain(writer.padded(call.signal, call.name), call.name)
-    begin, strides = slices(call)
-    is_whole = call.shape == tuple(
-        -(-n // s) for n, s in zip(x.shape, strides, strict=True)
-    )
-    if len(x.shape) != 3 or any(begin) or strides[-1] != 1 or not is_whole:
+    x, form = writer.plain(writer.padded(call.signal, call.name), call.name), call.form
+    whole = tuple(-(-n // s) for n, s in zip(x.shape, form.strides, strict=True))
+    is_whole = call.shape == whole and form.strides[-1] == 1
+    if len(x.shape) != 3 or any(form.begin) or not is_whole:
         raise Refusal(
             "of slices only x[:, ::a, ::b] has one, of images. Remedy: every so many "
             "pixels from the first to the last, or none left out."
         )
-    weight = np.eye(x.shape[-1])[:, :, None, None]
-    return _one_tap(writer, call, x, weight, strides[:2])
+    eye, strides = np.eye(x.shape[-1]), form.strides[:2]
+    return writer.one_tap(call.name, x, call.shape, eye, strides=strides)
 
 
-@rule(*operation_types("Pad"))
+@rule(linear.Pad)
 def _pad(writer, call):
     """Channels of zeros, by a convolution of one tap; or zeros around images."""
-    x, sides = call.signal, pad_sides(call)
+    x, (*around, channels) = call.signal, call.form.padding
     if np.any(x.offset):
         x = writer.plain(x, call.name)
-    if len(x.shape) != 3 or (np.any(sides[-1]) and (np.any(sides[:-1]) or x.padding)):
+    if len(x.shape) != 3 or (np.any(channels) and (np.any(around) or x.padding)):
         raise Refusal(
             "only images have one, padded in their channels or around. Remedy: "
             "keras.layers.ZeroPadding2D for what goes around."
         )
-    if not np.any(sides[-1]):
-        return x.with_(padding=sides[:-1])
-    weight = np.pad(np.eye(x.shape[-1]), [sides[-1], (0, 0)])[:, :, None, None]
-    return _one_tap(writer, call, x, weight, (1, 1))
-
-
-def _one_tap(writer, call, x, weight, strides):
-    return writer.weighted(
-        "Conv2d",
-        call.name,
-        x,
-        call.shape,
-        weight,
-        0.0,
-        input_shape=tuple(x.shape[:2]),
-        stride=strides,
-        padding=(0, 0),
-        dilation=(1, 1),
-        groups=1,
-    )
+    if np.any(channels):
+        eye = np.pad(np.eye(x.shape[-1]), [(0, 0), channels])
+        return writer.one_tap(call.name, x, call.shape, eye)
+    before = x.padding or ((0, 0), (0, 0))
+    pairs = zip(before, around, strict=True)
+    return x.with_(padding=tuple((a + c, b + d) for (a, b), (c, d) in pairs))

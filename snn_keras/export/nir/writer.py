@@ -6,7 +6,7 @@ import keras
 import numpy as np
 from keras import layers
 
-from snn_keras import files
+from snn_keras import files, linear
 from snn_keras.export.calls import Refusal, Rules, call_of
 from snn_keras.export.nir.package import package
 from snn_keras.export.nir.padding import symmetric
@@ -17,7 +17,13 @@ MAX_POOLING = (
     "average pooling in its place, which "
     "snn_keras.quantize_activations(..., replace_max_pooling=True) puts there",
 )
-rule = Rules("NIR form", [MAX_POOLING])
+LAYERS = (
+    *("Activation", "Add", "Average", "AveragePooling2D", "BatchNormalization"),
+    *("Conv2D", "Dense", "DepthwiseConv2D", "Flatten", "GlobalAveragePooling2D"),
+    *("Identity", "Normalization", "Rescaling", "SeparableConv2D", "Softmax"),
+    *("Subtract", "ZeroPadding2D"),
+)
+rule = Rules("NIR form", LAYERS, [MAX_POOLING])
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -181,21 +187,7 @@ class Writer:
         sides = zip(x.shape[:2], x.padding, strict=True)
         shape = (*(n + sum(pair) for n, pair in sides), x.shape[-1])
         x = self.plain(x, name)
-        weight = np.eye(x.shape[-1])[:, :, None, None]
-        weight, both = symmetric(weight, x.padding, (1, 1))
-        return self.weighted(
-            "Conv2d",
-            f"{name}_zeros",
-            x.with_(padding=()),
-            shape,
-            weight,
-            0.0,
-            input_shape=tuple(x.shape[:2]),
-            stride=(1, 1),
-            padding=both,
-            dilation=(1, 1),
-            groups=1,
-        )
+        return self.one_tap(f"{name}_zeros", x, shape, np.eye(x.shape[-1]))
 
     def scaled(self, x, factor, offset, name) -> Signal:
         """`factor * x + offset` by a node of its own; not the factor that `x` has."""
@@ -204,18 +196,10 @@ class Writer:
         offset = np.broadcast_to(np.float64(offset), channels)
         # Not every reader knows `Scale`; convolutions and `Affine` every one does.
         if len(x.shape) == 3:
-            node = self.add(
-                "Conv2d",
-                name,
-                x,
-                input_shape=tuple(x.shape[:2]),
-                weight=np.diag(factor)[:, :, None, None],
-                stride=(1, 1),
-                padding=(0, 0),
-                dilation=(1, 1),
-                groups=1,
-                bias=np.array(offset),
-            )
+            alone = x.with_(factor=1.0, offset=0.0, padding=())
+            (node,) = self.one_tap(
+                name, alone, x.shape, np.diag(factor), bias=offset
+            ).nodes
         elif len(x.shape) == 1:
             node = self.add(
                 "Affine", name, x, weight=np.diag(factor), bias=np.array(offset)
@@ -228,6 +212,32 @@ class Writer:
                 "constants added to sequences have none. Remedy: images of height 1."
             )
         return x.with_(nodes=(node,), factor=1.0, offset=0.0, own=False)
+
+    def convolved(self, name, x, shape, form) -> Signal:
+        """A `linear.Convolution` of images; it takes zeros around `x` in passing."""
+        pairs = zip(x.padding or ((0, 0), (0, 0)), form.padding, strict=True)
+        padding = [(a + c, b + d) for (a, b), (c, d) in pairs]
+        # The shape inference of NIR knows one group alone.
+        weight = form.ungrouped.transpose(3, 2, 0, 1)
+        weight, both = symmetric(weight, padding, form.dilation)
+        return self.weighted(
+            "Conv2d",
+            name,
+            x.with_(padding=()),
+            shape,
+            weight,
+            form.bias,
+            input_shape=tuple(x.shape[:2]),
+            stride=form.strides,
+            padding=both,
+            dilation=form.dilation,
+            groups=1,
+        )
+
+    def one_tap(self, name, x, shape, matrix, **settings) -> Signal:
+        """A map `(in, out)` of the channels of each pixel."""
+        form = linear.Convolution(matrix[None, None], **settings)
+        return self.convolved(name, x, shape, form)
 
     def weighted(self, kind, name, x, shape, weight, bias, **settings) -> Signal:
         """A node of weights `(out, in, ...)`; the factor of `x` goes into them."""

@@ -5,6 +5,8 @@ import functools
 import numpy as np
 
 from snn_keras.export import integer
+from snn_keras.export.calls import Refusal, check_channels_last
+from snn_keras.export.quantize.quantizer import rule
 from snn_keras.export.quantize.units import common_bit, fine_unit, plain
 
 
@@ -12,6 +14,15 @@ def by_channel(x):
     """Whether all that is known of `x` is the same along all axes but the last."""
     shapes = map(np.shape, (x.factor, x.offset, x.origin))
     return all(shape in ((), x.shape[-1:]) for shape in shapes)
+
+
+def keeps_channels(form, shape):
+    """Whether a form that moves elements of this shape leaves each in its channel."""
+    numbers = np.arange(1, shape[-1] + 1)
+    made = form.apply(np.broadcast_to(numbers, (1, *shape)))
+    if made.shape[-1] != shape[-1]:
+        return False
+    return bool(np.all((made == numbers) | (made == 0)))  # 0: what it pads with
 
 
 def rearranged(quantizer, x, kind, shape, name, keeps_channels=False, **arguments):
@@ -36,6 +47,14 @@ def reshaped(quantizer, x, shape, name):
     """Another shape for the same entries."""
     stays = shape[-1:] == x.shape[-1:]
     return rearranged(quantizer, x, integer.Reshape, shape, name, stays)
+
+
+def of_images(form, shape):
+    """A form with windows as one of images, for an input of this shape."""
+    check_channels_last(form)
+    if len(shape) not in (2, 3):
+        raise Refusal(f"of images and sequences alone it has one. {rule.remedy}")
+    return form if len(shape) == 3 else form.of_images()
 
 
 def as_image(quantizer, x, name):

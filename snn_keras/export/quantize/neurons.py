@@ -9,10 +9,10 @@ from keras import layers
 from snn_keras import neurons, time
 from snn_keras.export import integer
 from snn_keras.export.calls import LEFT_OUT, QUANTIZED, CellForms, Refusal
-from snn_keras.export.keras_layers import array
 from snn_keras.export.quantize.moves import finer
 from snn_keras.export.quantize.quantizer import rule
 from snn_keras.export.quantize.units import Signal
+from snn_keras.linear.forms import array
 
 
 @rule(time.Present)
@@ -132,11 +132,6 @@ def spiking(quantizer, call):
 def _later(value, threshold):
     """An argument, or what gives it once the threshold is known."""
     return (lambda: value(threshold())) if callable(value) else value
-
-
-@rule(layers.Identity)
-def identity(quantizer, call):
-    return call.signal
 
 
 @rule(layers.Activation, *LEFT_OUT)

@@ -5,55 +5,40 @@ import math
 import numpy as np
 from keras import layers
 
-from snn_keras import time
-from snn_keras.conversion._keras import operation_types
+from snn_keras import linear, time
 from snn_keras.export import integer
-from snn_keras.export.keras_layers import (
-    check_channels_last,
-    two_dimensional,
-    windows,
-)
 from snn_keras.export.quantize.moves import (
     as_image,
     by_channel,
     like_input,
+    of_images,
     rearranged,
 )
 from snn_keras.export.quantize.quantizer import rule
+from snn_keras.linear.keras_sums import pooling
 
 
-def pooling_windows(layer, sizes):
-    """Window, strides, padding and places of a pooling layer along two axes."""
-    check_channels_last(layer)
-    window, strides = two_dimensional(layer.pool_size), two_dimensional(layer.strides)
-    padding, places = windows(sizes, window, strides, layer.padding)
-    return window, strides, padding, places
-
-
-@rule(layers.AveragePooling1D, layers.AveragePooling2D)
+@rule(linear.Pool)
 def average_pooling(quantizer, call):
     """The sum of the window; its size goes into the unit."""
+    form = of_images(call.form, call.signal.shape)
     x = call.signal if by_channel(call.signal) else quantizer.fixed(call.signal)
     image = as_image(quantizer, quantizer.settled(x), call.name)
     if not by_channel(image):
         image = quantizer.of_channels(image)
-    shape, channels = image.shape[:2], image.shape[-1]
-    window, strides, padding, places = pooling_windows(call.operation, shape)
+    channels = image.shape[-1]
+    shape = (*form.places(image.shape), channels)
     name = quantizer.add(
         integer.DepthwiseConvolve,
         image,
-        (*places, channels),
+        shape,
         call.name,
-        kernel=np.ones((*window, channels, 1), np.int8),
-        strides=strides,
-        padding=padding,
+        kernel=np.ones((*form.window, channels, 1), np.int8),
+        strides=form.strides,
+        padding=form.padding,
     )
-    y = image.with_(name=name, shape=(*places, channels), weights=None)
-    # At the rim, "same" takes the mean of what is there.
-    views = integer.patches(
-        np.ones((1, *shape, 1), np.int64), window, strides, padding, (1, 1)
-    )
-    counts = views.sum((-2, -1))[0]
+    y = image.with_(name=name, shape=shape, weights=None)
+    counts = form.counts((*image.shape[:2], 1))  # at the rim there is less
     least = math.lcm(*(int(c) for c in np.unique(counts)))
     if (counts != least).any():
         y = quantizer.scaled(y, least // counts, f"{call.name}/rim")
@@ -61,9 +46,10 @@ def average_pooling(quantizer, call):
     return like_input(quantizer, y, x, call.name)
 
 
-def reduced(quantizer, x, axes, keepdims, name, mean=True):
-    """The mean, or the sum, over `axes`, counted without the batch."""
-    axes = tuple(sorted(a % len(x.shape) for a in axes))
+@rule(linear.Total)
+def reduction(quantizer, call):
+    """The sum over axes, or the mean: the count goes into the unit."""
+    x, axes, name = call.signal, call.form.axes, call.name
     last = len(x.shape) - 1
     if last in axes:
         x = quantizer.even(quantizer.fixed(x))
@@ -74,7 +60,7 @@ def reduced(quantizer, x, axes, keepdims, name, mean=True):
     count = math.prod(x.shape[a] for a in axes)
     kept = tuple(1 if i in axes else n for i, n in enumerate(x.shape))
     total = quantizer.add(integer.Sum, x, kept, name, axes=axes, input_shape=x.shape)
-    share = count if mean else 1
+    share = count if call.form.mean else 1
     y = x.with_(
         name=total,
         shape=kept,
@@ -82,63 +68,45 @@ def reduced(quantizer, x, axes, keepdims, name, mean=True):
         offset=np.asarray(x.offset) * (count / share),
         weights=None,
     )
-    if keepdims:
+    if call.form.keepdims:
         return y
-    shape = tuple(n for i, n in enumerate(x.shape) if i not in axes)
-    return rearranged(
-        quantizer, y, integer.Reshape, shape, f"{name}/squeezed", last not in axes
-    )
-
-
-@rule(layers.GlobalAveragePooling1D, layers.GlobalAveragePooling2D)
-def global_average_pooling(quantizer, call):
-    check_channels_last(call.operation)
-    x, keepdims = call.signal, call.operation.keepdims
-    return reduced(quantizer, x, range(len(x.shape) - 1), keepdims, call.name)
-
-
-@rule(*operation_types("Mean", "Sum"))
-def reduction(quantizer, call):
-    operation, x = call.operation, call.signal
-    mean = type(operation).__name__ == "Mean"
-    axes = np.atleast_1d(operation.axis)
-    axes = [a - 1 if a > 0 else a for a in axes]
-    return reduced(quantizer, x, axes, operation.keepdims, call.name, mean)
+    kind, stays = integer.Reshape, last not in axes
+    return rearranged(quantizer, y, kind, call.shape, f"{name}/squeezed", stays)
 
 
 @rule(layers.MaxPooling1D, layers.MaxPooling2D)
 def max_pooling(quantizer, call):
-    return pooled(quantizer, call, lambda sizes: pooling_windows(call.operation, sizes))
+    return pooled(quantizer, call, pooling(call.operation, call.signal.shape))
 
 
 @rule(layers.GlobalMaxPooling1D, layers.GlobalMaxPooling2D)
 def global_max_pooling(quantizer, call):
-    check_channels_last(call.operation)
-    y = pooled(quantizer, call, lambda sizes: (sizes, (1, 1), ((0, 0), (0, 0)), (1, 1)))
-    if call.operation.keepdims:
+    layer, (*window, channels) = call.operation, call.signal.shape
+    form = linear.Pool(tuple(window), data_format=layer.data_format)
+    y = pooled(quantizer, call, form)
+    if layer.keepdims:
         return y
-    shape = y.shape[-1:]
     return rearranged(
-        quantizer, y, integer.Reshape, shape, f"{call.name}/squeezed", True
+        quantizer, y, integer.Reshape, (channels,), f"{call.name}/squeezed", True
     )
 
 
-def pooled(quantizer, call, settings):
+def pooled(quantizer, call, form):
     """A max pool: of the counts so far, where there is time."""
+    form = of_images(form, call.signal.shape)
     x = quantizer.settled(call.signal)
     if not by_channel(x):
         x = quantizer.of_channels(x)
     image = as_image(quantizer, x, call.name)
-    window, strides, padding, places = settings(image.shape[:2])
-    shape = (*places, image.shape[-1])
+    shape = (*form.places(image.shape), image.shape[-1])
     name = quantizer.add(
         integer.MaxPool,
         image,
         shape,
         call.name,
-        window=window,
-        strides=strides,
-        padding=padding,
+        window=form.window,
+        strides=form.strides,
+        padding=form.padding,
         input_shape=image.shape,
         over_time=isinstance(call.layer, time.TemporalDifference),
     )

@@ -20,7 +20,17 @@ from snn_keras.export.quantize.units import (
     plain,
 )
 
-rule = Rules("integer form")
+LAYERS = (
+    *("Activation", "Add", "Average", "AveragePooling1D", "AveragePooling2D"),
+    *("BatchNormalization", "Concatenate", "Conv1D", "Conv1DTranspose", "Conv2D"),
+    *("Conv2DTranspose", "Cropping1D", "Cropping2D", "Dense", "DepthwiseConv1D"),
+    *("DepthwiseConv2D", "Flatten", "GlobalAveragePooling1D"),
+    *("GlobalAveragePooling2D", "GlobalMaxPooling1D", "GlobalMaxPooling2D"),
+    *("Identity", "MaxPooling1D", "MaxPooling2D", "Normalization", "Permute"),
+    *("Rescaling", "Reshape", "SeparableConv1D", "SeparableConv2D", "Softmax"),
+    *("Subtract", "UpSampling1D", "UpSampling2D", "ZeroPadding1D", "ZeroPadding2D"),
+)
+rule = Rules("integer form", LAYERS)
 
 
 class Quantizer:

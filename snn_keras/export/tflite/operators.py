@@ -5,6 +5,7 @@ import numpy as np
 from snn_keras.export import integer
 from snn_keras.export.tflite.flatbuffer import Quantization
 from snn_keras.export.tflite.lowering import INT16_MAX, ONE, lower
+from snn_keras.linear.windows import padding_of
 
 # --- Products ------------------------------------------------------------------------
 
@@ -123,11 +124,8 @@ def padded(operation, to, x, shape, value=0):
     """
     window = getattr(operation, "window", None) or operation.kernel.shape[:2]
     dilation = getattr(operation, "dilation", (1, 1))
-    same = []
-    for n, k, s, d in zip(shape, window, operation.strides, dilation, strict=False):
-        total = max((-(-n // s) - 1) * s + d * (k - 1) + 1 - n, 0)
-        same.append((total // 2, total - total // 2))
-    if operation.padding == tuple(same):
+    settings = window, operation.strides, dilation
+    if operation.padding == padding_of("same", shape[:2], *settings):
         return True, x, shape
     if np.any(operation.padding):
         x, shape = to.pad(x, (*operation.padding, (0, 0)), shape, value)

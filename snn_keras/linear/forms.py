@@ -1,0 +1,176 @@
+"""Linear forms: maps along axes, scales and sums. Shapes are without the batch."""
+
+import dataclasses
+import math
+
+import numpy as np
+from keras import ops
+
+
+def array(values):
+    """Weights or constants in float64; 0 for None."""
+    return np.asarray(
+        0.0 if values is None else ops.convert_to_numpy(values), "float64"
+    )
+
+
+def core(values):
+    """An array without leading axes of length 1: it broadcasts as before."""
+    values = array(values)
+    while values.ndim and len(values) == 1:
+        values = values[0]
+    return values
+
+
+class Form:
+    """What a layer is as a linear map, and a constant.
+
+    Attributes:
+        weighs: Whether it has weights, each of which is one addition for every spike
+            that meets it. What has none hands spikes on to the weights behind it.
+    """
+
+    weighs = False
+
+    def apply(self, *xs):
+        """What the layer makes of arrays `(batch, ...)`."""
+        raise NotImplementedError
+
+    def fan_out(self, shape):
+        """The weights that each element of an input of this shape meets."""
+        raise NotImplementedError
+
+    def inside(self, shape) -> float:
+        """The weights that numbers meet which it makes within itself."""
+        return 0.0
+
+    def hand_on(self, *counts):
+        """The spikes that arrive at each output, of those at each input.
+
+        A spike arrives once at every output that depends on the element where it is.
+        """
+        return self.apply(*counts)
+
+
+class Arrays(Form):
+    """Makes arrays of its fields: `arrays` names them, and how each is made."""
+
+    arrays = ()
+
+    def __post_init__(self):
+        for name, change in self.arrays:
+            object.__setattr__(self, name, change(getattr(self, name)))
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Dense(Arrays):
+    """Along the last axis: y = x @ kernel + bias.
+
+    Attributes:
+        kernel: `(inputs, outputs)`.
+        bias: `(outputs,)`, or None.
+    """
+
+    kernel: np.ndarray
+    bias: np.ndarray = None
+    weighs = True
+    arrays = (("kernel", array), ("bias", array))
+
+    def apply(self, x):
+        return x @ self.kernel + self.bias
+
+    def fan_out(self, shape):
+        return np.full(shape, float(self.kernel.shape[-1]))
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Einsum(Arrays):
+    """y = einsum(equation, x, kernel) + bias, the batch among the labels."""
+
+    equation: str
+    kernel: np.ndarray
+    bias: np.ndarray = None
+    weighs = True
+    arrays = (("kernel", array), ("bias", array))
+
+    def apply(self, x):
+        return np.einsum(self.equation, x, self.kernel) + self.bias
+
+    def fan_out(self, shape):
+        """A weight for every output that differs from an input in its other labels."""
+        operands, result = self.equation.split("->")
+        labels, of_kernel = operands.split(",")
+        sizes = dict(zip(of_kernel, self.kernel.shape, strict=True))
+        others = math.prod(sizes[i] for i in result if i not in labels and i != ".")
+        return np.full(shape, float(others))
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Scale(Arrays):
+    """y = gain x + offset, which broadcast against the shape."""
+
+    gain: np.ndarray
+    offset: np.ndarray = None
+    arrays = (("gain", core), ("offset", core))
+
+    def apply(self, x):
+        return x * self.gain + self.offset
+
+    def hand_on(self, counts):
+        passes = (self.gain != 0).astype(counts.dtype)
+        return counts * passes + np.zeros(self.offset.shape, counts.dtype)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Sum(Arrays):
+    """y = (signs[0] x_0 + signs[1] x_1 + ... + constant) / divisor, all broadcast."""
+
+    signs: tuple
+    constant: np.ndarray = None
+    divisor: float = 1.0
+    arrays = (("constant", core),)
+
+    def apply(self, *xs):
+        parts = [x * sign for x, sign in zip(xs, self.signs, strict=True)]
+        return (sum(parts) + self.constant) / self.divisor
+
+    def hand_on(self, *counts):
+        return sum(counts) + np.zeros(self.constant.shape, counts[0].dtype)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Total(Form):
+    """The sum, or the mean, over some axes, counted without the batch."""
+
+    axes: tuple
+    keepdims: bool = False
+    mean: bool = False
+
+    def apply(self, x):
+        total = self.hand_on(x)
+        return total / math.prod(x.shape[a + 1] for a in self.axes if self.mean)
+
+    def hand_on(self, counts):
+        return counts.sum(tuple(a + 1 for a in self.axes), keepdims=self.keepdims)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Along(Form):
+    """One fixed matrix `(inputs, outputs)` along each of some axes.
+
+    Attributes:
+        axes: Axes, counted without the batch.
+        matrices: A matrix for each.
+    """
+
+    axes: tuple
+    matrices: tuple
+
+    def apply(self, x):
+        for axis, matrix in zip(self.axes, self.matrices, strict=True):
+            x = np.moveaxis(np.moveaxis(x, axis + 1, -1) @ matrix, -1, axis + 1)
+        return x
+
+    def hand_on(self, counts):
+        reach = tuple((m != 0).astype(counts.dtype) for m in self.matrices)
+        return Along(self.axes, reach).apply(counts)

@@ -1,0 +1,238 @@
+"""Linear forms of layers whose windows move over one, two or three axes."""
+
+import dataclasses
+import functools
+
+import numpy as np
+
+from snn_keras.linear.forms import Arrays, Form, array
+from snn_keras.linear.nodes import is_channels_first, spatial
+
+
+def padding_of(name, sizes, window, strides, dilation):
+    """Zeros `(before, after)` along each axis, as Keras means "same" and the like."""
+    found = []
+    for size, k, stride, d in zip(sizes, window, strides, dilation, strict=True):
+        reach = d * (k - 1) + 1
+        missing = {
+            "valid": 0,
+            "causal": reach - 1,
+            "same": max((-(-size // stride) - 1) * stride + reach - size, 0),
+        }[name]
+        before = missing if name == "causal" else missing // 2
+        found.append((before, missing - before))
+    return tuple(found)
+
+
+class _Windows(Arrays):
+    """What has a `window`, and `strides`, `padding`, ... along each of its axes."""
+
+    def __post_init__(self):
+        super().__post_init__()
+        defaults = {"strides": 1, "padding": (0, 0), "dilation": 1, "spread": 1}
+        for name, default in defaults.items():
+            given = getattr(self, name)
+            values = (default,) * len(self.window) if given is None else tuple(given)
+            object.__setattr__(self, name, values)
+
+    def places(self, shape):
+        """How many places the window has along each axis of an input of this shape."""
+        found = []
+        for axis, size in enumerate(spatial(self, shape)):
+            reach = self.dilation[axis] * (self.window[axis] - 1) + 1
+            padded = (size - 1) * self.spread[axis] + 1 + sum(self.padding[axis])
+            found.append((padded - reach) // self.strides[axis] + 1)
+        return tuple(found)
+
+    def met(self, axis, shape):
+        """How many pairs of a tap and a place meet each entry along an axis."""
+        size, places = spatial(self, shape)[axis], self.places(shape)[axis]
+        taps = np.arange(self.window[axis]) * self.dilation[axis]
+        starts = np.arange(places) * self.strides[axis] - self.padding[axis][0]
+        entries, between = np.divmod(np.add.outer(starts, taps), self.spread[axis])
+        is_entry = (between == 0) & (entries >= 0) & (entries < size)
+        return np.bincount(entries[is_entry], minlength=size)
+
+    def of_images(self):
+        """The same with an axis more in front, along which nothing moves."""
+        fields = {field.name for field in dataclasses.fields(self)}
+        first = {
+            "window": 1,
+            "strides": 1,
+            "padding": (0, 0),
+            "dilation": 1,
+            "spread": 1,
+        }
+        changes = {n: (v, *getattr(self, n)) for n, v in first.items() if n in fields}
+        if "kernel" in fields:
+            changes["kernel"] = self.kernel[None]
+        return dataclasses.replace(self, **changes)
+
+    def over_taps(self, x, function):
+        """The sum over the taps of `function(tap, what it meets at every place)`.
+
+        Args:
+            x: `(batch, ...)`, the channels where `data_format` says.
+            function: Of the tap's indices and an array `(batch, *places, channels)`.
+        """
+        is_first = is_channels_first(self)
+        places = self.places(x.shape[1:])
+        x = np.moveaxis(x, 1, -1) if is_first else x
+        x = np.pad(self._spread(x), [(0, 0), *self.padding, (0, 0)])
+        total = 0
+        for tap in np.ndindex(*self.window):
+            starts = np.multiply(tap, self.dilation)
+            met = [
+                slice(start, start + stride * (count - 1) + 1, stride)
+                for start, stride, count in zip(
+                    starts, self.strides, places, strict=True
+                )
+            ]
+            total = total + function(tap, x[(slice(None), *met)])
+        return np.moveaxis(total, -1, 1) if is_first else total
+
+    def _spread(self, x):
+        """`x`, channels last, with `spread - 1` zeros between entries."""
+        if max(self.spread) == 1:
+            return x
+        sizes = [
+            (n - 1) * s + 1 for n, s in zip(x.shape[1:], self.spread, strict=False)
+        ]
+        apart = np.zeros((len(x), *sizes, x.shape[-1]), x.dtype)
+        apart[(slice(None), *(slice(None, None, s) for s in self.spread))] = x
+        return apart
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Convolution(_Windows):
+    """A convolution: grouped, depthwise, strided, dilated, transposed, of any rank.
+
+    At place p, with s the strides, d the dilation, b the padding before, and g the
+    group of output o:
+
+        y[p, o] = bias[o] + sum over t, i of kernel[t, i, o] x[p s + t d - b, g, i]
+
+    Attributes:
+        kernel: `(*window, inputs of a group, outputs)`.
+        bias: `(outputs,)`, or None.
+        strides, dilation: One integer an axis; 1 where they are None.
+        padding: Zeros `(before, after)` along each axis; none where it is None.
+        groups: Groups of channels; as many as channels in a depthwise convolution.
+        spread: Of a transposed convolution, the distance along each axis at which x is
+            laid out first, with zeros in between.
+        data_format: "channels_last", or "channels_first".
+    """
+
+    kernel: np.ndarray
+    bias: np.ndarray = None
+    strides: tuple = None
+    padding: tuple = None
+    dilation: tuple = None
+    groups: int = 1
+    spread: tuple = None
+    data_format: str = "channels_last"
+    weighs = True
+    arrays = (("kernel", array), ("bias", array))
+
+    @property
+    def window(self):
+        """The lengths of the kernel along the spatial axes."""
+        return self.kernel.shape[:-2]
+
+    @property
+    def is_depthwise(self):
+        """Whether each of several channels has outputs of its own."""
+        return self.groups > 1 and self.kernel.shape[-2] == 1
+
+    @property
+    def ungrouped(self):
+        """The kernel over all input channels: zeros for those of other groups."""
+        *window, inside, outside = self.kernel.shape
+        full = np.zeros((*window, self.groups, inside, outside))
+        for group, out in enumerate(np.split(np.arange(outside), self.groups)):
+            full[..., group, :, out] = np.moveaxis(self.kernel[..., out], -1, 0)
+        return full.reshape(*window, self.groups * inside, outside)
+
+    def apply(self, x):
+        *_, inside, outside = self.kernel.shape
+        bias = self.bias
+        if bias.ndim and is_channels_first(self):
+            bias = bias.reshape(-1, *(1,) * len(self.window))
+
+        def product(tap, met):
+            weights = self.kernel[tap].reshape(inside, self.groups, -1)
+            met = met.reshape(*met.shape[:-1], self.groups, inside)
+            y = np.einsum("...gi,igo->...go", met, weights)
+            return y.reshape(*y.shape[:-2], outside)
+
+        return self.over_taps(x, product) + bias
+
+    def fan_out(self, shape):
+        counts = [self.met(axis, shape) for axis in range(len(self.window))]
+        copies = self.kernel.shape[-1] // self.groups
+        places = functools.reduce(np.multiply.outer, counts) * float(copies)
+        axis = 0 if is_channels_first(self) else -1
+        return np.broadcast_to(np.expand_dims(places, axis), shape)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Separable(Form):
+    """A depthwise convolution, and one of a single tap that reads its numbers.
+
+    Attributes:
+        depthwise, pointwise: The `Convolution`s; the bias is the second's.
+    """
+
+    depthwise: Convolution
+    pointwise: Convolution
+    weighs = True
+
+    def __post_init__(self):
+        if set(self.pointwise.window) != {1} or self.pointwise.groups != 1:
+            raise ValueError(
+                "pointwise must be a convolution of one tap and one group. Received: a "
+                f"window of {self.pointwise.window}, groups={self.pointwise.groups}."
+            )
+
+    @property
+    def merged(self) -> Convolution:
+        """The one convolution that they are."""
+        kernel = self.depthwise.ungrouped @ self.pointwise.kernel
+        bias = self.pointwise.bias
+        return dataclasses.replace(self.depthwise, kernel=kernel, bias=bias, groups=1)
+
+    def apply(self, x):
+        return self.pointwise.apply(self.depthwise.apply(x))
+
+    def fan_out(self, shape):
+        return self.depthwise.fan_out(shape)
+
+    def inside(self, shape):
+        places = np.prod(self.depthwise.places(shape), dtype="float64")
+        return float(places * self.pointwise.kernel.size)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Pool(_Windows):
+    """The mean of what a window holds of each channel; padding does not count.
+
+    Attributes:
+        window: The lengths of the window along the spatial axes.
+        strides, padding, data_format: As those of `Convolution`.
+    """
+
+    window: tuple
+    strides: tuple = None
+    padding: tuple = None
+    data_format: str = "channels_last"
+    dilation = spread = None
+
+    def apply(self, x):
+        return self.hand_on(x) / self.counts(x.shape[1:])
+
+    def hand_on(self, counts):
+        return self.over_taps(counts, lambda tap, met: met)
+
+    def counts(self, shape):
+        """How many entries the window holds at each place of an input of this shape."""
+        return self.hand_on(np.ones((1, *shape), np.int64))[0]
