@@ -8,7 +8,7 @@
 # make reproduce ROW=digits_adaptor_if   a row of docs/results.md from nothing
 # make bench  how fast it runs, beside its source and, where installed, SpikingJelly
 # make docs   the documentation's site, in build/docs
-# make lint   ruff
+# make lint   ruff and mypy
 PYTHON ?= python3
 BIN := .venv/bin
 QUICK := "not slow and not overnight"
@@ -76,6 +76,7 @@ docs: .venv/.docs
 lint: venv
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy snn_keras
 
 clean:
 	rm -rf .venv build dist *.egg-info demo

@@ -26,12 +26,12 @@ class Answer(enum.StrEnum):
     NUMBERS = "numbers"
 
     @classmethod
-    def by_shape(cls, shape) -> "Answer":
+    def by_shape(cls, shape: tuple[int, ...]) -> "Answer":
         """What outputs of a shape `(samples, ...)` answer, if nothing else is known."""
         several = len(shape) > 1 and shape[class_axis(len(shape))] != 1
         return cls.CLASSES if several else cls.NUMBERS
 
-    def of(self, y):
+    def of(self, y: np.ndarray) -> np.ndarray:
         """The answers in outputs `(samples, ...)`."""
         y = np.asarray(y, "float64")
         if self is Answer.CLASSES:
@@ -40,7 +40,7 @@ class Answer(enum.StrEnum):
             y = y >= 0.5
         return y.reshape(len(y), -1)
 
-    def labels(self, y, shape):
+    def labels(self, y: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
         """The right answers, checked.
 
         Args:
@@ -81,7 +81,7 @@ class Answer(enum.StrEnum):
                 f"Received: {bad.size} others, such as {bad.flat[0]}"
             )
 
-    def score(self, outputs, labels) -> float:
+    def score(self, outputs: np.ndarray, labels: np.ndarray) -> float:
         """How good outputs are: the share that is right; the error of numbers.
 
         Args:
@@ -117,13 +117,13 @@ def _without_ones(shape):
     return shape
 
 
-def class_axis(rank) -> int:
+def class_axis(rank: int) -> int:
     """The axis of an output's classes: the last, or that of the image format's."""
     first = keras.config.image_data_format() == "channels_first"
     return 1 if first and rank > 3 else -1
 
 
-def spread_of(numbers) -> float:
+def spread_of(numbers: np.ndarray) -> float:
     """Their standard deviation; their root mean square where they are all the same."""
     spread = float(np.std(numbers))
     return spread or float(np.sqrt(np.mean(np.square(numbers))))

@@ -10,6 +10,7 @@ import keras
 import numpy as np
 
 from snn_keras import inputs
+from snn_keras.typing import Array
 
 # The length of a run that goes on until no neuron fires any more.
 SETTLE = "settle"
@@ -61,7 +62,7 @@ class Coding:
         """How many positive levels a run tells apart."""
         return self.timesteps
 
-    def gain(self, t):
+    def gain(self, t: Array) -> Array:
         """The share $g_t$ of the input that enters at step `t`.
 
         Args:
@@ -78,7 +79,7 @@ class Coding:
         gain = self.gain(np.arange(1, 3))
         return np.ndim(gain) == 0 and gain == 1
 
-    def divisor(self, t):
+    def divisor(self, t: Array) -> Array:
         """$n_t$, by which what arrived up to step `t` is divided to decode it.
 
         Args:
@@ -89,7 +90,7 @@ class Coding:
         """
         return t if self.input_steps is None else self.input_steps
 
-    def threshold_of(self, activation):
+    def threshold_of(self, activation: keras.layers.Layer) -> np.ndarray:
         r"""The threshold with which a spike a step is the activation's highest level.
 
         $\theta = p s$, for a spike that decodes to $\theta / T$.
@@ -99,11 +100,11 @@ class Coding:
         """
         return activation.threshold_value()
 
-    def with_timesteps(self, timesteps) -> "Coding":
+    def with_timesteps(self, timesteps: int | str) -> "Coding":
         """The same coding of runs of another length."""
         return dataclasses.replace(self, timesteps=timesteps)
 
-    def with_input_steps(self, input_steps) -> "Coding":
+    def with_input_steps(self, input_steps: int) -> "Coding":
         """The same coding, with an input that is on for so many steps."""
         raise ValueError(
             "input_steps is for signed neurons, whose input is switched off after so "
@@ -111,18 +112,18 @@ class Coding:
             f"coding {type(self).__name__}"
         )
 
-    def steps_by(self, steps):
+    def steps_by(self, steps: Array) -> Array:
         """Steps of a run whose last neuron fires at step `steps`."""
         return self.timesteps
 
     def __str__(self):
         return f"{self.timesteps} time steps"
 
-    def get_config(self):
+    def get_config(self) -> dict:
         return dataclasses.asdict(self)
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict) -> "Coding":
         return cls(**config)
 
 
@@ -155,11 +156,11 @@ class Switched(Coding):
             super().__post_init__()
 
     @property
-    def input_steps(self):
+    def input_steps(self) -> int:
         return self.on
 
     @property
-    def levels(self):
+    def levels(self) -> int:
         if self.settles:
             raise ValueError(
                 'timesteps="settle" with data: to how many levels are the activations '
@@ -167,13 +168,13 @@ class Switched(Coding):
             )
         return self.timesteps
 
-    def threshold_of(self, activation):
+    def threshold_of(self, activation: keras.layers.Layer) -> np.ndarray:
         return self.on * activation.step_value()
 
-    def with_input_steps(self, input_steps):
+    def with_input_steps(self, input_steps: int) -> Coding:
         return dataclasses.replace(self, on=input_steps)
 
-    def steps_by(self, steps):
+    def steps_by(self, steps: Array) -> Array:
         return max(int(steps), self.on) if self.settles else self.timesteps
 
     def __str__(self):
@@ -201,11 +202,11 @@ class Radix(Coding):
     charges_first = True
 
     @property
-    def levels(self):
+    def levels(self) -> int:
         return 2**self.timesteps - 1
 
     @property
-    def input_steps(self):
+    def input_steps(self) -> int:
         return 1
 
 

@@ -3,9 +3,10 @@
 import contextlib
 import os
 import pathlib
+from collections.abc import Iterator
 
 
-def check_target(path, overwrite) -> pathlib.Path:
+def check_target(path: str | os.PathLike, overwrite: bool) -> pathlib.Path:
     """`path`, if a file may be written there.
 
     Raises:
@@ -24,7 +25,7 @@ def check_target(path, overwrite) -> pathlib.Path:
 
 
 @contextlib.contextmanager
-def written_whole(path):
+def written_whole(path: str | os.PathLike) -> Iterator[pathlib.Path]:
     """Gives a path beside `path` to write to; then renames it, or removes it.
 
     Raises:
@@ -45,7 +46,7 @@ def written_whole(path):
         beside.unlink(missing_ok=True)
 
 
-def read(path, remedy) -> bytes:
+def read(path: str | os.PathLike, remedy: str) -> bytes:
     """The content of a file.
 
     Raises:

@@ -8,7 +8,7 @@ shared layer is a node of its own, with a name of its own.
 import dataclasses
 import inspect
 import sys
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from typing import Any
 
 import keras
@@ -71,7 +71,9 @@ class Node:
         (output,) = self.outputs
         return output
 
-    def call(self, operation, values: dict, training: bool | None = None):
+    def call(
+        self, operation: keras.Operation, values: dict, training: bool | None = None
+    ) -> Any:
         """Calls `operation` as this node does, on `values` of its tensors.
 
         Args:
@@ -109,7 +111,7 @@ class Graph:
     nodes: tuple
     output_names: tuple = ()
 
-    def cast(self, inputs, lead=1):
+    def cast(self, inputs: Any, lead: int = 1) -> Any:
         """Tensors in the dtypes and ranks of the model's inputs, as Keras casts them.
 
         Args:
@@ -129,7 +131,7 @@ class Graph:
         pairs = zip(tree.flatten(inputs), tree.flatten(self.inputs), strict=True)
         return tree.pack_sequence_as(inputs, [fit(*pair) for pair in pairs])
 
-    def run(self, inputs, call: Callable[[Node, dict], Any] | None = None):
+    def run(self, inputs: Any, call: Callable[[Node, dict], Any] | None = None) -> Any:
         """Runs the graph on `inputs`, in the structure of the model's inputs.
 
         Args:
@@ -146,7 +148,9 @@ class Graph:
         return fill(self.outputs, values)
 
 
-def run_nodes(nodes, values: dict, call=None) -> None:
+def run_nodes(
+    nodes: Iterable[Node], values: dict, call: Callable[[Node, dict], Any] | None = None
+) -> None:
     """Runs `nodes` in order, adding each output to `values`."""
     call = call or in_inference
     for node in nodes:
@@ -154,19 +158,19 @@ def run_nodes(nodes, values: dict, call=None) -> None:
         values.update(zip(node.outputs, results, strict=True))
 
 
-def in_inference(node: Node, values: dict):
+def in_inference(node: Node, values: dict) -> Any:
     """Calls the node's own operation."""
     return node.call(node.operation, values, training=False)
 
 
-def fill(structure, values: dict):
+def fill(structure: Any, values: dict) -> Any:
     """Replaces every `Tensor` in `structure` by its value."""
     return tree.map_structure(
         lambda x: values[x] if isinstance(x, Tensor) else x, structure
     )
 
 
-def trace(model) -> Graph:
+def trace(model: keras.Model) -> Graph:
     """Reads the graph of a functional or Sequential model.
 
     Raises:
@@ -200,7 +204,7 @@ def _check_always_given(model, functional):
         )
 
 
-def check_has_graph(model) -> None:
+def check_has_graph(model: keras.Model) -> None:
     """Raises a ValueError unless `model` is all that its graph says."""
     if not isinstance(model, keras.Model):
         raise ValueError(
@@ -238,7 +242,7 @@ def check_has_graph(model) -> None:
         )
 
 
-def is_graph(operation) -> bool:
+def is_graph(operation: Any) -> bool:
     """Whether `operation` is a model whose graph is all that it does."""
     return _has_graph(operation) and not _own_computation(operation)
 
@@ -270,7 +274,7 @@ def _own_computation(model, methods=_COMPUTES):
     return ""
 
 
-def comes_with_keras(thing) -> bool:
+def comes_with_keras(thing: Any) -> bool:
     """Whether a class or a function is Keras's own.
 
     A function may bear the name and the module of another, as `functools.wraps` gives
@@ -294,7 +298,7 @@ _HARMLESS = {
 }
 
 
-def computes_as(operation, base) -> bool:
+def computes_as(operation: Any, base: type) -> bool:
     """Whether an operation computes what the class `base` computes.
 
     That is so for `base` itself, and for a derived class that overrides nothing of it
@@ -379,7 +383,7 @@ def _inputs_of(model, arguments):
     return list(zip(model.inputs, tree.flatten(arguments), strict=False))
 
 
-def as_input(x: Tensor, wanted, name: str, names: "Names") -> list[Node]:
+def as_input(x: Tensor, wanted: Any, name: str, names: "Names") -> list[Node]:
     """The nodes that bring `x` into the dtype and rank of a nested model's input.
 
     Keras does so at each call of a model.
@@ -434,7 +438,7 @@ def _is_lost(model, kwargs, argument):
     return masked or changed or kwargs.get("training")
 
 
-def takes_masks(model):
+def takes_masks(model: keras.Model) -> bool:
     """Whether a layer of the model, nested ones included, looks at a mask."""
     for operation in _functional(model).operations:
         if is_graph(operation):
@@ -471,10 +475,10 @@ class Names:
         taken: Names that are in use.
     """
 
-    def __init__(self, taken=()):
+    def __init__(self, taken: Iterable[str] = ()) -> None:
         self.taken = set(taken)
 
-    def unique(self, name):
+    def unique(self, name: str) -> str:
         candidate, number = name, 0
         while candidate in self.taken:
             number += 1

@@ -1,7 +1,13 @@
 """Inputs that users give: read, checked, and cut into batches."""
 
+from collections.abc import Iterator
+from typing import Any
+
 import numpy as np
 from keras import backend, tree, utils
+
+from snn_keras.graph import Graph
+from snn_keras.typing import Inputs
 
 # Samples of a dataset or a generator that calibration reads: more change little.
 CALIBRATION_SAMPLES = 4096
@@ -12,7 +18,7 @@ MOST_BYTES = 2**32
 _VALUES = (bool, int, float, str, bytes, np.generic)
 
 
-def batches(data, batch_size):
+def batches(data: Any, batch_size: int) -> Iterator[Any]:
     """Yields a structure of arrays in batches of `batch_size` samples."""
     count = len(tree.flatten(data)[0])
     for start in range(0, count, batch_size):
@@ -20,7 +26,7 @@ def batches(data, batch_size):
         yield tree.map_structure(lambda x, part=part: x[part], data)
 
 
-def arrays_of(data, limit=None):
+def arrays_of(data: Inputs, limit: int | None = None) -> Any:
     """Reads inputs in any form that `predict` takes, as NumPy arrays.
 
     * Arrays, tensors, data frames, lists of numbers or of texts; or a dict, list or
@@ -69,7 +75,7 @@ def _read(data, limit):
     return parts
 
 
-def for_keras(data):
+def for_keras(data: Inputs) -> Any:
     """`data` as `keras.Model.predict` takes it: datasets as they are, else arrays.
 
     Raises:
@@ -137,7 +143,7 @@ def _joined(parts, limit):
     return tree.map_structure(lambda x: x[:limit], data)
 
 
-def check_data(data, graph, limit=None):
+def check_data(data: Inputs, graph: Graph, limit: int | None = None) -> Any:
     """Returns `data` as arrays in the structure of the graph's inputs.
 
     Args:
@@ -161,7 +167,7 @@ def check_data(data, graph, limit=None):
     return tree.pack_sequence_as(graph.inputs, checked)
 
 
-def in_structure(data, graph):
+def in_structure(data: Any, graph: Graph) -> Any:
     """`data`, arrays or tensors, in the structure of the graph's inputs.
 
     Raises:
@@ -265,7 +271,7 @@ def _is_text(x):
     )
 
 
-def check_count(name, value) -> int:
+def check_count(name: str, value: Any) -> int:
     """Returns `value`, or raises a ValueError unless it is an integer >= 1."""
     valid = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
     if not valid or value < 1:

@@ -10,12 +10,15 @@ the range.
 """
 
 import math
+from collections.abc import Callable
 
 import keras
 from keras import ops
 
+from snn_keras.typing import Array
 
-def round_half_up(x):
+
+def round_half_up(x: Array) -> Array:
     """Rounds to the nearest integer, halves up: `floor(x + 1/2)`.
 
     An integrate-and-fire neuron that starts at half its threshold fires on
@@ -24,7 +27,7 @@ def round_half_up(x):
     return ops.floor(x + 0.5)
 
 
-def divide_by_integer(x, n):
+def divide_by_integer(x: Array, n: Array) -> Array:
     """`x / n`, exact where compilers multiply by a rounded reciprocal instead.
 
     The quotient is corrected by its remainder. Compilers fold that away where
@@ -36,12 +39,12 @@ def divide_by_integer(x, n):
     return quotient + (x - quotient * n) / n
 
 
-def scale_gradient(x, factor):
+def scale_gradient(x: Array, factor: Array) -> Array:
     """Returns `x` unchanged, and its gradient multiplied by `factor`."""
     return x + (factor - 1.0) * (x - ops.stop_gradient(x))
 
 
-def quantize(v, step, levels):
+def quantize(v: Array, step: Array, levels: Array) -> Array:
     r"""Quantizes to `levels` positive levels, with LSQ's gradients.
 
     $$a = s \cdot \lfloor \mathrm{clip}(v / s, 0, p) \rceil$$
@@ -76,7 +79,7 @@ def quantize(v, step, levels):
     return staircase(v, step)
 
 
-def level_of(v, step, levels):
+def level_of(v: Array, step: Array, levels: Array) -> Array:
     """The level of `v`, `round(clip(v / step, 0, levels))`, without a gradient.
 
     It is exact at the edges between levels: compilers replace a division by an
@@ -89,7 +92,7 @@ def level_of(v, step, levels):
     return ops.stop_gradient(ops.clip(guess + too_low - too_high, 0, levels))
 
 
-def add_step_noise(v, step, noise):
+def add_step_noise(v: Array, step: Array, noise: Array) -> Array:
     r"""Adds `noise` quantization steps to `v` (paper 000 eq. 7).
 
     $$v' = v + \epsilon s, \qquad \partial v' / \partial s = 0$$
@@ -100,7 +103,7 @@ def add_step_noise(v, step, noise):
     return v + ops.convert_to_tensor(noise) * ops.stop_gradient(step)
 
 
-def atan_surrogate(x, slope=2.0):
+def atan_surrogate(x: Array, slope: float = 2.0) -> Array:
     r"""Surrogate derivative of a spike at distance `x` from its threshold.
 
     $$\frac{a}{2 (1 + (\frac{\pi}{2} a x)^2)}$$ with $a$ = `slope`.
@@ -108,7 +111,12 @@ def atan_surrogate(x, slope=2.0):
     return slope / (2.0 * (1.0 + ops.square(1.5707963267948966 * slope * x)))
 
 
-def spike(u, threshold, surrogate=atan_surrogate, strict=False):
+def spike(
+    u: Array,
+    threshold: Array,
+    surrogate: Callable[[Array], Array] = atan_surrogate,
+    strict: bool = False,
+) -> Array:
     """Heaviside step, 1 where `u >= threshold`, with a surrogate derivative.
 
     Args:
@@ -137,7 +145,7 @@ def spike(u, threshold, surrogate=atan_surrogate, strict=False):
     return fire(u, threshold)
 
 
-def standardize(x):
+def standardize(x: Array) -> Array:
     """`(x - mean) / deviation`, over each sample's own elements; 0 if constant.
 
     Args:
@@ -151,14 +159,14 @@ def standardize(x):
     return ops.where(varies, centred / ops.where(varies, deviation, 1.0), 0.0)
 
 
-def spread(x, half_range):
+def spread(x: Array, half_range: float) -> Array:
     """Scales each sample of `x` so that its largest magnitude is `half_range`."""
     axes = tuple(range(1, len(x.shape)))
     largest = ops.max(ops.abs(x), axis=axes, keepdims=True)
     return half_range * x / ops.where(largest > 0, largest, 1.0)
 
 
-def uniform_at(shape, seed, step):
+def uniform_at(shape: tuple[int, ...], seed: Array, step: Array) -> Array:
     """Draws from U(0, 1), fixed by the integers `seed` and `step`.
 
     A counter-based generator: the numbers are a hash of seed, step and place. They
@@ -183,7 +191,7 @@ def uniform_at(shape, seed, step):
     return ops.reshape((high + 0.5) * 2.0**-23, shape)
 
 
-def normal_at(shape, seed, step):
+def normal_at(shape: tuple[int, ...], seed: Array, step: Array) -> Array:
     """Draws from N(0, 1), fixed by the integers `seed` and `step`.
 
     See `uniform_at`, of which they are the quantiles.
@@ -209,14 +217,14 @@ def _low_bits(x):
     return ops.bitwise_and(x, 0xFFFFFFFF) if is_wide else x
 
 
-def count_bits(level, num_bits):
+def count_bits(level: Array, num_bits: int) -> Array:
     """The number of ones among the `num_bits` bits of integer levels."""
     level = ops.cast(level, "int32")
     ones = [ops.bitwise_and(ops.right_shift(level, i), 1) for i in range(num_bits)]
     return ops.cast(sum(ones), "float32")
 
 
-def bit_sparsity(a, step, levels):
+def bit_sparsity(a: Array, step: Array, levels: Array) -> Array:
     """The number of one bits of quantized activations, with a surrogate gradient.
 
     Each of the b bits has derivative 1 to `a` where `0 < a < levels * step`,

@@ -1,14 +1,16 @@
 """Random numbers in the shape of a tensor, apart on every replica of a training."""
 
+import keras
 from keras import ops
 
 from snn_keras.backend import backend
 from snn_keras.ops import normal_at, uniform_at
+from snn_keras.typing import Array
 
 _APART = 0x9E3779B9  # how far the seeds of replicas lie apart
 
 
-def uniform_like(x, seed):
+def uniform_like(x: Array, seed: keras.random.SeedGenerator) -> Array:
     """Draws from U(0, 1), float32, in the shape of the tensor `x`.
 
     They are a hash (`ops.uniform_at`), cheap enough to be computed where it is used:
@@ -22,7 +24,7 @@ def uniform_like(x, seed):
     return backend.one_kernel(_uniform)(ops.stop_gradient(x), *_key(seed))
 
 
-def normal_like(x, seed):
+def normal_like(x: Array, seed: keras.random.SeedGenerator) -> Array:
     """Draws from N(0, 1); see `uniform_like`."""
     return backend.one_kernel(_normal)(ops.stop_gradient(x), *_key(seed))
 

@@ -1,7 +1,9 @@
 """Plain text for people."""
 
+from collections.abc import Iterable, Sequence
 
-def table(rows) -> str:
+
+def table(rows: Iterable[Sequence[str]]) -> str:
     """Rows of text as a table, the first a header."""
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     lines = [
@@ -12,7 +14,7 @@ def table(rows) -> str:
     return "\n".join(lines)
 
 
-def listed(items, most=10) -> str:
+def listed(items: Sequence[str], most: int = 10) -> str:
     """Items of a sentence, of which no more than `most` are named.
 
     >>> listed(["a", "b", "c", "d"], most=2)

@@ -1,12 +1,22 @@
 """Accuracy at every time step, as numbers and as a picture."""
 
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from snn_keras.analysis.plots import whole_steps
 from snn_keras.inputs import check_data
+from snn_keras.simulate.model import SpikingModel
+from snn_keras.typing import Inputs
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
-def accuracy_over_time(outputs, labels):
+def accuracy_over_time(
+    outputs: np.ndarray, labels: Sequence[int] | np.ndarray
+) -> np.ndarray:
     """The share of right answers after each step.
 
     Args:
@@ -21,8 +31,13 @@ def accuracy_over_time(outputs, labels):
 
 
 def accuracy_by_timesteps(
-    snn, x, labels, batch_size=None, verbose="auto", timesteps=None
-):
+    snn: SpikingModel,
+    x: Inputs,
+    labels: Sequence[int] | np.ndarray,
+    batch_size: int | None = None,
+    verbose: int | str = "auto",
+    timesteps: Sequence[int] | None = None,
+) -> np.ndarray:
     """The share of right answers of runs of 1, 2, ... T steps.
 
     Where signals are coded by a rate one run gives them all; bit-serial
@@ -43,7 +58,13 @@ def accuracy_by_timesteps(
     return np.mean(answers == np.asarray(labels), axis=-1)
 
 
-def answers_by_timesteps(snn, x, batch_size=None, verbose="auto", timesteps=None):
+def answers_by_timesteps(
+    snn: SpikingModel,
+    x: Inputs,
+    batch_size: int | None = None,
+    verbose: int | str = "auto",
+    timesteps: Sequence[int] | None = None,
+) -> np.ndarray:
     """The answers of runs of 1, 2, ... T steps, each sample's class.
 
     Args:
@@ -61,7 +82,7 @@ def answers_by_timesteps(snn, x, batch_size=None, verbose="auto", timesteps=None
     return np.stack([run.predict(x, batch_size, verbose).argmax(-1) for run in runs])
 
 
-def steps_of(snn, timesteps=None) -> list:
+def steps_of(snn: SpikingModel, timesteps: Sequence[int] | None = None) -> list:
     """`timesteps`, or all of a run; a ValueError where a run has no such steps."""
     if snn.coding.settles:
         raise ValueError(
@@ -77,7 +98,12 @@ def steps_of(snn, timesteps=None) -> list:
     return steps
 
 
-def plot_accuracy_over_time(accuracies, ann_accuracy=None, ax=None, timesteps=None):
+def plot_accuracy_over_time(
+    accuracies: Mapping[str, np.ndarray],
+    ann_accuracy: Mapping[str, float] | None = None,
+    ax: "Axes | None" = None,
+    timesteps: Mapping[str, Sequence[int]] | None = None,
+) -> "Axes":
     """Draws accuracy against time steps, one line a network.
 
     Args:

@@ -5,7 +5,12 @@ import numpy as np
 from snn_keras.answers import TOLERANCE, Answer, spread_of
 
 
-def disagreements(source_outputs, spiking_outputs, labels=None, answer=None):
+def disagreements(
+    source_outputs: np.ndarray,
+    spiking_outputs: np.ndarray,
+    labels: np.ndarray | None = None,
+    answer: str | None = None,
+) -> dict:
     """Compares the answers of two networks, sample by sample.
 
     Args:

@@ -1,5 +1,7 @@
 """The energy of a run, from its operations and what each costs in silicon."""
 
+from collections.abc import Mapping
+
 import numpy as np
 from keras import tree
 
@@ -7,6 +9,8 @@ from snn_keras.analysis.operations import Count
 from snn_keras.analysis.recording import neurons_of
 from snn_keras.analysis.spikes import steps_of_runs
 from snn_keras.inputs import batches, check_data
+from snn_keras.simulate.model import SpikingModel
+from snn_keras.typing import Inputs
 
 SIDES = ("spiking", "source")
 
@@ -21,7 +25,12 @@ CONSTANTS = {
 }
 
 
-def energy(snn, x, batch_size=32, constants="32 bit"):
+def energy(
+    snn: SpikingModel,
+    x: Inputs,
+    batch_size: int = 32,
+    constants: str | Mapping[str, float] = "32 bit",
+) -> dict:
     r"""Counts the operations of a run, and what they cost, beside the source network.
 
     * **Synapses.** A spike is one addition at every weight that it reaches, whatever
@@ -99,12 +108,12 @@ def energy(snn, x, batch_size=32, constants="32 bit"):
     return _priced(counted, costs)
 
 
-def at_costs(found, constants):
+def at_costs(found: dict, constants: str | Mapping[str, float]) -> dict:
     """What `energy` found, at other costs: nothing is counted anew."""
     return _priced(found, costs_of(constants))
 
 
-def costs_of(constants):
+def costs_of(constants: str | Mapping[str, float]) -> dict[str, float]:
     """Picojoules by operation, from the name of a set or from a dict."""
     kinds = set(CONSTANTS["32 bit"])
     costs = CONSTANTS.get(constants) if isinstance(constants, str) else constants

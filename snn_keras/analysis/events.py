@@ -1,15 +1,17 @@
 """Spikes on their way through linear operations without weights."""
 
+from collections.abc import Callable
+
 import numpy as np
 
 from snn_keras.analysis import probing
 from snn_keras.analysis.linear import known_form
-from snn_keras.graph import computes_as
+from snn_keras.graph import Node, computes_as
 from snn_keras.linear import Scale
 from snn_keras.time import BiasCorrection
 
 
-def way(node):
+def way(node: Node) -> Callable[[list[np.ndarray]], list[np.ndarray]]:
     """How a node hands spikes on.
 
     A spike arrives once at every output that depends on the element where it is.
@@ -29,7 +31,7 @@ def way(node):
     return _tried(node) if form is None else lambda counts: [form.hand_on(*counts)]
 
 
-def marked(node, masks):
+def marked(node: Node, masks: list[np.ndarray]) -> list[np.ndarray]:
     """Where the outputs depend on elements of the inputs whose mask is not 0."""
     form = _form(node)
     if form is None:

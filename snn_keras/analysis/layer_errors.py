@@ -2,12 +2,18 @@
 
 import dataclasses
 
+import keras
+
 from snn_keras.conversion import verify
+from snn_keras.simulate.model import SpikingModel
+from snn_keras.typing import Inputs
 
 WITHIN = 2  # steps: mismatches beyond are summed up
 
 
-def mismatch(ann, snn, x, batch_size=32):
+def mismatch(
+    ann: keras.Model, snn: SpikingModel, x: Inputs, batch_size: int = 32
+) -> dict:
     r"""The distribution of every layer's mismatch, in whole quantization steps.
 
     $$e = \lfloor (\phi - a)/s \rceil$$

@@ -2,12 +2,14 @@
 
 import enum
 
+import keras
 from keras import layers
 
 from snn_keras import linear
 from snn_keras.conversion._keras import operation_types
 from snn_keras.conversion.rules import Identity, Linear, Refusal, rule_for
-from snn_keras.graph import computes_as
+from snn_keras.graph import Node, computes_as
+from snn_keras.linear.forms import Form
 from snn_keras.time import BiasCorrection
 
 # Functions of Keras that multiply two operands: where one of them is constant, it holds
@@ -29,7 +31,7 @@ _WEIGHTS_ASIDE = (
 _ATTENTION = (layers.MultiHeadAttention, layers.GroupQueryAttention)
 
 
-def known_form(node):
+def known_form(node: Node) -> Form | None:
     """The linear form of a node; None where it has none, and is tried out."""
     try:
         return linear.form_of(node)
@@ -51,7 +53,7 @@ class Kind(enum.Enum):
     COMPUTES = enum.auto()
 
 
-def kind_of(node) -> Kind:
+def kind_of(node: Node) -> Kind:
     """What a node does, its operation not inside a wrapper.
 
     Raises:
@@ -77,7 +79,7 @@ def kind_of(node) -> Kind:
     return Kind.COMPUTES
 
 
-def has_projections(operation):
+def has_projections(operation: keras.Operation) -> bool:
     """Whether it is attention, of which the projections are counted."""
     return any(computes_as(operation, kind) for kind in _ATTENTION)
 

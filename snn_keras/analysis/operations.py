@@ -14,8 +14,10 @@ from snn_keras.analysis.synapses import synapses
 from snn_keras.graph import run_nodes
 from snn_keras.linear.nodes import at_a_step, unwrapped
 from snn_keras.simulate import Monitored
+from snn_keras.simulate.model import SpikingModel
 from snn_keras.time import Neurons as NeuronLayer
 from snn_keras.time import Present, Readout, TemporalDifference
+from snn_keras.typing import Array
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,7 +37,7 @@ class Signal:
     is_static: bool
 
     @property
-    def shape(self):
+    def shape(self) -> tuple[int, ...]:
         """The shape without the batch."""
         return self.numbers.shape[1:]
 
@@ -53,12 +55,12 @@ class Count(Monitored):
         snn: A `SpikingModel`.
     """
 
-    def __init__(self, snn):
+    def __init__(self, snn: SpikingModel) -> None:
         super().__init__(snn, Recorder(Neurons()))
         self.run_eagerly = snn.run_eagerly
         self._found = {}
 
-    def of_batch(self, x, steps):
+    def of_batch(self, x: Array, steps: np.ndarray) -> dict[str, dict]:
         """The operations of each layer on a batch.
 
         Args:

@@ -1,6 +1,12 @@
 """Pictures of what the functions of analysis give: told apart without colour."""
 
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
 import numpy as np
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 # Fill and hatch, the lightest first.
 FILLS = (
@@ -12,7 +18,7 @@ FILLS = (
 MOST_CLASSES = 12  # rows and columns of a matrix that can be read
 
 
-def plot_mismatch(mismatch, ax=None):
+def plot_mismatch(mismatch: dict, ax: "Axes | None" = None) -> "Axes":
     """Draws the share of neurons off by whole steps, one bar a layer.
 
     To the left the neurons that send too little, to the right those that send too
@@ -48,7 +54,7 @@ def plot_mismatch(mismatch, ax=None):
     return ax
 
 
-def plot_spike_rates(statistics, ax=None):
+def plot_spike_rates(statistics: dict, ax: "Axes | None" = None) -> "Axes":
     """Draws the spikes a neuron and step of every layer, in percent.
 
     Args:
@@ -77,7 +83,7 @@ def plot_spike_rates(statistics, ax=None):
     return ax
 
 
-def plot_energy(energies, ax=None):
+def plot_energy(energies: Mapping[str, dict], ax: "Axes | None" = None) -> "Axes":
     """Draws the energy of a run beside the source's, by kind of operation.
 
     Args:
@@ -109,7 +115,11 @@ def plot_energy(energies, ax=None):
     return ax
 
 
-def plot_confusion_of_disagreements(disagreements, class_names=None, ax=None):
+def plot_confusion_of_disagreements(
+    disagreements: dict,
+    class_names: Sequence[str] | None = None,
+    ax: "Axes | None" = None,
+) -> "Axes":
     """Draws how often which answer of the source became which of the spiking network.
 
     Where many classes disagree, the most frequent are drawn.
@@ -151,7 +161,7 @@ def plot_confusion_of_disagreements(disagreements, class_names=None, ax=None):
     return ax
 
 
-def new_axes(ax, rows, width=7):
+def new_axes(ax: "Axes | None", rows: int, width: float = 7) -> "Axes":
     """`ax`, or new axes with room for so many rows."""
     if ax is not None:
         return ax
@@ -161,12 +171,12 @@ def new_axes(ax, rows, width=7):
     return plt.subplots(figsize=size, layout="constrained")[1]
 
 
-def height_of(rows):
+def height_of(rows: int) -> float:
     """Inches that a picture of so many rows needs."""
     return 1.4 + 0.42 * max(rows, 3)
 
 
-def whole_steps(ax):
+def whole_steps(ax: "Axes") -> None:
     """Has the axis of time marked at whole steps."""
     from matplotlib.ticker import MaxNLocator
 

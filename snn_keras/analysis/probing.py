@@ -2,10 +2,13 @@
 
 import contextlib
 import math
+from collections.abc import Iterator
 
 import keras
 import numpy as np
 from keras import ops, tree
+
+from snn_keras.graph import Node
 
 # Numbers that are computed to find what an operation reaches, at most.
 MOST_NUMBERS = 2**33
@@ -28,7 +31,7 @@ _REMEDY = (
 )
 
 
-def reached(node):
+def reached(node: Node) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
     """Which outputs each element of each input reaches.
 
     An element reaches an output that changes when the element does. The weights that
@@ -124,7 +127,7 @@ def _changes(node, number, trials, elements, draw=0):
         yield first, _differ(results)
 
 
-def copied(node):
+def copied(node: Node) -> np.ndarray:
     """Which element each output is a copy of.
 
     The inputs are numbered, digit by digit, and the outputs read; random inputs then
@@ -159,7 +162,7 @@ def copied(node):
     return np.where(is_constant, NONE, np.where(is_copy, told, MORE)).astype("int32")
 
 
-def marked(node, masks):
+def marked(node: Node, masks: list[np.ndarray]) -> list[np.ndarray]:
     """Where the outputs depend on the elements at which `masks` are not 0.
 
     Args:
@@ -184,7 +187,7 @@ def marked(node, masks):
     return split(node, found.astype("float32"))
 
 
-def values(node, inputs):
+def values(node: Node, inputs: np.ndarray) -> np.ndarray:
     """The outputs of `node`, flat, one behind the other, for flat inputs.
 
     In the last row of the inputs all is 0.
@@ -223,7 +226,7 @@ def _read(values):
     return ops.convert_to_numpy(ops.cast(values, "float64" if is_double else "float32"))
 
 
-def split(node, flat):
+def split(node: Node, flat: np.ndarray) -> list[np.ndarray]:
     """Flat outputs, one behind the other, as arrays in the shapes of the outputs."""
     ends = np.cumsum([_total([y]) for y in node.outputs])[:-1]
     parts = np.split(flat, ends, axis=1)
@@ -234,7 +237,7 @@ def split(node, flat):
 
 
 @contextlib.contextmanager
-def stand_ins(operation):
+def stand_ins(operation: keras.Operation) -> Iterator[None]:
     """Within, numbers other than 0 stand for the weights that can be trained."""
     draw = np.random.default_rng(0).uniform
     weights = [w for w in getattr(operation, "weights", []) if w.trainable]

@@ -1,13 +1,16 @@
 """Monitors: what neurons do in a run, summed up over time or step by step."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from keras import ops
 
 from snn_keras.simulate import Monitored, SpikingModel
+from snn_keras.simulate.seen import Seen
 from snn_keras.time import Neurons as NeuronLayer
+from snn_keras.typing import Array, Inputs, Shape
 
 # From what a layer did in a pass, `(batch, steps, ...)`: see `simulate.seen.Seen`.
 MEASURES = {
@@ -18,15 +21,15 @@ MEASURES = {
 
 
 def record(
-    snn,
-    x,
-    layers=None,
-    what="spikes",
-    traces=False,
-    neurons=None,
-    batch_size=None,
-    verbose=0,
-):
+    snn: SpikingModel,
+    x: Inputs,
+    layers: Sequence[str] | None = None,
+    what: str | Sequence[str] = "spikes",
+    traces: bool = False,
+    neurons: Sequence[int] | Mapping[str, Sequence[int]] | None = None,
+    batch_size: int | None = None,
+    verbose: int | str = 0,
+) -> dict:
     r"""Records what chosen neurons do in a run; nothing is built anew.
 
     The network runs as `predict` runs it, in the same chunks, and hands out what its
@@ -84,7 +87,7 @@ def record(
     return found[what] if isinstance(what, str) else found
 
 
-def neurons_of(snn) -> dict:
+def neurons_of(snn: SpikingModel) -> dict:
     """The layers of neurons of a spiking network by name, in running order.
 
     Raises:
@@ -107,11 +110,11 @@ class Recorder:
         timesteps: Steps to keep apart; None to sum them up.
     """
 
-    def __init__(self, measure, timesteps=None):
+    def __init__(self, measure: Any, timesteps: int | None = None) -> None:
         self.measure = measure
         self.timesteps = timesteps
 
-    def initial_state(self, layer, shape):
+    def initial_state(self, layer: NeuronLayer, shape: Shape) -> Array:
         batch_size, *neurons = shape
         kept = self.measure.shape(layer, tuple(neurons))
         if kept is None:
@@ -121,7 +124,7 @@ class Recorder:
         dtype = self.measure.dtype(layer, is_sum)
         return ops.zeros((batch_size, *steps, *kept), dtype)
 
-    def update(self, layer, state, seen):
+    def update(self, layer: NeuronLayer, state: Array, seen: Seen) -> Array:
         if state is None:
             return None
         values = self.measure.of(layer, seen)
@@ -139,14 +142,14 @@ class Together:
         recorders: `{name: Recorder}`.
     """
 
-    def __init__(self, recorders):
+    def __init__(self, recorders: Mapping[str, Recorder]) -> None:
         self.recorders = recorders
 
-    def initial_state(self, layer, shape):
+    def initial_state(self, layer: NeuronLayer, shape: Shape) -> dict | None:
         states = {k: r.initial_state(layer, shape) for k, r in self._all()}
         return None if None in states.values() else states
 
-    def update(self, layer, state, seen):
+    def update(self, layer: NeuronLayer, state: dict | None, seen: Seen) -> dict | None:
         if state is None:
             return None
         return {k: r.update(layer, state[k], seen) for k, r in self._all()}
@@ -163,7 +166,11 @@ class Neurons:
         chosen: `{layer: flat indices, or None for all}`; None for all layers.
     """
 
-    def __init__(self, what="spikes", chosen=None):
+    def __init__(
+        self,
+        what: str = "spikes",
+        chosen: Mapping[str, Sequence[int] | None] | None = None,
+    ) -> None:
         if what not in MEASURES:
             raise ValueError(
                 f"what must be one of {sorted(MEASURES)}. Received: what={what!r}"
@@ -171,7 +178,9 @@ class Neurons:
         self.what = what
         self.chosen = chosen
 
-    def shape(self, layer, neurons):
+    def shape(
+        self, layer: NeuronLayer, neurons: tuple[int, ...]
+    ) -> tuple[int, ...] | None:
         """The shape of a step, of `neurons`; None for a layer that is not kept."""
         if self.chosen is None:
             return neurons
@@ -184,14 +193,14 @@ class Neurons:
             _indices(layer, indices, neurons)  # of what an open shape is in this run
         return (len(indices),)
 
-    def dtype(self, layer, is_sum):
+    def dtype(self, layer: NeuronLayer, is_sum: bool) -> str:
         """The dtype of steps, or of their sum."""
         if self.what == "spikes":
             is_small = not is_sum and layer.cell.most_spikes <= 127
             return "int8" if is_small else "int32"
         return layer.cell.state_dtype
 
-    def of(self, layer, seen):
+    def of(self, layer: NeuronLayer, seen: Seen) -> Array:
         """The values of the steps of a pass."""
         values = MEASURES[self.what](layer.cell, seen)
         indices = (self.chosen or {}).get(layer.name)
@@ -200,7 +209,7 @@ class Neurons:
         batch, steps = ops.shape(values)[:2]
         return ops.take(ops.reshape(values, (batch, steps, -1)), indices, axis=2)
 
-    def total(self, values, dtype):
+    def total(self, values: Array, dtype: str) -> Array:
         """The sum over these steps; spikes count in either sign."""
         values = ops.cast(values, dtype)
         return ops.sum(ops.abs(values) if self.what == "spikes" else values, axis=1)

@@ -8,9 +8,15 @@ from keras import ops, tree
 from snn_keras.analysis.recording import Recorder, Together, neurons_of
 from snn_keras.inputs import check_data
 from snn_keras.simulate import Monitored
+from snn_keras.simulate.model import SpikingModel
+from snn_keras.simulate.seen import Seen
+from snn_keras.time.spiking import Neurons as NeuronLayer
+from snn_keras.typing import Array, Inputs, Shape
 
 
-def spike_statistics(snn, x, batch_size=None, verbose=0):
+def spike_statistics(
+    snn: SpikingModel, x: Inputs, batch_size: int | None = None, verbose: int | str = 0
+) -> dict:
     r"""Counts the spikes of a run.
 
     A spike is any output of a neuron other than 0, in whichever sign. Extra
@@ -58,7 +64,9 @@ def spike_statistics(snn, x, batch_size=None, verbose=0):
     return {**_rates(spikes, neurons, steps), "steps": steps, "layers": found}
 
 
-def steps_of_runs(snn, x, batch_size=None, verbose=0):
+def steps_of_runs(
+    snn: SpikingModel, x: Inputs, batch_size: int | None = None, verbose: int | str = 0
+) -> np.ndarray:
     """Steps of each sample's run, `(samples,)`, without extra ones before it.
 
     Where it runs until it settles, at least the steps for which its input is on.
@@ -77,26 +85,26 @@ def _rates(spikes, neurons, steps):
 class _SpikesOfLayer:
     """Measure: the spikes of a layer's neurons together."""
 
-    def shape(self, layer, neurons):
+    def shape(self, layer: NeuronLayer, neurons: tuple[int, ...]) -> tuple[int, ...]:
         return ()
 
-    def dtype(self, layer, is_sum):
+    def dtype(self, layer: NeuronLayer, is_sum: bool) -> str:
         return "int32"
 
-    def of(self, layer, seen):
+    def of(self, layer: NeuronLayer, seen: Seen) -> Array:
         spikes = ops.abs(ops.cast(layer.cell.spikes(seen.outputs), "int32"))
         return ops.sum(spikes, axis=tuple(range(2, len(spikes.shape))))
 
-    def total(self, values, dtype):
+    def total(self, values: Array, dtype: str) -> Array:
         return ops.sum(values, axis=1)
 
 
 class _NeuronsOfLayer:
     """Monitor: the number of a layer's neurons, which an open size leaves open."""
 
-    def initial_state(self, layer, shape):
+    def initial_state(self, layer: NeuronLayer, shape: Shape) -> Array:
         batch_size, *neurons = shape
         return ops.full((batch_size,), math.prod(neurons), "int32")
 
-    def update(self, layer, state, seen):
+    def update(self, layer: NeuronLayer, state: Array, seen: Seen) -> Array:
         return state

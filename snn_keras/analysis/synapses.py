@@ -7,6 +7,7 @@ import numpy as np
 
 from snn_keras.analysis import probing
 from snn_keras.analysis.linear import has_projections, known_form
+from snn_keras.graph import Node
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,7 +24,7 @@ class Synapses:
     inside: float = 0.0
 
 
-def synapses(node) -> Synapses:
+def synapses(node: Node) -> Synapses:
     """The synapses of a node whose operation is linear and has weights.
 
     They follow from its linear form; what has none is tried out. Of attention,

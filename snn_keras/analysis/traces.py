@@ -1,13 +1,21 @@
 """Pictures of single neurons over time: told apart without colour."""
 
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from snn_keras.analysis.plots import new_axes, whole_steps
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
 LANE = 0.78  # height of a trace, where lanes are 1 apart
 
 
-def plot_raster(spikes, sample=0, ax=None):
+def plot_raster(
+    spikes: Mapping[str, np.ndarray], sample: int = 0, ax: "Axes | None" = None
+) -> "Axes":
     """Draws who fired when: a bar for a spike, a cross where one is taken back.
 
     Args:
@@ -53,8 +61,13 @@ def plot_raster(spikes, sample=0, ax=None):
 
 
 def plot_potentials(
-    potentials, thresholds=None, spikes=None, neurons=None, sample=0, ax=None
-):
+    potentials: Mapping[str, np.ndarray],
+    thresholds: Mapping[str, np.ndarray | None] | None = None,
+    spikes: Mapping[str, np.ndarray] | None = None,
+    neurons: Mapping[str, Sequence[int]] | None = None,
+    sample: int = 0,
+    ax: "Axes | None" = None,
+) -> "Axes":
     """Draws potentials over time, every neuron in a lane of its own scale.
 
     Args:
@@ -103,7 +116,7 @@ def plot_potentials(
     return ax
 
 
-def of_sample(values, name, sample):
+def of_sample(values: np.ndarray, name: str, sample: int) -> np.ndarray:
     """`(timesteps, neurons)` of one sample, from `(timesteps, batch, ...)`."""
     values = np.asarray(values)
     if values.ndim < 2 or not 0 <= sample < values.shape[1]:

@@ -6,7 +6,11 @@ from keras import layers
 from snn_keras.applications._parts import IMAGES, Parts
 
 
-def mnist_convnet(input_shape=(28, 28, 1), classes=10, activation=None):
+def mnist_convnet(
+    input_shape: tuple[int, int, int] = (28, 28, 1),
+    classes: int = 10,
+    activation: keras.layers.Layer | None = None,
+) -> keras.Model:
     """64C3-AP2-128C3-AP2-128C3-AP2-512FC-10FC, with batch normalization.
 
     Args:

@@ -17,7 +17,11 @@ STAGES = (
 )
 
 
-def mobilenet_v2(input_shape=(224, 224, 3), classes=1000, activation=None):
+def mobilenet_v2(
+    input_shape: tuple[int, int, int] = (224, 224, 3),
+    classes: int = 1000,
+    activation: keras.layers.Layer | None = None,
+) -> keras.Model:
     """MobileNetV2: 3.5 M parameters for ImageNet.
 
     Images of up to 64 pixels pass the stem and the second stage without stride.

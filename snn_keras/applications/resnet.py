@@ -1,12 +1,19 @@
 """Residual networks, in their forms for CIFAR and for ImageNet."""
 
+from collections.abc import Callable
+
 import keras
 from keras import layers, ops
 
 from snn_keras.applications._parts import IMAGES, Parts, is_small
+from snn_keras.typing import Array
 
 
-def resnet18(input_shape=(32, 32, 3), classes=10, activation=None):
+def resnet18(
+    input_shape: tuple[int, int, int] = (32, 32, 3),
+    classes: int = 10,
+    activation: keras.layers.Layer | None = None,
+) -> keras.Model:
     """ResNet-18: 11.2 M parameters for CIFAR-10, 11.7 M for ImageNet.
 
     Args:
@@ -28,13 +35,21 @@ def resnet18(input_shape=(32, 32, 3), classes=10, activation=None):
     return _resnet("resnet18", basic, blocks, input_shape, classes, activation)
 
 
-def resnet34(input_shape=(224, 224, 3), classes=1000, activation=None):
+def resnet34(
+    input_shape: tuple[int, int, int] = (224, 224, 3),
+    classes: int = 1000,
+    activation: keras.layers.Layer | None = None,
+) -> keras.Model:
     """ResNet-34: 21.8 M parameters for ImageNet; arguments as for `resnet18`."""
     blocks = (3, 4, 6, 3)
     return _resnet("resnet34", basic, blocks, input_shape, classes, activation)
 
 
-def resnet50(input_shape=(224, 224, 3), classes=1000, activation=None):
+def resnet50(
+    input_shape: tuple[int, int, int] = (224, 224, 3),
+    classes: int = 1000,
+    activation: keras.layers.Layer | None = None,
+) -> keras.Model:
     """ResNet-50: 25.6 M parameters for ImageNet; arguments as for `resnet18`.
 
     The stride is in the 3x3 convolutions (known as version 1.5).
@@ -43,7 +58,11 @@ def resnet50(input_shape=(224, 224, 3), classes=1000, activation=None):
     return _resnet("resnet50", bottleneck, blocks, input_shape, classes, activation)
 
 
-def resnet20(input_shape=(32, 32, 3), classes=10, activation=None):
+def resnet20(
+    input_shape: tuple[int, int, int] = (32, 32, 3),
+    classes: int = 10,
+    activation: keras.layers.Layer | None = None,
+) -> keras.Model:
     """ResNet-20 for CIFAR: 0.27 M parameters; arguments as for `resnet18`.
 
     Shortcuts between stages take every second pixel and pad the channels with
@@ -81,14 +100,16 @@ def _head(name, inputs, x, classes):
     return keras.Model(inputs, layers.Dense(classes, name="head")(x), name=name)
 
 
-def projection(parts, x, filters, strides, name):
+def projection(parts: Parts, x: Array, filters: int, strides: int, name: str) -> Array:
     """A 1x1 convolution where the shape changes, else the signal itself."""
     if strides == 1 and x.shape[-1] == filters:
         return x
     return parts.conv(x, filters, 1, strides, f"{name}_shortcut")
 
 
-def padded_shortcut(parts, x, filters, strides, name):
+def padded_shortcut(
+    parts: Parts, x: Array, filters: int, strides: int, name: str
+) -> Array:
     """Every second pixel, and channels of zeros."""
     if strides > 1:
         x = x[:, ::strides, ::strides, :]
@@ -99,7 +120,14 @@ def padded_shortcut(parts, x, filters, strides, name):
     return x
 
 
-def basic(parts, x, filters, strides, name, shortcut=projection):
+def basic(
+    parts: Parts,
+    x: Array,
+    filters: int,
+    strides: int,
+    name: str,
+    shortcut: Callable = projection,
+) -> Array:
     """Two 3x3 convolutions."""
     y = parts.conv_act(x, filters, 3, strides, f"{name}_conv1")
     y = parts.conv(y, filters, 3, 1, f"{name}_conv2")
@@ -107,7 +135,7 @@ def basic(parts, x, filters, strides, name, shortcut=projection):
     return parts.activation(x, f"{name}_act")
 
 
-def bottleneck(parts, x, filters, strides, name):
+def bottleneck(parts: Parts, x: Array, filters: int, strides: int, name: str) -> Array:
     """1x1, 3x3 and 1x1 convolution, the last with four times the filters."""
     y = parts.conv_act(x, filters, 1, 1, f"{name}_conv1")
     y = parts.conv_act(y, filters, 3, strides, f"{name}_conv2")

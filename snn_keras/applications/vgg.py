@@ -8,7 +8,11 @@ from snn_keras.applications._parts import IMAGES, Parts, is_small
 STAGES = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))
 
 
-def vgg16(input_shape=(32, 32, 3), classes=10, activation=None):
+def vgg16(
+    input_shape: tuple[int, int, int] = (32, 32, 3),
+    classes: int = 10,
+    activation: keras.layers.Layer | None = None,
+) -> keras.Model:
     """VGG-16 with batch normalization and average pooling: 14.7 M parameters.
 
     For images of more than 64 pixels two layers of 4096 units stand before the

@@ -13,7 +13,7 @@ from snn_keras.backend.base import Backend as Backend
 KNOWN = ("tensorflow", "jax", "torch")
 
 
-def of_name(name) -> Backend:
+def of_name(name: str) -> Backend:
     """The backend that Keras calls by this name.
 
     Raises:

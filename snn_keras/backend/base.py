@@ -1,6 +1,12 @@
 """What every backend can do."""
 
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
 from keras import ops
+
+from snn_keras.typing import Array
 
 
 class Backend:
@@ -10,7 +16,12 @@ class Backend:
         """Whether computations run on a CPU."""
         raise NotImplementedError
 
-    def compiled(self, function, variables, by_xla=True):
+    def compiled(
+        self,
+        function: Callable,
+        variables: Sequence[keras.Variable],
+        by_xla: bool = True,
+    ) -> Callable:
         """`function`, of structures of tensors, compiled at its first call.
 
         Args:
@@ -21,14 +32,16 @@ class Backend:
         """
         return function
 
-    def one_kernel(self, function):
+    def one_kernel(self, function: Callable) -> Callable:
         """`function`, of tensors, as one kernel even where nothing else is compiled."""
         return function
 
-    def compile_model(self, model) -> None:
+    def compile_model(self, model: keras.Model) -> None:
         """Has a Keras model compiled as runs over time need it."""
 
-    def has_xla_form(self, function, arguments) -> bool:
+    def has_xla_form(
+        self, function: Callable, arguments: Sequence[keras.KerasTensor]
+    ) -> bool:
         """Whether XLA can compile `function`, or is not what compiles it.
 
         Args:
@@ -37,7 +50,14 @@ class Backend:
         """
         return True
 
-    def scan(self, step, init, xs=None, length=None, dtypes=()):
+    def scan(
+        self,
+        step: Callable,
+        init: Any,
+        xs: Array = None,
+        length: int | None = None,
+        dtypes: Sequence[str] = (),
+    ) -> tuple[Any, list]:
         """A compiled loop: `step(carry, x) -> (carry, ys)`, as `keras.ops.scan`.
 
         Args:
@@ -52,7 +72,7 @@ class Backend:
         """
         return ops.scan(step, init, xs, length=length)
 
-    def dataset(self, arrays, batch_size):
+    def dataset(self, arrays: tuple, batch_size: int) -> Any:
         """Batches that `keras.Model.predict` takes; None where Keras's own will do.
 
         Args:
@@ -65,6 +85,6 @@ class Backend:
         """Which replica of a distributed training this is; None where it is alone."""
         return None
 
-    def mean_over_replicas(self, x):
+    def mean_over_replicas(self, x: Callable[[], Array]) -> Array:
         """The mean of `x()` over replicas; None where this is the only one."""
         return None

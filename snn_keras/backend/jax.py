@@ -1,6 +1,7 @@
 """JAX."""
 
 import warnings
+from collections.abc import Callable, Sequence
 
 import jax
 import keras
@@ -11,15 +12,20 @@ from snn_keras.backend import base
 class Backend(base.Backend):
     """XLA compiles everything; one program computes a whole batch."""
 
-    def on_cpu(self):
+    def on_cpu(self) -> bool:
         return jax.default_backend() == "cpu"
 
-    def compile_model(self, model):
+    def compile_model(self, model: keras.Model) -> None:
         with warnings.catch_warnings():  # Keras warns where it cannot
             warnings.simplefilter("ignore")
             model.jit_compile = True
 
-    def compiled(self, function, variables, by_xla=True):
+    def compiled(
+        self,
+        function: Callable,
+        variables: Sequence[keras.Variable],
+        by_xla: bool = True,
+    ) -> Callable:
         @jax.jit
         def run(values, *arguments):
             pairs = list(zip(variables, values, strict=True))

@@ -2,28 +2,36 @@
 
 import functools
 import warnings
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import keras
 import tensorflow as tf
 from keras import tree
 
 from snn_keras.backend import base
+from snn_keras.typing import Array
 
 
 class Backend(base.Backend):
     """Graphs, which XLA compiles where it is told to and can."""
 
-    def on_cpu(self):
+    def on_cpu(self) -> bool:
         return not tf.config.list_physical_devices("GPU")
 
-    def compiled(self, function, variables, by_xla=True):
+    def compiled(
+        self,
+        function: Callable,
+        variables: Sequence[keras.Variable],
+        by_xla: bool = True,
+    ) -> Callable:
         return tf.function(function, jit_compile=by_xla)
 
     @functools.cache  # noqa: B019 there is one backend in a process
-    def one_kernel(self, function):
+    def one_kernel(self, function: Callable) -> Callable:
         return tf.function(function, jit_compile=True)
 
-    def compile_model(self, model):
+    def compile_model(self, model: keras.Model) -> None:
         """By XLA, which Keras's own choice leaves out on CPUs."""
         if tf.distribute.has_strategy():
             return
@@ -31,7 +39,9 @@ class Backend(base.Backend):
             warnings.simplefilter("ignore")
             model.jit_compile = True
 
-    def has_xla_form(self, function, arguments):
+    def has_xla_form(
+        self, function: Callable, arguments: Sequence[keras.KerasTensor]
+    ) -> bool:
         specs = [tf.TensorSpec(x.shape, x.dtype) for x in arguments]
         compiled = tf.function(function, jit_compile=True)
         try:
@@ -40,7 +50,14 @@ class Backend(base.Backend):
             return "unsupported operations" not in str(error)
         return True
 
-    def scan(self, step, init, xs=None, length=None, dtypes=()):
+    def scan(
+        self,
+        step: Callable,
+        init: Any,
+        xs: Array = None,
+        length: int | None = None,
+        dtypes: Sequence[str] = (),
+    ) -> tuple[Any, list]:
         # `keras.ops.scan` wants `ys` to look like the carry here, and keeps room for a
         # copy of the carry at every step; this loop does neither.
         count = tf.shape(xs)[0] if length is None else length
@@ -61,7 +78,7 @@ class Backend(base.Backend):
         )
         return tree.pack_sequence_as(init, flat), [a.stack() for a in arrays]
 
-    def dataset(self, arrays, batch_size):
+    def dataset(self, arrays: tuple, batch_size: int) -> Any:
         """A pipeline that is not tuned.
 
         TensorFlow tunes one in a thread that sleeps, for longer and longer; at times
@@ -75,13 +92,13 @@ class Backend(base.Backend):
         batches = tf.data.Dataset.from_tensor_slices(_plain(arrays)).batch(batch_size)
         return batches.prefetch(1).with_options(options)
 
-    def replica(self):
+    def replica(self) -> int | None:
         context = tf.distribute.get_replica_context()
         if context is None or context.num_replicas_in_sync == 1:
             return None
         return context.replica_id_in_sync_group
 
-    def mean_over_replicas(self, x):
+    def mean_over_replicas(self, x: Callable[[], Array]) -> Array:
         context = tf.distribute.get_replica_context()
         if context is None or context.num_replicas_in_sync == 1:
             return None

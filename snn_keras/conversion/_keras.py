@@ -5,6 +5,7 @@ graph, and `keras.applications` hold layers of their own; this module is the one
 place that names those classes.
 """
 
+import keras
 from keras.src.activations import activations
 from keras.src.applications.convnext import LayerScale as LayerScale
 from keras.src.layers.preprocessing.image_preprocessing import (
@@ -16,7 +17,7 @@ from keras.src.ops import core, einops, image, linalg, math, nn, numpy
 TAKES_SINGLE_IMAGES = _preprocessing.BaseImagePreprocessingLayer
 
 
-def operation_types(*names):
+def operation_types(*names) -> tuple[type, ...]:
     """The classes of these `keras.ops`, by their names in camel case."""
     modules = (numpy, nn, core, activations, math, image, linalg, einops)
     found = []
@@ -26,7 +27,7 @@ def operation_types(*names):
     return tuple(found)
 
 
-def copy_of(operation):
+def copy_of(operation: keras.Operation) -> keras.Operation:
     """An operation that is no layer, apart from the graphs that it stands in."""
     found = object.__new__(type(operation))
     vars(found).update(vars(operation), _inbound_nodes=[], _outbound_nodes=[])

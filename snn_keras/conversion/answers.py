@@ -78,14 +78,16 @@ class Comparison:
         answer: An `Answer`.
     """
 
-    def __init__(self, name, answer):
+    def __init__(self, name: str, answer: Answer) -> None:
         self.name = name
         self.answer = answer
         self.error = self.own_error = 0.0
         self.shape = None
         self.same, self.numbers = [], []
 
-    def add(self, expected, received, own_error=0.0):
+    def add(
+        self, expected: np.ndarray, received: np.ndarray, own_error: float = 0.0
+    ) -> None:
         """Adds the source's and the spiking network's outputs of some samples."""
         self.shape = expected.shape
         first, second = (self.answer.of(y) for y in (expected, received))
@@ -98,7 +100,7 @@ class Comparison:
         self.error = float(np.maximum(self.error, np.abs(difference).max()))
         self.own_error = float(np.maximum(self.own_error, own_error))
 
-    def result(self):
+    def result(self) -> tuple[Agreement, np.ndarray]:
         """An `Agreement`, and the share of same answers of each sample."""
         spread = relative = None
         if self.answer is Answer.NUMBERS:
@@ -155,7 +157,7 @@ def _is_sigmoid(operation):
     )
 
 
-def names_of_outputs(model) -> list[str]:
+def names_of_outputs(model: keras.Model) -> list[str]:
     """Names of a model's outputs, flat: keys of a dict, else names of their layers."""
     graph = trace(model)
     paths = tree.flatten_with_path(graph.outputs)

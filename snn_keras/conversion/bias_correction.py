@@ -1,18 +1,34 @@
 """Biases and initial potentials that take away a converted network's mean error."""
 
+from collections.abc import Mapping
+
+import keras
 import numpy as np
 from keras import ops, tree
 
 from snn_keras.conversion.probe import SourceProbe
+from snn_keras.graph import Graph
 from snn_keras.inputs import CALIBRATION_SAMPLES, batches, check_data
 from snn_keras.simulate import Monitored
+from snn_keras.simulate.model import SpikingModel
+from snn_keras.simulate.seen import Seen
 from snn_keras.time import BiasCorrection, Neurons
+from snn_keras.time.spiking import Neurons as NeuronLayer
+from snn_keras.typing import Inputs, Shape
 
 _ROUNDS = 20
 _RATE = 0.5
 
 
-def correct_biases(ann, graph, snn, data, batch_size=32, rounds=_ROUNDS, rate=_RATE):
+def correct_biases(
+    ann: keras.Model,
+    graph: Graph,
+    snn: SpikingModel,
+    data: Inputs,
+    batch_size: int = 32,
+    rounds: int = _ROUNDS,
+    rate: float = _RATE,
+) -> None:
     r"""Corrects biases and initial potentials of a spiking network by its mean errors.
 
     $$e_c(t) = mean(a_c - \theta z_c(t)) \qquad
@@ -59,7 +75,14 @@ class Corrections:
         ann, graph, snn, data, batch_size: As for `correct_biases`.
     """
 
-    def __init__(self, ann, graph, snn, data, batch_size):
+    def __init__(
+        self,
+        ann: keras.Model,
+        graph: Graph,
+        snn: SpikingModel,
+        data: Inputs,
+        batch_size: int,
+    ) -> None:
         self.data = check_data(data, graph, CALIBRATION_SAMPLES)
         self.batch_size = batch_size
         names = [layer.name for layer in snn.layers if isinstance(layer, Neurons)]
@@ -72,7 +95,7 @@ class Corrections:
         source = SourceProbe(ann, graph, names)
         self.outputs, self.activations = _measure(source, self.data, batch_size)
 
-    def measure(self):
+    def measure(self) -> tuple[float, dict[str, tuple]]:
         """How far the outputs are from the source's, and the mean errors.
 
         Returns:
@@ -87,18 +110,18 @@ class Corrections:
             for name in self.layers
         }
 
-    def add(self, errors, rate):
+    def add(self, errors: Mapping[str, tuple], rate: float) -> None:
         """Corrects by a share of `errors`."""
         for name, layer in self.layers.items():
             first, rest = (rate * x for x in errors[name])
             layer.bias.assign_add(rest)
             layer.initial.assign_add(first - rest)
 
-    def get(self):
+    def get(self) -> dict[str, list]:
         """`{layer: its biases and initial potentials}`, copied."""
         return {name: layer.get_weights() for name, layer in self.layers.items()}
 
-    def set(self, values):
+    def set(self, values: Mapping[str, list]) -> None:
         """Takes back what `get` gave."""
         for name, layer in self.layers.items():
             layer.set_weights(values[name])
@@ -111,14 +134,14 @@ class _FirstAndRest:
         timesteps: Steps of a run. Of one step, its mean stands for the others', too.
     """
 
-    def __init__(self, timesteps):
+    def __init__(self, timesteps: int) -> None:
         self.timesteps = timesteps
 
-    def initial_state(self, layer, shape):
+    def initial_state(self, layer: NeuronLayer, shape: Shape) -> list:
         ends = shape[0], shape[-1]
         return [ops.zeros(ends, layer.cell.state_dtype) for _ in range(2)]
 
-    def update(self, layer, state, seen):
+    def update(self, layer: NeuronLayer, state: list, seen: Seen) -> list:
         first, rest = state
         outputs = ops.cast(seen.outputs, first.dtype)
         positions = tuple(range(2, len(outputs.shape) - 1))

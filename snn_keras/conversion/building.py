@@ -3,6 +3,8 @@
 import functools
 import tempfile
 import types
+from collections.abc import Hashable, Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -19,7 +21,7 @@ from snn_keras.conversion.planning import Plan
 from snn_keras.conversion.samples import is_kerass_own
 from snn_keras.conversion.wrapped import policy_of, signal_of
 from snn_keras.errors import ConversionError
-from snn_keras.graph import Names, Node, Tensor, computes_as, fill
+from snn_keras.graph import Graph, Names, Node, Tensor, computes_as, fill
 from snn_keras.layers import FunctionLayer
 from snn_keras.layers.function_layer import is_hidden
 from snn_keras.simulate import SpikingModel
@@ -33,9 +35,10 @@ from snn_keras.time import (
     Spiking,
     TemporalDifference,
 )
+from snn_keras.typing import Array
 
 
-def build(plan: Plan, name=None) -> SpikingModel:
+def build(plan: Plan, name: str | None = None) -> SpikingModel:
     """Builds the spiking network that `plan` describes."""
     return Builder(plan).build(name)
 
@@ -47,11 +50,11 @@ class Copies:
         nodes: The source's. A layer that stands inside another too is named by them.
     """
 
-    def __init__(self, nodes=()):
+    def __init__(self, nodes: Sequence[Node] = ()) -> None:
         self._copies = {}
         self._names = {id(node.operation): node.name for node in reversed(nodes)}
 
-    def own(self, node: Node, role=None):
+    def own(self, node: Node, role: Hashable | None = None) -> keras.Operation:
         """The copy of the node's operation, one for each `role` it plays."""
         source = node.operation
         key = (id(source), role)
@@ -136,7 +139,7 @@ def _copy_assets(source, copy):
 _NO_BUILD = keras.layers.Layer.build
 
 
-def memories_of(layer) -> list:
+def memories_of(layer: keras.layers.Layer) -> list:
     """The states that recurrent layers keep, those inside a layer included."""
     states = tree.flatten(getattr(layer, "states", None))
     found = [state for state in states if isinstance(state, keras.Variable)]
@@ -273,7 +276,7 @@ def _through_keras(layer, name):
     )
 
 
-def functions_of(layer, path=()):
+def functions_of(layer: keras.layers.Layer, path: tuple = ()) -> dict:
     """The functions that a layer, and those inside it, hold: `{path: function}`."""
     inside = {inner.name: inner for inner in getattr(layer, "layers", ())}
     held = {**inside, **vars(layer)}
@@ -299,7 +302,7 @@ def _described(function):
     return f"{module}.{getattr(function, '__qualname__', function)}"
 
 
-def new_inputs(graph):
+def new_inputs(graph: Graph) -> Any:
     """Fresh `keras.Input`s for a graph, in the structure of its inputs."""
     names = iter(graph.input_names)
     return tree.map_structure(
@@ -315,7 +318,7 @@ class Builder:
         tensors: The KerasTensor that carries each tensor of the source graph.
     """
 
-    def __init__(self, plan: Plan):
+    def __init__(self, plan: Plan) -> None:
         self.plan = plan
         graph = plan.graph
         self._names = Names([*graph.input_names, *(node.name for node in graph.nodes)])
@@ -326,7 +329,7 @@ class Builder:
         self._read = {}
         self._wrappers = {}
 
-    def build(self, name):
+    def build(self, name: str | None) -> SpikingModel:
         graph = self.plan.graph
         inputs = new_inputs(graph)
         self.tensors = dict(
@@ -370,7 +373,7 @@ class Builder:
             case forms.Fire(cell, one_pass):
                 return self._neurons(node, cell, one_pass)
 
-    def over_time(self, x: Tensor):
+    def over_time(self, x: Tensor) -> Array:
         """`x` with a time axis: as it is, or presented at every step."""
         tensor = self.tensors[x]
         if x in self._timed:
@@ -384,7 +387,7 @@ class Builder:
             self._presented[x] = present(tensor)
         return self._presented[x]
 
-    def decoded(self, x: Tensor):
+    def decoded(self, x: Tensor) -> Array:
         """`x` without a time axis: as it is, or read out."""
         if x not in self._timed:
             return self.tensors[x]
@@ -449,13 +452,13 @@ class Builder:
         return inputs if len(inputs) > 1 else inputs[0]
 
 
-def policy(node: Node):
+def policy(node: Node) -> Any:
     """The precision that the node computes in."""
     is_layer = isinstance(node.operation, keras.layers.Layer)
     return policy_of(node.operation) if is_layer else node.outputs[0].dtype
 
 
-def call_arguments(node: Node):
+def call_arguments(node: Node) -> dict | None:
     """The `arguments` of a `PerStep` that calls its operation as `node` does."""
     if node.args and not node.kwargs and len(node.args) == 1:
         (first,) = node.args

@@ -2,7 +2,9 @@
 
 import dataclasses
 import warnings
+from collections.abc import Callable, Mapping
 
+import keras
 import numpy as np
 from keras import ops, tree
 
@@ -10,6 +12,7 @@ from snn_keras import graph as graph_lib
 from snn_keras.conversion.building import memories_of
 from snn_keras.inputs import batches
 from snn_keras.text import listed
+from snn_keras.typing import Inputs
 
 # Levels for which the threshold of a noisy spike, which has none, is calibrated.
 FINE = 16
@@ -17,7 +20,14 @@ FINE = 16
 SAMPLE = 100_000
 
 
-def calibrate(model, data, ceilings, wrapped, calibration, batch_size):
+def calibrate(
+    model: keras.Model,
+    data: Inputs,
+    ceilings: Mapping[str, float | None],
+    wrapped: Mapping[str, tuple],
+    calibration: str,
+    batch_size: int,
+) -> None:
     """Sets the step of each quantized activation from float activations.
 
     Args:
@@ -120,7 +130,7 @@ class _Sample:
     def __post_init__(self):
         self._rng = np.random.default_rng(0)
 
-    def add(self, v, quota):
+    def add(self, v: np.ndarray, quota: int) -> None:
         """Keeps up to `quota` of the values, or of the positions, of `v`."""
         channels = 1 if self.axis is None else v.shape[self.axis]
         if self.axis is not None:
@@ -134,7 +144,9 @@ class _Sample:
             v = v[self._rng.integers(0, len(v), quota)]
         self.parts.append(np.asarray(v, "float32"))
 
-    def thresholds(self, rule, levels, ceiling):
+    def thresholds(
+        self, rule: Callable, levels: int, ceiling: float | None
+    ) -> np.ndarray:
         """A threshold for the layer, or for each channel."""
         values = np.concatenate(self.parts) - self.lowest
         highest = np.minimum(self.highest - self.lowest, _top(ceiling))

@@ -1,5 +1,9 @@
 """convert: from a source network to a spiking network."""
 
+from collections.abc import Mapping
+
+import keras
+
 from snn_keras.coding import Rate
 from snn_keras.conversion import normalize
 from snn_keras.conversion.bias_correction import correct_biases
@@ -9,19 +13,20 @@ from snn_keras.conversion.quantizing import has_unquantized, quantized
 from snn_keras.inputs import CALIBRATION_SAMPLES, arrays_of
 from snn_keras.neurons import SpikingCell, by_name
 from snn_keras.simulate import SpikingModel
+from snn_keras.typing import Inputs
 
 
 def convert(
-    model,
-    timesteps,
-    neuron="auto",
-    data=None,
+    model: keras.Model,
+    timesteps: int | str,
+    neuron: str | SpikingCell | Mapping[str, str | SpikingCell] = "auto",
+    data: Inputs = None,
     *,
-    levels=None,
-    calibration="mse",
-    bias_correction=False,
-    input_steps=None,
-    fused=True,
+    levels: int | None = None,
+    calibration: str = "mse",
+    bias_correction: bool = False,
+    input_steps: int | None = None,
+    fused: bool = True,
 ) -> SpikingModel:
     """Converts a Keras model into a spiking network with the same weights.
 
@@ -82,7 +87,9 @@ def convert(
     return snn
 
 
-def levels_of_run(timesteps, neuron) -> int:
+def levels_of_run(
+    timesteps: int | str, neuron: str | SpikingCell | Mapping[str, str | SpikingCell]
+) -> int:
     """The levels that neurons tell apart in `timesteps` steps.
 
     Raises:

@@ -2,11 +2,12 @@
 
 import enum
 import math
+from collections.abc import Callable
 
 import numpy as np
 from keras import backend, ops
 
-from snn_keras.graph import comes_with_keras
+from snn_keras.graph import Tensor, comes_with_keras
 
 
 class Kind(enum.Enum):
@@ -46,7 +47,7 @@ _SIZES = (3, 5, 4, 6, 2, 3)  # of open axes
 _MOST = 2**20
 
 
-def kind_of(function, like=None) -> Kind:
+def kind_of(function: Callable, like: Tensor | None = None) -> Kind:
     """What `function`, of one tensor, is.
 
     Args:
@@ -58,7 +59,7 @@ def kind_of(function, like=None) -> Kind:
     return described(function, like)[0]
 
 
-def described(function, like=None) -> tuple:
+def described(function: Callable, like: Tensor | None = None) -> tuple:
     """The kind of a function, and where a ReLU saturates; None where it does not."""
     if comes_with_keras(function):
         return _of_keras(function.__name__)

@@ -13,6 +13,7 @@ from snn_keras.conversion.rules import (
     Unquantized,
     rule,
 )
+from snn_keras.graph import Node
 from snn_keras.layers import (
     QCFS,
     LSQReLU,
@@ -118,7 +119,7 @@ class Homogeneous(Difference):
 class Spectrogram(Linear):
     """Linear where it gives the real or the imaginary part."""
 
-    def is_linear(self, node):
+    def is_linear(self, node: Node) -> bool:
         return innermost(node.operation).mode in ("real", "imag")
 
 
@@ -126,6 +127,6 @@ class Spectrogram(Linear):
 class ReversibleEmbedding(Linear):
     """Looks up, or multiplies with what it would look up."""
 
-    def is_linear(self, node):
+    def is_linear(self, node: Node) -> bool:
         reverse = node.kwargs.get("reverse", node.args[1:2] == (True,))
         return bool(reverse) and not innermost(node.operation).logit_soft_cap

@@ -8,6 +8,7 @@ a node of its own, with one class for one function.
 import dataclasses
 import inspect
 import math
+from collections.abc import Callable, Sequence
 
 import keras
 import numpy as np
@@ -27,6 +28,7 @@ from snn_keras.graph import (
     Graph,
     Names,
     Node,
+    Tensor,
     comes_with_keras,
     computes_as,
     trace,
@@ -75,7 +77,7 @@ _CURVE_TYPES = (
 )
 
 
-def normal_form(model) -> Graph:
+def normal_form(model: keras.Model) -> Graph:
     """The graph of `model` in normal form.
 
     Raises:
@@ -100,7 +102,7 @@ def _normal_form(graph):
     return dataclasses.replace(graph, nodes=tuple(nodes))
 
 
-def named(nodes, graph, names) -> list[Node]:
+def named(nodes: Sequence[Node], graph: Graph, names: Sequence[str]) -> list[Node]:
     """Gives what makes an output the output's name: losses and metrics go by it."""
     maker = {y: node for node in nodes for y in node.outputs}
     ends = zip(keras.tree.flatten(graph.outputs), graph.output_names, strict=True)
@@ -218,7 +220,7 @@ def _parameters(function):
     return inspect.getfullargspec(function).args
 
 
-def without_masks(nodes, graph, names) -> list[Node]:
+def without_masks(nodes: Sequence[Node], graph: Graph, names: Names) -> list[Node]:
     """Drops a mask where a function did so that has become a ReLU layer.
 
     Layers hand masks on, and functions do not; a copy of a tensor has none. A mask may
@@ -247,7 +249,7 @@ def without_masks(nodes, graph, names) -> list[Node]:
     return kept
 
 
-def canonical(operation, node):
+def canonical(operation: keras.Operation, node: Node) -> keras.Operation:
     """The same function as a ReLU or Identity layer, where it is one.
 
     A function of the user's own that does nothing stays: its gradient may be its own.
@@ -307,7 +309,7 @@ def _computed(operation, node):
     return x
 
 
-def applied(operation):
+def applied(operation: keras.Operation) -> Callable | None:
     """The function of one tensor that a layer applies, and nothing else; or None."""
     if computes_as(operation, layers.Activation):
         return operation.activation
@@ -319,7 +321,7 @@ def applied(operation):
     return None
 
 
-def with_relus(nodes, graph):
+def with_relus(nodes: Sequence[Node], graph: Graph) -> list[Node]:
     """Puts a ReLU in place of `maximum(x, 0)`, `clip(x, 0, c)` and what is around them.
 
     `minimum(relu(x), c)` is one ReLU that saturates.
@@ -402,14 +404,14 @@ def _limits(node):
     return (number, math.inf) if type(operation) is _MAXIMUM else (-math.inf, number)
 
 
-def is_relu(operation) -> bool:
+def is_relu(operation: keras.Operation) -> bool:
     """Whether it is 0 below 0 and rises with slope 1 above, up to a ceiling above 0."""
     return computes_as(operation, layers.ReLU) and not (
         operation.negative_slope or operation.threshold or operation.max_value == 0
     )
 
 
-def is_curve(operation) -> bool:
+def is_curve(operation: keras.Operation) -> bool:
     """Whether it is another elementwise activation function.
 
     Sigmoids are not counted among them: in the networks of the field they are
@@ -423,7 +425,7 @@ def is_curve(operation) -> bool:
     return any(computes_as(operation, kind) for kind in _CURVE_TYPES)
 
 
-def is_elementwise(operation, like=None) -> bool:
+def is_elementwise(operation: keras.Operation, like: Tensor | None = None) -> bool:
     """Whether it acts on each element of a signal alone, in every rank the same way.
 
     Args:
@@ -438,14 +440,14 @@ def is_elementwise(operation, like=None) -> bool:
     return function is not None and kind_of(function, like) is not Kind.OTHER
 
 
-def innermost(operation):
+def innermost(operation: keras.Operation) -> keras.Operation:
     """The layer inside wrappers; the operation itself where there are none."""
     while any(computes_as(operation, wrapper) for wrapper in WRAPPERS):
         operation = operation.layer
     return operation
 
 
-def own_activation(operation):
+def own_activation(operation: keras.Operation) -> Callable | None:
     """The activation that a layer applies to its own linear map, or None."""
     layer = innermost(operation)
     if not any(computes_as(layer, kind) for kind in FUSING):
@@ -454,7 +456,7 @@ def own_activation(operation):
     return None if function is keras.activations.linear else function
 
 
-def without_activation(operation):
+def without_activation(operation: keras.Operation) -> keras.Operation:
     """A stand-in for a layer, to read its class and its configuration of.
 
     It has no activation of its own and no penalty of one: these have their own node.

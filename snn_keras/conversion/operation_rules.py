@@ -6,6 +6,7 @@ from snn_keras.conversion._keras import operation_types
 from snn_keras.conversion.layer_rules import Homogeneous
 from snn_keras.conversion.rules import Affine, Linear, rule
 from snn_keras.conversion.samples import is_signal
+from snn_keras.graph import Node
 
 # Sums of signals, and of constants.
 rule(*operation_types("Add", "Subtract", "Concatenate", "Stack"))(Affine)
@@ -50,7 +51,7 @@ rule(
 class Product(Linear):
     """Linear in each factor; of one signal and constants it is linear."""
 
-    def is_linear(self, node):
+    def is_linear(self, node: Node) -> bool:
         return len(node.inputs) == 1
 
 
@@ -67,7 +68,7 @@ class InFirst(Affine):
 
     signals = (0,)
 
-    def is_linear(self, node):
+    def is_linear(self, node: Node) -> bool:
         given = [*node.args, *node.kwargs.values()]
         return not any(
             is_signal(x) for i, x in enumerate(given) if i not in self.signals
@@ -87,7 +88,7 @@ class Update(InFirst):
 
     signals = (0, 2)
 
-    def is_linear(self, node):
+    def is_linear(self, node: Node) -> bool:
         reduction = getattr(node.operation, "reduction", None)
         return reduction in (None, "add") and super().is_linear(node)
 
@@ -101,7 +102,7 @@ class Update(InFirst):
 class HomogeneousFunction(Homogeneous):
     """The same for functions, where they compare signals with no constant."""
 
-    def is_homogeneous(self, node):
+    def is_homogeneous(self, node: Node) -> bool:
         given = tree.flatten((node.args, node.kwargs))
         bound = getattr(node.operation, "initial", None)
         return bound is None and all(is_signal(x) for x in given if x is not None)

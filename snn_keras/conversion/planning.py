@@ -1,7 +1,9 @@
 """Planning: what becomes of every layer, decided before anything is built."""
 
 import dataclasses
+from collections.abc import Mapping, Sequence
 
+import keras
 import numpy as np
 from keras import tree
 
@@ -12,7 +14,7 @@ from snn_keras.conversion.rules import Refusal, Step, neurons_of, rule_for
 from snn_keras.conversion.samples import BatchSizes
 from snn_keras.conversion.stage import Stage
 from snn_keras.errors import ConversionError
-from snn_keras.graph import Graph, Tensor
+from snn_keras.graph import Graph, Node, Tensor
 from snn_keras.inputs import check_count
 from snn_keras.layers import SourceActivation
 from snn_keras.neurons import SpikingCell
@@ -92,7 +94,14 @@ class Context:
         one_pass: Whether neurons run in one pass over sums.
     """
 
-    def __init__(self, graph: Graph, timesteps, neuron, input_steps, fused):
+    def __init__(
+        self,
+        graph: Graph,
+        timesteps: int | str,
+        neuron: str | SpikingCell | Mapping[str, str | SpikingCell],
+        input_steps: int | None,
+        fused: bool,
+    ) -> None:
         self.graph = graph
         self._templates = {
             node.name: _template(node, neuron) for node in neurons_of(graph)
@@ -105,19 +114,19 @@ class Context:
             if spikes or self._before_neuron.intersection(node.outputs):
                 self._before_neuron.update(node.inputs)
 
-    def spikes(self, node) -> bool:
+    def spikes(self, node: Node) -> bool:
         """Whether `node` becomes a layer of spiking neurons."""
         return node.name in self._templates
 
-    def feeds_neuron(self, node) -> bool:
+    def feeds_neuron(self, node: Node) -> bool:
         """Whether any output of `node` reaches a spiking neuron."""
         return bool(self._before_neuron.intersection(node.outputs))
 
-    def cell_for(self, node) -> SpikingCell:
+    def cell_for(self, node: Node) -> SpikingCell:
         """The spiking cell that the activation of `node` becomes."""
         return self._templates[node.name].adapted_to(node.operation, self.coding)
 
-    def check_bias_correction(self):
+    def check_bias_correction(self) -> None:
         """Raises a ValueError unless these neurons' errors are biases."""
         coding = self.coding
         is_rate = coding.any_time and coding.is_steady and not coding.repeats_source
@@ -173,13 +182,13 @@ def _template(node, neuron):
 
 
 def plan(
-    model,
-    timesteps,
-    neuron="auto",
+    model: keras.Model,
+    timesteps: int | str,
+    neuron: str | SpikingCell | Mapping[str, str | SpikingCell] = "auto",
     *,
-    input_steps=None,
-    fused=True,
-    bias_correction=False,
+    input_steps: int | None = None,
+    fused: bool = True,
+    bias_correction: bool = False,
 ) -> Plan:
     """Decides what each layer of `model` becomes, and builds nothing.
 
@@ -204,13 +213,20 @@ def plan(
     return plan_of(graph, timesteps, neuron, input_steps, fused, bias_correction)
 
 
-def check_timesteps(timesteps) -> None:
+def check_timesteps(timesteps: int | str) -> None:
     """Raises a ValueError unless a run may be of that length."""
     if timesteps != SETTLE:
         check_count("timesteps", timesteps)
 
 
-def plan_of(graph, timesteps, neuron, input_steps, fused, bias_correction) -> Plan:
+def plan_of(
+    graph: Graph,
+    timesteps: int | str,
+    neuron: str | SpikingCell | Mapping[str, str | SpikingCell],
+    input_steps: int | None,
+    fused: bool,
+    bias_correction: bool,
+) -> Plan:
     """As `plan`, of a source network's graph in normal form."""
     check_has_neurons(graph)
     check_neuron(neuron, graph)
@@ -267,7 +283,7 @@ def _mask_from(node, graph) -> str:
         node = before[0]
 
 
-def check_call(node, stages) -> None:
+def check_call(node: Node, stages: Sequence[Stage]) -> None:
     """Raises a `Refusal` where what a call does besides computing would be lost."""
     if node.kwargs.get("training"):
         raise Refusal(
@@ -299,7 +315,9 @@ def check_has_neurons(graph: Graph) -> None:
     )
 
 
-def check_neuron(neuron, graph: Graph) -> None:
+def check_neuron(
+    neuron: str | SpikingCell | Mapping[str, str | SpikingCell], graph: Graph
+) -> None:
     """Raises a ValueError unless `neuron` names neurons for this graph."""
     if isinstance(neuron, dict):
         neurons = [node.name for node in neurons_of(graph)]

@@ -1,10 +1,17 @@
 """What the layers of a source network and of its spiking network compute."""
 
+from collections.abc import Iterable, Mapping
+
 import keras
 from keras import ops
 
 from snn_keras.conversion import normalize
+from snn_keras.graph import Graph, Node
 from snn_keras.simulate import Monitored
+from snn_keras.simulate.model import SpikingModel
+from snn_keras.simulate.seen import Seen
+from snn_keras.time.spiking import Neurons as NeuronLayer
+from snn_keras.typing import Array, Shape
 
 
 class SourceProbe(keras.Model):
@@ -18,18 +25,18 @@ class SourceProbe(keras.Model):
     `predict_on_batch` gives the model's output, and `{name: activation}`.
     """
 
-    def __init__(self, model, graph, names):
+    def __init__(self, model: keras.Model, graph: Graph, names: Iterable[str]) -> None:
         super().__init__(name=f"{model.name}_activations")
         self.model = model
         self.graph = graph
         self.names = names
         self.built = True
 
-    def call(self, inputs):
+    def call(self, inputs: Array) -> tuple:
         outputs, kept, _ = self.run(inputs)
         return outputs, kept
 
-    def run(self, inputs, given=None):
+    def run(self, inputs: Array, given: Mapping[str, Array] | None = None) -> tuple:
         """Runs the network, with the activations that are given in place of its own.
 
         Args:
@@ -62,7 +69,7 @@ class SourceProbe(keras.Model):
         outputs = self.graph.run(self.graph.cast(inputs), call)
         return outputs, kept, received
 
-    def is_activated(self, node) -> bool:
+    def is_activated(self, node: Node) -> bool:
         """Whether the layer before `node`, an activation, applies it already."""
         return any(
             normalize.own_activation(before.operation) is not None
@@ -78,7 +85,7 @@ class DrivenProbe(SourceProbe):
     and `{name: what the activation receives}`.
     """
 
-    def call(self, inputs):
+    def call(self, inputs: Array) -> tuple:
         outputs, _, received = self.run(*inputs)
         return outputs, received
 
@@ -93,10 +100,10 @@ class SpikingProbe(Monitored):
     each `(batch, ...)`.
     """
 
-    def __init__(self, model):
+    def __init__(self, model: SpikingModel) -> None:
         super().__init__(model, Totals())
 
-    def predict_on_batch(self, x):
+    def predict_on_batch(self, x: Array) -> tuple:
         outputs, totals = super().predict_on_batch(x)
         coding = self.model.coding
         divisor = coding.divisor(coding.timesteps)
@@ -110,11 +117,11 @@ class SpikingProbe(Monitored):
 class Totals:
     """Monitor: the sum over time of each layer's currents and outputs."""
 
-    def initial_state(self, layer, shape):
+    def initial_state(self, layer: NeuronLayer, shape: Shape) -> list:
         zeros = ops.zeros(shape, layer.cell.state_dtype)
         return [zeros, zeros]
 
-    def update(self, layer, state, seen):
+    def update(self, layer: NeuronLayer, state: list, seen: Seen) -> list:
         return [
             total + ops.sum(ops.cast(x, total.dtype), axis=1)
             for total, x in zip(state, (seen.currents, seen.outputs), strict=True)

@@ -1,6 +1,7 @@
 """From a float network to a quantized source network."""
 
 import dataclasses
+from collections.abc import Callable, Hashable
 
 import keras
 from keras import tree
@@ -12,10 +13,12 @@ from snn_keras.conversion.calibration import RULES, calibrate
 from snn_keras.conversion.rules import is_quantized, neurons_of
 from snn_keras.conversion.wrapped import Wrapped
 from snn_keras.errors import ConversionError
-from snn_keras.graph import Names, computes_as
+from snn_keras.graph import Graph, Names, Node, computes_as
 from snn_keras.inputs import CALIBRATION_SAMPLES, check_count, check_data
 from snn_keras.layers import QCFS, LSQReLU, NoisySpike, SlipReLU
 from snn_keras.layers import noise as noise_lib
+from snn_keras.layers.noise import Noise
+from snn_keras.typing import Inputs
 
 _QUANTIZERS = {
     "lsq": LSQReLU,
@@ -44,19 +47,19 @@ _POOLING_FUNCTIONS = dict(
 
 
 def quantize_activations(
-    model,
-    levels=3,
-    quantizer="lsq",
-    noise=None,
-    data=None,
-    replace_max_pooling=False,
+    model: keras.Model,
+    levels: int = 3,
+    quantizer: str = "lsq",
+    noise: str | dict | Noise | None = None,
+    data: Inputs = None,
+    replace_max_pooling: bool = False,
     *,
-    calibration="mse",
-    axis=None,
-    scale_gradient=False,
-    shared=True,
-    batch_size=64,
-):
+    calibration: str = "mse",
+    axis: int | None = None,
+    scale_gradient: bool = False,
+    shared: bool = True,
+    batch_size: int = 64,
+) -> keras.Model:
     """Replaces every ReLU of a model by a quantized activation.
 
     ReLUs are found in every form: `ReLU` layers, `Activation("relu")`,
@@ -129,19 +132,19 @@ def quantize_activations(
 
 
 def quantized(
-    graph,
-    levels,
-    quantizer="lsq",
-    noise=None,
-    data=None,
-    replace_max_pooling=False,
+    graph: Graph,
+    levels: int,
+    quantizer: str = "lsq",
+    noise: str | dict | Noise | None = None,
+    data: Inputs = None,
+    replace_max_pooling: bool = False,
     *,
-    calibration="mse",
-    axis=None,
-    scale_gradient=False,
-    shared=True,
-    batch_size=64,
-):
+    calibration: str = "mse",
+    axis: int | None = None,
+    scale_gradient: bool = False,
+    shared: bool = True,
+    batch_size: int = 64,
+) -> keras.Model:
     """As `quantize_activations`, of a model's graph in normal form."""
     for name, given, known in (
         ("quantizer", quantizer, _QUANTIZERS),
@@ -208,10 +211,10 @@ def _name(node):
 class _Pools:
     """Average pooling in place of max pooling: one layer for each."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._made = {}
 
-    def average(self, node):
+    def average(self, node: Node) -> keras.Operation | None:
         """What to put in place of the node's operation; None if it pools no maxima."""
         operation = node.operation
         if id(operation) not in self._made:
@@ -251,7 +254,15 @@ class _Activations:
         wrapped: By the name of one that stands between two affine maps, these.
     """
 
-    def __init__(self, kind, levels, noise, axis, scale_gradient, calibrated):
+    def __init__(
+        self,
+        kind: type,
+        levels: int,
+        noise: Noise | None,
+        axis: int | None,
+        scale_gradient: bool,
+        calibrated: bool,
+    ) -> None:
         self.kind = kind
         self.noise = noise
         self.settings = {}
@@ -267,7 +278,7 @@ class _Activations:
         self._made, self._between = {}, {}
         self._wrapped = Wrapped(Names())
 
-    def layer(self, place, node, name):
+    def layer(self, place: Hashable, node: Node, name: str) -> keras.layers.Layer:
         """The activation for a place, made at the first use of it."""
         if place not in self._made:
             settings = {**self.settings, "name": name, "dtype": policy(node)}
@@ -290,7 +301,7 @@ class _Activations:
         penalty = getattr(node.operation, "activity_regularizer", None)
         return normalize.is_relu(node.operation) or hasattr(penalty, "bound_to")
 
-    def curve(self, node):
+    def curve(self, node: Node) -> Node:
         """The node of a curve, without a penalty of its activation's levels."""
         if not isinstance(node.operation, keras.layers.Layer):
             return node
@@ -299,7 +310,14 @@ class _Activations:
         operation = self._wrapped.with_penalty(node.operation, penalty)
         return dataclasses.replace(node, operation=operation)
 
-    def between_maps(self, place, node, names, name, end=None):
+    def between_maps(
+        self,
+        place: Hashable,
+        node: Node,
+        names: Names,
+        name: str,
+        end: str | None = None,
+    ) -> Callable:
         """The same between two affine maps that calibration sets; `end` names the last.
 
         None lets it be named by the activation.
@@ -338,12 +356,12 @@ def _relus(graph):
     return [node for node in neurons_of(graph) if normalize.is_relu(node.operation)]
 
 
-def has_unquantized(graph) -> bool:
+def has_unquantized(graph: Graph) -> bool:
     """Whether a network has something to quantize, or nothing that is quantized."""
     return bool(_relus(graph)) or not is_quantized(graph)
 
 
-def check_has_activations(graph, with_curves) -> None:
+def check_has_activations(graph: Graph, with_curves: bool) -> None:
     """Raises a ConversionError unless there is something to quantize."""
     if not _relus(graph) and not (with_curves and _curves(graph)):
         raise ConversionError(

@@ -6,15 +6,22 @@ decorator. A rule decides what is built; the builder builds it.
 """
 
 import dataclasses
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
+import keras
 from keras import layers, tree
 
 from snn_keras.conversion import forms, samples
 from snn_keras.conversion.normalize import innermost, is_relu
 from snn_keras.conversion.samples import Refusal as Refusal
 from snn_keras.conversion.stage import Stage
-from snn_keras.graph import Node, computes_as
+from snn_keras.graph import Graph, Node, computes_as
 from snn_keras.layers import SourceActivation
+from snn_keras.neurons.cell import SpikingCell
+
+if TYPE_CHECKING:
+    from snn_keras.conversion.planning import Context
 
 _RULES: dict[type, "Rule"] = {}
 
@@ -41,7 +48,7 @@ class Step:
     approximation: str = ""
 
     @property
-    def cell(self):
+    def cell(self) -> SpikingCell | None:
         """The spiking cell that the node becomes, or None."""
         return getattr(self.form, "cell", None)
 
@@ -49,11 +56,11 @@ class Step:
 class Rule:
     """How a kind of operation acts on signals."""
 
-    def spikes(self, operation) -> bool:
+    def spikes(self, operation: keras.Operation) -> bool:
         """Whether the operation becomes a layer of spiking neurons."""
         return False
 
-    def plan(self, node: Node, stages: tuple, context) -> Step:
+    def plan(self, node: Node, stages: tuple, context: "Context") -> Step:
         """Decides what becomes of `node`, or raises a `Refusal`.
 
         Args:
@@ -64,7 +71,7 @@ class Rule:
         raise NotImplementedError
 
 
-def rule(*operation_types):
+def rule(*operation_types) -> Callable[[type], type]:
     """Class decorator: registers a `Rule` for operations of these types.
 
     For a layer of your own that is linear:
@@ -82,12 +89,12 @@ def rule(*operation_types):
     return register
 
 
-def has_rule(operation_type) -> bool:
+def has_rule(operation_type: type) -> bool:
     """Whether operations of this very type have a rule."""
     return operation_type in _RULES
 
 
-def rule_for(operation) -> Rule:
+def rule_for(operation: keras.Operation) -> Rule:
     """The rule of an operation: by its class, then by its bases.
 
     A derived class that computes something else than its base (see
@@ -106,12 +113,12 @@ def rule_for(operation) -> Rule:
     return Opaque()
 
 
-def is_quantized(graph) -> bool:
+def is_quantized(graph: Graph) -> bool:
     """Whether the network has quantized activations."""
     return any(isinstance(rule_for(node.operation), Neuron) for node in graph.nodes)
 
 
-def neurons_of(graph) -> list:
+def neurons_of(graph: Graph) -> list:
     """The nodes that become spiking neurons, in running order.
 
     In a network that has quantized activations, a plain ReLU with none of them before
@@ -132,7 +139,7 @@ def neurons_of(graph) -> list:
 class Identity(Rule):
     """Does nothing in inference, so it leaves no trace."""
 
-    def plan(self, node, stages, context):
+    def plan(self, node: Node, stages: tuple, context: "Context") -> Step:
         if [x.dtype for x in node.inputs] != [y.dtype for y in node.outputs]:
             return Linear().plan(node, stages, context)  # it casts
         if len(node.inputs) > 1:
@@ -152,7 +159,7 @@ class Opaque(Rule):
 
     homogeneous = False  # whether f(c x) = c f(x) for c > 0
 
-    def plan(self, node, stages, context):
+    def plan(self, node: Node, stages: tuple, context: "Context") -> Step:
         if not any(stage.has_time for stage in stages):
             return _once(node, self, stages)
         if not context.feeds_neuron(node):
@@ -166,11 +173,11 @@ class Opaque(Rule):
         form = forms.Difference(homogeneous=exact)
         return Step(node, self, stages, Stage.DURING, form, note)
 
-    def is_homogeneous(self, node) -> bool:
+    def is_homogeneous(self, node: Node) -> bool:
         """Whether f(c x) = c f(x) for c > 0, with the node's arguments."""
         return self.homogeneous and not node.constants
 
-    def check_between_neurons(self, node):
+    def check_between_neurons(self, node: Node) -> None:
         """Raises a `Refusal` where a signal over time cannot pass through."""
         given = tree.flatten((node.args, node.kwargs))
         if not samples.is_kerass_own(node.operation, given):
@@ -191,24 +198,24 @@ class Difference(Opaque):
     with it; set `homogeneous` for functions with f(c x) = c f(x), c > 0.
     """
 
-    def check_between_neurons(self, node):
+    def check_between_neurons(self, node: Node) -> None:
         samples.check_is_signal(node)
 
 
 class Linear(Rule):
     """Commutes with decoding: it acts on every step alone."""
 
-    def is_linear(self, node) -> bool:
+    def is_linear(self, node: Node) -> bool:
         """Whether the operation is linear, with the node's arguments."""
         return True
 
-    def check(self, node):
+    def check(self, node: Node) -> None:
         """Raises a `Refusal` where the operation cannot act on every step alone."""
         if not (self.is_linear(node) and _computes_in_floats(node)):
             raise Refusal("it is not linear with these arguments.")
         samples.check_samples_apart(node)
 
-    def plan(self, node, stages, context):
+    def plan(self, node: Node, stages: tuple, context: "Context") -> Step:
         if not any(stage.has_time for stage in stages):
             return _once(node, self, stages)
         if not (self.is_linear(node) and _computes_in_floats(node)):
@@ -223,7 +230,7 @@ class Linear(Rule):
             return Step(node, self, stages, Stage.AFTER, forms.Once(is_decoded=True))
         return Step(node, self, stages, Stage.DURING, self.over_time(node))
 
-    def over_time(self, node) -> forms.EveryStep:
+    def over_time(self, node: Node) -> forms.EveryStep:
         """How the operation acts on signals with a time axis."""
         # Such as Add()([x, constant]).
         is_layer = isinstance(node.operation, layers.Layer)
@@ -233,7 +240,7 @@ class Linear(Rule):
 class Affine(Linear):
     """Linear plus a constant part, which is on as long as the input is."""
 
-    def over_time(self, node):
+    def over_time(self, node: Node) -> forms.EveryStep:
         return forms.EveryStep(is_affine=True)
 
 
@@ -254,10 +261,10 @@ _COARSE = ("bfloat16", "float16")
 class Neuron(Rule):
     """A quantized activation: becomes the spiking cell its class names."""
 
-    def spikes(self, operation):
+    def spikes(self, operation: keras.Operation) -> bool:
         return True
 
-    def plan(self, node, stages, context):
+    def plan(self, node: Node, stages: tuple, context: "Context") -> Step:
         if not isinstance(node.operation, SourceActivation):
             raise Refusal(
                 "it is registered as a neuron, and has no levels and no step.",
@@ -288,10 +295,10 @@ class Unquantized(Difference):
     With a slope below 0, or a threshold, it is a function like any other.
     """
 
-    def spikes(self, operation):
+    def spikes(self, operation: keras.Operation) -> bool:
         return is_relu(operation)
 
-    def plan(self, node, stages, context):
+    def plan(self, node: Node, stages: tuple, context: "Context") -> Step:
         if not context.spikes(node):
             return super().plan(node, stages, context)
         raise Refusal(

@@ -4,13 +4,17 @@ Signals over time run through an operation with time folded into the batch, so i
 to treat each sample by itself.
 """
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 import numpy as np
 from keras import layers, tree
 
 from snn_keras.conversion._keras import TAKES_SINGLE_IMAGES
 from snn_keras.conversion.functions import Kind, kind_of
-from snn_keras.graph import Tensor, comes_with_keras, is_graph
+from snn_keras.conversion.stage import Stage
+from snn_keras.graph import Node, Tensor, comes_with_keras, is_graph
 from snn_keras.layers import FunctionLayer
 from snn_keras.simulate import apart
 
@@ -18,7 +22,7 @@ from snn_keras.simulate import apart
 class Refusal(Exception):
     """A node cannot be converted: why, and what to do about it."""
 
-    def __init__(self, reason, remedy=None):
+    def __init__(self, reason: str, remedy: str | None = None) -> None:
         super().__init__(reason if remedy is None else f"{reason} Remedy: {remedy}")
 
 
@@ -29,7 +33,7 @@ _MIXES = Refusal(
 _UNLIKE_ANY = 97  # the size of a batch that is no other axis's
 
 
-def check_is_signal(node):
+def check_is_signal(node: Node) -> None:
     """Raises a `Refusal` unless the node maps each sample's numbers to numbers."""
     check_samples_apart(node)
     for tensor in node.outputs:
@@ -41,7 +45,7 @@ def check_is_signal(node):
             )
 
 
-def check_companions(node, stages):
+def check_companions(node: Node, stages: Sequence[Stage]) -> None:
     """Raises a `Refusal` where what has no time axis cannot be given one."""
     for x, stage in zip(node.inputs, stages, strict=True):
         if not stage.has_time and "float" not in x.dtype:
@@ -52,7 +56,7 @@ def check_companions(node, stages):
             )
 
 
-def check_samples_apart(node):
+def check_samples_apart(node: Node) -> None:
     """Raises a `Refusal` unless what becomes of a sample depends on it alone."""
     operation, rank = node.operation, len(node.inputs[0].shape)
     if isinstance(operation, layers.Layer):
@@ -100,14 +104,14 @@ class BatchSizes:
         tensors: The inputs of the graph.
     """
 
-    def __init__(self, tensors):
+    def __init__(self, tensors: Sequence[Tensor]) -> None:
         self._size = next(iter(tensors)).shape[0] or _UNLIKE_ANY
         self._tried = {
             x: keras.KerasTensor((self._size, *x.shape[1:]), x.dtype) for x in tensors
         }
         self._strange = set()
 
-    def follow(self, node):
+    def follow(self, node: Node) -> None:
         """Finds out what a node that runs once gives."""
         try:
             found = node.call(node.operation.compute_output_spec, self._tried)
@@ -118,7 +122,7 @@ class BatchSizes:
         if any(y.shape[:1] != (self._size,) for y in outputs):
             self._strange.update(node.outputs)
 
-    def check(self, node):
+    def check(self, node: Node) -> None:
         """Raises a `Refusal` where a node over time reads anything else."""
         for x in node.inputs:
             if x in self._strange:
@@ -130,7 +134,7 @@ class BatchSizes:
                 )
 
 
-def is_kerass_own(operation, arguments=()) -> bool:
+def is_kerass_own(operation: Any, arguments: Sequence = ()) -> bool:
     """Whether all that an operation computes comes with Keras, and has no memory.
 
     A function of each element alone may be anybody's.
@@ -172,6 +176,6 @@ def _parts(operation):
                 yield part
 
 
-def is_signal(x) -> bool:
+def is_signal(x: Any) -> bool:
     """Whether an argument of a node is, or holds, a tensor."""
     return any(isinstance(leaf, Tensor) for leaf in tree.flatten(x))

@@ -1,10 +1,15 @@
 """What `verify` sums up of one layer of neurons, batch by batch."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from keras import ops
 
+from snn_keras.coding import Coding
 from snn_keras.conversion import normalize
 from snn_keras.conversion.report import LayerMismatch
+from snn_keras.graph import Node
+from snn_keras.neurons.cell import SpikingCell
 
 ROUNDING = 1e-4  # steps: what float32 may add to half a step
 MOST_NOISE = 0.25  # steps: what rounds further than this changes counts
@@ -24,7 +29,14 @@ class Tally:
         correction: Mean current that bias correction adds on purpose, or 0.
     """
 
-    def __init__(self, node, cell, coding, between=(), correction=0.0):
+    def __init__(
+        self,
+        node: Node,
+        cell: SpikingCell,
+        coding: Coding,
+        between: Sequence[str] = (),
+        correction: float | np.ndarray = 0.0,
+    ) -> None:
         activation = node.operation
         self.step, count = cell.grid(coding)
         self.unit, self.largest = self.step, self.step * count
@@ -52,7 +64,9 @@ class Tally:
         self.sums = np.zeros(12)
         self.before = self.noise = 0.0
 
-    def add(self, activation, current, decoded):
+    def add(
+        self, activation: np.ndarray, current: np.ndarray, decoded: np.ndarray
+    ) -> None:
         """Adds some samples.
 
         Args:
@@ -90,7 +104,13 @@ class Tally:
         for size, count in zip(sizes.tolist(), counts.tolist(), strict=True):
             self.off[size] = self.off.get(size, 0) + count
 
-    def add_received(self, wanted, nudged, current, is_activated):
+    def add_received(
+        self,
+        wanted: np.ndarray,
+        nudged: np.ndarray,
+        current: np.ndarray,
+        is_activated: bool,
+    ) -> None:
         """Adds what some samples' neurons should have received.
 
         Args:
@@ -119,7 +139,7 @@ class Tally:
         units = LAYER_ROUNDINGS * max(ends) + self.roundings * ends[1]
         return units * float(max(sizes))
 
-    def mismatch(self, name) -> LayerMismatch:
+    def mismatch(self, name: str) -> LayerMismatch:
         """The figures of all samples."""
         count, *sums = self.sums.tolist()
         mean, square, signal, own_mean, own_square, *shares = np.asarray(sums) / count
@@ -146,7 +166,7 @@ class Tally:
         )
 
 
-def last_place(x) -> float:
+def last_place(x: np.ndarray) -> float:
     """The unit in the last place of 1, in the precision of `x`."""
     return float(np.spacing(np.ones((), x.dtype)))
 

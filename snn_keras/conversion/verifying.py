@@ -1,5 +1,8 @@
 """Where, and by how much, a spiking network differs from its source."""
 
+from collections.abc import Mapping, Sequence
+
+import keras
 import numpy as np
 from keras import ops, tree
 
@@ -10,12 +13,17 @@ from snn_keras.conversion.report import Report
 from snn_keras.conversion.rules import neurons_of
 from snn_keras.conversion.tally import LAYER_ROUNDINGS, Tally, last_place
 from snn_keras.errors import ConversionError
+from snn_keras.graph import Graph, Node
 from snn_keras.inputs import batches, check_count, check_data
 from snn_keras.simulate import SpikingModel
 from snn_keras.time import BiasCorrection, Neurons
+from snn_keras.time.spiking import Neurons as NeuronLayer
+from snn_keras.typing import Array, Inputs
 
 
-def verify(ann, snn, x, batch_size=32) -> Report:
+def verify(
+    ann: keras.Model, snn: SpikingModel, x: Inputs, batch_size: int = 32
+) -> Report:
     """Compares a spiking network with its source, layer by layer.
 
     Answers are compared by what each output answers, `snn_keras.answers.Answer`:
@@ -54,7 +62,7 @@ def verify(ann, snn, x, batch_size=32) -> Report:
     return Report(snn.timesteps, count, layers, agreements, together)
 
 
-def matched(ann, snn, graph) -> dict:
+def matched(ann: keras.Model, snn: SpikingModel, graph: Graph) -> dict:
     """The source's activations by name, each with neurons of that name.
 
     Raises:
@@ -78,7 +86,7 @@ def matched(ann, snn, graph) -> dict:
     return {name: sources[name] for name in found}
 
 
-def check_pair(node, layer):
+def check_pair(node: Node, layer: NeuronLayer) -> None:
     """Raises a ConversionError unless `layer` can have come from `node`."""
     if getattr(node.operation, "is_random", False):
         raise ConversionError(
@@ -106,7 +114,13 @@ class Probes:
         sources: Its activations, nodes by name.
     """
 
-    def __init__(self, ann, snn, graph, sources):
+    def __init__(
+        self,
+        ann: keras.Model,
+        snn: SpikingModel,
+        graph: Graph,
+        sources: Mapping[str, Node],
+    ) -> None:
         self.source = SourceProbe(ann, graph, list(sources))
         self.driven = DrivenProbe(ann, graph, list(sources))
         self.spiking = SpikingProbe(snn)
@@ -116,7 +130,9 @@ class Probes:
             name: self.source.is_activated(node) for name, node in sources.items()
         }
 
-    def run(self, batch, tallies, outputs):
+    def run(
+        self, batch: Array, tallies: Mapping[str, Tally], outputs: Sequence[Comparison]
+    ) -> None:
         """Runs a batch through all three, and adds what is seen."""
         expected, activations = self.source.predict_on_batch(batch)
         received, signals = self.spiking.predict_on_batch(batch)
@@ -136,7 +152,9 @@ class Probes:
             output.add(first, second, own_error(second, third, fourth, unit))
 
 
-def own_error(received, driven, nudged, unit) -> float:
+def own_error(
+    received: np.ndarray, driven: np.ndarray, nudged: np.ndarray, unit: float
+) -> float:
     """The largest difference of an output that is more than rounding."""
     received, driven, nudged = (
         np.asarray(y, "float64") for y in (received, driven, nudged)

@@ -1,7 +1,10 @@
 """Models inside `TimeDistributed`, laid open, and layers with another's penalty."""
 
 import dataclasses
+from collections.abc import Callable
+from typing import Any
 
+import keras
 import numpy as np
 from keras import dtype_policies, layers, ops, tree
 
@@ -49,11 +52,11 @@ class Wrapped:
         names: Names that are in use.
     """
 
-    def __init__(self, names: Names):
+    def __init__(self, names: Names) -> None:
         self._names = names
         self._made = {}
 
-    def opened(self, node: Node, is_called=True) -> list[Node]:
+    def opened(self, node: Node, is_called: bool = True) -> list[Node]:
         """The nodes of the model inside.
 
         Args:
@@ -170,7 +173,9 @@ class Wrapped:
             self._made[key] = operation, layers.Concatenate.from_config(config)
         return self._made[key][1]
 
-    def with_penalty(self, layer, penalty):
+    def with_penalty(
+        self, layer: keras.layers.Layer, penalty: Callable | None
+    ) -> keras.layers.Layer:
         """The layer; a stand-in for it, where its own activity regularizer is another.
 
         A stand-in shares all that the layer has.
@@ -191,14 +196,14 @@ def signal_of(node: Node) -> Tensor:
     return node.args[0] if node.args else node.kwargs["inputs"]
 
 
-def holds_model(operation) -> bool:
+def holds_model(operation: keras.Operation) -> bool:
     """Whether it is `TimeDistributed`, once or more, around a model."""
     if not computes_as(operation, layers.TimeDistributed):
         return False
     return is_graph(operation.layer) or holds_model(operation.layer)
 
 
-def policy_of(layer):
+def policy_of(layer: keras.layers.Layer) -> Any:
     """The precision that a layer computes in, for one beside or around it."""
     found = layer.dtype_policy
     # How Keras quantized a layer is the layer's own affair, not what runs it.
@@ -206,7 +211,7 @@ def policy_of(layer):
     return found.compute_dtype if is_quantized else found
 
 
-def is_sum(penalty) -> bool:
+def is_sum(penalty: Callable) -> bool:
     """Whether the penalty of a whole is the sum of the penalties of its parts."""
     if hasattr(penalty, "bound_to"):
         return True
@@ -218,7 +223,7 @@ def is_sum(penalty) -> bool:
     return bool(np.isclose(whole, first + second, rtol=1e-4))
 
 
-def penalties_of(operation) -> list:
+def penalties_of(operation: keras.Operation) -> list:
     """The activity regularizers that count when an operation is called.
 
     `TimeDistributed` does not look at the regularizer of the layer inside.

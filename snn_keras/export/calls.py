@@ -3,16 +3,21 @@
 import contextlib
 import dataclasses
 import functools
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
+import keras
 from keras import activations, layers
 
 from snn_keras import time
 from snn_keras.conversion._keras import operation_types
 from snn_keras.errors import ConversionError
-from snn_keras.graph import Node, comes_with_keras
+from snn_keras.graph import Graph, Node, Tensor, comes_with_keras
 from snn_keras.linear import NoForm, form_of
+from snn_keras.linear.forms import Form
 from snn_keras.linear.nodes import at_a_step
 from snn_keras.linear.registry import base_of, has_form
+from snn_keras.neurons.cell import SpikingCell
 
 QUANTIZED = "a quantized activation in its place, such as snn_keras.layers.LSQReLU"
 LEFT_OUT = (layers.Softmax, *operation_types("Softmax", "Sigmoid"))
@@ -39,28 +44,28 @@ class Call:
     signals: tuple = ()
 
     @property
-    def name(self):
+    def name(self) -> str:
         """The name of the layer of the spiking network."""
         return self.node.name
 
     @property
-    def operation(self):
+    def operation(self) -> keras.Operation:
         """The Keras layer or operation that it applies."""
         return self.node.operation
 
     @property
-    def shape(self):
+    def shape(self) -> tuple[int, ...]:
         """Shape of what it makes, without batch and time."""
         return tuple(self.node.output.shape[1:])
 
     @property
-    def signal(self):
+    def signal(self) -> Any:
         """The only one."""
         (signal,) = self.signals
         return signal
 
     @functools.cached_property
-    def form(self):
+    def form(self) -> Form | None:
         """The linear form of the operation, or None."""
         return form_of(self.node)
 
@@ -74,13 +79,15 @@ class Rules:
         remedies: What else helps, for classes that have none: `(class, text)`.
     """
 
-    def __init__(self, form, layers, remedies=()):
+    def __init__(
+        self, form: str, layers: Sequence[str], remedies: Sequence[tuple] = ()
+    ) -> None:
         self.form = form
         self.layers = layers
         self._remedies = remedies
         self._rules = {}
 
-    def __call__(self, *types):
+    def __call__(self, *types) -> Callable[[Callable], Callable]:
         """Registers `(writer, call) -> signal` for classes of operations or forms."""
 
         def register(function):
@@ -90,14 +97,14 @@ class Rules:
         return register
 
     @property
-    def remedy(self):
+    def remedy(self) -> str:
         """What to do about a layer that has none."""
         return (
             f"Remedy: in its place one of {', '.join(self.layers)}; for a linear layer "
             "of your own, a form by snn_keras.linear.form."
         )
 
-    def check(self, graph, name):
+    def check(self, graph: Graph, name: str) -> None:
         """Raises a ConversionError that names every layer without a rule."""
         lines, unknown = [], False
         for node in graph.nodes:
@@ -114,7 +121,7 @@ class Rules:
                 f"'{name}' has layers with no {self.form}:\n" + "\n".join(lines)
             )
 
-    def apply(self, writer, call):
+    def apply(self, writer: Any, call: Call) -> Any:
         """The signal that the rule of a call gives."""
         with self.naming(call.node.describe()):
             found = self._rules.get(type(call.operation))
@@ -125,7 +132,7 @@ class Rules:
             return found(writer, call)
 
     @contextlib.contextmanager
-    def naming(self, place):
+    def naming(self, place: str) -> Iterator[None]:
         """Makes a `NoForm` a ConversionError that names `place`."""
         try:
             yield
@@ -170,11 +177,11 @@ class CellForms:
         remedy: What helps, for cells that have no form.
     """
 
-    def __init__(self, remedy):
+    def __init__(self, remedy: str) -> None:
         self._remedy = remedy
         self._forms = {}
 
-    def __call__(self, *types):
+    def __call__(self, *types) -> Callable[[Callable], Callable]:
         """Registers what `of` gives for cells of these types."""
 
         def register(form):
@@ -183,7 +190,7 @@ class CellForms:
 
         return register
 
-    def of(self, cell):
+    def of(self, cell: SpikingCell) -> Any:
         """The form of a cell; a `Refusal` where its class has none."""
         if type(cell) not in self._forms:
             raise Refusal(
@@ -192,20 +199,20 @@ class CellForms:
         return self._forms[type(cell)]
 
 
-def check_channels_last(form):
+def check_channels_last(form: Form) -> None:
     """Raises a `Refusal` for forms of windows that have their channels elsewhere."""
     if form.data_format != "channels_last":
         raise Refusal('it is channels-first. Remedy: data_format="channels_last".')
 
 
-def is_left_out(operation) -> bool:
+def is_left_out(operation: keras.Operation) -> bool:
     """Whether it is softmax or sigmoid, which files leave to those who read them."""
     functions = activations.softmax, activations.sigmoid
     function = getattr(operation, "activation", None)
     return type(operation) in LEFT_OUT or any(function is f for f in functions)
 
 
-def static_shape(name, x):
+def static_shape(name: str, x: Tensor) -> tuple[int, ...]:
     """The shape of a tensor, without the batch."""
     if None in x.shape[1:]:
         raise ConversionError(
@@ -215,12 +222,14 @@ def static_shape(name, x):
     return tuple(x.shape[1:])
 
 
-def inner(layer):
+def inner(layer: keras.layers.Layer) -> keras.Operation:
     """The operation that a layer of a spiking network applies."""
     return layer.operation if isinstance(layer, time.PerStep) else layer
 
 
-def call_of(node, signals, timed, is_last) -> Call:
+def call_of(
+    node: Node, signals: Mapping[Tensor, Any], timed: Iterable[Node], is_last: bool
+) -> Call:
     """A node's call, with what wraps operations over time laid open.
 
     Args:

@@ -1,12 +1,16 @@
 """Inputs of exported networks, in the order in which they take them."""
 
+from collections.abc import Iterable, Mapping
+
+import numpy as np
 from keras import tree
 
 from snn_keras.graph import Graph, Tensor
 from snn_keras.inputs import arrays_of, check_data
+from snn_keras.typing import Inputs
 
 
-def by_name(data, names, limit=None):
+def by_name(data: Inputs, names: Iterable[str], limit: int | None = None) -> Inputs:
     """`data` as arrays; where it is a dict, these names of it, as `predict` takes it.
 
     Args:
@@ -29,7 +33,7 @@ def by_name(data, names, limit=None):
     return {name: data[name] for name in names}
 
 
-def in_order(data, shapes):
+def in_order(data: Inputs, shapes: Mapping[str, tuple[int, ...]]) -> list[np.ndarray]:
     """`data` as a list of arrays for inputs of these shapes, checked.
 
     Args:

@@ -1,6 +1,7 @@
 """Activation functions of tf_keras and TensorFlow, as Keras 3 has them."""
 
 import functools
+from collections.abc import Callable
 
 import keras
 
@@ -20,7 +21,7 @@ _OF_TF_NN = {
 }
 
 
-def activation_of(function):
+def activation_of(function: Callable) -> Callable:
     """What Keras 3 has for an activation function of tf_keras.
 
     Functions are known by what they are, not by their names: a user's own may have

@@ -1,15 +1,20 @@
 """A small random batch for a model of tf_keras."""
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from snn_keras.interop import source
+
+if TYPE_CHECKING:
+    import tf_keras
 
 SAMPLES = 3
 # What an open axis gets: the first size that is large enough.
 SIZES = (16, 32, 64, 128, 256)
 
 
-def random_batch(model, size):
+def random_batch(model: "tf_keras.Model", size: int) -> list[np.ndarray]:
     """Arrays for the inputs of `model`, flat.
 
     Floats are normal, and reach to where functions saturate; integers are below the

@@ -1,11 +1,16 @@
 """Functions of TensorFlow in the graph of a model, as `keras.ops` has them."""
 
 import inspect
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import keras
 from keras import ops, tree
 
 from snn_keras.interop.errors import Untranslatable
+
+if TYPE_CHECKING:
+    import tf_keras
 
 _REDUCED = "input_tensor axis keepdims"
 
@@ -68,7 +73,7 @@ _FUNCTIONS = {
 }
 
 
-def function_of(layer):
+def function_of(layer: "tf_keras.layers.Layer") -> Callable:
     """The function that a `TFOpLambda` applies, made of operations of Keras.
 
     Raises:

@@ -1,5 +1,8 @@
 """Compares a model of tf_keras with what was made of it, layer by layer."""
 
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
 import keras
 import numpy as np
 from keras import tree
@@ -8,7 +11,12 @@ from snn_keras.errors import ConversionError
 from snn_keras.inputs import arrays_of
 from snn_keras.interop import source
 from snn_keras.interop.batch import SIZES, random_batch
+from snn_keras.interop.translator import Taken
 from snn_keras.layers import QuantizedActivation
+from snn_keras.typing import Inputs
+
+if TYPE_CHECKING:
+    import tf_keras
 
 REMEDY = (
     "Remedy: replace that layer in the tf_keras model by one that both versions of "
@@ -22,7 +30,12 @@ COARSE = 1e-2
 ROUNDING = 0.1  # of the tolerance
 
 
-def check(model, taken, all_taken, data=None):
+def check(
+    model: "tf_keras.Model",
+    taken: Taken,
+    all_taken: Mapping[int, Taken],
+    data: Inputs = None,
+) -> None:
     """Compares the two models on a small batch.
 
     Args:

@@ -1,13 +1,19 @@
 """From a model of tf_keras to one of Keras 3, which computes the same."""
 
+from typing import TYPE_CHECKING
+
 import keras
 
 from snn_keras.interop import source, tfmot
 from snn_keras.interop.guard import check
 from snn_keras.interop.translator import Translator
+from snn_keras.typing import Inputs
+
+if TYPE_CHECKING:
+    import tf_keras
 
 
-def from_tf_keras(model, data=None):
+def from_tf_keras(model: "tf_keras.Model", data: Inputs = None) -> keras.Model:
     """Makes a Keras 3 model of a tf_keras model.
 
     What is made computes the same at inference, or is refused: both models are run on

@@ -4,8 +4,9 @@ import dataclasses
 import inspect
 import typing
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
 import keras
 
@@ -14,6 +15,9 @@ from snn_keras.interop.activations import activation_of
 from snn_keras.interop.errors import Untranslatable
 from snn_keras.interop.source import is_of_tf_keras
 from snn_keras.interop.weights import INNER, is_layer, take_weights
+
+if TYPE_CHECKING:
+    import tf_keras
 
 
 @dataclasses.dataclass
@@ -30,7 +34,7 @@ class Step:
     source: object = None
     weights: list | None = None
 
-    def __call__(self, *args, **kwargs):
+    def __call__(self, *args, **kwargs) -> Any:
         x = self.operation(*args, **kwargs)
         if self.source is not None:
             take_weights(self.source, self.operation, self.weights)
@@ -109,12 +113,17 @@ _COUNTERPARTS = {
 }
 
 
-def legal(name):
+def legal(name: str) -> str:
     """A name as Keras 3 allows it: `/` becomes `_`."""
     return name.replace("/", "_")
 
 
-def layer_of(layer, inside=None, weights=None, **settings) -> Step:
+def layer_of(
+    layer: "tf_keras.layers.Layer",
+    inside: Callable | None = None,
+    weights: list | None = None,
+    **settings,
+) -> Step:
     """The Keras 3 layer of a tf_keras layer.
 
     Args:

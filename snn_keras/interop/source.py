@@ -2,9 +2,16 @@
 
 import contextlib
 import dataclasses
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from keras import tree
+
+from snn_keras.typing import Array
+
+if TYPE_CHECKING:
+    import tf_keras
 
 
 @dataclasses.dataclass
@@ -26,12 +33,12 @@ class Call:
     outputs: list
 
 
-def is_of_tf_keras(kind):
+def is_of_tf_keras(kind: type) -> bool:
     """Whether a class is one of tf_keras's own."""
     return kind.__module__.split(".")[0] == "tf_keras"
 
 
-def is_model(layer):
+def is_model(layer: "tf_keras.layers.Layer") -> bool:
     """Whether `layer` is a Functional or Sequential model, or derived from one."""
     return any(
         cls.__name__ in ("Functional", "Sequential") and is_of_tf_keras(cls)
@@ -39,18 +46,18 @@ def is_model(layer):
     )
 
 
-def is_function(layer):
+def is_function(layer: "tf_keras.layers.Layer") -> bool:
     """Whether `layer` stands for a function of TensorFlow in the graph."""
     is_one = type(layer).__name__ in ("TFOpLambda", "SlicingOpLambda")
     return is_one and is_of_tf_keras(type(layer))
 
 
-def layers_of(model):
+def layers_of(model: "tf_keras.Model") -> list:
     """A model and the layers in it, at any depth."""
     return list(model._flatten_layers())
 
 
-def own_method(model):
+def own_method(model: "tf_keras.Model") -> str:
     """The method by which a model computes something else than its graph, or ""."""
     for name in ("call", "__call__", "predict_step"):
         owner = next((c for c in type(model).mro() if name in vars(c)), None)
@@ -59,12 +66,12 @@ def own_method(model):
     return ""
 
 
-def has_graph(model):
+def has_graph(model: "tf_keras.Model") -> bool:
     """Whether a Functional or Sequential model is built, and its calls are known."""
     return hasattr(model, "_nodes_by_depth") and bool(model.inputs)
 
 
-def calls_of(model):
+def calls_of(model: "tf_keras.Model") -> Iterator[Call]:
     """The calls of layers that `model` consists of, each after what it depends on."""
     for depth in sorted(model._nodes_by_depth, reverse=True):
         for node in model._nodes_by_depth[depth]:
@@ -74,7 +81,7 @@ def calls_of(model):
                 yield Call(node.layer, args, kwargs, node.keras_inputs, outputs)
 
 
-def arguments_of(call):
+def arguments_of(call: Call) -> tuple[tuple, dict]:
     """The arguments of a call, all but the first by name: names stay, order may not."""
     if is_function(call.layer):
         return call.args, call.kwargs
@@ -86,7 +93,7 @@ def arguments_of(call):
     return (first,), {key: x for key, x in kwargs.items() if x is not None}
 
 
-def plain(structure):
+def plain(structure: Any) -> Any:
     """A structure without the wrappers in which tf_keras keeps lists and dicts."""
     if isinstance(structure, dict):
         return {key: plain(x) for key, x in structure.items()}
@@ -96,12 +103,12 @@ def plain(structure):
     return structure
 
 
-def layer_behind(tensor):
+def layer_behind(tensor: Array) -> "tf_keras.layers.Layer":
     """The layer that gives a tensor."""
     return tensor._keras_history.layer
 
 
-def is_large_enough(probe, batch):
+def is_large_enough(probe: "tf_keras.Model", batch: list[np.ndarray]) -> bool:
     """Whether no layer of a model is left without a row or column of such a batch.
 
     Shapes are computed and nothing else: on images smaller than its window, a kernel of
@@ -121,7 +128,7 @@ def is_large_enough(probe, batch):
     return not any(0 in tuple(x.shape) for x in tree.flatten(outputs))
 
 
-def inputs_behind(tensor):
+def inputs_behind(tensor: Array) -> list:
     """The input tensors that a tensor is computed from."""
     found, seen, waiting = [], set(), [tensor]
     while waiting:
@@ -137,7 +144,7 @@ def inputs_behind(tensor):
 
 
 @contextlib.contextmanager
-def at_rest(model):
+def at_rest(model: "tf_keras.Model") -> Iterator[None]:
     """Stateful layers begin at 0, and have their own states again behind it."""
     states = [plain(getattr(layer, "states", None)) for layer in layers_of(model)]
     variables = [x for x in tree.flatten(states) if hasattr(x, "assign")]

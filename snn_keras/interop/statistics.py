@@ -1,10 +1,11 @@
 """What pruning and clustering have left of a model's weights."""
 
+import keras
 import numpy as np
 from keras import ops
 
 
-def weight_statistics(model) -> dict:
+def weight_statistics(model: keras.Model) -> dict:
     """Counts the zeros and the distinct values among a model's kernels.
 
     Args:

@@ -1,5 +1,7 @@
 """What TensorFlow Model Optimization wraps around layers."""
 
+from typing import TYPE_CHECKING
+
 import keras
 import numpy as np
 
@@ -9,6 +11,9 @@ from snn_keras.interop.layers import Step, layer_of, legal
 from snn_keras.interop.source import layers_of
 from snn_keras.layers import LSQReLU
 
+if TYPE_CHECKING:
+    import tf_keras
+
 _WRAPPERS = {
     "PruneLowMagnitude": "sparsity",
     "ClusterWeights": "clustering",
@@ -16,7 +21,7 @@ _WRAPPERS = {
 }
 
 
-def stripped(model):
+def stripped(model: "tf_keras.Model") -> "tf_keras.Model":
     """`model` without the wrappers of pruning and clustering."""
     kinds = {_WRAPPERS.get(type(x).__name__) for x in layers_of(model)} - {None}
     if not kinds:
@@ -30,13 +35,13 @@ def stripped(model):
     return model
 
 
-def is_quantizing(layer):
+def is_quantizing(layer: "tf_keras.layers.Layer") -> bool:
     """Whether `layer` is one of those of quantize-aware training."""
     names = {cls.__name__ for cls in type(layer).mro()}
     return bool(names & {"QuantizeLayer", "QuantizeWrapper"})
 
 
-def operations_of(layer):
+def operations_of(layer: "tf_keras.layers.Layer") -> list[Step]:
     """Steps that compute what a quantizing layer does at inference."""
     if type(layer).__name__ == "QuantizeLayer":
         name = legal(layer.name)
@@ -109,7 +114,7 @@ def _function_of(inner):
 class Range:
     """A range of `levels` steps around a whole zero point, as TensorFlow nudges it."""
 
-    def __init__(self, lowest, highest, levels):
+    def __init__(self, lowest: float, highest: float, levels: int) -> None:
         lowest, highest = np.float32(lowest), np.float32(highest)
         if not lowest < highest:
             raise Untranslatable(f"its range is empty, from {lowest} to {highest}")
@@ -130,7 +135,7 @@ def _range(layer, quantizer, prefix):
     return Range(min(lowest, 0), max(highest, 0), levels)
 
 
-def quantization(limits, name):
+def quantization(limits: Range, name: str) -> list[keras.layers.Layer]:
     """Layers that quantize to a range which may reach below 0."""
     step = float(limits.step)
     quantizer = LSQReLU(limits.levels, initial_step=step, name=f"{name}_quantizer")
@@ -144,7 +149,7 @@ def quantization(limits, name):
     ]
 
 
-def positive(limits, name, highest=None):
+def positive(limits: Range, name: str, highest: float | None = None) -> LSQReLU:
     """The quantized activation of a ReLU: the levels above 0."""
     levels = limits.levels - limits.zero
     if highest is not None:

@@ -1,6 +1,7 @@
 """Makes Keras 3 models of models of tf_keras, call by call."""
 
 import dataclasses
+from typing import TYPE_CHECKING
 
 import keras
 from keras import tree
@@ -11,6 +12,9 @@ from snn_keras.interop import source, tfmot
 from snn_keras.interop.errors import Untranslatable
 from snn_keras.interop.functions import function_of
 from snn_keras.interop.layers import Step, layer_of, legal
+
+if TYPE_CHECKING:
+    import tf_keras
 
 REMEDY = (
     "Remedy: replace them in the tf_keras model by layers and functions of Keras that "
@@ -41,14 +45,14 @@ class Translator:
         model: The whole model of tf_keras.
     """
 
-    def __init__(self, model):
+    def __init__(self, model: "tf_keras.Model") -> None:
         self.taken = {}  # by the id of the model
         self._model = model
         self._steps = {}  # by the id of the layer
         self._named = set()  # ids of operations that have the name of a layer
         self._names = Names(layer.name for layer in source.layers_of(model))
 
-    def take(self, model) -> Taken:
+    def take(self, model: "tf_keras.Model") -> Taken:
         """Makes the Keras 3 model of `model`.
 
         Raises:

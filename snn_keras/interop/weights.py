@@ -1,5 +1,7 @@
 """Weights of layers of tf_keras, given to layers of Keras 3."""
 
+from typing import Any
+
 from snn_keras.interop.errors import Untranslatable
 from snn_keras.interop.source import is_model
 
@@ -10,12 +12,12 @@ INNER = (
 )
 
 
-def is_layer(x):
+def is_layer(x: Any) -> bool:
     """Whether it is a layer, of whichever Keras."""
     return hasattr(x, "get_config") and hasattr(x, "weights") and callable(x)
 
 
-def take_weights(source, made, weights=None):
+def take_weights(source: Any, made: Any, weights: list | None = None) -> None:
     """Gives a layer of Keras 3 the weights of one of tf_keras, and those inside it.
 
     Layers inside are paired by where they are: the two versions of Keras have another

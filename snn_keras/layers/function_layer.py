@@ -1,11 +1,14 @@
 """FunctionLayer: a function of the user's own, as a layer."""
 
+from collections.abc import Callable
+
 import keras
 
 from snn_keras.graph import comes_with_keras
+from snn_keras.typing import Array
 
 
-def is_hidden(function) -> bool:
+def is_hidden(function: Callable) -> bool:
     """Whether Keras writes a function by its name, and finds one of its own by it."""
     found = _written_and_found(function)[1]
     return found is not function and comes_with_keras(found)
@@ -42,16 +45,16 @@ class FunctionLayer(keras.layers.Layer):
     Input shape: any. Output shape: what the function gives.
     """
 
-    def __init__(self, function, **kwargs):
+    def __init__(self, function: Callable, **kwargs) -> None:
         super().__init__(**kwargs)
         self.function = function
         self.supports_masking = True
         self.built = True
 
-    def call(self, x):
+    def call(self, x: Array) -> Array:
         return self.function(x)
 
-    def get_config(self):
+    def get_config(self) -> dict:
         name = getattr(self.function, "__name__", repr(self.function))
         written, found = _written_and_found(self.function)
         if found is not self.function:
@@ -70,6 +73,6 @@ class FunctionLayer(keras.layers.Layer):
         return {**super().get_config(), "function": written}
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict) -> "FunctionLayer":
         function = keras.saving.deserialize_keras_object(config.pop("function"))
         return cls(function, **config)

@@ -3,9 +3,11 @@
 import keras
 from keras import ops
 
+from snn_keras.typing import Array
+
 
 @keras.saving.register_keras_serializable("snn_keras")
-def keras2_hard_sigmoid(x):
+def keras2_hard_sigmoid(x: Array) -> Array:
     r"""The `hard_sigmoid` of Keras 2, $\mathrm{clip}(0.2 x + 0.5, 0, 1)$.
 
     That of Keras 3 has a slope of 1/6.

@@ -1,8 +1,12 @@
 """LSQReLU: a ReLU of a few levels with a learned step."""
 
+from collections.abc import Sequence
+
 import keras
 
+from snn_keras.layers.noise import Noise
 from snn_keras.layers.quantized_activation import QuantizedActivation
+from snn_keras.typing import Array
 
 
 @keras.saving.register_keras_serializable("snn_keras")
@@ -41,25 +45,25 @@ class LSQReLU(QuantizedActivation):
 
     def __init__(
         self,
-        levels=3,
-        noise=None,
+        levels: int = 3,
+        noise: str | dict | Noise | None = None,
         *,
-        initial_step=None,
-        axis=None,
-        scale_gradient=False,
+        initial_step: float | Sequence[float] | None = None,
+        axis: int | None = None,
+        scale_gradient: bool = False,
         **kwargs,
-    ):
+    ) -> None:
         super().__init__(levels, noise, initial_step, axis, scale_gradient, **kwargs)
         self.initial_step = self._initial
 
     @property
-    def step(self):
+    def step(self) -> Array:
         """The trainable step size, a variable of shape () or (channels,)."""
         self._settle()
         return self._size
 
     @property
-    def threshold(self):
+    def threshold(self) -> Array:
         """The threshold `levels * step`, a tensor."""
         return self.levels * self.step
 

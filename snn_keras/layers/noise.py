@@ -5,6 +5,7 @@ from keras import ops
 
 from snn_keras import random
 from snn_keras.ops import add_step_noise
+from snn_keras.typing import Array
 
 
 class Noise(keras.layers.Layer):
@@ -16,28 +17,28 @@ class Noise(keras.layers.Layer):
         seed: Integer seed of the noise, or None for a random one.
     """
 
-    def __init__(self, seed=None, **kwargs):
+    def __init__(self, seed: int | None = None, **kwargs) -> None:
         super().__init__(**kwargs)
         self.seed = seed
         self.seed_generator = keras.random.SeedGenerator(seed)
         self.built = True
 
-    def on_input(self, v, step):
+    def on_input(self, v: Array, step: Array) -> Array:
         """Returns the pre-activation `v` with noise, before quantizing."""
         return v
 
-    def on_output(self, a):
+    def on_output(self, a: Array) -> Array:
         """Returns the quantized activation `a` with noise."""
         return a
 
-    def copy(self, number):
+    def copy(self, number: int) -> "Noise":
         """A copy for the activation of this number, which draws for itself."""
         config = self.get_config()
         if self.seed is not None:
             config["seed"] += number
         return type(self).from_config(config)
 
-    def get_config(self):
+    def get_config(self) -> dict:
         return {**super().get_config(), "seed": self.seed}
 
 
@@ -57,7 +58,7 @@ class NoiseAdaptor(Noise):
         seed: Integer seed of the noise, or None for a random one.
     """
 
-    def on_input(self, v, step):
+    def on_input(self, v: Array, step: Array) -> Array:
         epsilon = random.uniform_like(v, self.seed_generator) - 0.5
         return add_step_noise(v, step, ops.cast(epsilon, v.dtype))
 
@@ -76,13 +77,13 @@ class ResidualNoise(Noise):
         seed: Integer seed of the noise, or None for a random one.
     """
 
-    def __init__(self, seed=None, **kwargs):
+    def __init__(self, seed: int | None = None, **kwargs) -> None:
         super().__init__(seed, **kwargs)
         self.delta = self.add_weight(
             shape=(), initializer="zeros", trainable=False, name="delta"
         )
 
-    def on_output(self, a):
+    def on_output(self, a: Array) -> Array:
         noise = random.normal_like(a, self.seed_generator)
         return a + ops.cast(self.delta, a.dtype) * ops.cast(noise, a.dtype)
 
@@ -90,7 +91,7 @@ class ResidualNoise(Noise):
 _BY_NAME = {"adaptor": NoiseAdaptor, "residual": ResidualNoise}
 
 
-def get(noise):
+def get(noise: str | dict | Noise | None) -> Noise | None:
     """Resolves the `noise` argument of a quantized activation.
 
     Args:

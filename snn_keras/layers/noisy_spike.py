@@ -9,6 +9,7 @@ from keras import ops
 from snn_keras import random
 from snn_keras.layers.source_activation import SourceActivation
 from snn_keras.ops import atan_surrogate, spike, spread, standardize
+from snn_keras.typing import Array, Shape
 
 DISTRIBUTIONS = ("gaussian", "uniform")
 
@@ -41,7 +42,9 @@ class NoisySpike(SourceActivation):
     is_random = True
     has_size = False
 
-    def __init__(self, noise="gaussian", *, seed=None, **kwargs):
+    def __init__(
+        self, noise: str = "gaussian", *, seed: int | None = None, **kwargs
+    ) -> None:
         super().__init__(**kwargs)
         check_distribution(self, noise)
         self.noise = noise
@@ -49,7 +52,7 @@ class NoisySpike(SourceActivation):
         self.seed_generator = keras.random.SeedGenerator(seed)
         self.built = True
 
-    def call(self, v, training=False):
+    def call(self, v: Array, training: bool = False) -> Array:
         noise = self._draw(v) if training else 0.5
         surrogate = functools.partial(atan_surrogate, slope=3.0)
         return spike(v + noise, ops.ones((), v.dtype), surrogate, strict=True)
@@ -61,18 +64,18 @@ class NoisySpike(SourceActivation):
         normal = random.normal_like(v, self.seed_generator)
         return ops.cast(0.5 + spread(standardize(normal), 0.5), v.dtype)
 
-    def step_value(self):
+    def step_value(self) -> np.ndarray:
         """The value of a spike, 1, as a NumPy array."""
         return np.ones((), "float32")
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         return tuple(input_shape)
 
-    def get_config(self):
+    def get_config(self) -> dict:
         return {**super().get_config(), "noise": self.noise, "seed": self.seed}
 
 
-def check_distribution(layer, noise):
+def check_distribution(layer: keras.layers.Layer, noise: str) -> None:
     """Raises a ValueError unless `noise` names a distribution."""
     if noise not in DISTRIBUTIONS:
         raise ValueError(

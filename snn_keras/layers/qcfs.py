@@ -1,9 +1,14 @@
 """QCFS: a ReLU of a few levels with a learned threshold."""
 
-import keras
+from collections.abc import Sequence
 
+import keras
+import numpy as np
+
+from snn_keras.layers.noise import Noise
 from snn_keras.layers.quantized_activation import QuantizedActivation
 from snn_keras.ops import divide_by_integer
+from snn_keras.typing import Array
 
 
 @keras.saving.register_keras_serializable("snn_keras")
@@ -43,31 +48,31 @@ class QCFS(QuantizedActivation):
 
     def __init__(
         self,
-        levels=4,
-        noise=None,
+        levels: int = 4,
+        noise: str | dict | Noise | None = None,
         *,
-        initial_threshold=None,
-        axis=None,
-        scale_gradient=False,
+        initial_threshold: float | Sequence[float] | None = None,
+        axis: int | None = None,
+        scale_gradient: bool = False,
         **kwargs,
-    ):
+    ) -> None:
         super().__init__(
             levels, noise, initial_threshold, axis, scale_gradient, **kwargs
         )
         self.initial_threshold = self._initial
 
     @property
-    def threshold(self):
+    def threshold(self) -> Array:
         """The trainable threshold, a variable of shape () or (channels,)."""
         self._settle()
         return self._size
 
     @property
-    def step(self):
+    def step(self) -> Array:
         """The quantization step `threshold / levels`, a tensor."""
         return divide_by_integer(self.threshold, self.levels)
 
-    def threshold_value(self):
+    def threshold_value(self) -> np.ndarray:
         """The threshold as a NumPy array, exactly as trained."""
         return self.size_value()
 

@@ -2,6 +2,7 @@
 
 import functools
 import math
+from collections.abc import Sequence
 
 import keras
 import numpy as np
@@ -9,8 +10,10 @@ from keras import ops
 
 from snn_keras.backend import backend
 from snn_keras.layers import noise as noise_lib
+from snn_keras.layers.noise import Noise
 from snn_keras.layers.source_activation import SourceActivation
 from snn_keras.ops import quantize, scale_gradient
+from snn_keras.typing import Array, Shape
 
 _SMALLEST = 1e-6
 
@@ -18,13 +21,13 @@ _SMALLEST = 1e-6
 class AtLeast(keras.constraints.Constraint):
     """Keeps a step size from training down to zero or below."""
 
-    def __init__(self, minimum=_SMALLEST):
+    def __init__(self, minimum: float = _SMALLEST) -> None:
         self.minimum = minimum
 
-    def __call__(self, w):
+    def __call__(self, w: Array) -> Array:
         return ops.maximum(w, self.minimum)
 
-    def get_config(self):
+    def get_config(self) -> dict:
         return {"minimum": self.minimum}
 
 
@@ -53,7 +56,15 @@ class QuantizedActivation(SourceActivation):
     # What a derived class says of its size; more makes it another function.
     open_to_derived = ("parameter", "neuron", "_to_step", "_from_step")
 
-    def __init__(self, levels, noise, initial, axis, scale_gradient, **kwargs):
+    def __init__(
+        self,
+        levels: int,
+        noise: str | dict | Noise | None,
+        initial: float | Sequence[float] | None,
+        axis: int | None,
+        scale_gradient: bool,
+        **kwargs,
+    ) -> None:
         super().__init__(**kwargs)
         # A regularizer may ask for the layer whose step and levels it needs.
         if hasattr(self.activity_regularizer, "bound_to"):
@@ -80,7 +91,7 @@ class QuantizedActivation(SourceActivation):
         self._initial = initial
         self.supports_masking = True
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         if self.axis is not None and not -len(input_shape) < self.axis < len(
             input_shape
         ):
@@ -127,7 +138,7 @@ class QuantizedActivation(SourceActivation):
     def _given_size(self, shape, dtype=None):
         return ops.broadcast_to(ops.convert_to_tensor(self._initial, dtype), shape)
 
-    def call(self, v, training=False):
+    def call(self, v: Array, training: bool = False) -> Array:
         step = self._broadcast(self._to_step(self._current_size(v, training)), v)
         if training and self.scale_gradient:
             features = math.prod(v.shape[1:]) // max(math.prod(self._size.shape), 1)
@@ -189,7 +200,7 @@ class QuantizedActivation(SourceActivation):
         shape[self.axis] = -1
         return ops.reshape(step, shape)
 
-    def size_value(self):
+    def size_value(self) -> np.ndarray:
         """The trained size as a NumPy array, of shape () or (channels,).
 
         Raises:
@@ -198,11 +209,11 @@ class QuantizedActivation(SourceActivation):
         self._settle()
         return check_size(self, ops.convert_to_numpy(self._size.value))
 
-    def step_value(self):
+    def step_value(self) -> np.ndarray:
         """The step `s` as a NumPy array; see `size_value`."""
         return wide(self._to_step(self.size_value()))
 
-    def set_threshold(self, threshold):
+    def set_threshold(self, threshold: float | Sequence[float] | np.ndarray) -> None:
         """Sets the size so that the threshold becomes `threshold`.
 
         Args:
@@ -215,14 +226,14 @@ class QuantizedActivation(SourceActivation):
         if self._from_data is not None:
             self._from_data.assign(np.zeros(self._size.shape))
 
-    def save_own_variables(self, store):
+    def save_own_variables(self, store: dict) -> None:
         self._settle()
         super().save_own_variables(store)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         return tuple(input_shape)
 
-    def get_config(self):
+    def get_config(self) -> dict:
         return {
             **super().get_config(),
             "levels": self.levels,
@@ -247,13 +258,13 @@ def _quantizer(levels):
     return lambda v, step: quantize(v, step, levels)
 
 
-def wide(x):
+def wide(x: Array) -> np.ndarray:
     """`x` as a NumPy array of float32, or of float64 where it is that."""
     x = np.asarray(ops.convert_to_numpy(x) if keras.ops.is_tensor(x) else x)
     return x if x.dtype == np.float64 else x.astype("float32")
 
 
-def check_levels(layer, levels):
+def check_levels(layer: keras.layers.Layer, levels: int) -> None:
     """Raises a ValueError unless `levels` is an integer >= 1."""
     try:
         valid = not isinstance(levels, bool) and int(levels) == levels >= 1
@@ -266,7 +277,7 @@ def check_levels(layer, levels):
         )
 
 
-def check_size(layer, size):
+def check_size(layer: keras.layers.Layer, size: Array) -> np.ndarray:
     """Returns `size` as an array, if every entry is finite and > 0.
 
     Raises:

@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from snn_keras.layers.noise import Noise
 from snn_keras.layers.qcfs import QCFS
 
 
@@ -28,7 +29,14 @@ class SlipReLU(QCFS):
     Source: baseline in paper 000, table 3.
     """
 
-    def __init__(self, levels=4, noise=None, *, slope=0.5, **kwargs):
+    def __init__(
+        self,
+        levels: int = 4,
+        noise: str | dict | Noise | None = None,
+        *,
+        slope: float = 0.5,
+        **kwargs,
+    ) -> None:
         super().__init__(levels, noise, **kwargs)
         if not 0 <= slope <= 1:
             raise ValueError(
@@ -38,7 +46,7 @@ class SlipReLU(QCFS):
         self.slope = slope
 
     @property
-    def is_staircase(self):
+    def is_staircase(self) -> bool:
         return self.slope == 0
 
     def _quantize(self, v, step, training=False):
@@ -46,5 +54,5 @@ class SlipReLU(QCFS):
         quantized = super()._quantize(v, step, training)
         return self.slope * clipped + (1.0 - self.slope) * quantized
 
-    def get_config(self):
+    def get_config(self) -> dict:
         return {**super().get_config(), "slope": self.slope}

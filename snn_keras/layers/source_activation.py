@@ -25,10 +25,10 @@ class SourceActivation(keras.layers.Layer):
     is_random = False
     has_size = True
 
-    def step_value(self):
+    def step_value(self) -> np.ndarray:
         """The step s as a NumPy array, of shape () or one for each entry of `axis`."""
         raise NotImplementedError
 
-    def threshold_value(self):
+    def threshold_value(self) -> np.ndarray:
         """The threshold `theta = levels * step` as a NumPy array."""
         return np.asarray(self.levels * self.step_value())

@@ -6,15 +6,17 @@ import math
 import numpy as np
 from keras import ops
 
+from snn_keras.typing import Array
 
-def array(values):
+
+def array(values: Array) -> np.ndarray:
     """Weights or constants in float64; 0 for None."""
     return np.asarray(
         0.0 if values is None else ops.convert_to_numpy(values), "float64"
     )
 
 
-def core(values):
+def core(values: np.ndarray) -> np.ndarray:
     """An array without leading axes of length 1: it broadcasts as before."""
     values = array(values)
     while values.ndim and len(values) == 1:
@@ -32,19 +34,19 @@ class Form:
 
     weighs = False
 
-    def apply(self, *xs):
+    def apply(self, *xs) -> np.ndarray:
         """What the layer makes of arrays `(batch, ...)`."""
         raise NotImplementedError
 
-    def fan_out(self, shape):
+    def fan_out(self, shape: tuple[int, ...]) -> np.ndarray:
         """The weights that each element of an input of this shape meets."""
         raise NotImplementedError
 
-    def inside(self, shape) -> float:
+    def inside(self, shape: tuple[int, ...]) -> float:
         """The weights that numbers meet which it makes within itself."""
         return 0.0
 
-    def hand_on(self, *counts):
+    def hand_on(self, *counts) -> np.ndarray:
         """The spikes that arrive at each output, of those at each input.
 
         A spike arrives once at every output that depends on the element where it is.
@@ -76,10 +78,10 @@ class Dense(Arrays):
     weighs = True
     arrays = (("kernel", array), ("bias", array))
 
-    def apply(self, x):
+    def apply(self, x: np.ndarray) -> np.ndarray:
         return x @ self.kernel + self.bias
 
-    def fan_out(self, shape):
+    def fan_out(self, shape: tuple[int, ...]) -> np.ndarray:
         return np.full(shape, float(self.kernel.shape[-1]))
 
 
@@ -93,10 +95,10 @@ class Einsum(Arrays):
     weighs = True
     arrays = (("kernel", array), ("bias", array))
 
-    def apply(self, x):
+    def apply(self, x: np.ndarray) -> np.ndarray:
         return np.einsum(self.equation, x, self.kernel) + self.bias
 
-    def fan_out(self, shape):
+    def fan_out(self, shape: tuple[int, ...]) -> np.ndarray:
         """A weight for every output that differs from an input in its other labels."""
         operands, result = self.equation.split("->")
         labels, of_kernel = operands.split(",")
@@ -113,10 +115,10 @@ class Scale(Arrays):
     offset: np.ndarray = None
     arrays = (("gain", core), ("offset", core))
 
-    def apply(self, x):
+    def apply(self, x: np.ndarray) -> np.ndarray:
         return x * self.gain + self.offset
 
-    def hand_on(self, counts):
+    def hand_on(self, counts: np.ndarray) -> np.ndarray:
         passes = (self.gain != 0).astype(counts.dtype)
         return counts * passes + np.zeros(self.offset.shape, counts.dtype)
 
@@ -130,11 +132,11 @@ class Sum(Arrays):
     divisor: float = 1.0
     arrays = (("constant", core),)
 
-    def apply(self, *xs):
+    def apply(self, *xs) -> np.ndarray:
         parts = [x * sign for x, sign in zip(xs, self.signs, strict=True)]
         return (sum(parts) + self.constant) / self.divisor
 
-    def hand_on(self, *counts):
+    def hand_on(self, *counts) -> np.ndarray:
         return sum(counts) + np.zeros(self.constant.shape, counts[0].dtype)
 
 
@@ -146,11 +148,11 @@ class Total(Form):
     keepdims: bool = False
     mean: bool = False
 
-    def apply(self, x):
+    def apply(self, x: np.ndarray) -> np.ndarray:
         total = self.hand_on(x)
         return total / math.prod(x.shape[a + 1] for a in self.axes if self.mean)
 
-    def hand_on(self, counts):
+    def hand_on(self, counts: np.ndarray) -> np.ndarray:
         return counts.sum(tuple(a + 1 for a in self.axes), keepdims=self.keepdims)
 
 
@@ -166,11 +168,11 @@ class Along(Form):
     axes: tuple
     matrices: tuple
 
-    def apply(self, x):
+    def apply(self, x: np.ndarray) -> np.ndarray:
         for axis, matrix in zip(self.axes, self.matrices, strict=True):
             x = np.moveaxis(np.moveaxis(x, axis + 1, -1) @ matrix, -1, axis + 1)
         return x
 
-    def hand_on(self, counts):
+    def hand_on(self, counts: np.ndarray) -> np.ndarray:
         reach = tuple((m != 0).astype(counts.dtype) for m in self.matrices)
         return Along(self.axes, reach).apply(counts)

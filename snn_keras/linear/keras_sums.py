@@ -120,7 +120,7 @@ def _subtract(node):
     return _sum_of(operands_of(node), (1, -1))
 
 
-def pooling(layer, shape) -> Pool:
+def pooling(layer: keras.layers.Layer, shape: tuple[int, ...]) -> Pool:
     """The windows of a pooling layer, be it of means or not."""
     window, strides = tuple(layer.pool_size), tuple(layer.strides)
     none = (1,) * len(window)

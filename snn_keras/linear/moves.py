@@ -13,7 +13,7 @@ class Reshape(Form):
 
     shape: tuple
 
-    def apply(self, x):
+    def apply(self, x: np.ndarray) -> np.ndarray:
         return x.reshape(len(x), *self.shape)
 
 
@@ -23,7 +23,7 @@ class Transpose(Form):
 
     axes: tuple
 
-    def apply(self, x):
+    def apply(self, x: np.ndarray) -> np.ndarray:
         return x.transpose(0, *(a + 1 for a in self.axes))
 
 
@@ -33,7 +33,7 @@ class Pad(Form):
 
     padding: tuple
 
-    def apply(self, x):
+    def apply(self, x: np.ndarray) -> np.ndarray:
         return np.pad(x, [(0, 0), *self.padding])
 
 
@@ -45,7 +45,7 @@ class Crop(Form):
     strides: tuple
     shape: tuple
 
-    def apply(self, x):
+    def apply(self, x: np.ndarray) -> np.ndarray:
         sides = zip(self.begin, self.strides, self.shape, strict=True)
         kept = [slice(b, b + s * (n - 1) + 1, s) for b, s, n in sides]
         return x[(slice(None), *kept)]
@@ -57,7 +57,7 @@ class Repeat(Form):
 
     times: tuple
 
-    def apply(self, x):
+    def apply(self, x: np.ndarray) -> np.ndarray:
         for axis, times in enumerate(self.times, start=1):
             x = x.repeat(times, axis)
         return x
@@ -69,5 +69,5 @@ class Concatenate(Form):
 
     axis: int
 
-    def apply(self, *xs):
+    def apply(self, *xs) -> np.ndarray:
         return np.concatenate(xs, self.axis + 1)

@@ -1,33 +1,37 @@
 """Nodes of a graph: what they read, and what they are at one step of a network."""
 
 import dataclasses
+from collections.abc import Sequence
+from typing import Any
 
 import keras
+import numpy as np
 from keras import layers, tree
 
 from snn_keras.graph import Node, Tensor, computes_as, fill
 from snn_keras.linear.forms import core
 from snn_keras.linear.registry import NoForm
 from snn_keras.time import PerStep
+from snn_keras.typing import Array
 
 
-def shape_of(node):
+def shape_of(node: Node) -> tuple[int, ...]:
     """The shape of the node's one input, without the batch."""
     (x,) = node.inputs
     return tuple(x.shape[1:])
 
 
-def is_channels_first(layer):
+def is_channels_first(layer: Any) -> bool:
     """Whether a layer has its channels in front."""
     return getattr(layer, "data_format", None) == "channels_first"
 
 
-def spatial(layer, shape):
+def spatial(layer: Any, shape: tuple[int, ...]) -> tuple[int, ...]:
     """The lengths of a layer's spatial axes, of a shape without the batch."""
     return tuple(shape[1:] if is_channels_first(layer) else shape[:-1])
 
 
-def operands_of(node):
+def operands_of(node: Node) -> list:
     """The signals and constants that a node is called on."""
     operands = tree.flatten((node.args, node.kwargs))
     ranks = {len(x.shape) for x in operands if isinstance(x, Tensor)}
@@ -37,7 +41,7 @@ def operands_of(node):
     return [x if isinstance(x, Tensor) else constant_of(x, rank) for x in operands]
 
 
-def constant_of(x, rank):
+def constant_of(x: Array, rank: int) -> np.ndarray:
     """A constant beside signals of so many axes, the same for all samples."""
     constant = core(x)
     if constant.ndim >= rank:
@@ -48,7 +52,7 @@ def constant_of(x, rank):
     return constant
 
 
-def at_a_step(node, shapes):
+def at_a_step(node: Node, shapes: Sequence[tuple[int, ...]]) -> tuple[Node, list[int]]:
     """What a node does at each step.
 
     Args:
@@ -86,7 +90,7 @@ def _with_sizes(node):
     return dataclasses.replace(node, outputs=outputs)
 
 
-def unwrapped(node):
+def unwrapped(node: Node) -> tuple[Node, int]:
     """The call inside wrappers, and the leading axes that they lay it over."""
     lead = ()
     while True:

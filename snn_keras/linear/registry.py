@@ -1,12 +1,15 @@
 """Which linear form an operation has."""
 
 import weakref
+from collections.abc import Callable
 
+import keras
 import numpy as np
 from keras import ops
 
 from snn_keras.conversion.rules import Affine, has_rule, rule
-from snn_keras.graph import comes_with_keras, computes_as
+from snn_keras.graph import Node, comes_with_keras, computes_as
+from snn_keras.linear.forms import Form
 
 _FORMS = {}
 # Layers of users whose form was compared with them.
@@ -19,7 +22,7 @@ class NoForm(Exception):
     """An operation has no linear form as it is called: why, and what to do about it."""
 
 
-def form(*operation_types):
+def form(*operation_types) -> Callable[[Callable], Callable]:
     """Decorator: registers the function that gives the form of such operations.
 
     The function takes a `snn_keras.graph.Node` and returns a `Form`, or raises a
@@ -37,7 +40,7 @@ def form(*operation_types):
     return register
 
 
-def form_of(node):
+def form_of(node: Node) -> Form | None:
     """The linear form of a node's operation; None where none is registered.
 
     It is found by the class and its bases. A derived class that computes something
@@ -80,12 +83,12 @@ def _compare(node, found):
         )
 
 
-def has_form(operation) -> bool:
+def has_form(operation: keras.Operation) -> bool:
     """Whether a form is registered for an operation."""
     base = base_of(operation)
     return base is not None and computes_as(operation, base)
 
 
-def base_of(operation):
+def base_of(operation: keras.Operation) -> type | None:
     """The first of an operation's classes for which a form is registered, or None."""
     return next((kind for kind in type(operation).__mro__ if kind in _FORMS), None)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -9,7 +10,13 @@ from snn_keras.linear.forms import Arrays, Form, array
 from snn_keras.linear.nodes import is_channels_first, spatial
 
 
-def padding_of(name, sizes, window, strides, dilation):
+def padding_of(
+    name: str,
+    sizes: Sequence[int],
+    window: Sequence[int],
+    strides: Sequence[int],
+    dilation: Sequence[int],
+) -> tuple[tuple[int, int], ...]:
     """Zeros `(before, after)` along each axis, as Keras means "same" and the like."""
     found = []
     for size, k, stride, d in zip(sizes, window, strides, dilation, strict=True):
@@ -35,7 +42,7 @@ class _Windows(Arrays):
             values = (default,) * len(self.window) if given is None else tuple(given)
             object.__setattr__(self, name, values)
 
-    def places(self, shape):
+    def places(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         """How many places the window has along each axis of an input of this shape."""
         found = []
         for axis, size in enumerate(spatial(self, shape)):
@@ -44,7 +51,7 @@ class _Windows(Arrays):
             found.append((padded - reach) // self.strides[axis] + 1)
         return tuple(found)
 
-    def met(self, axis, shape):
+    def met(self, axis: int, shape: tuple[int, ...]) -> np.ndarray:
         """How many pairs of a tap and a place meet each entry along an axis."""
         size, places = spatial(self, shape)[axis], self.places(shape)[axis]
         taps = np.arange(self.window[axis]) * self.dilation[axis]
@@ -53,7 +60,7 @@ class _Windows(Arrays):
         is_entry = (between == 0) & (entries >= 0) & (entries < size)
         return np.bincount(entries[is_entry], minlength=size)
 
-    def of_images(self):
+    def of_images(self) -> "_Windows":
         """The same with an axis more in front, along which nothing moves."""
         fields = {field.name for field in dataclasses.fields(self)}
         first = {
@@ -68,7 +75,9 @@ class _Windows(Arrays):
             changes["kernel"] = self.kernel[None]
         return dataclasses.replace(self, **changes)
 
-    def over_taps(self, x, function):
+    def over_taps(
+        self, x: np.ndarray, function: Callable[[tuple, np.ndarray], np.ndarray]
+    ) -> np.ndarray:
         """The sum over the taps of `function(tap, what it meets at every place)`.
 
         Args:
@@ -135,17 +144,17 @@ class Convolution(_Windows):
     arrays = (("kernel", array), ("bias", array))
 
     @property
-    def window(self):
+    def window(self) -> tuple[int, ...]:
         """The lengths of the kernel along the spatial axes."""
         return self.kernel.shape[:-2]
 
     @property
-    def is_depthwise(self):
+    def is_depthwise(self) -> bool:
         """Whether each of several channels has outputs of its own."""
         return self.groups > 1 and self.kernel.shape[-2] == 1
 
     @property
-    def ungrouped(self):
+    def ungrouped(self) -> np.ndarray:
         """The kernel over all input channels: zeros for those of other groups."""
         *window, inside, outside = self.kernel.shape
         full = np.zeros((*window, self.groups, inside, outside))
@@ -153,7 +162,7 @@ class Convolution(_Windows):
             full[..., group, :, out] = np.moveaxis(self.kernel[..., out], -1, 0)
         return full.reshape(*window, self.groups * inside, outside)
 
-    def apply(self, x):
+    def apply(self, x: np.ndarray) -> np.ndarray:
         *_, inside, outside = self.kernel.shape
         bias = self.bias
         if bias.ndim and is_channels_first(self):
@@ -167,7 +176,7 @@ class Convolution(_Windows):
 
         return self.over_taps(x, product) + bias
 
-    def fan_out(self, shape):
+    def fan_out(self, shape: tuple[int, ...]) -> np.ndarray:
         counts = [self.met(axis, shape) for axis in range(len(self.window))]
         copies = self.kernel.shape[-1] // self.groups
         places = functools.reduce(np.multiply.outer, counts) * float(copies)
@@ -201,13 +210,13 @@ class Separable(Form):
         bias = self.pointwise.bias
         return dataclasses.replace(self.depthwise, kernel=kernel, bias=bias, groups=1)
 
-    def apply(self, x):
+    def apply(self, x: np.ndarray) -> np.ndarray:
         return self.pointwise.apply(self.depthwise.apply(x))
 
-    def fan_out(self, shape):
+    def fan_out(self, shape: tuple[int, ...]) -> np.ndarray:
         return self.depthwise.fan_out(shape)
 
-    def inside(self, shape):
+    def inside(self, shape: tuple[int, ...]) -> float:
         places = np.prod(self.depthwise.places(shape), dtype="float64")
         return float(places * self.pointwise.kernel.size)
 
@@ -227,12 +236,12 @@ class Pool(_Windows):
     data_format: str = "channels_last"
     dilation = spread = None
 
-    def apply(self, x):
+    def apply(self, x: np.ndarray) -> np.ndarray:
         return self.hand_on(x) / self.counts(x.shape[1:])
 
-    def hand_on(self, counts):
+    def hand_on(self, counts: np.ndarray) -> np.ndarray:
         return self.over_taps(counts, lambda tap, met: met)
 
-    def counts(self, shape):
+    def counts(self, shape: tuple[int, ...]) -> np.ndarray:
         """How many entries the window holds at each place of an input of this shape."""
         return self.hand_on(np.ones((1, *shape), np.int64))[0]

@@ -1,12 +1,17 @@
 """The neuron that sends its activation bit by bit."""
 
+from collections.abc import Iterator, Sequence
+
 import keras
+import numpy as np
 from keras import ops
 
-from snn_keras.coding import Radix
-from snn_keras.neurons.cell import STAIRCASE
+from snn_keras.coding import Coding, Radix
+from snn_keras.layers.source_activation import SourceActivation
+from snn_keras.neurons.cell import STAIRCASE, SpikingCell
 from snn_keras.neurons.charging_cell import ChargingCell
 from snn_keras.ops import level_of, spike
+from snn_keras.typing import Array, Shape
 
 
 @keras.saving.register_keras_serializable("snn_keras")
@@ -44,7 +49,14 @@ class BitSerialCell(ChargingCell):
 
     codings = (Radix,)
 
-    def __init__(self, threshold=2.0, *, timesteps=1, saturation=None, **kwargs):
+    def __init__(
+        self,
+        threshold: float | np.ndarray = 2.0,
+        *,
+        timesteps: int = 1,
+        saturation: float | None = None,
+        **kwargs,
+    ) -> None:
         super().__init__(threshold, timesteps=timesteps, **kwargs)
         if saturation is not None and not 0 < saturation < 1:
             raise ValueError(
@@ -53,14 +65,16 @@ class BitSerialCell(ChargingCell):
             )
         self.saturation = saturation
 
-    def operations(self, updates, spikes):
+    def operations(self, updates: float, spikes: float) -> dict[str, float]:
         return {**super().operations(updates, spikes), "shift": updates}
 
-    def initial_state(self, shape):
+    def initial_state(self, shape: Shape) -> list:
         start = self.theta.value * 2.0 ** -(self.timesteps + 1)
         return [ops.broadcast_to(start, shape), ops.zeros(shape, self.state_dtype)]
 
-    def call(self, inputs, states, training=False):
+    def call(
+        self, inputs: Array, states: list, training: bool = False
+    ) -> tuple[Array, list]:
         u, step = states
         charging = ops.cast(step < self.timesteps, self.state_dtype)
         u = u + charging * ops.cast(inputs, self.state_dtype)
@@ -70,7 +84,7 @@ class BitSerialCell(ChargingCell):
         y = (1.0 - charging) * weight * spike(u, weight)
         return ops.cast(y, self.compute_dtype), [u - y, step + 1.0]
 
-    def saturated(self, potential):
+    def saturated(self, potential: Array) -> Array:
         """`potential`, or what the highest output takes, where that is less."""
         if not self.saturates:
             return potential
@@ -78,12 +92,12 @@ class BitSerialCell(ChargingCell):
         return ops.minimum(potential, self.theta.value * share)
 
     @property
-    def saturates(self):
+    def saturates(self) -> bool:
         """Whether all bits on are more than the highest output."""
         all_on = 1 - 2.0**-self.timesteps
         return self.saturation is not None and self.saturation < all_on
 
-    def outputs(self, potential):
+    def outputs(self, potential: Array) -> Iterator[tuple[Array, Array]]:
         potential = self.saturated(potential)
         for t in range(1, self.timesteps + 1):
             weight = self.theta.value * 2.0**-t
@@ -91,7 +105,7 @@ class BitSerialCell(ChargingCell):
             potential = potential - y
             yield y, potential
 
-    def total(self, current):
+    def total(self, current: Array) -> Array:
         """The sum of what it sends for a whole `current`, without a pass for every bit.
 
         It is decided as a quantized activation decides its level, by comparing the
@@ -103,10 +117,12 @@ class BitSerialCell(ChargingCell):
         level = level_of(current, last, float(self.highest_level()))
         return ops.cast(level * last, self.compute_dtype)
 
-    def coding(self, timesteps, activations):
+    def coding(
+        self, timesteps: int | str, activations: Sequence[SourceActivation]
+    ) -> Coding:
         return Radix(timesteps)
 
-    def adapted_to(self, activation, coding):
+    def adapted_to(self, activation: SourceActivation, coding: Coding) -> SpikingCell:
         levels = int(activation.levels)
         whole = 2.0 ** levels.bit_length()
         return self.copy(
@@ -116,15 +132,15 @@ class BitSerialCell(ChargingCell):
             saturation=levels / whole,
         )
 
-    def grid(self, coding):
+    def grid(self, coding: Coding) -> tuple[float | np.ndarray, int]:
         return self.theta_value() / 2**self.timesteps, self.highest_level()
 
-    def highest_level(self):
+    def highest_level(self) -> int:
         """The highest output, in units of the last bit."""
         share = 1.0 if self.saturation is None else self.saturation
         return min(2**self.timesteps - 1, int(share * 2**self.timesteps + 0.5))
 
-    def approximation(self, activation, coding):
+    def approximation(self, activation: SourceActivation, coding: Coding) -> str:
         bits = int(activation.levels).bit_length()
         if not activation.is_staircase:
             return STAIRCASE
@@ -132,5 +148,5 @@ class BitSerialCell(ChargingCell):
             return ""
         return f"{coding.timesteps} bits where its levels have {bits}"
 
-    def get_config(self):
+    def get_config(self) -> dict:
         return {**super().get_config(), "saturation": self.saturation}

@@ -1,11 +1,16 @@
 """What every spiking cell has in common."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 import numpy as np
 from keras import ops
 
 from snn_keras.coding import Coding, Rate, Switched
+from snn_keras.layers.source_activation import SourceActivation
 from snn_keras.neurons.scan import scan_time
+from snn_keras.typing import Array, Shape
 
 # What neurons approximate where the activation has values between its levels.
 STAIRCASE = "levels alone: the slope of the activation is left out"
@@ -31,7 +36,7 @@ class SpikingCell(keras.layers.Layer):
     extra_steps = 0  # steps spent on `rehearse` before the run
     most_spikes = 1  # that a neuron sends in one step
 
-    def __init__(self, threshold=1.0, **kwargs):
+    def __init__(self, threshold: float | np.ndarray = 1.0, **kwargs) -> None:
         super().__init__(autocast=False, **kwargs)  # or the state would lose digits
         try:
             values = np.asarray(threshold, "float64")
@@ -48,20 +53,20 @@ class SpikingCell(keras.layers.Layer):
         self._features = None
 
     @property
-    def state_dtype(self):
+    def state_dtype(self) -> str:
         """The dtype of the potentials."""
         return state_dtype(self.compute_dtype)
 
     @property
-    def state_size(self):
+    def state_size(self) -> list:
         """Features of each state, for `keras.layers.RNN`."""
         return [self._features] * self.num_states
 
     @property
-    def output_size(self):
+    def output_size(self) -> Any:
         return self._features
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         self._features = input_shape[-1]
         self.state_shape = tuple(input_shape[1:])
         values = np.asarray(self.threshold, self.state_dtype)
@@ -79,7 +84,7 @@ class SpikingCell(keras.layers.Layer):
             name="threshold",
         )
 
-    def get_initial_state(self, batch_size=None):
+    def get_initial_state(self, batch_size: int | None = None) -> list:
         """The state of neurons at rest, a list of tensors `(batch, ...)`."""
         return self.initial_state((batch_size, *self.state_shape))
 
@@ -88,11 +93,13 @@ class SpikingCell(keras.layers.Layer):
         """Whether the number of neurons is known before there is an input."""
         return None not in self.state_shape
 
-    def initial_state(self, shape):
+    def initial_state(self, shape: Shape) -> list:
         """The state at rest for potentials of `shape`."""
         raise NotImplementedError
 
-    def run(self, currents, state, training=False):
+    def run(
+        self, currents: Array, state: list, training: bool = False
+    ) -> tuple[Array, list]:
         """Runs over the steps of `currents` `(batch, time, ...)`.
 
         Returns:
@@ -105,7 +112,7 @@ class SpikingCell(keras.layers.Layer):
             self.compute_dtype,
         )
 
-    def potentials(self, currents, state):
+    def potentials(self, currents: Array, state: list) -> Array:
         """The potential after each step of `run`, its first state `(batch, time, ...)`.
 
         After the reset, where the neuron fired.
@@ -117,7 +124,7 @@ class SpikingCell(keras.layers.Layer):
 
         return scan_time(step, state, currents, self.state_dtype)[0]
 
-    def spikes(self, outputs):
+    def spikes(self, outputs: Array) -> Array:
         """How many spikes outputs are, each with its sign: whole numbers.
 
         Here one, whatever its size. A neuron that sends several at once overrides it.
@@ -127,7 +134,7 @@ class SpikingCell(keras.layers.Layer):
         """
         return ops.sign(outputs)
 
-    def operations(self, updates, spikes) -> dict:
+    def operations(self, updates: float, spikes: float) -> dict:
         """What neurons compute, beside the additions that arriving spikes bring.
 
         Args:
@@ -140,7 +147,9 @@ class SpikingCell(keras.layers.Layer):
         # At every step a constant current and a comparison, at every spike a reset.
         return {"add": updates + spikes, "compare": updates}
 
-    def coding(self, timesteps, activations) -> Coding:
+    def coding(
+        self, timesteps: int | str, activations: Sequence[SourceActivation]
+    ) -> Coding:
         """The coding that a network of these neurons has.
 
         Args:
@@ -149,15 +158,15 @@ class SpikingCell(keras.layers.Layer):
         """
         return Rate(timesteps)
 
-    def works_in(self, coding) -> bool:
+    def works_in(self, coding: Coding) -> bool:
         """Whether the neuron reads and sends signals of this coding."""
         return isinstance(coding, self.codings)
 
-    def can_replace(self, activation) -> bool:
+    def can_replace(self, activation: SourceActivation) -> bool:
         """Whether the neuron may stand in the place of an activation."""
         return not getattr(activation, "is_random", False)
 
-    def adapted_to(self, activation, coding) -> "SpikingCell":
+    def adapted_to(self, activation: SourceActivation, coding: Coding) -> "SpikingCell":
         """A copy of this cell for the place of a quantized activation.
 
         Args:
@@ -166,11 +175,11 @@ class SpikingCell(keras.layers.Layer):
         """
         return self.copy(activation, threshold=coding.threshold_of(activation))
 
-    def with_coding(self, coding) -> "SpikingCell":
+    def with_coding(self, coding: Coding) -> "SpikingCell":
         """This cell in runs of another length; itself, if it does not count steps."""
         return self
 
-    def approximation(self, activation, coding) -> str:
+    def approximation(self, activation: SourceActivation, coding: Coding) -> str:
         """What the neuron does otherwise than its activation; "" if it is exact.
 
         Args:
@@ -179,7 +188,7 @@ class SpikingCell(keras.layers.Layer):
         """
         return "count depends on when spikes arrive"
 
-    def grid(self, coding) -> tuple:
+    def grid(self, coding: Coding) -> tuple:
         """What the outputs of a run may decode to: `step` times 0, 1, ... `count`.
 
         Args:
@@ -191,31 +200,33 @@ class SpikingCell(keras.layers.Layer):
         count = np.inf if coding.settles else coding.timesteps
         return self.theta_value() / coding.divisor(coding.timesteps), count
 
-    def theta_value(self):
+    def theta_value(self) -> np.ndarray:
         """The thresholds of a built cell, as they are now."""
         return ops.convert_to_numpy(self.theta).astype("float64")
 
-    def copy(self, activation, **changes):
+    def copy(self, activation: SourceActivation, **changes) -> "SpikingCell":
         """A copy with other arguments, in the precision of `activation`."""
         config = {**self.get_config(), **changes}
         del config["name"]
         config["dtype"] = activation.dtype_policy
         return type(self).from_config(config)
 
-    def compute_output_spec(self, inputs, states, training=False):
+    def compute_output_spec(
+        self, inputs: keras.KerasTensor, states: list, training: bool = False
+    ) -> tuple[keras.KerasTensor, list]:
         state = [keras.KerasTensor(s.shape, s.dtype) for s in states]
         return keras.KerasTensor(inputs.shape, self.compute_dtype), state
 
-    def get_config(self):
+    def get_config(self) -> dict:
         return {**super().get_config(), "threshold": self.threshold}
 
 
-def state_dtype(compute_dtype) -> str:
+def state_dtype(compute_dtype: str) -> str:
     """What state is held in: never less than float32."""
     return "float64" if compute_dtype == "float64" else "float32"
 
 
-def check_share(cell, initial):
+def check_share(cell: SpikingCell, initial: float) -> float:
     """Returns `initial`, or raises a ValueError unless it is a finite number."""
     if not (isinstance(initial, (int, float)) and np.isfinite(initial)):
         raise ValueError(

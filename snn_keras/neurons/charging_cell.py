@@ -1,8 +1,13 @@
 """Neurons that take in their whole input before they fire."""
 
+from collections.abc import Iterator
+
+import numpy as np
 from keras import ops
 
+from snn_keras.coding import Coding
 from snn_keras.neurons.cell import SpikingCell
+from snn_keras.typing import Array, Shape
 
 
 class ChargingCell(SpikingCell):
@@ -18,11 +23,13 @@ class ChargingCell(SpikingCell):
 
     num_states = 2
 
-    def __init__(self, threshold=1.0, *, timesteps=1, **kwargs):
+    def __init__(
+        self, threshold: float | np.ndarray = 1.0, *, timesteps: int = 1, **kwargs
+    ) -> None:
         super().__init__(threshold, **kwargs)
         self.timesteps = timesteps
 
-    def outputs(self, potential):
+    def outputs(self, potential: Array) -> Iterator[tuple[Array, Array]]:
         """What it sends at each step, and what is left of the potential.
 
         Args:
@@ -33,14 +40,16 @@ class ChargingCell(SpikingCell):
         """
         raise NotImplementedError
 
-    def initial_state(self, shape):
+    def initial_state(self, shape: Shape) -> list:
         return [ops.zeros(shape, self.state_dtype) for _ in range(2)]
 
-    def run(self, currents, state, training=False):
+    def run(
+        self, currents: Array, state: list, training: bool = False
+    ) -> tuple[Array, list]:
         """Takes the currents `(batch, T, ...)` and fires `(batch, T, ...)`."""
         return self.fire(self._charged(currents, state)), state
 
-    def potentials(self, currents, state):
+    def potentials(self, currents: Array, state: list) -> Array:
         """What is left of the potential after each step; the charging is not shown."""
         return self.residues(self._charged(currents, state))
 
@@ -51,26 +60,26 @@ class ChargingCell(SpikingCell):
             total = total + ops.cast(currents[:, t], self.state_dtype)
         return total
 
-    def fire(self, potential):
+    def fire(self, potential: Array) -> Array:
         """The T outputs `(batch, T, ...)` of neurons charged to `potential`."""
         sent = [y for y, _ in self.outputs(potential)]
         return ops.cast(ops.stack(sent, axis=1), self.compute_dtype)
 
-    def residues(self, potential):
+    def residues(self, potential: Array) -> Array:
         """What is left of `potential` after each of these outputs."""
         return ops.stack([left for _, left in self.outputs(potential)], axis=1)
 
-    def total(self, current):
+    def total(self, current: Array) -> Array:
         """The sum of what it sends for a whole `current` `(batch, ...)`."""
         start = self.initial_state(ops.shape(current))[0]
         return ops.sum(self.fire(start + ops.cast(current, start.dtype)), axis=1)
 
-    def with_coding(self, coding):
+    def with_coding(self, coding: Coding) -> SpikingCell:
         if coding.timesteps == self.timesteps:
             return self
         theta = ops.convert_to_numpy(self.theta) if self.built else self.threshold
         config = {"timesteps": coding.timesteps, "threshold": theta}
         return type(self).from_config({**self.get_config(), **config})
 
-    def get_config(self):
+    def get_config(self) -> dict:
         return {**super().get_config(), "timesteps": self.timesteps}

@@ -9,8 +9,10 @@ import keras
 import numpy as np
 from keras import ops
 
+from snn_keras.neurons.cell import SpikingCell
 from snn_keras.neurons.if_cell import IFCell
 from snn_keras.ops import spike
+from snn_keras.typing import Array, Shape
 
 
 @keras.saving.register_keras_serializable("snn_keras")
@@ -32,26 +34,30 @@ class SRPCell(IFCell):
 
     num_states = 2
 
-    def __init__(self, threshold=1.0, *, extra_steps=4, **kwargs):
+    def __init__(
+        self, threshold: float | np.ndarray = 1.0, *, extra_steps: int = 4, **kwargs
+    ) -> None:
         super().__init__(threshold, **kwargs)
         self.extra_steps = check_extra_steps(self, extra_steps)
 
-    def initial_state(self, shape):
+    def initial_state(self, shape: Shape) -> list:
         return [*super().initial_state(shape), ops.ones(shape, self.state_dtype)]
 
-    def call(self, inputs, states, training=False):
+    def call(
+        self, inputs: Array, states: list, training: bool = False
+    ) -> tuple[Array, list]:
         u, active = states
         theta = self.theta.value
         u = u + ops.cast(inputs, self.state_dtype)
         z = active * spike(u, theta)
         return ops.cast(theta * z, self.compute_dtype), [u - theta * z, active]
 
-    def rehearse(self, currents, state):
+    def rehearse(self, currents: Array, state: list) -> tuple[Array, list]:
         """Outputs of the extra steps, and the state to start the run with."""
         outputs, (u, _) = self.run(currents, state)
         return outputs, [state[0], ops.cast(u > 0, self.state_dtype)]
 
-    def get_config(self):
+    def get_config(self) -> dict:
         return {**super().get_config(), "extra_steps": self.extra_steps}
 
 
@@ -73,12 +79,19 @@ class OffsetSpikesCell(IFCell):
     Input shape: `(batch, ...)`. Output shape: the same; state: `[potential]`.
     """
 
-    def __init__(self, threshold=1.0, *, extra_steps=4, margin=2.0**-20, **kwargs):
+    def __init__(
+        self,
+        threshold: float | np.ndarray = 1.0,
+        *,
+        extra_steps: int = 4,
+        margin: float = 2.0**-20,
+        **kwargs,
+    ) -> None:
         super().__init__(threshold, **kwargs)
         self.extra_steps = check_extra_steps(self, extra_steps)
         self.margin = margin
 
-    def rehearse(self, currents, state):
+    def rehearse(self, currents: Array, state: list) -> tuple[Array, list]:
         """Outputs of the corrected extra steps, and the corrected start."""
         theta = self.theta.value
         (u,) = state
@@ -99,12 +112,12 @@ class OffsetSpikesCell(IFCell):
         outputs, _ = self.run(currents, start)
         return outputs, start
 
-    def get_config(self):
+    def get_config(self) -> dict:
         config = {"extra_steps": self.extra_steps, "margin": self.margin}
         return {**super().get_config(), **config}
 
 
-def check_extra_steps(cell, extra_steps):
+def check_extra_steps(cell: SpikingCell, extra_steps: int) -> int:
     """Returns `extra_steps`, or raises a ValueError unless an integer >= 1."""
     if not isinstance(extra_steps, int) or extra_steps < 1:
         raise ValueError(

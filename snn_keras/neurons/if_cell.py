@@ -1,10 +1,12 @@
 """The integrate-and-fire neuron with reset by subtraction."""
 
 import keras
+import numpy as np
 from keras import ops
 
 from snn_keras.neurons.cell import SpikingCell, check_share
 from snn_keras.ops import spike
+from snn_keras.typing import Array, Shape
 
 
 @keras.saving.register_keras_serializable("snn_keras")
@@ -37,18 +39,22 @@ class IFCell(SpikingCell):
     Source: paper 000 eq. 1, 2, 6.
     """
 
-    def __init__(self, threshold=1.0, *, initial=0.5, **kwargs):
+    def __init__(
+        self, threshold: float | np.ndarray = 1.0, *, initial: float = 0.5, **kwargs
+    ) -> None:
         super().__init__(threshold, **kwargs)
         self.initial = check_share(self, initial)
 
-    def initial_state(self, shape):
+    def initial_state(self, shape: Shape) -> list:
         return [ops.broadcast_to(self.initial * self.theta.value, shape)]
 
-    def call(self, inputs, states, training=False):
+    def call(
+        self, inputs: Array, states: list, training: bool = False
+    ) -> tuple[Array, list]:
         theta = self.theta.value
         u = states[0] + ops.cast(inputs, self.state_dtype)
         z = spike(u, theta)
         return ops.cast(theta * z, self.compute_dtype), [u - theta * z]
 
-    def get_config(self):
+    def get_config(self) -> dict:
         return {**super().get_config(), "initial": self.initial}

@@ -1,11 +1,14 @@
 """The leaky neuron of a network trained with noise at a single step."""
 
 import zlib
+from collections.abc import Sequence
 
 import keras
+import numpy as np
 from keras import ops
 
-from snn_keras.coding import Repeated
+from snn_keras.coding import Coding, Repeated
+from snn_keras.layers.source_activation import SourceActivation
 from snn_keras.neurons.cell import SpikingCell
 from snn_keras.ops import (
     atan_surrogate,
@@ -15,6 +18,7 @@ from snn_keras.ops import (
     standardize,
     uniform_at,
 )
+from snn_keras.typing import Array, Shape
 
 
 @keras.saving.register_keras_serializable("snn_keras")
@@ -57,16 +61,16 @@ class NoisyLIFCell(SpikingCell):
 
     def __init__(
         self,
-        threshold=1.0,
+        threshold: float | np.ndarray = 1.0,
         *,
-        stage=3,
-        alpha=4.0,
-        beta=0.5,
-        decay=0.5,
-        noise="gaussian",
-        seed=0,
+        stage: int = 3,
+        alpha: float = 4.0,
+        beta: float = 0.5,
+        decay: float = 0.5,
+        noise: str = "gaussian",
+        seed: int = 0,
         **kwargs,
-    ):
+    ) -> None:
         super().__init__(threshold, **kwargs)
         for name, value, valid, expected in (
             ("stage", stage, stage in (2, 3), "2 or 3"),
@@ -86,7 +90,7 @@ class NoisyLIFCell(SpikingCell):
         self.noise = noise
         self.seed = seed
 
-    def operations(self, updates, spikes):
+    def operations(self, updates: float, spikes: float) -> dict[str, float]:
         # Constant current, noise and threshold. Stage 3 standardizes besides: decay,
         # square and scale multiply; mean, its subtraction, variance and what is
         # remembered are additions; the maximum is a comparison. The reset sets 0.
@@ -94,10 +98,12 @@ class NoisyLIFCell(SpikingCell):
             return {"add": 2 * updates, "compare": updates}
         return {"add": 6 * updates, "multiply": 3 * updates, "compare": 2 * updates}
 
-    def initial_state(self, shape):
+    def initial_state(self, shape: Shape) -> list:
         return [ops.zeros(shape, self.state_dtype), ops.zeros((), "int32")]
 
-    def call(self, inputs, states, training=False):
+    def call(
+        self, inputs: Array, states: list, training: bool = False
+    ) -> tuple[Array, list]:
         potential, step = states
         theta = self.theta.value
         noise = self.beta + self._noise(potential, ops.cast(step, "int32"))
@@ -122,23 +128,25 @@ class NoisyLIFCell(SpikingCell):
         drawn = standardize(normal_at(shape, self.seed, step))
         return remembered + ops.cast(spread(drawn, half_range), self.state_dtype)
 
-    def coding(self, timesteps, activations):
+    def coding(
+        self, timesteps: int | str, activations: Sequence[SourceActivation]
+    ) -> Coding:
         return Repeated(timesteps)
 
-    def can_replace(self, activation):
+    def can_replace(self, activation: SourceActivation) -> bool:
         return True
 
-    def adapted_to(self, activation, coding):
+    def adapted_to(self, activation: SourceActivation, coding: Coding) -> SpikingCell:
         # Layers draw apart: each has a seed of its own, made from its name.
         seed = (self.seed + zlib.crc32(activation.name.encode())) % 2**31
         noise = getattr(activation, "noise", None)
         noise = noise if isinstance(noise, str) else self.noise
         return self.copy(activation, seed=seed, noise=noise)
 
-    def approximation(self, activation, coding):
+    def approximation(self, activation: SourceActivation, coding: Coding) -> str:
         return "noise: random, repeatable by its seed"
 
-    def get_config(self):
+    def get_config(self) -> dict:
         names = ("stage", "alpha", "beta", "decay", "noise", "seed")
         config = {name: getattr(self, name) for name in names}
         return {**super().get_config(), **config}

@@ -1,15 +1,21 @@
 """A loop over time steps."""
 
+from collections.abc import Callable
+from typing import Any
+
 from keras import ops
 
 from snn_keras.backend import backend
+from snn_keras.typing import Array
 
 # Loops longer than this are compiled as loops, not unrolled: unrolling is
 # faster to run and slower to compile.
 UNROLL_LIMIT = 8
 
 
-def scan_time(step, state, inputs, dtype):
+def scan_time(
+    step: Callable, state: Any, inputs: Array, dtype: str
+) -> tuple[Array, Any]:
     """Runs `step(x_t, state) -> (y_t, state)` over axis 1 of `inputs`.
 
     `dtype` is that of `y_t`.
@@ -35,7 +41,7 @@ def scan_time(step, state, inputs, dtype):
     return ops.moveaxis(outputs, 0, 1), state
 
 
-def summed(inputs, start, dtype):
+def summed(inputs: Array, start: Array, dtype: str) -> tuple[Array, Array]:
     """Sums up `inputs` `(batch, time, ...)` over time, on top of `start`.
 
     Args:

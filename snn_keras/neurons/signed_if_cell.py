@@ -1,11 +1,16 @@
 """The integrate-and-fire neuron that takes spikes back."""
 
+from collections.abc import Sequence
+
 import keras
+import numpy as np
 from keras import ops
 
-from snn_keras.coding import Rate, Switched
+from snn_keras.coding import Coding, Rate, Switched
+from snn_keras.layers.source_activation import SourceActivation
 from snn_keras.neurons.cell import STAIRCASE, SpikingCell, check_share
 from snn_keras.ops import spike
+from snn_keras.typing import Array, Shape
 
 
 @keras.saving.register_keras_serializable("snn_keras")
@@ -40,7 +45,14 @@ class SignedIFCell(SpikingCell):
 
     num_states = 2
 
-    def __init__(self, threshold=1.0, *, ceiling="levels", initial=0.5, **kwargs):
+    def __init__(
+        self,
+        threshold: float | np.ndarray = 1.0,
+        *,
+        ceiling: int | str | None = "levels",
+        initial: float = 0.5,
+        **kwargs,
+    ) -> None:
         super().__init__(threshold, **kwargs)
         valid = ceiling in ("levels", None) or (
             isinstance(ceiling, int) and not isinstance(ceiling, bool) and ceiling >= 1
@@ -54,27 +66,31 @@ class SignedIFCell(SpikingCell):
         self.ceiling = ceiling
         self.initial = check_share(self, initial)
 
-    def operations(self, updates, spikes):
+    def operations(self, updates: float, spikes: float) -> dict[str, float]:
         # Two thresholds; a spike resets and counts.
         return {"add": updates + 2 * spikes, "compare": 2 * updates}
 
     @property
-    def codings(self):
+    def codings(self) -> tuple[type, ...]:
         return (Rate, Switched) if self.ceiling is None else (Switched,)
 
-    def coding(self, timesteps, activations):
+    def coding(
+        self, timesteps: int | str, activations: Sequence[SourceActivation]
+    ) -> Coding:
         """Its input is on for P steps, the most frequent number of levels."""
         if self.ceiling is None:
             return super().coding(timesteps, activations)
         levels = [activation.levels for activation in activations]
         return Switched(timesteps, max(levels, key=levels.count) if levels else 1)
 
-    def initial_state(self, shape):
+    def initial_state(self, shape: Shape) -> list:
         theta = self.theta.value
         start = ops.broadcast_to(self.initial * theta, shape)
         return [start, ops.zeros(shape, self.state_dtype)]
 
-    def call(self, inputs, states, training=False):
+    def call(
+        self, inputs: Array, states: list, training: bool = False
+    ) -> tuple[Array, list]:
         theta = self.theta.value
         u, count = states
         u = u + ops.cast(inputs, self.state_dtype)
@@ -85,17 +101,17 @@ class SignedIFCell(SpikingCell):
         z = fires - corrects
         return ops.cast(theta * z, self.compute_dtype), [u - theta * z, count + z]
 
-    def adapted_to(self, activation, coding):
+    def adapted_to(self, activation: SourceActivation, coding: Coding) -> SpikingCell:
         cell = super().adapted_to(activation, coding)
         if self.ceiling == "levels":
             cell.ceiling = activation.levels
         return cell
 
-    def grid(self, coding):
+    def grid(self, coding: Coding) -> tuple[float | np.ndarray, int]:
         step, count = super().grid(coding)
         return step, count if self.ceiling is None else min(count, self.ceiling)
 
-    def approximation(self, activation, coding):
+    def approximation(self, activation: SourceActivation, coding: Coding) -> str:
         inexact = super().approximation(activation, coding)
         if self.ceiling is None:
             return inexact
@@ -107,6 +123,6 @@ class SignedIFCell(SpikingCell):
             return STAIRCASE
         return "" if coding.settles else "exact once no neuron fires"
 
-    def get_config(self):
+    def get_config(self) -> dict:
         config = {"ceiling": self.ceiling, "initial": self.initial}
         return {**super().get_config(), **config}

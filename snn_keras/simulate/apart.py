@@ -1,7 +1,12 @@
 """Whether an operation treats each sample of a batch by itself: it is tried out."""
 
+from collections.abc import Iterable
+from typing import Any
+
 import numpy as np
 from keras import ops, tree
+
+from snn_keras.graph import Node
 
 SAMPLES = 3  # of a batch on which an operation is tried
 _OPEN = 16  # a size that is not known, there
@@ -9,7 +14,7 @@ _OPEN = 16  # a size that is not known, there
 _ROUNDING = {"float64": 1e-6, "float32": 1e-3, "bfloat16": 0.1, "float16": 0.02}
 
 
-def mixing(nodes, where_unknown=True) -> list:
+def mixing(nodes: Iterable[Node], where_unknown: bool = True) -> list:
     """Those of some nodes by which a sample's result depends on its company.
 
     Args:
@@ -20,7 +25,7 @@ def mixing(nodes, where_unknown=True) -> list:
     return [n for n in nodes if keeps_state(n) or _mixes(n, where_unknown)]
 
 
-def keeps_state(node) -> bool:
+def keeps_state(node: Node) -> bool:
     """Whether it hands a state from batch to batch, as a stateful LSTM does."""
     return bool(getattr(node.operation, "stateful", False))
 
@@ -34,7 +39,7 @@ def _mixes(node, where_unknown):
         return where_unknown
 
 
-def tried(node):
+def tried(node: Node) -> tuple[Any, list]:
     """A node's outputs for some samples, together and each alone."""
     rng = np.random.default_rng(0)
     shapes = [[n or _OPEN for n in x.shape[1:]] for x in node.inputs]
@@ -56,7 +61,7 @@ def tried(node):
     return together, [call(slice(i, i + 1)) for i in range(SAMPLES)]
 
 
-def agree(together, alone) -> bool:
+def agree(together: Any, alone: list) -> bool:
     """Whether samples have the same outputs in company as alone."""
     for y, *parts in zip(together, *alone, strict=True):
         if any(part.shape[:1] != (1,) for part in parts):

@@ -4,6 +4,7 @@ import keras
 from keras import tree
 
 from snn_keras.backend import backend
+from snn_keras.graph import Node
 from snn_keras.time import PerStep
 
 # Operations of which it is known that XLA has them.
@@ -26,7 +27,7 @@ _COMPILED = {
 }
 
 
-def has_xla_form(node) -> bool:
+def has_xla_form(node: Node) -> bool:
     """Whether XLA can compile a node; those that are always there are not tried."""
     layer = node.operation
     operation = layer.operation if isinstance(layer, PerStep) else layer

@@ -1,6 +1,7 @@
 """Stopping each sample once its answer is certain enough, or no longer changes."""
 
 import dataclasses
+from typing import TYPE_CHECKING
 
 import numpy as np
 from keras import ops, tree
@@ -9,15 +10,21 @@ from snn_keras.answers import Answer, class_axis, spread_of
 from snn_keras.backend import backend
 from snn_keras.inputs import check_count
 from snn_keras.time import Clock
+from snn_keras.typing import Array
+
+if TYPE_CHECKING:
+    from snn_keras.simulate.model import SpikingModel
 
 
-def margin(outputs, before=None):
+def margin(outputs: np.ndarray, before: np.ndarray | None = None) -> np.ndarray:
     """Largest minus second largest output of each sample, `(samples,)`."""
     top = np.partition(_classes_last(outputs), -2, axis=-1)
     return _least(top[..., -1] - top[..., -2])
 
 
-def negative_entropy(outputs, before=None):
+def negative_entropy(
+    outputs: np.ndarray, before: np.ndarray | None = None
+) -> np.ndarray:
     """Minus the entropy of the outputs' softmax, in nats, `(samples,)`."""
     outputs = _classes_last(outputs)
     shifted = outputs - outputs.max(axis=-1, keepdims=True)
@@ -25,7 +32,9 @@ def negative_entropy(outputs, before=None):
     return _least(np.sum(np.exp(log) * log, axis=-1))
 
 
-def negative_change(outputs, before=None):
+def negative_change(
+    outputs: np.ndarray, before: np.ndarray | None = None
+) -> np.ndarray:
     """Minus the largest change of an output since the look before, `(samples,)`."""
     if before is None:
         return np.full(len(outputs), -np.inf)
@@ -79,7 +88,9 @@ class EarlyExit:
             )
         check_count("every", self.every)
 
-    def certainty(self, outputs, before=None):
+    def certainty(
+        self, outputs: np.ndarray, before: np.ndarray | None = None
+    ) -> np.ndarray:
         """The certainty of outputs `(samples, ...)`: the more, the surer.
 
         Args:
@@ -91,7 +102,9 @@ class EarlyExit:
         """
         return CRITERIA[self.criterion](outputs, before)
 
-    def is_certain(self, outputs, before=None):
+    def is_certain(
+        self, outputs: np.ndarray, before: np.ndarray | None = None
+    ) -> np.ndarray:
         """Whether each sample may stop; the arguments are those of `certainty`."""
         return self.certainty(outputs, before) >= self.least
 
@@ -100,7 +113,7 @@ class EarlyExit:
         """The certainty with which a sample may stop."""
         return -self.threshold if self.criterion == "change" else self.threshold
 
-    def steps(self, over_time):
+    def steps(self, over_time: np.ndarray) -> np.ndarray:
         """The step at which each sample stops, `(samples,)`.
 
         Args:
@@ -116,7 +129,7 @@ class EarlyExit:
         pairs = zip(over_time, befores, strict=False)
         return np.stack([self.certainty(*pair) for pair in pairs])
 
-    def check_outputs(self, shape):
+    def check_outputs(self, shape: tuple[int, ...]) -> None:
         """Raises a ValueError unless the criterion fits outputs `(samples, ...)`."""
         if self.criterion != "change" and Answer.by_shape(shape) is Answer.NUMBERS:
             raise ValueError(
@@ -128,7 +141,14 @@ class EarlyExit:
             )
 
     @classmethod
-    def calibrated(cls, over_time, labels, tolerance=0.0, criterion="entropy", every=4):
+    def calibrated(
+        cls,
+        over_time: np.ndarray,
+        labels: np.ndarray,
+        tolerance: float = 0.0,
+        criterion: str = "entropy",
+        every: int = 4,
+    ) -> "EarlyExit":
         """The rule that stops first and keeps the accuracy of the whole run.
 
         Its threshold is sought among quantiles of the certainties that occur. Looking
@@ -178,7 +198,7 @@ def _first(rule, certainty):
 class _Quality:
     """How good the answers are with which samples stop: the more, the better."""
 
-    def __init__(self, over_time, labels):
+    def __init__(self, over_time: np.ndarray, labels: np.ndarray) -> None:
         shape = over_time.shape[1:]
         self.answer = Answer.by_shape(shape)
         labels = np.asarray(labels)
@@ -194,7 +214,7 @@ class _Quality:
             return np.square(answers - self.labels).mean(axis=1)
         return (answers == self.labels).mean(axis=1)
 
-    def of(self, steps):
+    def of(self, steps: np.ndarray) -> float:
         """The quality where each sample stops at its step."""
         mean = self.each[steps - 1, np.arange(len(steps))].mean()
         if self.answer is Answer.NUMBERS:
@@ -214,7 +234,7 @@ class EarlyExitRunner:
         rule: An `EarlyExit`.
     """
 
-    def __init__(self, model, rule):
+    def __init__(self, model: "SpikingModel", rule: EarlyExit) -> None:
         program = model.program
         program.check_has_steps()
         if not program.coding.any_time:
@@ -238,7 +258,7 @@ class EarlyExitRunner:
         self._begin = self._compiled(self._begin_run)
         self._advance = {}
 
-    def __call__(self, x):
+    def __call__(self, x: Array) -> tuple[np.ndarray, np.ndarray]:
         """Runs a batch.
 
         Returns:

@@ -1,10 +1,14 @@
 """What all models that run spiking networks have in common."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 from keras import tree
 
 from snn_keras.backend import backend
 from snn_keras.inputs import for_keras
+from snn_keras.typing import Array, Inputs
 
 
 class Fed:
@@ -17,7 +21,14 @@ class Fed:
 
     runs_graph = True  # `predict` and `evaluate` give what the graph says
 
-    def predict(self, x, batch_size=None, verbose="auto", steps=None, callbacks=None):
+    def predict(
+        self,
+        x: Inputs,
+        batch_size: int | None = None,
+        verbose: int | str = "auto",
+        steps: int | None = None,
+        callbacks: Sequence | None = None,
+    ) -> Any:
         """As `keras.Model.predict`."""
         x = x if steps else for_keras(x)
         batched = _batched((x,), batch_size)
@@ -27,14 +38,14 @@ class Fed:
 
     def evaluate(
         self,
-        x=None,
-        y=None,
-        batch_size=None,
-        verbose="auto",
-        sample_weight=None,
+        x: Inputs = None,
+        y: Inputs = None,
+        batch_size: int | None = None,
+        verbose: int | str = "auto",
+        sample_weight: Array = None,
         *args,
         **kwargs,
-    ):
+    ) -> Any:
         """As `keras.Model.evaluate`."""
         if y is not None and sample_weight is None:
             batched = _batched((x, y), batch_size)

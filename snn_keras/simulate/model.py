@@ -1,8 +1,11 @@
 """SpikingModel: a spiking network that is an ordinary Keras model."""
 
+import os
 import pathlib
 import types
 import warnings
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -13,13 +16,14 @@ from snn_keras import graph as graph_lib
 from snn_keras.backend import backend
 from snn_keras.coding import Coding
 from snn_keras.inputs import batches, check_count, check_data
-from snn_keras.simulate.early_exit import EarlyExitRunner
+from snn_keras.simulate.early_exit import EarlyExit, EarlyExitRunner
 from snn_keras.simulate.fed import Fed
 from snn_keras.simulate.program import Program
 from snn_keras.simulate.runs import run, run_until_silent
 from snn_keras.simulate.step_function import StepFunction, Stream
 from snn_keras.time import Readout, Spiking
 from snn_keras.time.layer import Coded
+from snn_keras.typing import Array, Inputs
 
 
 @keras.saving.register_keras_serializable("snn_keras")
@@ -44,7 +48,7 @@ class SpikingModel(Fed, keras.Model):
 
     runs_graph = True  # `call` runs the graph, over time
 
-    def __init__(self, *args, **kwargs):
+    def __init__(self, *args, **kwargs) -> None:
         super().__init__(*args, **kwargs)
         self._compile_runs()
         if self.program.during and self.program.without_xla:
@@ -54,7 +58,7 @@ class SpikingModel(Fed, keras.Model):
                 stacklevel=2,
             )
 
-    def compile(self, *args, **kwargs):
+    def compile(self, *args, **kwargs) -> None:
         """As `keras.Model.compile`."""
         super().compile(*args, **kwargs)
         self._compiler = kwargs.get("jit_compile", "auto")
@@ -70,7 +74,7 @@ class SpikingModel(Fed, keras.Model):
         else:
             backend.compile_model(self)
 
-    def save(self, filepath, *args, **kwargs):
+    def save(self, filepath: str | os.PathLike, *args, **kwargs) -> None:
         """As `keras.Model.save`, whole or not at all.
 
         Raises:
@@ -89,7 +93,7 @@ class SpikingModel(Fed, keras.Model):
         with files.written_whole(pathlib.Path(filepath)) as partial:
             super().save(partial, *args, **kwargs)
 
-    def get_compile_config(self):
+    def get_compile_config(self) -> dict | None:
         """As `keras.Model.get_compile_config`."""
         config = super().get_compile_config()
         if not config:  # not compiled
@@ -97,7 +101,7 @@ class SpikingModel(Fed, keras.Model):
         trained = bool(self.optimizer and self.optimizer.built)
         return {**config, "jit_compile": self._compiler, "trained": trained}
 
-    def compile_from_config(self, config):
+    def compile_from_config(self, config: dict) -> None:
         """As `keras.Model.compile_from_config`."""
         # Keras's own leaves out models whose `compile` is theirs.
         config = keras.saving.deserialize_keras_object(config)
@@ -112,7 +116,7 @@ class SpikingModel(Fed, keras.Model):
         return [_name_of(x) for x in self.outputs]
 
     @output_names.setter
-    def output_names(self, names):
+    def output_names(self, names: Sequence[str]) -> None:
         pass  # Keras takes the readouts' own
 
     @property
@@ -124,7 +128,7 @@ class SpikingModel(Fed, keras.Model):
         return self.__dict__.get("_chunk_steps")
 
     @chunk_steps.setter
-    def chunk_steps(self, steps):
+    def chunk_steps(self, steps: int | None) -> None:
         if steps is not None:
             check_count("chunk_steps", steps)
         self.__dict__["_chunk_steps"] = steps
@@ -152,12 +156,16 @@ class SpikingModel(Fed, keras.Model):
         """The network cut into what runs once before, in and after time."""
         return self._remember("program", lambda: Program(graph_lib.trace(self)))
 
-    def call(self, inputs, training=None, mask=None):
+    def call(
+        self, inputs: Array, training: bool | None = None, mask: Any = None
+    ) -> Any:
         steps, training = self.chunk_steps, bool(training)
         outputs, _ = run(self.program, inputs, steps, training=training)
         return outputs
 
-    def settling_steps(self, x, batch_size=None, verbose="auto"):
+    def settling_steps(
+        self, x: Inputs, batch_size: int | None = None, verbose: int | str = "auto"
+    ) -> np.ndarray:
         """Steps until the last neuron fires, for a model run until it settles.
 
         Args:
@@ -171,7 +179,9 @@ class SpikingModel(Fed, keras.Model):
         runner = self._remember("settling", lambda: _Settling(self))
         return runner.predict(x, batch_size=batch_size, verbose=verbose)
 
-    def predict_over_time(self, x, batch_size=None, verbose="auto"):
+    def predict_over_time(
+        self, x: Inputs, batch_size: int | None = None, verbose: int | str = "auto"
+    ) -> Any:
         """The decoded output after every step, from one run.
 
         Args:
@@ -191,7 +201,9 @@ class SpikingModel(Fed, keras.Model):
         outputs = runner.predict(x, batch_size=batch_size, verbose=verbose)
         return tree.map_structure(lambda y: np.moveaxis(y, 1, 0), outputs)
 
-    def predict_early_exit(self, x, rule, batch_size=32, verbose=0):
+    def predict_early_exit(
+        self, x: Inputs, rule: EarlyExit, batch_size: int = 32, verbose: int | str = 0
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Stops each sample as soon as its answer is certain, or no longer changes.
 
         Args:
@@ -235,7 +247,7 @@ class SpikingModel(Fed, keras.Model):
         """
         return Stream(self)
 
-    def with_timesteps(self, timesteps) -> "SpikingModel":
+    def with_timesteps(self, timesteps: int) -> "SpikingModel":
         """The same network, sharing all weights, run for another time.
 
         Raises:
@@ -281,13 +293,13 @@ def _name_of(tensor):
 class _OverTime(Fed, keras.Model):
     """Runs a spiking model and gives its output after every step."""
 
-    def __init__(self, spiking_model):
+    def __init__(self, spiking_model: SpikingModel) -> None:
         super().__init__(name=f"{spiking_model.name}_over_time")
         self.spiking_model = spiking_model
         self.jit_compile = spiking_model.jit_compile
         self.built = True
 
-    def call(self, inputs):
+    def call(self, inputs: Array) -> Any:
         model = self.spiking_model
         outputs, _ = run(model.program, inputs, model.chunk_steps, over_time=True)
         return outputs
@@ -296,5 +308,5 @@ class _OverTime(Fed, keras.Model):
 class _Settling(_OverTime):
     """Runs a spiking model until it settles, and gives the steps it took."""
 
-    def call(self, inputs):
+    def call(self, inputs: Array) -> Any:
         return run_until_silent(self.spiking_model.program, inputs)[1]

@@ -1,9 +1,13 @@
 """A spiking model that is watched while it runs."""
 
+from typing import Any
+
 import keras
 
 from snn_keras.simulate.fed import Fed
+from snn_keras.simulate.model import SpikingModel
 from snn_keras.simulate.runs import run
+from snn_keras.typing import Array
 
 
 class Monitored(Fed, keras.Model):
@@ -16,14 +20,14 @@ class Monitored(Fed, keras.Model):
     Gives the model's outputs, and `{name: the monitor's state of the layer}`.
     """
 
-    def __init__(self, model, monitor):
+    def __init__(self, model: SpikingModel, monitor: Any) -> None:
         super().__init__(name=f"{model.name}_monitored")
         self.model = model
         self.monitor = monitor
         self.jit_compile = model.jit_compile
         self.built = True
 
-    def call(self, inputs):
+    def call(self, inputs: Array) -> tuple:
         model = self.model
         outputs, state = run(
             model.program, inputs, model.chunk_steps, monitor=self.monitor

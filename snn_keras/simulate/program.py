@@ -1,10 +1,12 @@
 """A spiking network cut in three: before, in and after time."""
 
 import functools
+from collections.abc import Sequence
+from typing import Any
 
 from keras import ops, tree
 
-from snn_keras.graph import Graph, Tensor, fill, run_nodes
+from snn_keras.graph import Graph, Node, Tensor, fill, run_nodes
 from snn_keras.inputs import in_structure
 from snn_keras.simulate import apart
 from snn_keras.simulate.compiling import has_xla_form
@@ -12,6 +14,7 @@ from snn_keras.simulate.seen import Seen
 from snn_keras.time import Clock, Neurons, Present, Readout, Spiking, TimeLayer
 from snn_keras.time.layer import Coded
 from snn_keras.time.per_step import fold, unfold
+from snn_keras.typing import Array, Shape
 
 USUAL_BATCH = 32  # where the batch size is not known when a run is compiled
 
@@ -39,7 +42,7 @@ class Program:
         extra_steps: Steps that neurons spend on correcting themselves before a run.
     """
 
-    def __init__(self, graph: Graph):
+    def __init__(self, graph: Graph) -> None:
         self.graph = graph
         self.before, self.during, self.after = [], [], []
         self.readouts = []
@@ -77,7 +80,7 @@ class Program:
         """Whether all states are known before there is an input."""
         return all(layer.has_known_state for _, layer in self._timed())
 
-    def check_has_steps(self):
+    def check_has_steps(self) -> None:
         """Raises a ValueError unless outputs over time exist."""
         if not self.during:
             raise ValueError(
@@ -98,7 +101,7 @@ class Program:
             )
         _ = self.mixing  # found out now, for a compiled run cannot
 
-    def check_samples_apart(self, run, nodes=()):
+    def check_samples_apart(self, run: str, nodes: Sequence[Node] = ()) -> None:
         """Raises a ValueError where samples cannot leave or enter a batch alone.
 
         Args:
@@ -116,7 +119,9 @@ class Program:
 
     # --- Before time -----------------------------------------------------------------
 
-    def begin(self, inputs, monitor=None, training=False):
+    def begin(
+        self, inputs: Array, monitor: Any = None, training: bool = False
+    ) -> tuple[dict, dict]:
         """Runs what comes before time, and the extra steps of the neurons.
 
         Returns:
@@ -139,7 +144,7 @@ class Program:
             state = self._rehearse(values, state, training)
         return values, state
 
-    def initial_state(self, batch_size, monitor=None) -> dict:
+    def initial_state(self, batch_size: int, monitor: Any = None) -> dict:
         """The state at rest; layers whose shape is not known make theirs later."""
         layers = {
             name: layer.get_initial_state(batch_size) for name, layer in self._timed()
@@ -178,7 +183,7 @@ class Program:
         run_nodes(self.during, values, call)
         return {**state, "layers": {**layers, **corrected}}
 
-    def present(self, frames):
+    def present(self, frames: Array) -> tuple[dict, dict]:
         """Runs what comes before time, on inputs that have a time axis.
 
         Args:
@@ -205,7 +210,7 @@ class Program:
 
     # --- In time ---------------------------------------------------------------------
 
-    def precompute(self, inputs, steps, passes) -> dict:
+    def precompute(self, inputs: Array, steps: int, passes: int) -> dict:
         """What layers compute once for a run of `passes` passes of `steps` steps.
 
         Returns:
@@ -226,15 +231,15 @@ class Program:
 
     def advance(
         self,
-        values,
-        state,
-        clock,
+        values: dict,
+        state: dict,
+        clock: Clock,
         *,
-        monitor=None,
-        frames=None,
-        precomputed=None,
-        training=False,
-    ):
+        monitor: Any = None,
+        frames: Array = None,
+        precomputed: dict | None = None,
+        training: bool = False,
+    ) -> tuple[list, dict]:
         """Runs a piece of a run; returns what the readouts decode, and the state.
 
         Args:
@@ -278,14 +283,16 @@ class Program:
         before = layers.get(node.name)
         return layer.advance(inputs, before, clock, training, **(precomputed or {}))
 
-    def decode(self, state, t, last):
+    def decode(self, state: dict, t: Array, last: Array) -> list:
         """What the readouts decode in a state after step `t`."""
         sums = state["layers"]
         return [n.operation.decode(sums[n.name][0], t, last) for n in self.readouts]
 
     # --- After time ------------------------------------------------------------------
 
-    def finish(self, values, decoded, steps=0, training=False):
+    def finish(
+        self, values: dict, decoded: list, steps: int = 0, training: bool = False
+    ) -> Any:
         """Runs what comes after time, on decoded values of the readouts.
 
         With `steps` > 0 these hold a time axis of that length, and so do the
@@ -313,7 +320,7 @@ class Program:
         ends = [ops.moveaxis(y, 0, 1) for y in ends]
         return tree.pack_sequence_as(self.graph.outputs, ends)
 
-    def at_every_step(self, values, steps):
+    def at_every_step(self, values: dict, steps: int) -> dict:
         """Values from before time, repeated for every step."""
         if self.mixing:
             return values  # each step is finished by itself
@@ -324,12 +331,12 @@ class Program:
         }
 
 
-def batch_size_of(inputs) -> int:
+def batch_size_of(inputs: Any) -> int:
     """Samples of a batch, or how many there usually are where that is not known."""
     return tree.flatten(inputs)[0].shape[0] or USUAL_BATCH
 
 
-def check_shape(name, expected, received):
+def check_shape(name: str, expected: Shape, received: Shape) -> None:
     """Raises a ValueError unless an input has the shape the network expects."""
     pairs = zip(expected[1:], received[1:], strict=False)
     if len(expected) != len(received) or any(

@@ -2,14 +2,18 @@
 
 import functools
 import math
+from typing import Any
 
 import numpy as np
 from keras import ops, tree
 
 from snn_keras.backend import backend
 from snn_keras.graph import fill
-from snn_keras.simulate.program import batch_size_of
+from snn_keras.simulate.program import Program, batch_size_of
+from snn_keras.simulate.seen import Seen
 from snn_keras.time import Clock, TemporalDifference
+from snn_keras.time.spiking import Neurons as NeuronLayer
+from snn_keras.typing import Array, Shape
 
 # Steps after which a run that does not settle is given up.
 SETTLE_LIMIT = 10_000
@@ -21,7 +25,14 @@ CHUNK_BYTES = 128 * 2**20
 USUAL_SIZE = 64  # where the length of an axis is not known when a run is compiled
 
 
-def run(program, inputs, chunk_steps, over_time=False, monitor=None, training=False):
+def run(
+    program: Program,
+    inputs: Any,
+    chunk_steps: int | None,
+    over_time: bool = False,
+    monitor: Any = None,
+    training: bool = False,
+) -> tuple[Any, dict]:
     """Runs all steps from rest.
 
     Args:
@@ -63,7 +74,7 @@ def run(program, inputs, chunk_steps, over_time=False, monitor=None, training=Fa
     return program.finish(values, decoded), state
 
 
-def run_until_silent(program, inputs):
+def run_until_silent(program: Program, inputs: Any) -> tuple[Any, Array]:
     """Runs until no neuron fires any more.
 
     Returns:
@@ -167,7 +178,7 @@ def _until_silent(program, inputs, values, state, monitor):
     return program.decode(state, 1, None), last, state
 
 
-def steps_of_chunks(program, inputs) -> int:
+def steps_of_chunks(program: Program, inputs: Array) -> int:
     """Steps that a pass had best make: as many as pay, within `CHUNK_BYTES`.
 
     More steps a pass fill the cores where the batch is small, and save reading
@@ -179,7 +190,7 @@ def steps_of_chunks(program, inputs) -> int:
     return -(-total // chunks)  # all of one length, where it divides
 
 
-def bytes_of_step(program) -> int:
+def bytes_of_step(program: Program) -> int:
     """Memory that the largest operation takes for a step of one sample."""
 
     def size(x):
@@ -196,16 +207,16 @@ def bytes_of_step(program) -> int:
 class _Activity:
     """Monitor: which samples' neurons fired, beside what `monitor` watches."""
 
-    def __init__(self, monitor):
+    def __init__(self, monitor: Any) -> None:
         self.monitor = monitor
         self.samples = []
 
-    def initial_state(self, layer, shape):
+    def initial_state(self, layer: NeuronLayer, shape: Shape) -> Any:
         if self.monitor is None:
             return None
         return self.monitor.initial_state(layer, shape)
 
-    def update(self, layer, state, seen):
+    def update(self, layer: NeuronLayer, state: Any, seen: Seen) -> Any:
         axes = tuple(range(1, len(seen.outputs.shape)))
         spikes = ops.logical_and(seen.outputs != 0, seen.outputs == seen.outputs)
         self.samples.append(ops.any(spikes, axis=axes))
@@ -213,7 +224,7 @@ class _Activity:
             return state
         return self.monitor.update(layer, state, seen)
 
-    def fired(self):
+    def fired(self) -> Array:
         """Whether any neuron of each sample fired, `(batch,)`."""
         return functools.reduce(ops.logical_or, self.samples)
 

@@ -6,6 +6,9 @@ from typing import Any
 
 from keras import ops
 
+from snn_keras.time.spiking import OnePassSpiking
+from snn_keras.typing import Array
+
 
 @dataclasses.dataclass(frozen=True)
 class Seen:
@@ -25,7 +28,7 @@ class Seen:
     potentials: Callable
 
     @classmethod
-    def of_one_pass(cls, layer, current):
+    def of_one_pass(cls, layer: OnePassSpiking, current: Array) -> "Seen":
         """What neurons do that run in one pass: all of their input comes at once."""
         return cls(
             0,

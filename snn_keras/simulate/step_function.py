@@ -1,9 +1,15 @@
 """A spiking network fed piece by piece, its state in the caller's hands."""
 
+from typing import TYPE_CHECKING, Any
+
 from keras import ops, tree
 
 from snn_keras.backend import backend
 from snn_keras.time import Clock
+from snn_keras.typing import Array
+
+if TYPE_CHECKING:
+    from snn_keras.simulate.model import SpikingModel
 
 # Under which the state has the number of steps so far.
 TIME = "time"
@@ -26,7 +32,7 @@ class StepFunction:
     A stream may go on for longer than the model's `timesteps`.
     """
 
-    def __init__(self, model):
+    def __init__(self, model: "SpikingModel") -> None:
         program = model.program
         program.check_has_steps()
         if program.coding.charges_first or program.extra_steps:
@@ -38,7 +44,7 @@ class StepFunction:
         program.check_samples_apart("a stream", program.before)
         self._program = program
 
-    def initial_state(self, batch_size) -> dict:
+    def initial_state(self, batch_size: int) -> dict:
         """The state of a network at rest, a structure of tensors.
 
         Where the size of its inputs is open, neurons get theirs at the first step.
@@ -46,7 +52,7 @@ class StepFunction:
         start = ops.zeros((), "int32")
         return {**self._program.initial_state(batch_size), TIME: start}
 
-    def __call__(self, inputs, state):
+    def __call__(self, inputs: Array, state: dict) -> tuple[Any, dict]:
         """Runs one step.
 
         Args:
@@ -63,7 +69,7 @@ class StepFunction:
         outputs, state = self.run(frames, state)
         return tree.map_structure(lambda y: y[:, -1], outputs), state
 
-    def run(self, frames, state):
+    def run(self, frames: Array, state: dict) -> tuple[Any, dict]:
         """Runs as many steps as `frames` has.
 
         Args:
@@ -99,13 +105,13 @@ class Stream:
         model: A `SpikingModel`.
     """
 
-    def __init__(self, model):
+    def __init__(self, model: "SpikingModel") -> None:
         self._step = StepFunction(model)
         by_xla = not model.program.without_xla
         self._run = backend.compiled(self._step.run, model.variables, by_xla)
         self.reset_state()
 
-    def reset_state(self):
+    def reset_state(self) -> None:
         """Forgets: the next frames meet a network at rest."""
         self._state = None
         self._batch_size = None
@@ -115,7 +121,7 @@ class Stream:
         """Time steps since the state was reset."""
         return 0 if self._state is None else int(self._state[TIME])
 
-    def __call__(self, frames):
+    def __call__(self, frames: Array) -> Any:
         """Runs as many steps as `frames` has.
 
         Args:

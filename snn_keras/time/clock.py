@@ -7,6 +7,9 @@ from typing import Any
 import numpy as np
 from keras import ops
 
+from snn_keras.coding import Coding
+from snn_keras.typing import Array
+
 
 @dataclasses.dataclass(frozen=True)
 class Clock:
@@ -30,31 +33,31 @@ class Clock:
     reads_all: bool = False
 
     @classmethod
-    def whole(cls, steps):
+    def whole(cls, steps: int) -> "Clock":
         """A whole run of so many steps."""
         return cls(0, steps, steps)
 
     @functools.cached_property
-    def times(self):
+    def times(self) -> Array:
         """The numbers of the steps, `(steps,)`; the first of a run is 1."""
         return self.start + 1 + ops.arange(self.steps, dtype="int32")
 
-    def is_end(self):
+    def is_end(self) -> Array:
         """After which of the steps the run may end, `(steps,)` booleans."""
         if self.last is None:
             return ops.broadcast_to(self.may_rest, (self.steps,))
         return ops.equal(self.times, self.last)
 
-    def along(self, values, like):
+    def along(self, values: Array, like: Array) -> Array:
         """Values `(steps,)` in a shape that fits `like`, `(batch, time, ...)`."""
         return ops.reshape(values, (1, -1) + (1,) * (len(like.shape) - 2))
 
-    def gain(self, coding, like):
+    def gain(self, coding: Coding, like: Array) -> Array:
         """The coding's gain at each step, in the dtype and for the shape of `like`."""
         return self.along(ops.cast(coding.gain(self.times), like.dtype), like)
 
 
-def share(coding, t, last, dtype):
+def share(coding: Coding, t: Array, last: int | None, dtype: str) -> Array:
     """$1 / n_t$, which decodes what arrived up to step `t`; 0 at t = 0.
 
     Compilers divide approximately, and each in its own way: multiplying by what is

@@ -5,6 +5,7 @@ from keras import ops, tree
 
 from snn_keras.coding import Coding
 from snn_keras.time.clock import Clock
+from snn_keras.typing import Array
 
 
 class TimeLayer(keras.layers.Layer):
@@ -16,7 +17,7 @@ class TimeLayer(keras.layers.Layer):
 
     has_known_state = True  # whether the state's shape does not depend on the input
 
-    def get_initial_state(self, batch_size):
+    def get_initial_state(self, batch_size: int) -> list | None:
         """The state at rest; None without a memory, or where `has_known_state` is not.
 
         Args:
@@ -24,7 +25,7 @@ class TimeLayer(keras.layers.Layer):
         """
         return None
 
-    def precomputed(self, inputs, passes) -> dict:
+    def precomputed(self, inputs: list, passes: int) -> dict:
         """What a run needs of this layer and need not compute anew at every pass.
 
         Args:
@@ -37,7 +38,14 @@ class TimeLayer(keras.layers.Layer):
         """
         return {}
 
-    def advance(self, inputs, state, clock, training=False, **precomputed):
+    def advance(
+        self,
+        inputs: Array,
+        state: list | None,
+        clock: Clock,
+        training: bool = False,
+        **precomputed,
+    ) -> tuple[Array, list | None]:
         """Runs the steps of a piece of a run.
 
         Args:
@@ -52,11 +60,11 @@ class TimeLayer(keras.layers.Layer):
         """
         raise NotImplementedError
 
-    def call(self, inputs, training=False):
+    def call(self, inputs: Array, training: bool = False) -> Array:
         clock = Clock.whole(tree.flatten(inputs)[0].shape[1])
         return self.advance(inputs, None, clock, training)[0]
 
-    def received(self, inputs):
+    def received(self, inputs: Array) -> Array:
         """Inputs in the precision of the layer, as Keras casts them for a call."""
         return tree.map_structure(self._cast, inputs)
 
@@ -72,7 +80,7 @@ class Coded(keras.layers.Layer):
         coding: The network's `snn_keras.coding.Coding`.
     """
 
-    def __init__(self, coding, **kwargs):
+    def __init__(self, coding: Coding, **kwargs) -> None:
         super().__init__(**kwargs)
         if not isinstance(coding, Coding):
             raise ValueError(
@@ -81,15 +89,15 @@ class Coded(keras.layers.Layer):
             )
         self.coding = coding
 
-    def with_coding(self, coding):
+    def with_coding(self, coding: Coding) -> "Coded":
         """This layer in a network of another coding, its weights shared."""
         return type(self)(coding, name=self.name, dtype=self.dtype_policy)
 
-    def get_config(self):
+    def get_config(self) -> Array:
         coding = keras.saving.serialize_keras_object(self.coding)
         return {**super().get_config(), "coding": coding}
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict) -> "Coded":
         coding = keras.saving.deserialize_keras_object(config.pop("coding"))
         return super().from_config({**config, "coding": coding})

@@ -1,10 +1,15 @@
 """Operations without a memory, at every time step."""
 
+from typing import Any
+
 import keras
 from keras import ops, tree
 
+from snn_keras.coding import Coding
 from snn_keras.time import winograd
+from snn_keras.time.clock import Clock
 from snn_keras.time.layer import Coded, TimeLayer
+from snn_keras.typing import Array
 
 
 @keras.saving.register_keras_serializable("snn_keras")
@@ -23,12 +28,14 @@ class PerStep(TimeLayer):
     the operation, with the time axis.
     """
 
-    def __init__(self, operation, arguments=None, **kwargs):
+    def __init__(
+        self, operation: keras.Operation, arguments: dict | None = None, **kwargs
+    ) -> None:
         super().__init__(**kwargs)
         self.operation = operation
         self.arguments = arguments
 
-    def build(self, input_shape):
+    def build(self, input_shape: Any) -> Array:
         operation = self.operation
         if isinstance(operation, keras.layers.Layer) and not operation.built:
             if input_shape and isinstance(input_shape[0], (list, tuple)):
@@ -36,7 +43,7 @@ class PerStep(TimeLayer):
             else:
                 operation.build((input_shape[0], *input_shape[2:]))
 
-    def precomputed(self, inputs, passes):
+    def precomputed(self, inputs: list, passes: int) -> dict[str, Array]:
         (batch, steps, *rest), several = inputs[0].shape, len(inputs) > 1
         if several or self.arguments is not None:
             return {}
@@ -45,10 +52,19 @@ class PerStep(TimeLayer):
             return {}
         return {"kernel": winograd.transformed(self.operation.kernel.value)}
 
-    def advance(self, inputs, state, clock, training=False, kernel=None):
+    def advance(
+        self,
+        inputs: Array,
+        state: list | None,
+        clock: Clock,
+        training: bool = False,
+        kernel: Array = None,
+    ) -> tuple[Array, list | None]:
         return self.at_every_step(inputs, training, kernel), None
 
-    def at_every_step(self, inputs, training=False, kernel=None):
+    def at_every_step(
+        self, inputs: Array, training: bool = False, kernel: Array = None
+    ) -> Array:
         """The operation's outputs `(batch, time, ...)`.
 
         Args:
@@ -64,14 +80,14 @@ class PerStep(TimeLayer):
             outputs = winograd.convolve(self.operation, kernel, folded)
         return tree.map_structure(lambda y: unfold(y, steps), outputs)
 
-    def applied(self, inputs, training=False):
+    def applied(self, inputs: Array, training: bool = False) -> Array:
         """The operation's outputs, for inputs without a time axis."""
         args, kwargs = self.arguments_of(tree.flatten(inputs))
         if isinstance(self.operation, keras.layers.Layer):
             kwargs = {"training": training, **kwargs}
         return self.operation(*args, **kwargs)
 
-    def arguments_of(self, tensors) -> tuple:
+    def arguments_of(self, tensors: list) -> tuple:
         """`(args, kwargs)` with which the operation is called on these inputs."""
         if self.arguments is None:
             return (tensors if len(tensors) > 1 else tensors[0],), {}
@@ -80,7 +96,7 @@ class PerStep(TimeLayer):
         )
         return filled["args"], filled["kwargs"]
 
-    def compute_output_spec(self, inputs, training=False):
+    def compute_output_spec(self, inputs: Any, training: bool = False) -> Any:
         flat = tree.flatten(inputs)
         batch, steps = flat[0].shape[:2]
         folded = [keras.KerasTensor((None, *x.shape[2:]), x.dtype) for x in flat]
@@ -90,7 +106,7 @@ class PerStep(TimeLayer):
             lambda y: keras.KerasTensor((batch, steps, *y.shape[1:]), y.dtype), outputs
         )
 
-    def get_config(self):
+    def get_config(self) -> Array:
         serialize = keras.saving.serialize_keras_object
         return {
             **super().get_config(),
@@ -99,7 +115,7 @@ class PerStep(TimeLayer):
         }
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict) -> "PerStep":
         deserialize = keras.saving.deserialize_keras_object
         given = {k: deserialize(config.pop(k)) for k in ("operation", "arguments")}
         return super().from_config({**config, **given})
@@ -114,14 +130,21 @@ class CodedPerStep(PerStep, Coded):
         coding: The network's `snn_keras.coding.Coding`.
     """
 
-    def __init__(self, operation, arguments=None, *, coding, **kwargs):
+    def __init__(
+        self,
+        operation: keras.Operation,
+        arguments: dict | None = None,
+        *,
+        coding: Coding,
+        **kwargs,
+    ) -> None:
         super().__init__(operation, arguments, coding=coding, **kwargs)
 
     def settings(self) -> dict:
         """Its further arguments, by name."""
         return {"name": self.name, "dtype": self.dtype_policy}
 
-    def with_coding(self, coding):
+    def with_coding(self, coding: Coding) -> "CodedPerStep":
         given = (self.operation, self.arguments)
         return type(self)(*given, coding=coding, **self.settings())
 
@@ -140,7 +163,7 @@ class AffinePerStep(CodedPerStep):
         coding: The network's `snn_keras.coding.Coding`.
     """
 
-    def precomputed(self, inputs, passes):
+    def precomputed(self, inputs: list, passes: int) -> dict[str, Array]:
         if any(None in x.shape[2:] for x in inputs):
             return super().precomputed(inputs, passes)
         return {**super().precomputed(inputs, passes), "constant": self._of_0(inputs)}
@@ -150,7 +173,15 @@ class AffinePerStep(CodedPerStep):
         zeros = [ops.zeros((1, *_sizes(x)[2:]), x.dtype) for x in inputs]
         return self.applied(zeros, training)
 
-    def advance(self, inputs, state, clock, training=False, kernel=None, constant=None):
+    def advance(
+        self,
+        inputs: Array,
+        state: list | None,
+        clock: Clock,
+        training: bool = False,
+        kernel: Array = None,
+        constant: Array = None,
+    ) -> tuple[Array, list | None]:
         outputs = self.at_every_step(inputs, training, kernel)
         if constant is None:
             constant = self._of_0(tree.flatten(inputs), training)
@@ -161,12 +192,12 @@ class AffinePerStep(CodedPerStep):
         return tree.map_structure(switched, outputs, constant), None
 
 
-def fold(x):
+def fold(x: Array) -> Array:
     """[B, T, ...] -> [B * T, ...]"""
     return ops.reshape(x, (-1, *ops.shape(x)[2:]))
 
 
-def unfold(y, steps):
+def unfold(y: Array, steps: Array) -> Array:
     """[B * T, ...] -> [B, T, ...]"""
     return ops.reshape(y, (-1, steps, *ops.shape(y)[1:]))
 

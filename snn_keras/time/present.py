@@ -1,10 +1,14 @@
 """Where a signal enters time."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
+from snn_keras.coding import Coding
 from snn_keras.time.clock import Clock
 from snn_keras.time.layer import Coded, TimeLayer
+from snn_keras.typing import Array
 
 
 @keras.saving.register_keras_serializable("snn_keras")
@@ -18,27 +22,29 @@ class Present(Coded, TimeLayer):
     a run, as many steps as that has.
     """
 
-    def __init__(self, coding, **kwargs):
+    def __init__(self, coding: Coding, **kwargs) -> None:
         super().__init__(coding, **kwargs)
         self.supports_masking = True  # and keeps them: a plan sees to it
         self.built = True
 
-    def compute_mask(self, inputs, previous_mask):
+    def compute_mask(self, inputs: Array, previous_mask: Any) -> None:
         return None
 
-    def call(self, x):
+    def call(self, x: Array) -> Array:
         return self.advance(x, None, Clock.whole(self.coding.timesteps))[0]
 
-    def advance(self, x, state, clock, training=False):
+    def advance(
+        self, x: Array, state: list | None, clock: Clock, training: bool = False
+    ) -> tuple[Array, list | None]:
         batch, *rest = ops.shape(x)
         y = ops.broadcast_to(ops.expand_dims(x, 1), (batch, clock.steps, *rest))
         return self.gated(y, clock), None
 
-    def gated(self, y, clock):
+    def gated(self, y: Array, clock: Clock) -> Array:
         """What enters of currents `(batch, time, ...)`."""
         return y if self.coding.is_steady else y * clock.gain(self.coding, y)
 
-    def compute_output_spec(self, x):
+    def compute_output_spec(self, x: keras.KerasTensor) -> Any:
         batch, *rest = x.shape
         steps = None if self.coding.settles else self.coding.timesteps
         return keras.KerasTensor((batch, steps, *rest), self.compute_dtype)

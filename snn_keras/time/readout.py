@@ -1,12 +1,15 @@
 """Where a signal leaves time."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
 from snn_keras.neurons.cell import state_dtype
 from snn_keras.neurons.scan import summed
-from snn_keras.time.clock import share
+from snn_keras.time.clock import Clock, share
 from snn_keras.time.layer import Coded, TimeLayer
+from snn_keras.typing import Array
 
 
 @keras.saving.register_keras_serializable("snn_keras")
@@ -22,32 +25,34 @@ class Readout(Coded, TimeLayer):
     step; where the clock reads all, `(batch, time, ...)`, after each.
     """
 
-    def build(self, input_shape):
+    def build(self, input_shape: Any) -> Array:
         self._state_shape = tuple(input_shape[2:])
 
     @property
-    def state_dtype(self):
+    def state_dtype(self) -> str:
         """The dtype of the sum of currents."""
         return state_dtype(self.compute_dtype)
 
     @property
-    def has_known_state(self):
+    def has_known_state(self) -> bool:
         return None not in self._state_shape
 
-    def get_initial_state(self, batch_size):
+    def get_initial_state(self, batch_size: int) -> list | None:
         """The sum of no currents; None where its shape depends on the input."""
         if not self.has_known_state:
             return None
         return [ops.zeros((batch_size, *self._state_shape), self.state_dtype)]
 
-    def advance(self, currents, state, clock, training=False):
+    def advance(
+        self, currents: Array, state: list | None, clock: Clock, training: bool = False
+    ) -> tuple[Array, list | None]:
         start = state[0] if state else None
         sums, total = summed(currents, start, self.state_dtype)
         if clock.reads_all:
             return self.decode(sums, clock.times, clock.last), [total]
         return self.decode(total, clock.start + clock.steps, clock.last), [total]
 
-    def decode(self, total, t, last):
+    def decode(self, total: Array, t: Array, last: Array) -> Array:
         """The decoded value of what arrived up to step `t` of a run of `last`.
 
         Args:
@@ -60,6 +65,8 @@ class Readout(Coded, TimeLayer):
             weight = ops.reshape(weight, (1, -1) + (1,) * (len(total.shape) - 2))
         return ops.cast(total * weight, self.compute_dtype)
 
-    def compute_output_spec(self, currents, training=False):
+    def compute_output_spec(
+        self, currents: keras.KerasTensor, training: bool = False
+    ) -> Any:
         batch, _, *rest = currents.shape
         return keras.KerasTensor((batch, *rest), self.compute_dtype)

@@ -1,10 +1,15 @@
 """Layers of spiking neurons."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
+from snn_keras.coding import Coding
 from snn_keras.neurons.cell import SpikingCell
+from snn_keras.time.clock import Clock
 from snn_keras.time.layer import Coded, TimeLayer
+from snn_keras.typing import Array
 
 
 class Neurons(keras.layers.Layer):
@@ -14,7 +19,7 @@ class Neurons(keras.layers.Layer):
         cell: A `snn_keras.neurons` cell.
     """
 
-    def __init__(self, cell, **kwargs):
+    def __init__(self, cell: SpikingCell, **kwargs) -> None:
         super().__init__(**kwargs)
         if not isinstance(cell, SpikingCell):
             raise ValueError(
@@ -23,20 +28,22 @@ class Neurons(keras.layers.Layer):
             )
         self.cell = cell
 
-    def build(self, input_shape):
+    def build(self, input_shape: Any) -> Array:
         if not self.cell.built:
             self.cell.build(input_shape)
             self.cell.built = True
 
-    def compute_output_spec(self, currents, training=False):
+    def compute_output_spec(
+        self, currents: keras.KerasTensor, training: bool = False
+    ) -> Any:
         return keras.KerasTensor(currents.shape, self.compute_dtype)
 
-    def get_config(self):
+    def get_config(self) -> Array:
         cell = keras.saving.serialize_keras_object(self.cell)
         return {**super().get_config(), "cell": cell}
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict) -> "Neurons":
         cell = keras.saving.deserialize_keras_object(config.pop("cell"))
         return super().from_config({**config, "cell": cell})
 
@@ -51,22 +58,24 @@ class Spiking(Neurons, TimeLayer):
     Input shape: `(batch, time, ...)`, the currents. Output shape: the same.
     """
 
-    def build(self, input_shape):
+    def build(self, input_shape: Any) -> Array:
         super().build((input_shape[0], *input_shape[2:]))
 
     @property
-    def has_known_state(self):
+    def has_known_state(self) -> bool:
         return self.cell.has_fixed_shape
 
-    def get_initial_state(self, batch_size):
+    def get_initial_state(self, batch_size: int) -> list | None:
         """The cell's state at rest; None where its shape depends on the input."""
         return self.cell.get_initial_state(batch_size) if self.has_known_state else None
 
-    def advance(self, currents, state, clock, training=False):
+    def advance(
+        self, currents: Array, state: list | None, clock: Clock, training: bool = False
+    ) -> tuple[Array, list | None]:
         currents, state = self._given(currents, state)
         return self.cell.run(currents, state, training)
 
-    def rehearse(self, currents, state):
+    def rehearse(self, currents: Array, state: list | None) -> tuple[Array, list]:
         """Runs extra steps, in which the cell corrects the state that it starts from.
 
         Returns:
@@ -74,7 +83,7 @@ class Spiking(Neurons, TimeLayer):
         """
         return self.cell.rehearse(*self._given(currents, state))
 
-    def potentials(self, currents, state):
+    def potentials(self, currents: Array, state: list | None) -> Array:
         """The potentials after each step of `advance`, `(batch, time, ...)`."""
         return self.cell.potentials(*self._given(currents, state))
 
@@ -84,7 +93,7 @@ class Spiking(Neurons, TimeLayer):
             state = self.cell.initial_state(ops.shape(currents[:, 0]))
         return currents, state
 
-    def with_coding(self, coding):
+    def with_coding(self, coding: Coding) -> "Spiking":
         """This layer in a network of another coding, its weights shared."""
         cell = self.cell.with_coding(coding)
         return type(self)(cell, name=self.name, dtype=self.dtype_policy)
@@ -104,20 +113,20 @@ class OnePassSpiking(Neurons, Coded):
     Input shape: `(batch, ...)`, the total current. Output shape: the same.
     """
 
-    def __init__(self, cell, coding, **kwargs):
+    def __init__(self, cell: SpikingCell, coding: Coding, **kwargs) -> None:
         super().__init__(cell, coding=coding, **kwargs)
         self.supports_masking = True
 
-    def call(self, current, training=False):
+    def call(self, current: Array, training: bool = False) -> Array:
         if training:  # every spike has its surrogate gradient
             return ops.sum(self.spikes(current), axis=1)
         return self.cell.total(current)
 
-    def spikes(self, current):
+    def spikes(self, current: Array) -> Array:
         """What the neurons send, `(batch, timesteps, ...)`."""
         return self.cell.fire(self._charged(current))
 
-    def potentials(self, current):
+    def potentials(self, current: Array) -> Array:
         """What is left of the potentials after each step, `(batch, timesteps, ...)`."""
         return self.cell.residues(self._charged(current))
 
@@ -125,6 +134,6 @@ class OnePassSpiking(Neurons, Coded):
         start = self.cell.initial_state(ops.shape(current))[0]
         return start + ops.cast(current, start.dtype)
 
-    def with_coding(self, coding):
+    def with_coding(self, coding: Coding) -> "OnePassSpiking":
         cell = self.cell.with_coding(coding)
         return type(self)(cell, coding, name=self.name, dtype=self.dtype_policy)

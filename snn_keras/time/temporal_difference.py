@@ -1,12 +1,15 @@
 """Functions that do not commute with the sum over time, made exact in total."""
 
+from typing import Any
+
 import keras
 from keras import ops, tree
 
 from snn_keras.neurons.cell import state_dtype
 from snn_keras.neurons.scan import summed
-from snn_keras.time.clock import share
+from snn_keras.time.clock import Clock, share
 from snn_keras.time.per_step import CodedPerStep
+from snn_keras.typing import Array
 
 
 @keras.saving.register_keras_serializable("snn_keras")
@@ -35,35 +38,44 @@ class TemporalDifference(CodedPerStep):
     Source: paper 004 algorithm 2 (event-based max pooling), for any function.
     """
 
-    def __init__(self, operation, arguments=None, *, homogeneous=False, **kwargs):
+    def __init__(
+        self,
+        operation: keras.Operation,
+        arguments: dict | None = None,
+        *,
+        homogeneous: bool = False,
+        **kwargs,
+    ) -> None:
         super().__init__(operation, arguments, **kwargs)
         self.homogeneous = homogeneous
 
     @property
-    def state_dtype(self):
+    def state_dtype(self) -> str:
         """The dtype of the sums."""
         return state_dtype(self.compute_dtype)
 
-    def build(self, input_shape):
+    def build(self, input_shape: Any) -> Array:
         super().build(input_shape)
         is_list = bool(input_shape) and isinstance(input_shape[0], (list, tuple))
         shapes = input_shape if is_list else [input_shape]
         self._shapes = [tuple(shape[2:]) for shape in shapes]
 
     @property
-    def has_known_state(self):
+    def has_known_state(self) -> bool:
         return not any(None in shape for shape in self._shapes)
 
-    def get_initial_state(self, batch_size):
+    def get_initial_state(self, batch_size: int) -> list | None:
         """The sums of no inputs; None where their shapes depend on the input."""
         if not self.has_known_state:
             return None
         return [ops.zeros((batch_size, *s), self.state_dtype) for s in self._shapes]
 
-    def precomputed(self, inputs, passes):
+    def precomputed(self, inputs: list, passes: int) -> dict[str, Array]:
         return {}
 
-    def advance(self, inputs, state, clock, training=False):
+    def advance(
+        self, inputs: Array, state: list | None, clock: Clock, training: bool = False
+    ) -> tuple[Array, list | None]:
         flat = tree.flatten(self.received(inputs))
         if state is None:
             state = [ops.zeros_like(x[:, 0], dtype=self.state_dtype) for x in flat]
@@ -105,8 +117,8 @@ class TemporalDifference(CodedPerStep):
         after = ops.where(ends, y[:, 1:], finite[:, 1:])
         return ops.cast(after - finite[:, :-1], self.compute_dtype)
 
-    def settings(self):
+    def settings(self) -> dict:
         return {**super().settings(), "homogeneous": self.homogeneous}
 
-    def get_config(self):
+    def get_config(self) -> Array:
         return {**super().get_config(), "homogeneous": self.homogeneous}

@@ -14,6 +14,7 @@ import numpy as np
 from keras import ops
 
 from snn_keras.backend import backend
+from snn_keras.typing import Array
 
 # It pays where the products outweigh moving the tiles (16 numbers for 4 pixels) and
 # transforming the kernel: figures in docs/performance.md.
@@ -23,7 +24,7 @@ POSITIONS = 64
 POSITIONS_OF_RUN = 128
 
 
-def pays(layer, shape, passes) -> bool:
+def pays(layer: keras.Operation, shape: tuple[int, ...], passes: int) -> bool:
     """Whether an operation is a convolution that is faster this way.
 
     Args:
@@ -59,7 +60,7 @@ _G = np.array([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]])
 _OF_KERNEL = np.kron(_G, _G)
 
 
-def transformed(kernel):
+def transformed(kernel: Array) -> Array:
     """$G g G^T$, `(16, in, out)`, of a kernel `(3, 3, in, out)`."""
     _, _, inside, outside = kernel.shape
     matrix = ops.cast(_OF_KERNEL, kernel.dtype)
@@ -67,7 +68,7 @@ def transformed(kernel):
     return ops.reshape(pairs, (16, inside, outside))
 
 
-def convolve(layer, kernel, x):
+def convolve(layer: keras.layers.Layer, kernel: Array, x: Array) -> Array:
     """What `layer(x)` gives, with its transformed kernel."""
     _, height, width, channels = x.shape
     edge = 1 if layer.padding == "same" else 0

@@ -4,7 +4,9 @@ import keras
 from keras import ops
 
 from snn_keras.layers import QuantizedActivation
+from snn_keras.layers.source_activation import SourceActivation
 from snn_keras.ops import bit_sparsity
+from snn_keras.typing import Array
 
 
 @keras.saving.register_keras_serializable("snn_keras")
@@ -26,7 +28,7 @@ class BitSparsity(keras.regularizers.Regularizer):
     Source: paper 002 eq. 9-10.
     """
 
-    def __init__(self, strength=1e-8):
+    def __init__(self, strength: float = 1e-8) -> None:
         if not strength >= 0:
             raise ValueError(
                 f"BitSparsity: strength must be >= 0. Received: strength={strength!r}"
@@ -34,7 +36,7 @@ class BitSparsity(keras.regularizers.Regularizer):
         self.strength = strength
         self.layer = None
 
-    def __call__(self, a):
+    def __call__(self, a: Array) -> Array:
         if self.layer is None:
             raise ValueError(
                 "BitSparsity needs the step of the activation it regularizes. "
@@ -43,7 +45,7 @@ class BitSparsity(keras.regularizers.Regularizer):
         step = ops.stop_gradient(ops.convert_to_tensor(self.layer.step))
         return self.strength * ops.sum(bit_sparsity(a, step, self.layer.levels))
 
-    def apply(self, model):
+    def apply(self, model: keras.Model) -> None:
         """Puts the penalty on all quantized activations of `model` but the last."""
         layers = [x for x in model.layers if isinstance(x, QuantizedActivation)]
         if len(layers) < 2:
@@ -54,11 +56,11 @@ class BitSparsity(keras.regularizers.Regularizer):
         for layer in layers[:-1]:
             layer.activity_regularizer = self.bound_to(layer)
 
-    def bound_to(self, layer):
+    def bound_to(self, layer: SourceActivation) -> "BitSparsity":
         """This penalty for one layer; the layer asks for it when it is made."""
         bound = type(self)(self.strength)
         bound.layer = layer
         return bound
 
-    def get_config(self):
+    def get_config(self) -> dict:
         return {"strength": self.strength}

@@ -5,6 +5,7 @@ import numpy as np
 
 from snn_keras import layers
 from snn_keras.conversion import convert, verify
+from snn_keras.typing import Inputs
 
 
 class ResidualNoise(keras.callbacks.Callback):
@@ -30,13 +31,15 @@ class ResidualNoise(keras.callbacks.Callback):
     Source: paper 001 eq. 13 and section 4.
     """
 
-    def __init__(self, x, timesteps=None, batch_size=64):
+    def __init__(
+        self, x: Inputs, timesteps: int | None = None, batch_size: int = 64
+    ) -> None:
         super().__init__()
         self.x = x
         self.timesteps = timesteps
         self.batch_size = batch_size
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict | None = None) -> None:
         if not self._noisy():
             raise ValueError(
                 "callbacks.ResidualNoise: the model has no activation with "
@@ -44,7 +47,7 @@ class ResidualNoise(keras.callbacks.Callback):
                 'quantize_activations(..., noise="residual").'
             )
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         noisy = self._noisy()
         levels = max(layer.levels for layer in noisy.values())
         snn = convert(self.model, self.timesteps or levels, neuron="if")

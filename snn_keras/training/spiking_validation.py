@@ -1,12 +1,16 @@
 """Evaluates the converted network while its source trains, and keeps the best."""
 
+import os
 import pathlib
+from collections.abc import Mapping, Sequence
 
 import keras
 import numpy as np
 
 from snn_keras import files
 from snn_keras.conversion import convert
+from snn_keras.neurons.cell import SpikingCell
+from snn_keras.typing import Inputs
 
 
 class SpikingValidation(keras.callbacks.Callback):
@@ -31,14 +35,14 @@ class SpikingValidation(keras.callbacks.Callback):
 
     def __init__(
         self,
-        x,
-        y,
-        timesteps=(1, 2, 4, 8),
-        filepath=None,
+        x: Inputs,
+        y: np.ndarray,
+        timesteps: Sequence[int] = (1, 2, 4, 8),
+        filepath: str | os.PathLike | None = None,
         *,
-        neuron="auto",
-        batch_size=64,
-    ):
+        neuron: str | SpikingCell | Mapping[str, str | SpikingCell] = "auto",
+        batch_size: int = 64,
+    ) -> None:
         super().__init__()
         self.x = x
         self.labels = np.argmax(y, axis=-1) if np.ndim(y) > 1 else np.asarray(y)
@@ -49,17 +53,17 @@ class SpikingValidation(keras.callbacks.Callback):
         self.best = -np.inf
         self._snn = None
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict | None = None) -> None:
         self._began = False
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
         resumed = epoch > 0 and not self._began
         if resumed and self.filepath is not None and self.filepath.exists():
             kept = keras.models.load_model(self.filepath, compile=False)
             self.best = self._accuracy(kept)[self.timesteps[-1]]
         self._began = True
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         accuracy = self._accuracy(self.model)
         for t in self.timesteps:
             if logs is not None:

@@ -1,5 +1,7 @@
 """The sections of a report about answers: accuracy or error, and disagreements."""
 
+from collections.abc import Sequence
+
 from snn_keras.analysis.accuracy import plot_accuracy_over_time
 from snn_keras.analysis.plots import (
     MOST_CLASSES,
@@ -7,6 +9,7 @@ from snn_keras.analysis.plots import (
     whole_steps,
 )
 from snn_keras.analysis.reporting.html import (
+    Html,
     element,
     figure,
     number,
@@ -16,11 +19,12 @@ from snn_keras.analysis.reporting.html import (
 from snn_keras.analysis.reporting.pictures import drawn, thumbnails
 from snn_keras.analysis.reporting.sections import MOST_ROWS, scored, some
 from snn_keras.answers import TOLERANCE
+from snn_keras.typing import Inputs
 
 MOST_FLIPS = 24  # pictures of samples with two answers
 
 
-def accuracy(figures):
+def accuracy(figures: dict) -> Html:
     """Accuracy, or the error of numbers, against time steps, the source as a line."""
     found = figures["accuracy"]
     if found is None:
@@ -116,7 +120,7 @@ def _note_on_steps(figures):
     return ""
 
 
-def disagreements(figures, x, class_names):
+def disagreements(figures: dict, x: Inputs, class_names: Sequence[str] | None) -> Html:
     """Answers that differ, and the samples that they belong to."""
     found = figures["disagreements"]
     children = [element("p", _in_words(found))]

@@ -4,6 +4,7 @@ import numpy as np
 
 from snn_keras.analysis.plots import plot_energy, plot_spike_rates
 from snn_keras.analysis.reporting.html import (
+    Html,
     element,
     figure,
     number,
@@ -24,7 +25,7 @@ LANES = 8  # neurons whose potentials are drawn
 KINDS = ("multiply", "add", "shift", "compare")
 
 
-def spikes(figures):
+def spikes(figures: dict) -> Html:
     """Spikes and their rates, layer by layer and step by step."""
     found = figures["spikes"]
     layers = found["layers"]
@@ -75,7 +76,7 @@ def _spikes_over_time(found):
     return table("Spikes a sample at each step", ("", *layers), rows)
 
 
-def energy(figures):
+def energy(figures: dict) -> Html:
     """Operations and energy beside the source's."""
     found = figures["energy"]
     first = next(iter(found.values()))
@@ -148,7 +149,7 @@ def energy(figures):
     )
 
 
-def neurons(figures):
+def neurons(figures: dict) -> Html:
     """Single neurons on one sample: when they fire, and their potentials."""
     found = figures["traces"]
     layers = found["layers"]

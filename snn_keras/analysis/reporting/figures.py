@@ -1,6 +1,9 @@
 """The figures of a report: plain values, ready for JSON."""
 
+from collections.abc import Mapping, Sequence
+
 import keras
+import numpy as np
 from keras import tree
 
 from snn_keras.analysis.accuracy import steps_of
@@ -15,7 +18,9 @@ from snn_keras.conversion import normalize, plan
 from snn_keras.conversion.answers import answers_of
 from snn_keras.errors import ConversionError
 from snn_keras.inputs import batches, check_count
+from snn_keras.simulate.model import SpikingModel
 from snn_keras.time import BiasCorrection, OnePassSpiking
+from snn_keras.typing import Inputs
 
 ENERGY_CONSTANTS = ("32 bit", "float32")
 MEASURES = {
@@ -26,7 +31,14 @@ MEASURES = {
 
 
 def gather(
-    ann, snn, x, y, samples=512, batch_size=32, timesteps=None, neurons=None
+    ann: keras.Model,
+    snn: SpikingModel,
+    x: Inputs,
+    y: np.ndarray | None,
+    samples: int = 512,
+    batch_size: int = 32,
+    timesteps: Sequence[int] | None = None,
+    neurons: Mapping[str, Sequence[int]] | None = None,
 ) -> dict:
     """All figures of a report; the arguments and the result are those of `report`.
 

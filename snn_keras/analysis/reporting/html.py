@@ -1,13 +1,14 @@
 """HTML from Python: text is escaped, numbers can be read back."""
 
 import html
+from collections.abc import Iterable, Sequence
 
 
 class Html(str):
     """Text that is HTML already."""
 
 
-def element(name, /, *children, **attributes) -> Html:
+def element(name: str, /, *children, **attributes) -> Html:
     """An element; strings among its children are text.
 
     Attributes: an underscore at the end of a name falls away, others are hyphens;
@@ -23,7 +24,7 @@ def element(name, /, *children, **attributes) -> Html:
     return Html(f"<{name}{given}>{join(children)}</{name}>")
 
 
-def join(children) -> Html:
+def join(children: Iterable) -> Html:
     """HTML of strings, and of lists of them."""
     parts = []
     for child in children:
@@ -34,17 +35,17 @@ def join(children) -> Html:
     return Html("".join(parts))
 
 
-def number(value, form="{:,}") -> Html:
+def number(value: float, form: str = "{:,}") -> Html:
     """A number as people read it, with its whole value beside it."""
     return element("data", form.format(value), value=repr(value))
 
 
-def percent(value) -> Html:
+def percent(value: float) -> Html:
     """A share as a percentage."""
     return number(value, "{:.2%}")
 
 
-def table(caption, header, rows) -> Html:
+def table(caption: str, header: Sequence, rows: Iterable[Sequence]) -> Html:
     """A table that scrolls where it is too wide; the first column names the row."""
     kinds = [
         None if any(isinstance(cell, Html) for cell in column) else "text"
@@ -76,12 +77,12 @@ def table(caption, header, rows) -> Html:
     )
 
 
-def figure(image, caption) -> Html:
+def figure(image: str, caption: str) -> Html:
     """A picture and its caption."""
     return element("figure", image, element("figcaption", caption))
 
 
-def section(name, title, *children) -> Html:
+def section(name: str, title: str, *children) -> Html:
     """A section with a heading that links may point to."""
     heading = element("h2", title, id=f"{name}-title")
     return element(

@@ -1,18 +1,22 @@
 """Single neurons of a report: which are shown, and what they do."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from keras import ops, tree
 
 from snn_keras.analysis.recording import Neurons, Recorder, neurons_of, record
 from snn_keras.simulate import Monitored
+from snn_keras.simulate.model import SpikingModel
+from snn_keras.typing import Inputs
 
 MOST_LAYERS = 6  # in the pictures of single neurons
 RASTER = 60  # neurons in the raster
 
 
-def traces(snn, x, neurons=None) -> dict:
+def traces(
+    snn: SpikingModel, x: Inputs, neurons: Mapping[str, Sequence[int]] | None = None
+) -> dict:
     """Spikes and potentials of chosen neurons, for the first sample of `x`.
 
     Args:

@@ -1,6 +1,11 @@
 """Writing a report."""
 
 import json
+import os
+from collections.abc import Mapping, Sequence
+
+import keras
+import numpy as np
 
 from snn_keras.analysis.recording import neurons_of
 from snn_keras.analysis.reporting import answers, costs, pictures, sections
@@ -9,23 +14,25 @@ from snn_keras.analysis.reporting.html import Html, element, join
 from snn_keras.analysis.reporting.style import STYLE
 from snn_keras.files import check_target, written_whole
 from snn_keras.inputs import check_data
+from snn_keras.simulate.model import SpikingModel
+from snn_keras.typing import Inputs
 
 
 def report(
-    ann,
-    snn,
-    x,
-    y,
-    path,
+    ann: keras.Model,
+    snn: SpikingModel,
+    x: Inputs,
+    y: np.ndarray | None,
+    path: str | os.PathLike,
     *,
-    samples=512,
-    batch_size=32,
-    timesteps=None,
-    neurons=None,
-    title=None,
-    class_names=None,
-    overwrite=False,
-):
+    samples: int = 512,
+    batch_size: int = 32,
+    timesteps: Sequence[int] | None = None,
+    neurons: Mapping[str, Sequence[int]] | None = None,
+    title: str | None = None,
+    class_names: Sequence[str] | None = None,
+    overwrite: bool = False,
+) -> dict:
     """Writes one HTML file about a conversion, and returns its figures.
 
     The file needs no network and no script; it shows accuracy by time steps, mismatch,
@@ -77,7 +84,9 @@ def report(
     return figures
 
 
-def document(title, figures, x, class_names=None) -> str:
+def document(
+    title: str, figures: dict, x: Inputs, class_names: Sequence[str] | None = None
+) -> str:
     """The page that shows `figures`; see `report`."""
     parts = [
         answers.accuracy(figures),

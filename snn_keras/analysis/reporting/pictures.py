@@ -2,18 +2,24 @@
 
 import base64
 import io
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
 
 from snn_keras.analysis.plots import height_of
-from snn_keras.analysis.reporting.html import element
+from snn_keras.analysis.reporting.html import Html, element
+from snn_keras.typing import Inputs
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 WIDTH = 4.3  # inches: as wide as a phone, so that text is not scaled down
 THUMBNAIL = 96  # pixels, at most
 
 
-def check_matplotlib():
+def check_matplotlib() -> None:
     """Raises an ImportError unless there is Matplotlib."""
     try:
         import matplotlib  # noqa: F401
@@ -24,7 +30,7 @@ def check_matplotlib():
         ) from error
 
 
-def drawn(plot, alt, rows=5):
+def drawn(plot: "Callable[[Axes], Any]", alt: str, rows: int = 5) -> Html:
     """The picture that `plot(ax)` draws, as an `img` element of SVG.
 
     Args:
@@ -49,7 +55,7 @@ def drawn(plot, alt, rows=5):
     return _image("svg+xml", content.getvalue(), alt)
 
 
-def thumbnails(x, indices):
+def thumbnails(x: Inputs, indices: Sequence[int]) -> dict[int, Html]:
     """PNG images of samples, by index; none where the input is no image.
 
     Args:

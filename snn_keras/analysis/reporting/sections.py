@@ -1,9 +1,12 @@
 """The head of a report, and its sections about the conversion: mismatch, plan."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from snn_keras.analysis.plots import plot_mismatch
 from snn_keras.analysis.reporting.html import (
+    Html,
     element,
     figure,
     number,
@@ -16,7 +19,7 @@ from snn_keras.analysis.reporting.pictures import drawn
 MOST_ROWS = 17  # of a table over time
 
 
-def summary(figures):
+def summary(figures: dict) -> Html:
     """The figures that matter most, side by side."""
     accuracy, energy = figures["accuracy"], figures["energy"]
     entries = []
@@ -44,12 +47,12 @@ def summary(figures):
     )
 
 
-def scored(value, measure):
+def scored(value: float, measure: str) -> Html:
     """An accuracy as a percentage, an error as a number."""
     return percent(value) if measure == "accuracy" else number(value, "{:.4g}")
 
 
-def mismatch(figures):
+def mismatch(figures: dict) -> Html:
     """Decoded signals beside the source's activations, layer by layer."""
     found = figures["mismatch"]
     title = "Mismatch by layer"
@@ -96,7 +99,7 @@ def mismatch(figures):
     )
 
 
-def plan(figures):
+def plan(figures: dict) -> Html:
     """What each layer of the source became."""
     found = figures["plan"]
     title = "Plan"
@@ -114,7 +117,7 @@ def plan(figures):
     )
 
 
-def some(items):
+def some(items: Sequence) -> Sequence:
     """At most `MOST_ROWS` of them, the last among them; all are in the figures."""
     items = list(items)
     if len(items) <= MOST_ROWS:

@@ -1,16 +1,25 @@
 """Whether 32 bits hold all that an integer network computes, and what helps if not."""
 
 import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
+from snn_keras.export.integer.interval import Interval
 from snn_keras.export.integer.neurons import FireBits
-from snn_keras.export.integer.operations import Convolve, Dense, DepthwiseConvolve
+from snn_keras.export.integer.operations import (
+    Convolve,
+    Dense,
+    DepthwiseConvolve,
+    Operation,
+)
 
 INT32 = 2**31 - 1
 
 
-def walk(operations, intervals, steps):
+def walk(
+    operations: Iterable[Operation], intervals: dict[str, Interval], steps: int
+) -> Iterator[tuple[Operation, list[Interval]]]:
     """Yields `(operation, what it reads)`, and adds what it makes to `intervals`.
 
     Args:
@@ -25,7 +34,14 @@ def walk(operations, intervals, steps):
         intervals[operation.name] = made.within(INT32 + 1)  # enough to see that
 
 
-def too_large(operations, intervals, operation, largest, steps, most_steps=None):
+def too_large(
+    operations: Sequence[Operation],
+    intervals: Mapping[str, Interval],
+    operation: Operation,
+    largest: float,
+    steps: int,
+    most_steps: int | None = None,
+) -> str:
     """The message of what 32 bits do not hold.
 
     Args:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -14,26 +15,26 @@ class Interval:
     high: np.ndarray
 
     @classmethod
-    def of(cls, *candidates):
+    def of(cls, *candidates) -> "Interval":
         """The smallest interval around all of `candidates`."""
         return cls(*(functools.reduce(f, candidates) for f in (np.minimum, np.maximum)))
 
-    def over(self, axes):
+    def over(self, axes: int | tuple[int, ...]) -> "Interval":
         """Bounds of all entries along `axes`, which are kept with length 1."""
         low, high = (np.atleast_1d(x) for x in (self.low, self.high))
         return Interval(low.min(axes, keepdims=True), high.max(axes, keepdims=True))
 
-    def full(self, shape):
+    def full(self, shape: tuple[int, ...]) -> "Interval":
         """The same bounds, written out for every entry of `shape`."""
         return Interval(
             np.broadcast_to(self.low, shape), np.broadcast_to(self.high, shape)
         )
 
-    def with_zero(self):
+    def with_zero(self) -> "Interval":
         """The same, with 0 in it: what padding and silence send."""
         return Interval(np.minimum(self.low, 0), np.maximum(self.high, 0))
 
-    def within(self, most):
+    def within(self, most: float) -> "Interval":
         """The same, of magnitudes up to `most`."""
         return Interval(*(np.clip(x, -most, most) for x in (self.low, self.high)))
 
@@ -42,12 +43,12 @@ class Interval:
         """The largest magnitude."""
         return int(max(np.max(np.abs(self.low)), np.max(np.abs(self.high))))
 
-    def map(self, function):
+    def map(self, function: Callable[[np.ndarray], np.ndarray]) -> "Interval":
         """`function` of both bounds, put in order."""
         return Interval.of(function(self.low), function(self.high))
 
 
-def of_channels(interval, channels):
+def of_channels(interval: Interval, channels: int) -> Interval:
     """Bounds `(channels,)` of a tensor `(..., channels)`."""
     interval = interval.full(np.broadcast_shapes(np.shape(interval.low), (channels,)))
     axes = tuple(range(np.ndim(interval.low) - 1))
@@ -55,20 +56,20 @@ def of_channels(interval, channels):
     return Interval(merged.low.reshape(channels), merged.high.reshape(channels))
 
 
-def total(products, axes):
+def total(products: Sequence[np.ndarray], axes: int | tuple[int, ...]) -> Interval:
     """Bounds of a sum of terms, each of which lies between two products."""
     low, high = np.minimum(*products), np.maximum(*products)
     return Interval(low.sum(axes), high.sum(axes))
 
 
-def ends_of(*intervals):
+def ends_of(*intervals) -> list[np.ndarray]:
     return [x for interval in intervals for x in (interval.low, interval.high)]
 
 
 DIGIT = 16
 
 
-def digits(interval, channels) -> list:
+def digits(interval: Interval, channels: int) -> list:
     """The digits in which weighted layers take their input.
 
     Numbers of up to 4 bits, spikes among them, are one digit; others are

@@ -1,6 +1,7 @@
 """The integer network: how its operations run, step by step."""
 
 import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -9,7 +10,9 @@ from snn_keras.export.inputs import in_order
 from snn_keras.export.integer.bounds import INT32, too_large, walk
 from snn_keras.export.integer.interval import Interval
 from snn_keras.export.integer.neurons import Fire
+from snn_keras.export.integer.operations import Operation
 from snn_keras.text import table
+from snn_keras.typing import Inputs
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,13 +33,13 @@ class Input:
     zero_point: int
 
     @property
-    def interval(self):
+    def interval(self) -> Interval:
         """Bounds of q - zero_point."""
         limits = np.iinfo(self.dtype)
         ends = np.int64(limits.min), np.int64(limits.max)
         return Interval(*ends).map(lambda bound: bound - self.zero_point)
 
-    def quantize(self, x):
+    def quantize(self, x: np.ndarray) -> np.ndarray:
         """Numbers `(batch, ...)` as q: the nearest, within the dtype."""
         limits = np.iinfo(self.dtype)
         q = np.floor(np.asarray(x, "float64") / self.scale + 0.5) + self.zero_point
@@ -75,8 +78,15 @@ class IntegerNetwork:
     """
 
     def __init__(
-        self, name, inputs, operations, outputs, timesteps, notes=(), left_out=()
-    ):
+        self,
+        name: str,
+        inputs: list[Input],
+        operations: list[Operation],
+        outputs: list[Output],
+        timesteps: int,
+        notes: Sequence[tuple[str, str]] = (),
+        left_out: Sequence[str] = (),
+    ) -> None:
         self.name = name
         self.inputs = list(inputs)
         self.operations = list(operations)
@@ -98,7 +108,7 @@ class IntegerNetwork:
                 raise ConversionError(message)
 
     @property
-    def neurons(self):
+    def neurons(self) -> list[Fire]:
         """The layers of spiking neurons."""
         return [x for x in self.operations if isinstance(x, Fire)]
 
@@ -116,7 +126,7 @@ class IntegerNetwork:
                 names.add(operation.name)
         return names
 
-    def initial_state(self, batch_size) -> dict:
+    def initial_state(self, batch_size: int) -> dict:
         """The state of a network at rest: tuples of arrays by operation."""
         return {
             operation.name: tuple(
@@ -126,7 +136,13 @@ class IntegerNetwork:
             for operation in self.operations
         }
 
-    def step(self, inputs, state, step, known=()):
+    def step(
+        self,
+        inputs: Sequence[np.ndarray],
+        state: dict[str, tuple],
+        step: int,
+        known: Mapping[str, np.ndarray] = (),
+    ) -> tuple[dict, dict]:
         """Runs one time step.
 
         Args:
@@ -152,7 +168,7 @@ class IntegerNetwork:
             )
         return values, new
 
-    def run(self, inputs):
+    def run(self, inputs: Sequence[np.ndarray]) -> Iterator[tuple[dict, dict]]:
         """Runs all steps on a constant input.
 
         Args:
@@ -168,7 +184,7 @@ class IntegerNetwork:
             known = {name: values[name] for name in static}
             yield values, state
 
-    def quantize(self, x):
+    def quantize(self, x: Inputs) -> list[np.ndarray]:
         """Inputs as numbers, to the integers that the network takes.
 
         Args:
@@ -180,14 +196,16 @@ class IntegerNetwork:
         arrays = in_order(x, {spec.name: spec.shape for spec in self.inputs})
         return [spec.quantize(a) for spec, a in zip(self.inputs, arrays, strict=True)]
 
-    def decode(self, values, step):
+    def decode(self, values: Mapping[str, np.ndarray], step: int) -> list[np.ndarray]:
         """The outputs after `step` steps, as real numbers."""
         return [
             values[out.name] * (out.scale / (out.divisor or step))
             for out in self.outputs
         ]
 
-    def predict_over_time(self, x, batch_size=100):
+    def predict_over_time(
+        self, x: Inputs, batch_size: int = 100
+    ) -> np.ndarray | list[np.ndarray]:
         """The decoded output after every step, `(timesteps, batch, ...)`.
 
         Args:
@@ -209,7 +227,9 @@ class IntegerNetwork:
         ]
         return outputs[0] if len(outputs) == 1 else outputs
 
-    def predict(self, x, batch_size=100):
+    def predict(
+        self, x: Inputs, batch_size: int = 100
+    ) -> np.ndarray | list[np.ndarray]:
         """The decoded output of a run, `(batch, ...)`; see `predict_over_time`."""
         over_time = self.predict_over_time(x, batch_size)
         if isinstance(over_time, list):

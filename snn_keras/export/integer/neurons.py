@@ -1,6 +1,7 @@
 """What has a memory: neurons, and sums over time."""
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -30,20 +31,22 @@ class MaxPool(Operation):
     over_time: bool
 
     @property
-    def state_names(self):
+    def state_names(self) -> tuple[str, ...]:
         return ("sum", "pool") if self.over_time else ()
 
-    def pool(self, x):
+    def pool(self, x: np.ndarray) -> np.ndarray:
         """The pool of one tensor."""
         least = np.iinfo(np.int64).min
         arguments = self.window, self.strides, self.padding, (1, 1)
         return patches(x, *arguments, fill=least).max((-2, -1))
 
-    def initial_state(self):
+    def initial_state(self) -> tuple:
         zeros = np.zeros(self.input_shape, np.int64), np.zeros(self.shape, np.int64)
         return zeros if self.over_time else ()
 
-    def run(self, values, state, step):
+    def run(
+        self, values: Sequence[np.ndarray], state: tuple, step: int
+    ) -> tuple[np.ndarray, tuple]:
         (x,) = values
         if not self.over_time:
             return self.pool(x), state
@@ -52,11 +55,11 @@ class MaxPool(Operation):
         pool = self.pool(total)
         return pool - before, (total, pool)
 
-    def bounds(self, x, *, steps):
+    def bounds(self, x: Interval, *, steps: int) -> Interval:
         # No entry changes by more than this at a step, so neither does the largest.
         return of_channels(x, self.shape[-1])
 
-    def state_bounds(self, x, *, steps):
+    def state_bounds(self, x: Interval, *, steps: int) -> tuple:
         total = x.with_zero().map(lambda bound: bound * steps)
         return (total, of_channels(total, self.shape[-1])) if self.over_time else ()
 
@@ -78,23 +81,25 @@ class Fire(Operation):
     initial: np.ndarray
     state_names = ("potential",)
 
-    def initial_state(self):
+    def initial_state(self) -> tuple:
         return (np.zeros(self.shape, np.int64),)
 
-    def run(self, values, state, step):
+    def run(
+        self, values: Sequence[np.ndarray], state: tuple, step: int
+    ) -> tuple[np.ndarray, tuple]:
         u = state[0] + values[0]
         z = (u >= self.threshold - self.initial).astype(np.int64)
         return z, (u - self.threshold * z,)
 
-    def bounds(self, x, *, steps):
+    def bounds(self, x: Interval, *, steps: int) -> Interval:
         return Interval(np.int64(0), np.int64(1))
 
-    def state_bounds(self, x, *, steps):
+    def state_bounds(self, x: Interval, *, steps: int) -> tuple:
         # As if it never fired: a spike leaves no less than 0, rest being `initial`.
         x = x.with_zero().map(lambda bound: bound * steps)
         return (Interval(x.low - np.maximum(self.initial, 0), x.high),)
 
-    def constants(self):
+    def constants(self) -> tuple:
         return self.threshold, self.initial
 
 
@@ -109,10 +114,12 @@ class SignedFire(Fire):
     ceiling: int | None = None
     state_names = ("potential", "count")
 
-    def initial_state(self):
+    def initial_state(self) -> tuple:
         return *super().initial_state(), np.zeros(self.shape, np.int64)
 
-    def run(self, values, state, step):
+    def run(
+        self, values: Sequence[np.ndarray], state: tuple, step: int
+    ) -> tuple[np.ndarray, tuple]:
         u, count = state[0] + values[0], state[1]
         fires = u >= self.threshold - self.initial
         if self.ceiling is not None:
@@ -120,10 +127,10 @@ class SignedFire(Fire):
         z = fires.astype(np.int64) - ((u < -self.initial) & (count > 0))
         return z, (u - self.threshold * z, count + z)
 
-    def bounds(self, x, *, steps):
+    def bounds(self, x: Interval, *, steps: int) -> Interval:
         return Interval(np.int64(-1), np.int64(1))
 
-    def state_bounds(self, x, *, steps):
+    def state_bounds(self, x: Interval, *, steps: int) -> tuple:
         (potential,) = super().state_bounds(x, steps=steps)
         # Taking a spike back adds the threshold to what is below rest.
         most = np.maximum(potential.high, self.threshold)
@@ -143,11 +150,11 @@ class FireBits(Fire):
     most: np.ndarray | None = None
     state_names = ()
 
-    def weights(self):
+    def weights(self) -> list[np.ndarray]:
         """What the spikes of each step weigh, most significant first."""
         return [self.threshold >> t for t in range(1, self.bits + 1)]
 
-    def spikes(self, x):
+    def spikes(self, x: np.ndarray) -> np.ndarray:
         """The bits `(bits, batch, ...)`, most significant first."""
         u = self.initial + x
         if self.most is not None:
@@ -158,24 +165,26 @@ class FireBits(Fire):
             u = u - weight * spikes[-1]
         return np.stack(spikes)
 
-    def initial_state(self):
+    def initial_state(self) -> tuple:
         return ()
 
-    def constants(self):
+    def constants(self) -> tuple:
         ceiling = () if self.most is None else (self.most,)
         return *super().constants(), *ceiling
 
-    def run(self, values, state, step):
+    def run(
+        self, values: Sequence[np.ndarray], state: tuple, step: int
+    ) -> tuple[np.ndarray, tuple]:
         place = 2 ** np.arange(self.bits)[::-1]
         return np.tensordot(place, self.spikes(values[0]), 1), state
 
-    def bounds(self, x, *, steps):
+    def bounds(self, x: Interval, *, steps: int) -> Interval:
         return Interval(np.int64(0), np.int64(2**self.bits - 1))
 
-    def state_bounds(self, x, *, steps):
+    def state_bounds(self, x: Interval, *, steps: int) -> tuple:
         return ()
 
-    def extremes(self, x, *, steps):
+    def extremes(self, x: Interval, *, steps: int) -> list:
         start = x.map(lambda bound: bound + self.initial)
         return [*super().extremes(x, steps=steps), *ends_of(start)]
 
@@ -186,15 +195,17 @@ class Integrate(Operation):
 
     state_names = ("sum",)
 
-    def initial_state(self):
+    def initial_state(self) -> tuple:
         return (np.zeros(self.shape, np.int64),)
 
-    def run(self, values, state, step):
+    def run(
+        self, values: Sequence[np.ndarray], state: tuple, step: int
+    ) -> tuple[np.ndarray, tuple]:
         total = state[0] + values[0]
         return total, (total,)
 
-    def bounds(self, x, *, steps):
+    def bounds(self, x: Interval, *, steps: int) -> Interval:
         return x.with_zero().map(lambda bound: bound * steps)
 
-    def state_bounds(self, x, *, steps):
+    def state_bounds(self, x: Interval, *, steps: int) -> tuple:
         return (self.bounds(x, steps=steps),)

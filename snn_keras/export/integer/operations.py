@@ -1,6 +1,7 @@
 """Products, sums and constants of integers."""
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -27,7 +28,9 @@ class Operation:
         """Arrays of 0, without a batch axis, that it carries from step to step."""
         return ()
 
-    def run(self, values, state, step):
+    def run(
+        self, values: Sequence[np.ndarray], state: tuple, step: int
+    ) -> tuple[np.ndarray, tuple]:
         """Computes one time step.
 
         Args:
@@ -40,15 +43,15 @@ class Operation:
         """
         return self.apply(*values), state
 
-    def apply(self, *values):
+    def apply(self, *values) -> np.ndarray:
         """What an operation without a state computes."""
         raise NotImplementedError
 
-    def bounds(self, *intervals, steps) -> Interval:
+    def bounds(self, *intervals, steps: int) -> Interval:
         """Between what its output stays in a run of `steps`, given its inputs."""
         raise NotImplementedError
 
-    def state_bounds(self, *intervals, steps) -> tuple:
+    def state_bounds(self, *intervals, steps: int) -> tuple:
         """The same for its state."""
         return ()
 
@@ -56,7 +59,7 @@ class Operation:
         """Arrays that it holds."""
         return ()
 
-    def extremes(self, *intervals, steps) -> list:
+    def extremes(self, *intervals, steps: int) -> list:
         """Bounds and constants that 32 bits have to hold, given its inputs."""
         made = self.bounds(*intervals, steps=steps)
         states = self.state_bounds(*intervals, steps=steps)
@@ -64,7 +67,7 @@ class Operation:
         return [*ends_of(made, *states), *wide]
 
 
-def matmul(x, kernel):
+def matmul(x: np.ndarray, kernel: np.ndarray) -> np.ndarray:
     """The integer product, by floats that hold every partial sum exactly."""
     largest = int(np.abs(kernel).sum(0, dtype=np.int64).max(initial=0))
     largest *= int(np.abs(x).max(initial=0))
@@ -80,15 +83,15 @@ class Dense(Operation):
 
     kernel: np.ndarray
 
-    def apply(self, x):
+    def apply(self, x: np.ndarray) -> np.ndarray:
         return matmul(x, self.kernel)
 
-    def bounds(self, x, *, steps):
+    def bounds(self, x: Interval, *, steps: int) -> Interval:
         x = of_channels(x, self.kernel.shape[0])
         kernel = self.kernel.astype(np.int64)
         return total([b[:, None] * kernel for b in (x.low, x.high)], 0)
 
-    def constants(self):
+    def constants(self) -> tuple:
         return (self.kernel,)
 
 
@@ -106,7 +109,7 @@ class Convolve(Operation):
     padding: tuple = ((0, 0), (0, 0))
     dilation: tuple = (1, 1)
 
-    def apply(self, x):
+    def apply(self, x: np.ndarray) -> np.ndarray:
         window = self.kernel.shape[:2]
         views = patches(x, window, self.strides, self.padding, self.dilation)
         batch, height, width = views.shape[:3]
@@ -115,12 +118,12 @@ class Convolve(Operation):
         rows = views.reshape(batch * height * width, -1)
         return matmul(rows, kernel).reshape(batch, height, width, -1)
 
-    def bounds(self, x, *, steps):
+    def bounds(self, x: Interval, *, steps: int) -> Interval:
         x = of_channels(x, self.kernel.shape[2]).with_zero()
         kernel = self.kernel.astype(np.int64)
         return total([b[:, None] * kernel for b in (x.low, x.high)], (0, 1, 2))
 
-    def constants(self):
+    def constants(self) -> tuple:
         return (self.kernel,)
 
 
@@ -128,21 +131,28 @@ class Convolve(Operation):
 class DepthwiseConvolve(Convolve):
     """Every channel by itself; kernel int8 `(height, width, in, multiplier)`."""
 
-    def apply(self, x):
+    def apply(self, x: np.ndarray) -> np.ndarray:
         window = self.kernel.shape[:2]
         views = patches(x, window, self.strides, self.padding, self.dilation)
         # Few products an output, and integers of NumPy: exact as they are.
         y = np.einsum("bhwcij,ijcm->bhwcm", views, self.kernel.astype(np.int64))
         return y.reshape(*y.shape[:3], -1)
 
-    def bounds(self, x, *, steps):
+    def bounds(self, x: Interval, *, steps: int) -> Interval:
         x = of_channels(x, self.kernel.shape[2]).with_zero()
         kernel = self.kernel.astype(np.int64)
         sums = total([b[:, None] * kernel for b in (x.low, x.high)], (0, 1))
         return Interval(sums.low.ravel(), sums.high.ravel())
 
 
-def patches(x, window, strides, padding, dilation, fill=0):
+def patches(
+    x: np.ndarray,
+    window: tuple,
+    strides: tuple,
+    padding: tuple,
+    dilation: tuple,
+    fill: int = 0,
+) -> np.ndarray:
     """Views of the windows of `x`, `(batch, height, width, channels, *window)`."""
     x = np.pad(x, [(0, 0), *padding, (0, 0)], constant_values=fill)
     reach = [d * (k - 1) + 1 for k, d in zip(window, dilation, strict=True)]
@@ -157,13 +167,13 @@ class Scale(Operation):
 
     factor: np.ndarray
 
-    def apply(self, x):
+    def apply(self, x: np.ndarray) -> np.ndarray:
         return x * self.factor
 
-    def bounds(self, x, *, steps):
+    def bounds(self, x: Interval, *, steps: int) -> Interval:
         return x.map(lambda bound: bound * self.factor)
 
-    def constants(self):
+    def constants(self) -> tuple:
         return (self.factor,)
 
 
@@ -179,15 +189,17 @@ class Shift(Operation):
     offset: np.ndarray
     on: int | None = None
 
-    def run(self, values, state, step):
+    def run(
+        self, values: Sequence[np.ndarray], state: tuple, step: int
+    ) -> tuple[np.ndarray, tuple]:
         (x,) = values
         return x + self.offset if self.on is None or step < self.on else x, state
 
-    def bounds(self, x, *, steps):
+    def bounds(self, x: Interval, *, steps: int) -> Interval:
         shifted = x.map(lambda bound: bound + self.offset)
         return shifted if self.on is None else Interval.of(*ends_of(x, shifted))
 
-    def constants(self):
+    def constants(self) -> tuple:
         return (self.offset,)
 
 
@@ -197,11 +209,13 @@ class Gate(Operation):
 
     on: int
 
-    def run(self, values, state, step):
+    def run(
+        self, values: Sequence[np.ndarray], state: tuple, step: int
+    ) -> tuple[np.ndarray, tuple]:
         (x,) = values
         return x if step < self.on else np.zeros_like(x), state
 
-    def bounds(self, x, *, steps):
+    def bounds(self, x: Interval, *, steps: int) -> Interval:
         return x.with_zero()
 
 
@@ -209,8 +223,8 @@ class Gate(Operation):
 class Add(Operation):
     """The sum of two tensors of one shape, or that broadcast."""
 
-    def apply(self, a, b):
+    def apply(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
         return a + b
 
-    def bounds(self, a, b, *, steps):
+    def bounds(self, a: Interval, b: Interval, *, steps: int) -> Interval:
         return Interval(a.low + b.low, a.high + b.high)

@@ -12,19 +12,19 @@ from snn_keras.export.integer.operations import Operation
 class Reshape(Operation):
     """Another shape for the same entries in the same order."""
 
-    def apply(self, x):
+    def apply(self, x: np.ndarray) -> np.ndarray:
         return x.reshape(len(x), *self.shape)
 
-    def bounds(self, x, *, steps):
+    def bounds(self, x: Interval, *, steps: int) -> Interval:
         return self.map_bounds(x)
 
-    def map_bounds(self, x):
+    def map_bounds(self, x: Interval) -> Interval:
         """Bounds, entry by entry, unless they are the same everywhere."""
         if np.size(x.low) == np.size(x.high) == 1:
             return Interval(x.low.reshape(()), x.high.reshape(()))
         return Interval(*(self.map_array(bound) for bound in (x.low, x.high)))
 
-    def map_array(self, array):
+    def map_array(self, array: np.ndarray) -> np.ndarray:
         """What becomes of an array that broadcasts against the input's shape."""
         return self.apply(np.broadcast_to(array, self.input_shape)[None])[0]
 
@@ -37,7 +37,7 @@ class Transpose(Reshape):
 
     axes: tuple = ()
 
-    def apply(self, x):
+    def apply(self, x: np.ndarray) -> np.ndarray:
         return x.transpose(0, *(a + 1 for a in self.axes))
 
 
@@ -47,10 +47,10 @@ class Pad(Reshape):
 
     padding: tuple = ()
 
-    def apply(self, x):
+    def apply(self, x: np.ndarray) -> np.ndarray:
         return np.pad(x, [(0, 0), *self.padding])
 
-    def map_bounds(self, x):
+    def map_bounds(self, x: Interval) -> Interval:
         return super().map_bounds(x).with_zero()
 
 
@@ -61,12 +61,12 @@ class Crop(Reshape):
     begin: tuple = ()
     strides: tuple = ()
 
-    def ends(self):
+    def ends(self) -> list[int]:
         """One behind the last entry, along each axis."""
         sides = zip(self.begin, self.strides, self.shape, strict=True)
         return [begin + stride * (n - 1) + 1 for begin, stride, n in sides]
 
-    def apply(self, x):
+    def apply(self, x: np.ndarray) -> np.ndarray:
         sides = zip(self.begin, self.ends(), self.strides, strict=True)
         return x[(slice(None), *(slice(*side) for side in sides))]
 
@@ -77,7 +77,7 @@ class Repeat(Reshape):
 
     times: tuple = ()
 
-    def apply(self, x):
+    def apply(self, x: np.ndarray) -> np.ndarray:
         for axis, times in enumerate(self.times, start=1):
             x = x.repeat(times, axis)
         return x
@@ -90,10 +90,10 @@ class Concatenate(Operation):
     axis: int
     input_shapes: tuple
 
-    def apply(self, *xs):
+    def apply(self, *xs) -> np.ndarray:
         return np.concatenate(xs, self.axis + 1)
 
-    def bounds(self, *intervals, steps):
+    def bounds(self, *intervals, steps: int) -> Interval:
         if all(np.size(x.low) == np.size(x.high) == 1 for x in intervals):
             return Interval.of(*(x.reshape(()) for x in ends_of(*intervals)))
         full = [x.full(s) for x, s in zip(intervals, self.input_shapes, strict=True)]
@@ -110,10 +110,10 @@ class Sum(Operation):
     axes: tuple
     input_shape: tuple
 
-    def apply(self, x):
+    def apply(self, x: np.ndarray) -> np.ndarray:
         return x.sum(tuple(a + 1 for a in self.axes), keepdims=True)
 
-    def bounds(self, x, *, steps):
+    def bounds(self, x: Interval, *, steps: int) -> Interval:
         x = x.full(self.input_shape)
         return Interval(
             x.low.sum(self.axes, keepdims=True), x.high.sum(self.axes, keepdims=True)

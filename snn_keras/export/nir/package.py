@@ -1,7 +1,9 @@
 """The nir package, which is optional."""
 
+from types import ModuleType
 
-def package():
+
+def package() -> ModuleType:
     """The `nir` package.
 
     Raises:

@@ -1,5 +1,7 @@
 """Padding as NIR has it: as many zeros on both sides."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from snn_keras.export.calls import Refusal
@@ -10,7 +12,9 @@ REMEDY = (
 )
 
 
-def symmetric(weight, padding, dilation):
+def symmetric(
+    weight: np.ndarray, padding: Sequence[tuple[int, int]], dilation: Sequence[int]
+) -> tuple[np.ndarray, tuple[int, ...]]:
     """The same convolution with the same padding on both sides, and a square kernel.
 
     Zeros in the kernel make up for the difference between the sides, and for what a

@@ -1,6 +1,8 @@
 """NIR files as spiking networks."""
 
+import os
 import pathlib
+from typing import Any
 
 import keras
 import numpy as np
@@ -10,18 +12,19 @@ from snn_keras import neurons, time
 from snn_keras.coding import Rate
 from snn_keras.export.nir.package import package
 from snn_keras.simulate import SpikingModel
+from snn_keras.typing import Array
 
 
 @keras.saving.register_keras_serializable("snn_keras")
 class UnitIFCell(neurons.IFCell):
     """`IFCell` that sends 1 where it fires, as NIR's neurons do."""
 
-    def call(self, inputs, states, training=False):
+    def call(self, inputs: Array, states: list, training: bool = False) -> tuple:
         sent, states = super().call(inputs, states, training)
         return keras.ops.cast(sent != 0, self.compute_dtype), states
 
 
-def from_nir(path, timesteps=None) -> SpikingModel:
+def from_nir(path: str | os.PathLike, timesteps: int | None = None) -> SpikingModel:
     """Reads a NIR file as a spiking network.
 
     Args:
@@ -59,14 +62,14 @@ def from_nir(path, timesteps=None) -> SpikingModel:
 class _Reader:
     """Builds a spiking network from a NIR graph."""
 
-    def __init__(self, graph, timesteps, name):
+    def __init__(self, graph: Any, timesteps: int, name: str) -> None:
         self.graph = graph
         self._coding = Rate(timesteps)
         self.name = name
         self._values = {}
         self._inputs = []
 
-    def model(self):
+    def model(self) -> SpikingModel:
         """The `SpikingModel`."""
         outputs = []
         for name in self._order():

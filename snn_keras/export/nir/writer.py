@@ -1,6 +1,8 @@
 """Spiking networks as NIR graphs."""
 
 import dataclasses
+import os
+from typing import Any
 
 import keras
 import numpy as np
@@ -11,6 +13,9 @@ from snn_keras.export.calls import Refusal, Rules, call_of
 from snn_keras.export.nir.package import package
 from snn_keras.export.nir.padding import symmetric
 from snn_keras.graph import Names
+from snn_keras.linear.windows import Convolution
+from snn_keras.simulate.model import SpikingModel
+from snn_keras.typing import Array
 
 MAX_POOLING = (
     layers.MaxPooling2D,
@@ -48,12 +53,18 @@ class Signal:
     padding: tuple = ()
     own: bool = False
 
-    def with_(self, **changes):
+    def with_(self, **changes) -> "Signal":
         """A copy with other attributes."""
         return dataclasses.replace(self, **changes)
 
 
-def to_nir(snn, path, *, unit_thresholds=False, overwrite=False) -> list:
+def to_nir(
+    snn: SpikingModel,
+    path: str | os.PathLike,
+    *,
+    unit_thresholds: bool = False,
+    overwrite: bool = False,
+) -> list:
     """Writes a spiking network as a NIR file.
 
     Args:
@@ -87,7 +98,7 @@ def to_nir(snn, path, *, unit_thresholds=False, overwrite=False) -> list:
 class Writer:
     """Walks the graph of a spiking network and makes the nodes of NIR."""
 
-    def __init__(self, snn, unit_thresholds):
+    def __init__(self, snn: SpikingModel, unit_thresholds: bool) -> None:
         self.snn = snn
         self.unit_thresholds = unit_thresholds
         self.losses = [
@@ -100,7 +111,7 @@ class Writer:
         self._edges = []
         self._readers = []
 
-    def graph(self):
+    def graph(self) -> Any:
         """The `nir.NIRGraph`."""
         program = self.snn.program
         nodes = program.graph.nodes
@@ -149,7 +160,7 @@ class Writer:
 
     # --- What rules are made of ------------------------------------------------------
 
-    def add(self, kind, name, x, **settings):
+    def add(self, kind: str, name: str, x: Signal, **settings) -> str:
         """Adds a node that reads the signal `x`; returns its name."""
         name = self._names.unique(name)
         self._nodes[name] = kind, settings
@@ -157,7 +168,7 @@ class Writer:
         self._edges += [(source, name) for source in sources]
         return name
 
-    def plain(self, x, name) -> Signal:
+    def plain(self, x: Signal, name: str) -> Signal:
         """`x` with factor 1 and offset 0: folded into weights, or a node of its own."""
         if np.all(np.asarray(x.factor) == 1) and not np.any(x.offset):
             return x
@@ -171,7 +182,7 @@ class Writer:
             return x.with_(factor=1.0, offset=0.0)
         return self.scaled(x, x.factor, x.offset, f"{name}_scale")
 
-    def in_order(self, x, name) -> Signal:
+    def in_order(self, x: Signal, name: str) -> Signal:
         """`x` with its features as Keras has them."""
         if x.order is None:
             return x
@@ -180,7 +191,7 @@ class Writer:
         node = self.add("Affine", f"{name}_order", x, weight=weight, bias=none)
         return x.with_(nodes=(node,), order=None, own=False)
 
-    def padded(self, x, name) -> Signal:
+    def padded(self, x: Signal, name: str) -> Signal:
         """`x` with the zeros around it that a convolution would take in passing."""
         if not x.padding:
             return x
@@ -189,7 +200,9 @@ class Writer:
         x = self.plain(x, name)
         return self.one_tap(f"{name}_zeros", x, shape, np.eye(x.shape[-1]))
 
-    def scaled(self, x, factor, offset, name) -> Signal:
+    def scaled(
+        self, x: Signal, factor: np.ndarray, offset: np.ndarray, name: str
+    ) -> Signal:
         """`factor * x + offset` by a node of its own; not the factor that `x` has."""
         channels = x.shape[-1]
         factor = np.broadcast_to(np.float64(factor), channels)
@@ -213,7 +226,9 @@ class Writer:
             )
         return x.with_(nodes=(node,), factor=1.0, offset=0.0, own=False)
 
-    def convolved(self, name, x, shape, form) -> Signal:
+    def convolved(
+        self, name: str, x: Signal, shape: tuple[int, ...], form: Convolution
+    ) -> Signal:
         """A `linear.Convolution` of images; it takes zeros around `x` in passing."""
         pairs = zip(x.padding or ((0, 0), (0, 0)), form.padding, strict=True)
         padding = [(a + c, b + d) for (a, b), (c, d) in pairs]
@@ -234,12 +249,28 @@ class Writer:
             groups=1,
         )
 
-    def one_tap(self, name, x, shape, matrix, **settings) -> Signal:
+    def one_tap(
+        self,
+        name: str,
+        x: Signal,
+        shape: tuple[int, ...],
+        matrix: np.ndarray,
+        **settings,
+    ) -> Signal:
         """A map `(in, out)` of the channels of each pixel."""
         form = linear.Convolution(matrix[None, None], **settings)
         return self.convolved(name, x, shape, form)
 
-    def weighted(self, kind, name, x, shape, weight, bias, **settings) -> Signal:
+    def weighted(
+        self,
+        kind: str,
+        name: str,
+        x: Signal,
+        shape: tuple[int, ...],
+        weight: np.ndarray,
+        bias: np.ndarray,
+        **settings,
+    ) -> Signal:
         """A node of weights `(out, in, ...)`; the factor of `x` goes into them."""
         if np.any(x.offset):
             x = self.plain(x, name)
@@ -256,10 +287,10 @@ def _is_float(x):
     return isinstance(x, np.ndarray) and x.dtype.kind == "f"
 
 
-def first(shape):
+def first(shape: tuple[int, ...]) -> np.ndarray:
     """A shape with its channels first."""
     return np.array((shape[-1], *shape[:-1]))
 
 
-def channels_first(x):
+def channels_first(x: Array) -> np.ndarray:
     return np.moveaxis(np.asarray(x), -1, 0)

@@ -6,19 +6,20 @@ import numpy as np
 
 from snn_keras import linear
 from snn_keras.export import integer
-from snn_keras.export.calls import Refusal
+from snn_keras.export.calls import Call, Refusal
 from snn_keras.export.quantize.moves import in_one_unit
-from snn_keras.export.quantize.quantizer import rule
+from snn_keras.export.quantize.quantizer import Quantizer, rule
 from snn_keras.export.quantize.units import Signal
+from snn_keras.typing import Array
 
 
 @rule(linear.Scale)
-def scaling(quantizer, call):
+def scaling(quantizer: Quantizer, call: Call) -> Signal:
     return affine(quantizer, call, call.signal, call.form.gain, call.form.offset)
 
 
 @rule(linear.Sum)
-def addition(quantizer, call):
+def addition(quantizer: Quantizer, call: Call) -> Signal:
     form = call.form
     parts = [
         x if sign > 0 else quantizer.affine(x, -1.0)
@@ -29,7 +30,9 @@ def addition(quantizer, call):
     return affine(quantizer, call, total, 1 / form.divisor, offset)
 
 
-def affine(quantizer, call, x, gain, offset):
+def affine(
+    quantizer: Quantizer, call: Call, x: Signal, gain: Array, offset: Array
+) -> Signal:
     """`gain * x + offset`, of the shape that the call makes."""
     if tuple(x.shape) != call.shape:
         raise Refusal(
@@ -39,7 +42,7 @@ def affine(quantizer, call, x, gain, offset):
     return quantizer.affine(x, gain, offset)
 
 
-def plus(quantizer, a, b, name):
+def plus(quantizer: Quantizer, a: Signal, b: Signal, name: str) -> Signal:
     """The sum of two signals."""
     shape = np.broadcast_shapes(a.shape, b.shape)
     if a.name == b.name:

@@ -1,5 +1,7 @@
 """Units that 32 bits ask to be coarser."""
 
+from collections.abc import Callable, Mapping
+
 import numpy as np
 
 from snn_keras.graph import Names
@@ -19,7 +21,7 @@ class Choices:
         floors: The least units of each choice, by its name, from the round before.
     """
 
-    def __init__(self, floors=()):
+    def __init__(self, floors: Mapping[str, np.ndarray] | tuple[()] = ()) -> None:
         self._floors = dict(floors)
         self._names = Names()
         self._numbers = {}
@@ -28,7 +30,13 @@ class Choices:
         self._values = [lambda: [1.0]]
         self._pressed = []
 
-    def add(self, name, fine, spread, value):
+    def add(
+        self,
+        name: str,
+        fine: np.ndarray,
+        spread: np.ndarray,
+        value: Callable[[], np.ndarray],
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Notes a choice.
 
         Args:
@@ -49,7 +57,7 @@ class Choices:
         self._values.append(value)
         return self._numbers[name], self._floor(name)
 
-    def press(self, origin, ratio):
+    def press(self, origin: np.ndarray, ratio: np.ndarray) -> bool:
         """Units are to be `ratio` times as coarse, where that is > 1.
 
         Returns:
@@ -60,7 +68,7 @@ class Choices:
         self._pressed.append((numbers[over], MARGIN * ratio[over]))
         return over.any()
 
-    def floors(self):
+    def floors(self) -> dict[str, np.ndarray] | None:
         """The floors for the next round; None if nothing is to be coarser."""
         excess = self._excess(self._pressed)
         if (excess == 1).all():
@@ -71,7 +79,7 @@ class Choices:
             for name, numbers in self._numbers.items()
         }
 
-    def most_steps(self, origin, ratio, steps):
+    def most_steps(self, origin: np.ndarray, ratio: np.ndarray, steps: int) -> float:
         """The number of steps for which units may be `ratio` times as coarse.
 
         Three bits may go. More may where what is multiplied is little beside the rest

@@ -3,6 +3,8 @@
 import numpy as np
 
 from snn_keras.export import integer
+from snn_keras.export.integer.interval import Interval
+from snn_keras.export.quantize.units import Unit
 
 WEIGHT_MAX = 127  # int8, symmetric
 SUM_MAX = 2**15 - 1  # int16, in which convolutions add up
@@ -23,7 +25,9 @@ class Weights:
         spread: The root of the sum of the squares of what is multiplied, likewise.
     """
 
-    def __init__(self, real, unit, inputs, each=False):
+    def __init__(
+        self, real: np.ndarray, unit: Unit, inputs: Interval, each: bool = False
+    ) -> None:
         self.real = real
         self.unit = unit
         self.each = each
@@ -42,12 +46,12 @@ class Weights:
         squares = np.broadcast_to(squares[:, None], real.shape)
         self.spread = np.sqrt(self._of_channels(squares, np.sum))
 
-    def rounded(self, unit):
+    def rounded(self, unit: np.ndarray) -> np.ndarray:
         """The weights as integers."""
         unit = unit.reshape(self.sign.shape)
         return np.floor(self.sign * self.real / unit + 0.5).astype(np.int64)
 
-    def notes(self, unit):
+    def notes(self, unit: np.ndarray) -> list[str]:
         """What rounding changes, in words."""
         lost = (
             self.rounded(unit) * unit.reshape(self.sign.shape) - self.sign * self.real

@@ -1,22 +1,25 @@
 """Signals moved: to another shape, or into another unit."""
 
 import functools
+from typing import Any
 
 import numpy as np
 
 from snn_keras.export import integer
 from snn_keras.export.calls import Refusal, check_channels_last
-from snn_keras.export.quantize.quantizer import rule
-from snn_keras.export.quantize.units import common_bit, fine_unit, plain
+from snn_keras.export.quantize.quantizer import Quantizer, rule
+from snn_keras.export.quantize.units import Signal, common_bit, fine_unit, plain
+from snn_keras.linear.forms import Form
+from snn_keras.typing import Array
 
 
-def by_channel(x):
+def by_channel(x: Signal) -> bool:
     """Whether all that is known of `x` is the same along all axes but the last."""
     shapes = map(np.shape, (x.factor, x.offset, x.origin))
     return all(shape in ((), x.shape[-1:]) for shape in shapes)
 
 
-def keeps_channels(form, shape):
+def keeps_channels(form: Form, shape: tuple[int, ...]) -> bool:
     """Whether a form that moves elements of this shape leaves each in its channel."""
     numbers = np.arange(1, shape[-1] + 1)
     made = form.apply(np.broadcast_to(numbers, (1, *shape)))
@@ -25,7 +28,15 @@ def keeps_channels(form, shape):
     return bool(np.all((made == numbers) | (made == 0)))  # 0: what it pads with
 
 
-def rearranged(quantizer, x, kind, shape, name, keeps_channels=False, **arguments):
+def rearranged(
+    quantizer: Quantizer,
+    x: Signal,
+    kind: type,
+    shape: tuple[int, ...],
+    name: str,
+    keeps_channels: bool = False,
+    **arguments,
+) -> Signal:
     """The same entries in another place, each in the unit that it has."""
     if kind is integer.Pad:
         x = quantizer.settled(x)  # what it pads with has no offset
@@ -43,13 +54,15 @@ def rearranged(quantizer, x, kind, shape, name, keeps_channels=False, **argument
     return moved.with_(factor=np.where(factor == 0, 1.0, factor), origin=origin)
 
 
-def reshaped(quantizer, x, shape, name):
+def reshaped(
+    quantizer: Quantizer, x: Signal, shape: tuple[int, ...], name: str
+) -> Signal:
     """Another shape for the same entries."""
     stays = shape[-1:] == x.shape[-1:]
     return rearranged(quantizer, x, integer.Reshape, shape, name, stays)
 
 
-def of_images(form, shape):
+def of_images(form: Any, shape: tuple[int, ...]) -> Any:
     """A form with windows as one of images, for an input of this shape."""
     check_channels_last(form)
     if len(shape) not in (2, 3):
@@ -57,21 +70,23 @@ def of_images(form, shape):
     return form if len(shape) == 3 else form.of_images()
 
 
-def as_image(quantizer, x, name):
+def as_image(quantizer: Quantizer, x: Signal, name: str) -> Signal:
     """A sequence `(length, channels)` as an image of height 1."""
     if len(x.shape) == 3:
         return x
     return reshaped(quantizer, x, (1, *x.shape), f"{name}/image")
 
 
-def like_input(quantizer, y, x, name):
+def like_input(quantizer: Quantizer, y: Signal, x: Signal, name: str) -> Signal:
     """An image of height 1 as the sequence that `x` is."""
     if len(x.shape) == 3:
         return y
     return reshaped(quantizer, y, y.shape[1:], f"{name}/sequence")
 
 
-def in_one_unit(quantizer, a, b, name):
+def in_one_unit(
+    quantizer: Quantizer, a: Signal, b: Signal, name: str
+) -> tuple[Signal, ...]:
     """Two signals whose integers may be added."""
     if a.timed != b.timed:  # their offsets are not on for the same steps
         a, b = quantizer.settled(a), quantizer.settled(b)
@@ -93,7 +108,7 @@ def in_one_unit(quantizer, a, b, name):
     return tuple(quantizer.in_unit(x, choice, f"{name}/gain") for x in (a, b))
 
 
-def gained(quantizer, x, other, name):
+def gained(quantizer: Quantizer, x: Signal, other: Signal, name: str) -> Signal:
     """`x`, whose unit is closed, in the unit of `other`, which is open."""
     other.unit.need(np.broadcast_to(x.scale / other.factor, other.shape[-1:]))
     scaled = quantizer.scaled(
@@ -104,7 +119,9 @@ def gained(quantizer, x, other, name):
     return scaled.with_(factor=other.factor, unit=other.unit)
 
 
-def finer(quantizer, x, grain, beside, name):
+def finer(
+    quantizer: Quantizer, x: Signal, grain: Array, beside: Array, name: str
+) -> Signal:
     """`x` with its offset, in a unit of which `grain` is many, or a whole number.
 
     Args:

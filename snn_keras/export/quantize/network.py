@@ -8,12 +8,17 @@ from snn_keras.export.calls import static_shape
 from snn_keras.export.inputs import by_name
 from snn_keras.export.quantize.quantizer import Quantizer
 from snn_keras.export.quantize.units import lowest_bit
+from snn_keras.graph import Graph
 from snn_keras.inputs import CALIBRATION_SAMPLES, check_data
+from snn_keras.simulate.model import SpikingModel
+from snn_keras.typing import Inputs
 
 ROUNDS = 32  # each finds what the one before has made sound enough to be seen
 
 
-def quantize_weights(snn, data, input_dtype="int8") -> integer.IntegerNetwork:
+def quantize_weights(
+    snn: SpikingModel, data: Inputs, input_dtype: str = "int8"
+) -> integer.IntegerNetwork:
     """Turns a spiking network into one of integers.
 
     Weights become int8, each channel in a unit of its own; thresholds, potentials and
@@ -71,7 +76,7 @@ def quantize_weights(snn, data, input_dtype="int8") -> integer.IntegerNetwork:
     )
 
 
-def input_specs(graph, data, dtype):
+def input_specs(graph: Graph, data: Inputs, dtype: str) -> list[integer.Input]:
     """An `integer.Input` for every input of a graph."""
     names = graph.input_names
     data = check_data(by_name(data, names, CALIBRATION_SAMPLES), graph)
@@ -79,7 +84,9 @@ def input_specs(graph, data, dtype):
     return [input_spec(name, static_shape(name, x), v, dtype) for name, x, v in named]
 
 
-def input_spec(name, shape, values, dtype):
+def input_spec(
+    name: str, shape: tuple[int, ...], values: np.ndarray, dtype: str
+) -> integer.Input:
     """An `integer.Input` that holds the range of `values`, exactly if it can."""
     values = np.asarray(values, "float64")
     limits = np.iinfo(dtype)

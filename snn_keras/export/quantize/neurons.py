@@ -8,15 +8,15 @@ from keras import layers
 
 from snn_keras import neurons, time
 from snn_keras.export import integer
-from snn_keras.export.calls import LEFT_OUT, QUANTIZED, CellForms, Refusal
+from snn_keras.export.calls import LEFT_OUT, QUANTIZED, Call, CellForms, Refusal
 from snn_keras.export.quantize.moves import finer
-from snn_keras.export.quantize.quantizer import rule
+from snn_keras.export.quantize.quantizer import Quantizer, rule
 from snn_keras.export.quantize.units import Signal
 from snn_keras.linear.forms import array
 
 
 @rule(time.Present)
-def present(quantizer, call):
+def present(quantizer: Quantizer, call: Call) -> Signal:
     x = call.signal
     on = quantizer.input_steps
     if on is None:
@@ -27,14 +27,14 @@ def present(quantizer, call):
 
 
 @rule(time.Readout)
-def readout(quantizer, call):
+def readout(quantizer: Quantizer, call: Call) -> Signal:
     x = quantizer.settled(quantizer.even(call.signal))
     name = quantizer.add(integer.Integrate, x, x.shape, call.name)
     return x.with_(name=name, weights=None)
 
 
 @rule(time.BiasCorrection)
-def bias_correction(quantizer, call):
+def bias_correction(quantizer: Quantizer, call: Call) -> Signal:
     layer = call.operation
     x = quantizer.affine(call.signal, 1.0, array(layer.bias))
     return x.with_(initial=array(layer.initial))
@@ -94,7 +94,7 @@ def _bit_serial(cell, layer):
 
 
 @rule(time.Spiking, time.OnePassSpiking)
-def spiking(quantizer, call):
+def spiking(quantizer: Quantizer, call: Call) -> Signal:
     cell, x = call.layer.cell, call.signal
     form = integer_form.of(cell)(cell, call.layer)
     theta, grain = cell.theta_value(), form.grain
@@ -135,7 +135,7 @@ def _later(value, threshold):
 
 
 @rule(layers.Activation, *LEFT_OUT)
-def last_activation(quantizer, call):
+def last_activation(quantizer: Quantizer, call: Call) -> Signal:
     """Behind the network it keeps the order of classes, and is left to the caller."""
     if not call.is_last:
         raise Refusal(

@@ -1,13 +1,19 @@
 """What 32 bits do not hold of a network of integers, and whose units that is."""
 
 import functools
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from snn_keras.errors import ConversionError
 from snn_keras.export import integer
 from snn_keras.export.integer import INT32
+from snn_keras.export.integer.operations import Operation
 from snn_keras.export.quantize.choices import MARGIN
+
+if TYPE_CHECKING:
+    from snn_keras.export.quantize.quantizer import Quantizer
 
 OPERAND = 2**8  # what a channel that weights multiply may reach in any case
 EXACT = 2**12  # gains up to which a unit is chosen so that nothing is rounded
@@ -21,14 +27,14 @@ class Overflow:
         operations: All of them, each behind what it reads.
     """
 
-    def __init__(self, quantizer, operations):
+    def __init__(self, quantizer: "Quantizer", operations: Sequence[Operation]) -> None:
         self._quantizer = quantizer
         self._choices = quantizer.choices
         self._operations = operations
         self._intervals = {x.name: x.interval for x in quantizer.inputs}
         self._sums = dict(self._intervals)
 
-    def press(self):
+    def press(self) -> None:
         """Presses them.
 
         Raises:

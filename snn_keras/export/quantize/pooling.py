@@ -7,6 +7,7 @@ from keras import layers
 
 from snn_keras import linear, time
 from snn_keras.export import integer
+from snn_keras.export.calls import Call
 from snn_keras.export.quantize.moves import (
     as_image,
     by_channel,
@@ -14,12 +15,14 @@ from snn_keras.export.quantize.moves import (
     of_images,
     rearranged,
 )
-from snn_keras.export.quantize.quantizer import rule
+from snn_keras.export.quantize.quantizer import Quantizer, rule
+from snn_keras.export.quantize.units import Signal
 from snn_keras.linear.keras_sums import pooling
+from snn_keras.linear.windows import Pool
 
 
 @rule(linear.Pool)
-def average_pooling(quantizer, call):
+def average_pooling(quantizer: Quantizer, call: Call) -> Signal:
     """The sum of the window; its size goes into the unit."""
     form = of_images(call.form, call.signal.shape)
     x = call.signal if by_channel(call.signal) else quantizer.fixed(call.signal)
@@ -47,7 +50,7 @@ def average_pooling(quantizer, call):
 
 
 @rule(linear.Total)
-def reduction(quantizer, call):
+def reduction(quantizer: Quantizer, call: Call) -> Signal:
     """The sum over axes, or the mean: the count goes into the unit."""
     x, axes, name = call.signal, call.form.axes, call.name
     last = len(x.shape) - 1
@@ -75,12 +78,12 @@ def reduction(quantizer, call):
 
 
 @rule(layers.MaxPooling1D, layers.MaxPooling2D)
-def max_pooling(quantizer, call):
+def max_pooling(quantizer: Quantizer, call: Call) -> Signal:
     return pooled(quantizer, call, pooling(call.operation, call.signal.shape))
 
 
 @rule(layers.GlobalMaxPooling1D, layers.GlobalMaxPooling2D)
-def global_max_pooling(quantizer, call):
+def global_max_pooling(quantizer: Quantizer, call: Call) -> Signal:
     layer, (*window, channels) = call.operation, call.signal.shape
     form = linear.Pool(tuple(window), data_format=layer.data_format)
     y = pooled(quantizer, call, form)
@@ -91,7 +94,7 @@ def global_max_pooling(quantizer, call):
     )
 
 
-def pooled(quantizer, call, form):
+def pooled(quantizer: Quantizer, call: Call, form: Pool) -> Signal:
     """A max pool: of the counts so far, where there is time."""
     form = of_images(form, call.signal.shape)
     x = quantizer.settled(call.signal)

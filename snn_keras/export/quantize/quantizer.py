@@ -1,12 +1,15 @@
 """The walk through a spiking network that makes integers of it."""
 
+from collections.abc import Callable, Mapping, Sequence
+
 import numpy as np
 from keras import tree
 
 from snn_keras import graph as graph_lib
+from snn_keras.coding import Coding
 from snn_keras.errors import ConversionError
 from snn_keras.export import integer
-from snn_keras.export.calls import Rules, call_of, static_shape
+from snn_keras.export.calls import Call, Rules, call_of, static_shape
 from snn_keras.export.integer import INT32
 from snn_keras.export.quantize.choices import Choices
 from snn_keras.export.quantize.kernels import Weights
@@ -19,6 +22,8 @@ from snn_keras.export.quantize.units import (
     largest,
     plain,
 )
+from snn_keras.simulate.program import Program
+from snn_keras.typing import Array
 
 LAYERS = (
     *("Activation", "Add", "Average", "AveragePooling1D", "AveragePooling2D"),
@@ -46,7 +51,12 @@ class Quantizer:
         left_out: Layers behind the network that are left to the caller.
     """
 
-    def __init__(self, program, inputs, floors):
+    def __init__(
+        self,
+        program: Program,
+        inputs: list[integer.Input],
+        floors: Mapping[str, np.ndarray] | tuple[()],
+    ) -> None:
         self.graph = program.graph
         self.steps = program.coding.timesteps if program.during else 1
         self.input_steps = steps_on(program.coding) if program.during else None
@@ -63,7 +73,7 @@ class Quantizer:
         self._intervals = {spec.name: spec.interval for spec in inputs}
         self._names = graph_lib.Names(self._intervals)
 
-    def quantize(self):
+    def quantize(self) -> tuple[list, list]:
         """Walks the graph; returns the operations and the outputs."""
         rule.check(self.graph, self.graph.name)
         signals = {}
@@ -83,12 +93,12 @@ class Quantizer:
         operations = [self.built(name) for name in self._order]
         return operations, [make() for make in ends]
 
-    def floors(self, operations):
+    def floors(self, operations: list) -> dict[str, np.ndarray] | None:
         """How coarse units have to be for 32 bits; None if they are."""
         Overflow(self, operations).press()
         return self.choices.floors()
 
-    def output(self, x):
+    def output(self, x: Signal) -> Callable[[], integer.Output]:
         """Makes `x` an output; returns what gives its `Output`."""
         divisor = self.input_steps if x.timed else 1
         x = self.settled(self.even(x))
@@ -102,7 +112,15 @@ class Quantizer:
 
     # --- Operations ------------------------------------------------------------------
 
-    def add(self, kind, x, shape, name, origin=None, **arguments):
+    def add(
+        self,
+        kind: type,
+        x: Signal | Sequence[Signal],
+        shape: tuple[int, ...],
+        name: str,
+        origin: np.ndarray | None = None,
+        **arguments,
+    ) -> str:
         """Appends an operation, which is made once the units it needs are known.
 
         Args:
@@ -126,7 +144,7 @@ class Quantizer:
         self.origins[name] = signals[0].origin if origin is None else origin
         return name
 
-    def built(self, name):
+    def built(self, name: str) -> integer.Operation:
         """The operation of that name."""
         if name not in self._built:
             kind, reads, shape, arguments = self._pending[name]
@@ -134,7 +152,7 @@ class Quantizer:
             self._built[name] = kind(name, reads, shape, **made)
         return self._built[name]
 
-    def interval(self, x: Signal):
+    def interval(self, x: Signal) -> integer.Interval:
         """Bounds of a signal whose unit is closed."""
         name = x.name
         if name not in self._intervals:
@@ -144,7 +162,7 @@ class Quantizer:
             self._intervals[name] = bounds.within(INT32 + 1)
         return self._intervals[name]
 
-    def whole(self, name, what, real):
+    def whole(self, name: str, what: str, real: np.ndarray) -> np.ndarray:
         """The nearest integers; notes what rounding changes."""
         rounded = np.floor(np.asarray(real) + 0.5)
         lost = np.abs(rounded - real)
@@ -212,7 +230,7 @@ class Quantizer:
         unit, name = fine_unit(*np.ravel(x.factor)), f"{x.name}/gain"
         return self.in_unit(x, self.chosen(unit, [x], name), name)
 
-    def refined(self, x: Signal, gain, beside, name) -> Signal:
+    def refined(self, x: Signal, gain: Array, beside: Array, name: str) -> Signal:
         """`x`, whose unit is closed, in one that is `gain` times finer, or as may be.
 
         Args:
@@ -235,7 +253,9 @@ class Quantizer:
         scaled = self.scaled(x, plain(gain).astype(np.int64), name)
         return scaled.with_(factor=plain(unit), unit=None)
 
-    def chosen(self, unit, signals, name):
+    def chosen(
+        self, unit: np.ndarray, signals: list[Signal], name: str
+    ) -> tuple[np.ndarray, np.ndarray]:
         """A unit for signals whose own are closed: `(unit, origin)`, as 32 bits allow.
 
         Args:
@@ -251,7 +271,7 @@ class Quantizer:
         unit = np.maximum(unit, floor)
         return unit, origin
 
-    def in_unit(self, x: Signal, choice, name) -> Signal:
+    def in_unit(self, x: Signal, choice: tuple, name: str) -> Signal:
         """`x`, whose unit is closed, in another: `(unit, origin)`, as chosen."""
         unit, origin = choice
         x = x.with_(origin=origin)
@@ -260,12 +280,12 @@ class Quantizer:
         gain = self.whole(x.name, "gain", x.scale / unit)
         return self.scaled(x, gain, name).with_(factor=unit, unit=None)
 
-    def scaled(self, x: Signal, factor, name) -> Signal:
+    def scaled(self, x: Signal, factor: Array, name: str) -> Signal:
         """`x` with its integers multiplied by `factor`."""
         name = self.add(integer.Scale, x, x.shape, name, factor=factor)
         return x.with_(name=name, weights=None)
 
-    def affine(self, x: Signal, gain, offset=0.0) -> Signal:
+    def affine(self, x: Signal, gain: Array, offset: Array = 0.0) -> Signal:
         """`gain * x + offset`: no work for integers but where the sign changes."""
         gain = np.broadcast_to(np.float64(gain), np.shape(gain))
         moved = x.with_(
@@ -282,7 +302,16 @@ class Quantizer:
         scaled = self.scaled(x, sign.astype(np.int64), f"{x.name}/sign")
         return moved.with_(name=scaled.name, weights=None)
 
-    def weighted(self, kind, x, real, shape, call, offset=0.0, **arguments):
+    def weighted(
+        self,
+        kind: type,
+        x: Signal,
+        real: np.ndarray,
+        shape: tuple[int, ...],
+        call: Call,
+        offset: Array = 0.0,
+        **arguments,
+    ) -> Signal:
         """A layer of weights.
 
         Args:
@@ -314,7 +343,7 @@ class Quantizer:
         return Signal(name, shape, factor, unit, origin, x.timed, offset, weights)
 
 
-def steps_on(coding) -> int | None:
+def steps_on(coding: Coding) -> int | None:
     """Steps for which the input is on; None for all.
 
     Raises:

@@ -4,9 +4,9 @@ import numpy as np
 
 from snn_keras import linear
 from snn_keras.export import integer
-from snn_keras.export.calls import Refusal
+from snn_keras.export.calls import Call, Refusal
 from snn_keras.export.quantize.moves import keeps_channels, rearranged
-from snn_keras.export.quantize.quantizer import rule
+from snn_keras.export.quantize.quantizer import Quantizer, rule
 from snn_keras.export.quantize.units import Signal, plain
 
 KINDS = {
@@ -19,7 +19,7 @@ KINDS = {
 
 
 @rule(*KINDS)
-def moved(quantizer, call):
+def moved(quantizer: Quantizer, call: Call) -> Signal:
     x, form = call.signal, call.form
     stays, settings = keeps_channels(form, x.shape), {**vars(form), "shape": call.shape}
     kind = KINDS[type(form)]
@@ -29,12 +29,12 @@ def moved(quantizer, call):
 
 
 @rule(linear.Along)
-def interpolation(quantizer, call):
+def interpolation(quantizer: Quantizer, call: Call) -> Signal:
     raise Refusal('it interpolates. Remedy: interpolation="nearest".')
 
 
 @rule(linear.Concatenate)
-def concatenation(quantizer, call):
+def concatenation(quantizer: Quantizer, call: Call) -> Signal:
     axis = call.form.axis
     parts = [quantizer.fixed(x) for x in call.signals]
     factor, origin = (

@@ -7,9 +7,10 @@ from collections.abc import Callable
 import numpy as np
 
 from snn_keras.export.integer import INT32
+from snn_keras.typing import Array
 
 
-def lowest_bit(x):
+def lowest_bit(x: Array) -> np.ndarray:
     """The largest power of two that divides each of `x`; infinity for 0."""
     mantissa, exponent = np.frexp(np.asarray(x, "float64"))
     whole = np.abs(mantissa * 2.0**53).astype(np.int64)
@@ -17,12 +18,12 @@ def lowest_bit(x):
     return np.where(whole == 0, np.inf, bit)
 
 
-def common_bit(*factors):
+def common_bit(*factors) -> float:
     """The largest power of two that divides all of `factors`."""
     return min(float(np.min(lowest_bit(factor))) for factor in factors)
 
 
-def fine_unit(*factors):
+def fine_unit(*factors) -> np.ndarray:
     """A unit of which all factors are whole numbers; to 1 in 128 if they are odd."""
     least = functools.reduce(np.minimum, factors)
     bit = common_bit(*factors)
@@ -30,7 +31,7 @@ def fine_unit(*factors):
     return np.float64(bit) if largest <= 2**12 * bit else least / 128
 
 
-def plain(array):
+def plain(array: np.ndarray) -> np.ndarray:
     """An array in its smallest shape: a number, or one for each last entry."""
     array = np.asarray(array)
     if array.size and (array == array.flat[0]).all():
@@ -39,7 +40,7 @@ def plain(array):
     return rows[0] if (rows == rows[0]).all() else array
 
 
-def largest(array, shape):
+def largest(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     """The largest of `array` for each entry of `shape`, against which it broadcasts."""
     array = np.asarray(array)
     if array.ndim > len(shape):
@@ -59,7 +60,7 @@ class Unit:
         channels: Number of channels.
     """
 
-    def __init__(self, channels):
+    def __init__(self, channels: int) -> None:
         self._least = np.zeros(channels)
         self._bits = np.full(channels, np.inf)
         self._fits = []
@@ -69,24 +70,24 @@ class Unit:
         self.value = None
 
     @property
-    def is_open(self):
+    def is_open(self) -> bool:
         """Whether it has no value yet."""
         return self.root()[0].value is None
 
     @property
-    def finest(self):
+    def finest(self) -> np.ndarray:
         """The least that it may be, as far as is known."""
         root, ratio = self.root()
         return root._least * ratio
 
-    def root(self):
+    def root(self) -> "tuple[Unit, Array]":
         """The unit that this one joined, and what this one is times that."""
         if self._joined is None:
             return self, 1.0
         root, ratio = self._joined[0].root()
         return root, ratio * self._joined[1]
 
-    def need(self, numbers):
+    def need(self, numbers: Array) -> None:
         """`numbers` `(..., channels)` are wanted in whole units, of 32 bits."""
         root, ratio = self.root()
         numbers = np.asarray(numbers)
@@ -95,28 +96,28 @@ class Unit:
         root._bits = np.minimum(root._bits, bits.min(axes))
         self.at_least(np.abs(numbers).max(axes) / INT32)
 
-    def at_least(self, least):
+    def at_least(self, least: Array) -> None:
         """It shall be at least `least` `(channels,)`."""
         root, ratio = self.root()
         root._least = np.maximum(root._least, least / ratio)
 
-    def fit(self, fits: Callable):
+    def fit(self, fits: Callable) -> None:
         """`fits(unit)` shall be true of every channel."""
         root, ratio = self.root()
         root._fits.append(lambda value: fits(value * ratio))
 
-    def anchor(self, numbers):
+    def anchor(self, numbers: Array) -> None:
         """`numbers` `(channels,)` are thresholds, worth a rounder unit."""
         root, ratio = self.root()
         if root._anchor is None:
             root._anchor = np.broadcast_to(numbers / ratio, root._least.shape)
 
-    def make_even(self, factor):
+    def make_even(self, factor: Array) -> None:
         """`factor` times the unit shall be the same in all channels."""
         root, ratio = self.root()
         root._even_over = np.broadcast_to(factor * ratio, root._least.shape)
 
-    def join(self, other, ratio):
+    def join(self, other: "Unit", ratio: Array) -> None:
         """From now on it is `ratio` times `other`. Both are open, and distinct."""
         mine, my_ratio = self.root()
         theirs, their_ratio = other.root()
@@ -130,7 +131,7 @@ class Unit:
         if theirs._anchor is None and mine._anchor is not None:
             theirs._anchor = mine._anchor / ratio
 
-    def close(self):
+    def close(self) -> np.ndarray:
         """Chooses the unit; returns its value, one a channel."""
         root, ratio = self.root()
         if root.value is None:
@@ -219,15 +220,15 @@ class Signal:
     initial: np.ndarray = 0.0
 
     @property
-    def is_open(self):
+    def is_open(self) -> bool:
         """Whether its unit may still be chosen."""
         return self.unit is not None and self.unit.is_open
 
     @property
-    def scale(self):
+    def scale(self) -> np.ndarray:
         """Real value of 1. It closes the unit."""
         return self.factor if self.unit is None else self.factor * self.unit.close()
 
-    def with_(self, **changes):
+    def with_(self, **changes) -> "Signal":
         """A copy with other attributes."""
         return dataclasses.replace(self, **changes)

@@ -6,6 +6,7 @@ import numpy as np
 
 from snn_keras import linear
 from snn_keras.export import integer
+from snn_keras.export.calls import Call
 from snn_keras.export.quantize.moves import (
     as_image,
     like_input,
@@ -13,12 +14,13 @@ from snn_keras.export.quantize.moves import (
     rearranged,
     reshaped,
 )
-from snn_keras.export.quantize.quantizer import rule
-from snn_keras.export.quantize.units import plain
+from snn_keras.export.quantize.quantizer import Quantizer, rule
+from snn_keras.export.quantize.units import Signal, plain
+from snn_keras.linear.windows import Convolution
 
 
 @rule(linear.Dense)
-def dense(quantizer, call):
+def dense(quantizer: Quantizer, call: Call) -> Signal:
     x, kernel, offset = call.signal, call.form.kernel, call.form.bias
     if np.ndim(x.offset) < 2:
         offset = offset + np.broadcast_to(x.offset, len(kernel)) @ kernel
@@ -28,17 +30,17 @@ def dense(quantizer, call):
 
 
 @rule(linear.Separable)
-def separable_convolution(quantizer, call):
+def separable_convolution(quantizer: Quantizer, call: Call) -> Signal:
     """As the one convolution that it is: nothing is rounded in between."""
     return convolved(quantizer, call, call.form.merged)
 
 
 @rule(linear.Convolution)
-def convolution(quantizer, call):
+def convolution(quantizer: Quantizer, call: Call) -> Signal:
     return convolved(quantizer, call, call.form)
 
 
-def convolved(quantizer, call, form):
+def convolved(quantizer: Quantizer, call: Call, form: Convolution) -> Signal:
     """A convolution of any kind, of images and of sequences."""
     x, offset = call.signal, form.bias
     form = of_images(form, x.shape)
@@ -71,7 +73,9 @@ def convolved(quantizer, call, form):
     return like_input(quantizer, y, x, call.name)
 
 
-def spread(quantizer, x, form, name):
+def spread(
+    quantizer: Quantizer, x: Signal, form: Convolution, name: str
+) -> tuple[Signal, tuple]:
     """An image with zeros between its entries, and the padding that it still takes.
 
     Along each axis `spread - 1` zeros go behind each entry. Those behind the last one

@@ -3,15 +3,19 @@
 import dataclasses
 import hashlib
 import json
+from collections.abc import Mapping, Sequence
+from types import ModuleType
 
 import numpy as np
+
+from snn_keras.typing import Array
 
 IDENTIFIER = b"TFL3"
 METADATA = "snn_keras"
 _CHECKSUM = '"sha256": "%064x"'
 
 
-def schema():
+def schema() -> ModuleType:
     """The generated module of the TFLite schema.
 
     Raises:
@@ -44,7 +48,7 @@ class Quantization:
 class File:
     """A TFLite file in the making: one graph of integer tensors."""
 
-    def __init__(self, name):
+    def __init__(self, name: str) -> None:
         self._s = schema()
         self._model = self._s.ModelT()
         self._model.version = 3
@@ -59,7 +63,14 @@ class File:
         self._codes = {}
         self._constants = {}
 
-    def tensor(self, name, shape, dtype, quantization=None, data=None):
+    def tensor(
+        self,
+        name: str,
+        shape: tuple[int, ...],
+        dtype: str,
+        quantization: Quantization | None = None,
+        data: Array = None,
+    ) -> int:
         """Adds a tensor; returns its number.
 
         Args:
@@ -86,11 +97,16 @@ class File:
         self._graph.tensors.append(tensor)
         return len(self._graph.tensors) - 1
 
-    def shape(self, number):
+    def shape(self, number: int) -> tuple[int, ...]:
         """The shape of a tensor."""
         return tuple(int(n) for n in self._graph.tensors[number].shape)
 
-    def constant(self, value, dtype="int32", quantization=None):
+    def constant(
+        self,
+        value: Array,
+        dtype: str = "int32",
+        quantization: Quantization | None = None,
+    ) -> int:
         """A constant tensor, the same one for the same value; returns its number."""
         value = np.ascontiguousarray(value, dtype)
         key = value.tobytes(), value.shape, dtype, quantization is not None
@@ -101,7 +117,15 @@ class File:
             )
         return self._constants[key]
 
-    def operator(self, kind, inputs, outputs, options=None, version=1, **settings):
+    def operator(
+        self,
+        kind: str,
+        inputs: Sequence[int],
+        outputs: Sequence[int],
+        options: str | None = None,
+        version: int = 1,
+        **settings,
+    ) -> None:
         """Adds an operator.
 
         Args:
@@ -132,7 +156,13 @@ class File:
                 setattr(operator.builtinOptions, name, value)
         self._graph.operators.append(operator)
 
-    def content(self, key, inputs, outputs, metadata) -> bytes:
+    def content(
+        self,
+        key: str,
+        inputs: Mapping[str, int],
+        outputs: Mapping[str, int],
+        metadata: dict,
+    ) -> bytes:
         """The file's content.
 
         Args:
@@ -178,7 +208,7 @@ def _signed(content):
     return content.replace(empty, (_CHECKSUM % digest).encode())
 
 
-def read_metadata(content, where) -> dict:
+def read_metadata(content: bytes, where: str) -> dict:
     """What a file of ours says of itself.
 
     Args:

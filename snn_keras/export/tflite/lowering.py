@@ -6,10 +6,14 @@ kernels of TFLite rescale nothing and their sums come out as they are.
 """
 
 import functools
+from collections.abc import Sequence
 
 import numpy as np
 
+from snn_keras.export.integer.network import IntegerNetwork
+from snn_keras.export.integer.operations import Operation
 from snn_keras.export.tflite.flatbuffer import File, Quantization
+from snn_keras.typing import Array
 
 ONE = Quantization()
 INT16_MAX = 2**15 - 1
@@ -23,7 +27,7 @@ class Lowering:
         batch_size: Samples that the file takes at a time.
     """
 
-    def __init__(self, network, batch_size):
+    def __init__(self, network: IntegerNetwork, batch_size: int) -> None:
         self.network = network
         self.batch_size = batch_size
         self.file = File(network.name)
@@ -49,7 +53,7 @@ class Lowering:
             )
         self.tensors[spec.name] = whole
 
-    def add_step(self):
+    def add_step(self) -> int:
         """Adds the operators of one time step; what is static is added once."""
         for operation in self.network.operations:
             if operation.name in self._static and self.step:
@@ -58,45 +62,53 @@ class Lowering:
             self.tensors[operation.name] = lower(operation, self, *reads)
         self.step += 1
 
-    def rest(self):
+    def rest(self) -> int:
         """Starts from rest, where all states are 0."""
         for operation in self.network.operations:
             self.states[operation.name] = [None] * len(operation.state_names)
 
-    def plus(self, state, x, shape):
+    def plus(self, state: int | None, x: int, shape: tuple[int, ...]) -> int:
         """`state + x`; a state of None is 0."""
         return x if state is None else self.binary("ADD", state, x, shape)
 
     # --- Tensors and operators -------------------------------------------------------
 
-    def tensor(self, shape, dtype="int32", name="", quantization=None):
+    def tensor(
+        self,
+        shape: tuple[int, ...],
+        dtype: str = "int32",
+        name: str = "",
+        quantization: Quantization | None = None,
+    ) -> int:
         """A tensor `(batch, *shape)`."""
         self._count += 1
         name = name or f"value_{self._count}"
         return self.file.tensor(name, (self.batch_size, *shape), dtype, quantization)
 
-    def constant(self, value):
+    def constant(self, value: Array) -> int:
         """An int32 constant, of the batch axis at least."""
         return self.file.constant(np.atleast_1d(value))
 
-    def cast(self, x, dtype, shape):
+    def cast(self, x: int, dtype: str, shape: tuple[int, ...]) -> int:
         """`x` as another dtype; int16 with the scale 1 that sums of products need."""
         y = self.tensor(shape, dtype, quantization=ONE if dtype == "int16" else None)
         self.file.operator("CAST", [x], [y], "CastOptions")
         return y
 
-    def binary(self, kind, a, b, shape, dtype="int32"):
+    def binary(
+        self, kind: str, a: int, b: int, shape: tuple[int, ...], dtype: str = "int32"
+    ) -> int:
         """An elementwise operator of two tensors, which may broadcast."""
         options = "".join(word.title() for word in kind.split("_")) + "Options"
         y = self.tensor(shape, dtype)
         self.file.operator(kind, [a, b], [y], options)
         return y
 
-    def larger(self, a, b, shape):
+    def larger(self, a: int, b: int, shape: tuple[int, ...]) -> int:
         """The larger of two tensors, entry by entry."""
         return self._extreme("MAXIMUM", a, b, shape)
 
-    def smaller(self, a, b, shape):
+    def smaller(self, a: int, b: int, shape: tuple[int, ...]) -> int:
         """The smaller of two tensors, entry by entry."""
         return self._extreme("MINIMUM", a, b, shape)
 
@@ -105,11 +117,11 @@ class Lowering:
         self.file.operator(kind, [a, b], [y], "MaximumMinimumOptions")
         return y
 
-    def where(self, kind, a, b, shape):
+    def where(self, kind: str, a: int, b: int, shape: tuple[int, ...]) -> int:
         """1 where the comparison holds, 0 elsewhere."""
         return self.cast(self.binary(kind, a, b, shape, "bool"), "int32", shape)
 
-    def is_on(self, steps):
+    def is_on(self, steps: int | None) -> bool | int:
         """Whether the input is on at this step: True, False, or a tensor of 1 or 0."""
         if steps is None:
             return True
@@ -122,18 +134,22 @@ class Lowering:
         self.file.operator("CAST", [y], [number], "CastOptions")
         return number
 
-    def copy(self, x, shape, quantization=None):
+    def copy(
+        self, x: int, shape: tuple[int, ...], quantization: Quantization | None = None
+    ) -> int:
         """A tensor of its own with the same entries."""
         return self.reshape(x, shape, quantization)
 
-    def next_step(self):
+    def next_step(self) -> int:
         """The step counter plus 1."""
         y = self.file.tensor("step/next", (1,), "int32")
         one = self.constant(1)
         self.file.operator("ADD", [self.counter, one], [y], "AddOptions")
         return y
 
-    def reshape(self, x, shape, quantization=None):
+    def reshape(
+        self, x: int, shape: tuple[int, ...], quantization: Quantization | None = None
+    ) -> int:
         """The same entries in another shape."""
         y = self.tensor(shape, quantization=quantization)
         full = np.asarray((self.batch_size, *shape), np.int32)
@@ -141,7 +157,14 @@ class Lowering:
         self.file.operator("RESHAPE", [x, size], [y], "ReshapeOptions", newShape=full)
         return y
 
-    def slice(self, x, begin, ends, strides, shape):
+    def slice(
+        self,
+        x: int,
+        begin: Sequence[int],
+        ends: Sequence[int],
+        strides: Sequence[int],
+        shape: tuple[int, ...],
+    ) -> int:
         """Every so many entries from `begin` to `ends`, along each axis."""
         batch = (0, self.batch_size, 1)
         bounds = zip(batch, (begin, ends, strides), strict=True)
@@ -150,7 +173,13 @@ class Lowering:
         self.file.operator("STRIDED_SLICE", [x, *numbers], [y], "StridedSliceOptions")
         return y
 
-    def pad(self, x, padding, shape, value=0):
+    def pad(
+        self,
+        x: int,
+        padding: Sequence[tuple[int, int]],
+        shape: tuple[int, ...],
+        value: int = 0,
+    ) -> tuple[int, tuple[int, ...]]:
         """Constants around it; `padding` for each axis without the batch."""
         sides = self.file.constant([(0, 0), *padding])
         sizes = [n + sum(p) for n, p in zip(shape, padding, strict=True)]
@@ -164,7 +193,7 @@ class Lowering:
 
 
 @functools.singledispatch
-def lower(operation, to, *reads):
+def lower(operation: Operation, to: Lowering, *reads) -> int:
     """Adds the operators of one operation at one step.
 
     Args:

@@ -1,16 +1,26 @@
 """What every operation of an integer network is in operators of TFLite."""
 
+from collections.abc import Callable
+
 import numpy as np
 
 from snn_keras.export import integer
+from snn_keras.export.integer.interval import Interval
+from snn_keras.export.integer.operations import Operation
 from snn_keras.export.tflite.flatbuffer import Quantization
-from snn_keras.export.tflite.lowering import INT16_MAX, ONE, lower
+from snn_keras.export.tflite.lowering import INT16_MAX, ONE, Lowering, lower
 from snn_keras.linear.windows import padding_of
 
 # --- Products ------------------------------------------------------------------------
 
 
-def in_digits(operation, to, x, shape, product):
+def in_digits(
+    operation: Operation,
+    to: Lowering,
+    x: int,
+    shape: tuple[int, ...],
+    product: Callable[[int], int],
+) -> int:
     """The sum over the digits of `x` of what `product` makes of each, in int32."""
     total = None
     for place, digit in digits_of(operation, to, x, shape):
@@ -21,7 +31,9 @@ def in_digits(operation, to, x, shape, product):
     return total
 
 
-def digits_of(operation, to, x, shape):
+def digits_of(
+    operation: Operation, to: Lowering, x: int, shape: tuple[int, ...]
+) -> list[tuple[int, int]]:
     """The digits of `x` as `(place, tensor)`, by comparisons, which all targets have.
 
     Bit after bit, the most significant first, as a bit-serial neuron does.
@@ -49,13 +61,13 @@ def digits_of(operation, to, x, shape):
     return list(found.items())
 
 
-def kernel_constant(to, kernel, axis):
+def kernel_constant(to: Lowering, kernel: np.ndarray, axis: int) -> int:
     """An int8 constant, of scale 1 in each of its channels."""
     scales = Quantization(np.ones(kernel.shape[axis], np.float32), 0, axis)
     return to.file.constant(kernel, "int8", scales)
 
 
-def no_bias(to, channels):
+def no_bias(to: Lowering, channels: int) -> int:
     """The bias of 0 that some kernels of TFLite insist on."""
     scales = Quantization(np.ones(channels, np.float32))
     return to.file.constant(np.zeros(channels), "int64", scales)
@@ -116,7 +128,9 @@ def _(operation: integer.Convolve, to, x):
     return in_digits(operation, to, x, shape, product)
 
 
-def padded(operation, to, x, shape, value=0):
+def padded(
+    operation: Operation, to: Lowering, x: int, shape: tuple[int, ...], value: int = 0
+) -> tuple[bool, int, tuple[int, ...]]:
     """`x`, padded where no name of TFLite's paddings says the same.
 
     Returns:
@@ -255,7 +269,7 @@ def _(operation: integer.MaxPool, to, x):
     return pool if before is None else to.binary("SUB", pool, before, operation.shape)
 
 
-def max_pool(operation, to, x, interval):
+def max_pool(operation: Operation, to: Lowering, x: int, interval: Interval) -> int:
     """The largest of each window: in int16 where that holds it, else by slices."""
     shape, least = operation.input_shape, -(2**31)
     if interval.largest <= INT16_MAX:

@@ -1,5 +1,8 @@
 """TFLite files of integers, run."""
 
+import os
+from collections.abc import Mapping
+
 import numpy as np
 
 from snn_keras import files
@@ -7,6 +10,7 @@ from snn_keras.export.inputs import in_order
 from snn_keras.export.integer import Input
 from snn_keras.export.tflite import flatbuffer
 from snn_keras.export.tflite.writer import NEXT
+from snn_keras.typing import Inputs
 
 
 class TFLiteNetwork:
@@ -27,7 +31,7 @@ class TFLiteNetwork:
         FileNotFoundError: if there is no file.
     """
 
-    def __init__(self, path):
+    def __init__(self, path: str | os.PathLike) -> None:
         content = files.read(path, "snn_keras.export.to_tflite(snn, path, data)")
         about = flatbuffer.read_metadata(content, path)
         from ai_edge_litert.interpreter import Interpreter
@@ -53,7 +57,7 @@ class TFLiteNetwork:
         details = self._interpreter.get_tensor_details()
         return {x["index"]: np.dtype(x["dtype"]) for x in details}
 
-    def quantize(self, x) -> dict:
+    def quantize(self, x: Inputs) -> dict:
         """Numbers, as the network takes them, as the integers that the file takes."""
         shapes = {k: tuple(v["shape"][1:]) for k, v in self._inputs.items()}
         arrays = in_order(x, shapes)
@@ -72,7 +76,11 @@ class TFLiteNetwork:
             for name, details in self._states.items()
         }
 
-    def run(self, inputs, state=()) -> dict:
+    def run(
+        self,
+        inputs: Mapping[str, np.ndarray],
+        state: Mapping[str, np.ndarray] | tuple[()] = (),
+    ) -> dict:
         """One call.
 
         Args:
@@ -84,11 +92,11 @@ class TFLiteNetwork:
         """
         return self._runner(**inputs, **dict(state))
 
-    def next_state(self, outputs) -> dict:
+    def next_state(self, outputs: Mapping[str, np.ndarray]) -> dict:
         """The state among what `run` returned, for the next call."""
         return {name: outputs[f"{name}{NEXT}"] for name in self._states}
 
-    def predict_over_time(self, x):
+    def predict_over_time(self, x: Inputs) -> np.ndarray | list[np.ndarray]:
         """The decoded outputs after every step, `(timesteps, batch, ...)`.
 
         Args:
@@ -104,7 +112,7 @@ class TFLiteNetwork:
             )
         return self._run_batches(x)
 
-    def predict(self, x):
+    def predict(self, x: Inputs) -> np.ndarray | list[np.ndarray]:
         """The decoded outputs of a run, `(batch, ...)`."""
         outputs = self._run_batches(x)
         if isinstance(outputs, list):

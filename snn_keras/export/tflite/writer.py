@@ -1,6 +1,7 @@
 """TFLite files of integers alone, and how to run them."""
 
 import dataclasses
+import os
 
 from snn_keras import files
 from snn_keras.export.integer import IntegerNetwork
@@ -8,6 +9,8 @@ from snn_keras.export.quantize import quantize_weights
 from snn_keras.export.tflite.flatbuffer import Quantization
 from snn_keras.export.tflite.lowering import Lowering
 from snn_keras.inputs import check_count
+from snn_keras.simulate.model import SpikingModel
+from snn_keras.typing import Inputs
 
 FORMS = ("unrolled", "streaming")
 STEP = "step"  # the counter among the states of a stream
@@ -15,15 +18,15 @@ NEXT = "/next"  # behind the name of a state, as an output
 
 
 def to_tflite(
-    snn,
-    path,
-    data=None,
-    form="unrolled",
+    snn: SpikingModel | IntegerNetwork,
+    path: str | os.PathLike,
+    data: Inputs = None,
+    form: str = "unrolled",
     *,
-    input_dtype="int8",
-    batch_size=1,
-    trace=False,
-    overwrite=False,
+    input_dtype: str = "int8",
+    batch_size: int = 1,
+    trace: bool = False,
+    overwrite: bool = False,
 ) -> IntegerNetwork:
     """Writes a spiking network as a TFLite file of integers.
 
