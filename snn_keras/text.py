@@ -1,9 +1,9 @@
 """Plain text for people."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 
-def table(rows: Iterable[Sequence[str]]) -> str:
+def table(rows: Sequence[Sequence[str]]) -> str:
     """Rows of text as a table, the first a header."""
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     lines = [

@@ -16,8 +16,8 @@ ROOT = PACKAGE.parent
 
 # Each folder or module may use those in the layers before its own.
 LAYERS = [
-    {"typing", "answers", "errors", "files", "text", "ops", "graph", "inputs"},
-    {"backend"},
+    {"typing"},
+    {"answers", "errors", "files", "text", "ops", "graph", "inputs", "backend"},
     {"random"},
     {"coding"},
     {"layers", "neurons"},

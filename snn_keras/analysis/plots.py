@@ -161,7 +161,7 @@ def plot_confusion_of_disagreements(
     return ax
 
 
-def new_axes(ax: "Axes | None", rows: int, width: float = 7) -> "Axes":
+def new_axes(ax: "Axes | None", rows: float, width: float = 7) -> "Axes":
     """`ax`, or new axes with room for so many rows."""
     if ax is not None:
         return ax
@@ -171,7 +171,7 @@ def new_axes(ax: "Axes | None", rows: int, width: float = 7) -> "Axes":
     return plt.subplots(figsize=size, layout="constrained")[1]
 
 
-def height_of(rows: int) -> float:
+def height_of(rows: float) -> float:
     """Inches that a picture of so many rows needs."""
     return 1.4 + 0.42 * max(rows, 3)
 

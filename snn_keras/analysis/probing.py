@@ -187,7 +187,7 @@ def marked(node: Node, masks: list[np.ndarray]) -> list[np.ndarray]:
     return split(node, found.astype("float32"))
 
 
-def values(node: Node, inputs: np.ndarray) -> np.ndarray:
+def values(node: Node, inputs: list[np.ndarray]) -> np.ndarray:
     """The outputs of `node`, flat, one behind the other, for flat inputs.
 
     In the last row of the inputs all is 0.

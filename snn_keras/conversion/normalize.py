@@ -102,7 +102,7 @@ def _normal_form(graph):
     return dataclasses.replace(graph, nodes=tuple(nodes))
 
 
-def named(nodes: Sequence[Node], graph: Graph, names: Sequence[str]) -> list[Node]:
+def named(nodes: Sequence[Node], graph: Graph, names: Names) -> list[Node]:
     """Gives what makes an output the output's name: losses and metrics go by it."""
     maker = {y: node for node in nodes for y in node.outputs}
     ends = zip(keras.tree.flatten(graph.outputs), graph.output_names, strict=True)
@@ -220,7 +220,7 @@ def _parameters(function):
     return inspect.getfullargspec(function).args
 
 
-def without_masks(nodes: Sequence[Node], graph: Graph, names: Names) -> list[Node]:
+def without_masks(nodes: list[Node], graph: Graph, names: Names) -> list[Node]:
     """Drops a mask where a function did so that has become a ReLU layer.
 
     Layers hand masks on, and functions do not; a copy of a tensor has none. A mask may

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Hashable
+from typing import Any
 
 import keras
 from keras import tree
@@ -256,7 +257,7 @@ class _Activations:
 
     def __init__(
         self,
-        kind: type,
+        kind: Any,
         levels: int,
         noise: Noise | None,
         axis: int | None,

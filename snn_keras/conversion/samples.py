@@ -4,7 +4,7 @@ Signals over time run through an operation with time folded into the batch, so i
 to treat each sample by itself.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import keras
@@ -104,7 +104,7 @@ class BatchSizes:
         tensors: The inputs of the graph.
     """
 
-    def __init__(self, tensors: Sequence[Tensor]) -> None:
+    def __init__(self, tensors: Iterable[Tensor]) -> None:
         self._size = next(iter(tensors)).shape[0] or _UNLIKE_ANY
         self._tried = {
             x: keras.KerasTensor((self._size, *x.shape[1:]), x.dtype) for x in tensors

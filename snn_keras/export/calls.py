@@ -14,7 +14,6 @@ from snn_keras.conversion._keras import operation_types
 from snn_keras.errors import ConversionError
 from snn_keras.graph import Graph, Node, Tensor, comes_with_keras
 from snn_keras.linear import NoForm, form_of
-from snn_keras.linear.forms import Form
 from snn_keras.linear.nodes import at_a_step
 from snn_keras.linear.registry import base_of, has_form
 from snn_keras.neurons.cell import SpikingCell
@@ -65,7 +64,7 @@ class Call:
         return signal
 
     @functools.cached_property
-    def form(self) -> Form | None:
+    def form(self) -> Any:
         """The linear form of the operation, or None."""
         return form_of(self.node)
 
@@ -199,7 +198,7 @@ class CellForms:
         return self._forms[type(cell)]
 
 
-def check_channels_last(form: Form) -> None:
+def check_channels_last(form: Any) -> None:
     """Raises a `Refusal` for forms of windows that have their channels elsewhere."""
     if form.data_format != "channels_last":
         raise Refusal('it is channels-first. Remedy: data_format="channels_last".')

@@ -33,7 +33,7 @@ class Call:
     outputs: list
 
 
-def is_of_tf_keras(kind: type) -> bool:
+def is_of_tf_keras(kind: Any) -> bool:
     """Whether a class is one of tf_keras's own."""
     return kind.__module__.split(".")[0] == "tf_keras"
 

@@ -90,7 +90,7 @@ def _with_sizes(node):
     return dataclasses.replace(node, outputs=outputs)
 
 
-def unwrapped(node: Node) -> tuple[Node, int]:
+def unwrapped(node: Node) -> tuple[Node, tuple[int, ...]]:
     """The call inside wrappers, and the leading axes that they lay it over."""
     lead = ()
     while True:

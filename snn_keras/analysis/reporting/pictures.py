@@ -30,7 +30,7 @@ def check_matplotlib() -> None:
         ) from error
 
 
-def drawn(plot: "Callable[[Axes], Any]", alt: str, rows: int = 5) -> Html:
+def drawn(plot: "Callable[[Axes], Any]", alt: str, rows: float = 5) -> Html:
     """The picture that `plot(ax)` draws, as an `img` element of SVG.
 
     Args:

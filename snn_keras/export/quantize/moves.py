@@ -9,7 +9,6 @@ from snn_keras.export import integer
 from snn_keras.export.calls import Refusal, check_channels_last
 from snn_keras.export.quantize.quantizer import Quantizer, rule
 from snn_keras.export.quantize.units import Signal, common_bit, fine_unit, plain
-from snn_keras.linear.forms import Form
 from snn_keras.typing import Array
 
 
@@ -19,7 +18,7 @@ def by_channel(x: Signal) -> bool:
     return all(shape in ((), x.shape[-1:]) for shape in shapes)
 
 
-def keeps_channels(form: Form, shape: tuple[int, ...]) -> bool:
+def keeps_channels(form: Any, shape: tuple[int, ...]) -> bool:
     """Whether a form that moves elements of this shape leaves each in its channel."""
     numbers = np.arange(1, shape[-1] + 1)
     made = form.apply(np.broadcast_to(numbers, (1, *shape)))

@@ -23,7 +23,7 @@ def common_bit(*factors) -> float:
     return min(float(np.min(lowest_bit(factor))) for factor in factors)
 
 
-def fine_unit(*factors) -> np.ndarray:
+def fine_unit(*factors) -> Array:
     """A unit of which all factors are whole numbers; to 1 in 128 if they are odd."""
     least = functools.reduce(np.minimum, factors)
     bit = common_bit(*factors)
@@ -131,7 +131,7 @@ class Unit:
         if theirs._anchor is None and mine._anchor is not None:
             theirs._anchor = mine._anchor / ratio
 
-    def close(self) -> np.ndarray:
+    def close(self) -> Array:
         """Chooses the unit; returns its value, one a channel."""
         root, ratio = self.root()
         if root.value is None:

@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import json
+import os
 from collections.abc import Mapping, Sequence
 from types import ModuleType
 
@@ -208,7 +209,7 @@ def _signed(content):
     return content.replace(empty, (_CHECKSUM % digest).encode())
 
 
-def read_metadata(content: bytes, where: str) -> dict:
+def read_metadata(content: bytes, where: str | os.PathLike) -> dict:
     """What a file of ours says of itself.
 
     Args:

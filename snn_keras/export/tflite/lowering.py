@@ -53,7 +53,7 @@ class Lowering:
             )
         self.tensors[spec.name] = whole
 
-    def add_step(self) -> int:
+    def add_step(self) -> None:
         """Adds the operators of one time step; what is static is added once."""
         for operation in self.network.operations:
             if operation.name in self._static and self.step:
@@ -62,7 +62,7 @@ class Lowering:
             self.tensors[operation.name] = lower(operation, self, *reads)
         self.step += 1
 
-    def rest(self) -> int:
+    def rest(self) -> None:
         """Starts from rest, where all states are 0."""
         for operation in self.network.operations:
             self.states[operation.name] = [None] * len(operation.state_names)

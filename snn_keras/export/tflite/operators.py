@@ -1,12 +1,12 @@
 """What every operation of an integer network is in operators of TFLite."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
 from snn_keras.export import integer
 from snn_keras.export.integer.interval import Interval
-from snn_keras.export.integer.operations import Operation
 from snn_keras.export.tflite.flatbuffer import Quantization
 from snn_keras.export.tflite.lowering import INT16_MAX, ONE, Lowering, lower
 from snn_keras.linear.windows import padding_of
@@ -15,7 +15,7 @@ from snn_keras.linear.windows import padding_of
 
 
 def in_digits(
-    operation: Operation,
+    operation: Any,
     to: Lowering,
     x: int,
     shape: tuple[int, ...],
@@ -32,7 +32,7 @@ def in_digits(
 
 
 def digits_of(
-    operation: Operation, to: Lowering, x: int, shape: tuple[int, ...]
+    operation: Any, to: Lowering, x: int, shape: tuple[int, ...]
 ) -> list[tuple[int, int]]:
     """The digits of `x` as `(place, tensor)`, by comparisons, which all targets have.
 
@@ -129,7 +129,7 @@ def _(operation: integer.Convolve, to, x):
 
 
 def padded(
-    operation: Operation, to: Lowering, x: int, shape: tuple[int, ...], value: int = 0
+    operation: Any, to: Lowering, x: int, shape: tuple[int, ...], value: int = 0
 ) -> tuple[bool, int, tuple[int, ...]]:
     """`x`, padded where no name of TFLite's paddings says the same.
 
@@ -269,7 +269,7 @@ def _(operation: integer.MaxPool, to, x):
     return pool if before is None else to.binary("SUB", pool, before, operation.shape)
 
 
-def max_pool(operation: Operation, to: Lowering, x: int, interval: Interval) -> int:
+def max_pool(operation: Any, to: Lowering, x: int, interval: Interval) -> int:
     """The largest of each window: in int16 where that holds it, else by slices."""
     shape, least = operation.input_shape, -(2**31)
     if interval.largest <= INT16_MAX:
