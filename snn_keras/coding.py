@@ -10,7 +10,7 @@ import keras
 import numpy as np
 
 from snn_keras import inputs
-from snn_keras.typing import Array
+from snn_keras.typing import Array, Timesteps
 
 # The length of a run that goes on until no neuron fires any more.
 SETTLE = "settle"
@@ -31,7 +31,7 @@ class Coding:
         timesteps: Steps T of a run, an integer >= 1.
     """
 
-    timesteps: int | str
+    timesteps: Timesteps
 
     any_time = True  # whether an answer may be read before the last step
     # Whether neurons fire once their whole input is in: then only the sum of a signal

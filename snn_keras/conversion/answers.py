@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from typing import Any
 
 import keras
 import numpy as np
@@ -82,7 +83,7 @@ class Comparison:
         self.name = name
         self.answer = answer
         self.error = self.own_error = 0.0
-        self.shape = None
+        self.shape: Any = None
         self.same, self.numbers = [], []
 
     def add(

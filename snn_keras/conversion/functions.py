@@ -3,6 +3,7 @@
 import enum
 import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from keras import backend, ops
@@ -40,7 +41,7 @@ _CURVES = {
 
 
 _PLACES = np.concatenate([-_MAGNITUDES, [0.0], _MAGNITUDES]).astype("float32")
-_SPECIAL = np.float32([-1, 0, 1, -_FAR, _FAR, np.nan, np.inf, -np.inf])
+_SPECIAL: Any = np.float32([-1, 0, 1, -_FAR, _FAR, np.nan, np.inf, -np.inf])
 _SIZES = (3, 5, 4, 6, 2, 3)  # of open axes
 
 # Elements of a signal at which a function is tried in the signal's own shape.

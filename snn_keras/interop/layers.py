@@ -30,7 +30,7 @@ class Step:
         weights: Weights in place of those of `source`, or None.
     """
 
-    operation: object
+    operation: Any
     source: object = None
     weights: list | None = None
 

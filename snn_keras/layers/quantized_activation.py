@@ -3,6 +3,7 @@
 import functools
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -88,7 +89,7 @@ class QuantizedActivation(SourceActivation):
         self.noise = noise_lib.get(noise)
         self.axis = axis
         self.scale_gradient = scale_gradient
-        self._initial = initial
+        self._initial: Any = initial
         self.supports_masking = True
 
     def build(self, input_shape: Shape) -> None:

@@ -57,7 +57,10 @@ def _concatenate(node):
 @form(*operation_types("GetItem"))
 def _item(node):
     """The slices of `x[:, a:b:c, ...]`."""
-    x, key = (*node.args, *node.kwargs.values())
+    x, key = (  # type: ignore[misc]  # as many as the operation takes
+        *node.args,
+        *node.kwargs.values(),
+    )
     key = key if isinstance(key, (tuple, list)) else (key,)
     key = [*key, *[slice(None)] * (len(x.shape) - len(key))]
     if not all(isinstance(k, slice) for k in key) or key[0] != slice(None):

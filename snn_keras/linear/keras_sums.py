@@ -86,7 +86,10 @@ def _multiply(node):
 
 @form(*operation_types("Divide", "TrueDivide"))
 def _divide(node):
-    x, divisor = (*node.args, *node.kwargs.values())
+    x, divisor = (  # type: ignore[misc]  # as many as it takes
+        *node.args,
+        *node.kwargs.values(),
+    )
     if isinstance(divisor, Tensor):
         raise NoForm(
             "quotients of signals have none. Remedy: differences, "

@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -88,7 +89,7 @@ class _Windows(Arrays):
         places = self.places(x.shape[1:])
         x = np.moveaxis(x, 1, -1) if is_first else x
         x = np.pad(self._spread(x), [(0, 0), *self.padding, (0, 0)])
-        total = 0
+        total: Any = 0
         for tap in np.ndindex(*self.window):
             starts = np.multiply(tap, self.dilation)
             met = [

@@ -23,7 +23,7 @@ from snn_keras.simulate.runs import run, run_until_silent
 from snn_keras.simulate.step_function import StepFunction, Stream
 from snn_keras.time import Readout, Spiking
 from snn_keras.time.layer import Coded
-from snn_keras.typing import Array, Inputs
+from snn_keras.typing import Array, Inputs, Timesteps
 
 
 @keras.saving.register_keras_serializable("snn_keras")
@@ -142,7 +142,7 @@ class SpikingModel(Fed, keras.Model):
         return self.program.coding
 
     @property
-    def timesteps(self) -> int | str:
+    def timesteps(self) -> Timesteps:
         """Time steps of a run, an integer, or "settle"."""
         return self.coding.timesteps
 

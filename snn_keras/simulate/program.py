@@ -58,7 +58,9 @@ class Program:
             stage.update(dict.fromkeys(node.outputs, at))
         self.stage = stage
         layers = [node.operation for node in graph.nodes]
-        self.coding = next((x.coding for x in layers if isinstance(x, Coded)), None)
+        self.coding: Any = next(
+            (x.coding for x in layers if isinstance(x, Coded)), None
+        )
         extra = (x.cell.extra_steps for x in layers if isinstance(x, Neurons))
         self.extra_steps = max(extra, default=0)
 

@@ -6,13 +6,15 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from snn_keras.typing import Array
+
 
 @dataclasses.dataclass(frozen=True)
 class Interval:
     """Bounds of a tensor: integers that broadcast against its shape, batch aside."""
 
-    low: np.ndarray
-    high: np.ndarray
+    low: Array
+    high: Array
 
     @classmethod
     def of(cls, *candidates) -> "Interval":

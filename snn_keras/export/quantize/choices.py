@@ -25,16 +25,16 @@ class Choices:
         self._floors = dict(floors)
         self._names = Names()
         self._numbers = {}
-        self._fine = [[1.0]]
-        self._spread = [[0.0]]
-        self._values = [lambda: [1.0]]
+        self._fine: list = [[1.0]]
+        self._spread: list = [[0.0]]
+        self._values: list = [lambda: [1.0]]
         self._pressed = []
 
     def add(
         self,
         name: str,
-        fine: np.ndarray,
-        spread: np.ndarray,
+        fine: Array,
+        spread: Array,
         value: Callable[[], np.ndarray],
     ) -> tuple[np.ndarray, np.ndarray]:
         """Notes a choice.
@@ -57,7 +57,7 @@ class Choices:
         self._values.append(value)
         return self._numbers[name], self._floor(name)
 
-    def press(self, origin: np.ndarray, ratio: np.ndarray) -> bool:
+    def press(self, origin: np.ndarray, ratio: np.ndarray) -> np.bool_:
         """Units are to be `ratio` times as coarse, where that is > 1.
 
         Returns:

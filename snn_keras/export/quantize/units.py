@@ -211,7 +211,7 @@ class Signal:
 
     name: str
     shape: tuple
-    factor: np.ndarray
+    factor: Array
     unit: Unit | None = None
     origin: np.ndarray = 0
     timed: bool = False

@@ -179,7 +179,7 @@ class Lowering:
         padding: Sequence[tuple[int, int]],
         shape: tuple[int, ...],
         value: int = 0,
-    ) -> tuple[int, tuple[int, ...]]:
+    ) -> tuple[int, list[int]]:
         """Constants around it; `padding` for each axis without the batch."""
         sides = self.file.constant([(0, 0), *padding])
         sizes = [n + sum(p) for n, p in zip(shape, padding, strict=True)]
