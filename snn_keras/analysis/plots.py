@@ -155,7 +155,7 @@ def plot_confusion_of_disagreements(
     names = [str(c if class_names is None else class_names[c]) for c in classes]
     at = np.arange(len(classes))
     turned = {"rotation": 60, "ha": "right"} if max(map(len, names)) > 3 else {}
-    ax.set_xticks(at, names, **turned)
+    ax.set_xticks(at, names, **turned)  # type: ignore[arg-type]  # keywords by name
     ax.set_yticks(at, names)
     ax.set(xlabel="answer of the spiking network", ylabel="answer of the source")
     return ax

@@ -142,7 +142,7 @@ class Together:
         recorders: `{name: Recorder}`.
     """
 
-    def __init__(self, recorders: Mapping[str, Recorder]) -> None:
+    def __init__(self, recorders: Mapping[str, Any]) -> None:
         self.recorders = recorders
 
     def initial_state(self, layer: NeuronLayer, shape: Shape) -> dict | None:

@@ -11,7 +11,7 @@ from snn_keras.simulate import Monitored
 from snn_keras.simulate.model import SpikingModel
 from snn_keras.simulate.seen import Seen
 from snn_keras.time.spiking import Neurons as NeuronLayer
-from snn_keras.typing import Array, Inputs, Shape
+from snn_keras.typing import Array, Inputs
 
 
 def spike_statistics(
@@ -73,7 +73,7 @@ def steps_of_runs(
     """
     if snn.coding.settles:
         steps = snn.settling_steps(x, batch_size=batch_size, verbose=verbose)
-        return np.maximum(steps, snn.coding.input_steps)
+        return np.maximum(steps, snn.coding.input_steps)  # type: ignore[arg-type]  # known where a run is
     return np.full(len(tree.flatten(x)[0]), snn.timesteps)
 
 
@@ -102,7 +102,7 @@ class _SpikesOfLayer:
 class _NeuronsOfLayer:
     """Monitor: the number of a layer's neurons, which an open size leaves open."""
 
-    def initial_state(self, layer: NeuronLayer, shape: Shape) -> Array:
+    def initial_state(self, layer: NeuronLayer, shape: tuple[int, ...]) -> Array:
         batch_size, *neurons = shape
         return ops.full((batch_size,), math.prod(neurons), "int32")
 

@@ -1,6 +1,7 @@
 """Biases and initial potentials that take away a converted network's mean error."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import keras
 import numpy as np
@@ -58,7 +59,8 @@ def correct_biases(
     step's, and to repeat and choose, are ours.
     """
     corrections = Corrections(ann, graph, snn, data, batch_size)
-    least = best = None
+    least: Any = None
+    best: Any = None
     for done in range(rounds + 1):
         distance, errors = corrections.measure()
         if best is None or distance < least:

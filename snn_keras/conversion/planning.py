@@ -248,7 +248,7 @@ def plan_of(
         except Refusal as refusal:
             refusals.append(f"  {node.describe()}: {refusal}")
             # Planning goes on as if it could be done, to find the others too.
-            step = Step(node, None, stages, Stage.DURING, forms.Refused())
+            step = Step(node, None, stages, Stage.DURING, forms.Refused())  # type: ignore[arg-type]  # nothing is built of it
         stage.update(dict.fromkeys(node.outputs, step.stage))
         steps.append(step)
         if any(_is_masked_end(x, graph) for x in node.outputs) and (

@@ -68,8 +68,8 @@ class QuantizedActivation(SourceActivation):
     ) -> None:
         super().__init__(**kwargs)
         # A regularizer may ask for the layer whose step and levels it needs.
-        if hasattr(self.activity_regularizer, "bound_to"):
-            self.activity_regularizer = self.activity_regularizer.bound_to(self)
+        if hasattr(self.activity_regularizer, "bound_to"):  # type: ignore[has-type]  # Keras's
+            self.activity_regularizer = self.activity_regularizer.bound_to(self)  # type: ignore[has-type]  # Keras's
         check_levels(self, levels)
         if not (axis is None or (isinstance(axis, int) and axis != 0)):
             raise ValueError(
@@ -84,7 +84,7 @@ class QuantizedActivation(SourceActivation):
                     "must be a number, or with axis=... a list of one for each "
                     f"channel. Received: {initial!r} with axis={axis!r}"
                 )
-            initial = size.tolist() if size.ndim else float(initial)
+            initial = size.tolist() if size.ndim else float(initial)  # type: ignore[arg-type]  # a number
         self.levels = int(levels)
         self.noise = noise_lib.get(noise)
         self.axis = axis
@@ -106,7 +106,7 @@ class QuantizedActivation(SourceActivation):
             raise ValueError(
                 f"{type(self).__name__} '{self.name}': initial_{self.parameter} has "
                 f"{given_shape[0]} entries, and axis {self.axis} of the input shape "
-                f"{tuple(input_shape)} has {shape[0]}."
+                f"{tuple(input_shape)} has {shape[0]}."  # type: ignore[misc]  # of one axis here
             )
         if shape == (None,):
             raise ValueError(

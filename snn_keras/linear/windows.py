@@ -63,7 +63,7 @@ class _Windows(Arrays):
 
     def of_images(self) -> "_Windows":
         """The same with an axis more in front, along which nothing moves."""
-        fields = {field.name for field in dataclasses.fields(self)}
+        fields = {field.name for field in dataclasses.fields(self)}  # type: ignore[arg-type]  # a dataclass
         first = {
             "window": 1,
             "strides": 1,
@@ -74,7 +74,7 @@ class _Windows(Arrays):
         changes = {n: (v, *getattr(self, n)) for n, v in first.items() if n in fields}
         if "kernel" in fields:
             changes["kernel"] = self.kernel[None]
-        return dataclasses.replace(self, **changes)
+        return dataclasses.replace(self, **changes)  # type: ignore[type-var]  # a dataclass
 
     def over_taps(
         self, x: np.ndarray, function: Callable[[tuple, np.ndarray], np.ndarray]

@@ -1,6 +1,7 @@
 """The neuron that sends its activation bit by bit."""
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -63,7 +64,7 @@ class BitSerialCell(ChargingCell):
                 "BitSerialCell: saturation must lie between 0 and 1. Received: "
                 f"saturation={saturation!r}"
             )
-        self.saturation = saturation
+        self.saturation: Any = saturation
 
     def operations(self, updates: float, spikes: float) -> dict[str, float]:
         return {**super().operations(updates, spikes), "shift": updates}

@@ -289,7 +289,7 @@ class EarlyExitRunner:
                 carry = self._taken(carry, keep, size)
                 size = wanted
                 places = np.arange(len(who))
-        return outputs, steps
+        return outputs, steps  # type: ignore[return-value]  # set in the first pass
 
     def _taken(self, carry, places, size):
         """These places of a batch of `size`, of all that has a batch axis."""

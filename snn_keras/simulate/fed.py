@@ -34,7 +34,7 @@ class Fed:
         batched = _batched((x,), batch_size)
         if batched is not None:
             x, batch_size = batched, None
-        return super().predict(x, batch_size, verbose, steps, callbacks)
+        return super().predict(x, batch_size, verbose, steps, callbacks)  # type: ignore[misc]  # Keras's model is beside it
 
     def evaluate(
         self,
@@ -51,7 +51,7 @@ class Fed:
             batched = _batched((x, y), batch_size)
             if batched is not None:
                 x, y, batch_size = batched, None, None
-        return super().evaluate(
+        return super().evaluate(  # type: ignore[misc]  # Keras's model is beside it
             x, y, batch_size, verbose, sample_weight, *args, **kwargs
         )
 

@@ -48,7 +48,7 @@ def drawn(plot: "Callable[[Axes], Any]", alt: str, rows: float = 5) -> Html:
         "svg.hashsalt": alt,
     }
     content = io.BytesIO()
-    with matplotlib.rc_context(settings):
+    with matplotlib.rc_context(settings):  # type: ignore[arg-type]  # settings by name
         figure = Figure((WIDTH, height_of(rows)), layout="constrained")
         plot(figure.subplots())
         figure.savefig(content, format="svg", metadata={"Date": None})

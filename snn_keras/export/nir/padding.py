@@ -45,5 +45,5 @@ def symmetric(
         )
     half = [int(n) // 2 for n in lack]
     weight = np.pad(weight, [(0, 0), (0, 0), *((n, n) for n in half)])
-    sides = zip(both, half, dilation, strict=True)
-    return weight, tuple(p + n * d for p, n, d in sides)
+    ends = zip(both, half, dilation, strict=True)
+    return weight, tuple(p + n * d for p, n, d in ends)

@@ -160,7 +160,7 @@ class Writer:
 
     # --- What rules are made of ------------------------------------------------------
 
-    def add(self, kind: str, name: str, x: Signal, **settings) -> str:
+    def add(self, kind: str, name: str, x: Signal | tuple[()], **settings) -> str:
         """Adds a node that reads the signal `x`; returns its name."""
         name = self._names.unique(name)
         self._nodes[name] = kind, settings

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from snn_keras.graph import Names
+from snn_keras.typing import Array
 
 MARGIN = 1.01  # for the integers that thresholds are rounded to
 

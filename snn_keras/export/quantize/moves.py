@@ -1,6 +1,7 @@
 """Signals moved: to another shape, or into another unit."""
 
 import functools
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -31,7 +32,7 @@ def rearranged(
     quantizer: Quantizer,
     x: Signal,
     kind: type,
-    shape: tuple[int, ...],
+    shape: Sequence[int],
     name: str,
     keeps_channels: bool = False,
     **arguments,
@@ -93,7 +94,7 @@ def in_one_unit(
         if a.is_open and b.is_open:
             ratio = a.factor / b.factor
             if a.unit.root()[0] is not b.unit.root()[0]:
-                b.unit.join(a.unit, ratio)
+                b.unit.join(a.unit, ratio)  # type: ignore[arg-type]  # open units are there
                 return a, b
             if np.array_equal(a.unit.root()[1], ratio * b.unit.root()[1]):
                 return a, b

@@ -116,7 +116,7 @@ class Quantizer:
         self,
         kind: type,
         x: Signal | Sequence[Signal],
-        shape: tuple[int, ...],
+        shape: Sequence[int],
         name: str,
         origin: np.ndarray | None = None,
         **arguments,

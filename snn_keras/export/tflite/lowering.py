@@ -75,7 +75,7 @@ class Lowering:
 
     def tensor(
         self,
-        shape: tuple[int, ...],
+        shape: Sequence[int],
         dtype: str = "int32",
         name: str = "",
         quantization: Quantization | None = None,
@@ -144,7 +144,7 @@ class Lowering:
         """The step counter plus 1."""
         y = self.file.tensor("step/next", (1,), "int32")
         one = self.constant(1)
-        self.file.operator("ADD", [self.counter, one], [y], "AddOptions")
+        self.file.operator("ADD", [self.counter, one], [y], "AddOptions")  # type: ignore[list-item]  # set where it streams
         return y
 
     def reshape(

@@ -22,7 +22,7 @@ def in_digits(
     product: Callable[[int], int],
 ) -> int:
     """The sum over the digits of `x` of what `product` makes of each, in int32."""
-    total = None
+    total: Any = None
     for place, digit in digits_of(operation, to, x, shape):
         y = to.cast(product(to.cast(digit, "int16", shape)), "int32", operation.shape)
         if place > 1:
@@ -290,7 +290,7 @@ def max_pool(operation: Any, to: Lowering, x: int, interval: Interval) -> int:
         return to.cast(y, "int32", operation.shape)
     if np.any(operation.padding):
         x, shape = to.pad(x, (*operation.padding, (0, 0)), shape, least)
-    largest = None
+    largest: Any = None
     for place in np.ndindex(*operation.window):
         ends = [
             p + s * (n - 1) + 1
