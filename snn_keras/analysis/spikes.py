@@ -73,7 +73,10 @@ def steps_of_runs(
     """
     if snn.coding.settles:
         steps = snn.settling_steps(x, batch_size=batch_size, verbose=verbose)
-        return np.maximum(steps, snn.coding.input_steps)  # type: ignore[arg-type]  # known where a run is
+        return np.maximum(
+            steps,
+            snn.coding.input_steps,  # type: ignore[arg-type]  # known where it settles
+        )
     return np.full(len(tree.flatten(x)[0]), snn.timesteps)
 
 

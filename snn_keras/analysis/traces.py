@@ -62,7 +62,7 @@ def plot_raster(
 
 def plot_potentials(
     potentials: Mapping[str, np.ndarray],
-    thresholds: Mapping[str, np.ndarray | None] | None = None,
+    thresholds: Mapping[str, np.ndarray] | None = None,
     spikes: Mapping[str, np.ndarray] | None = None,
     neurons: Mapping[str, Sequence[int]] | None = None,
     sample: int = 0,
@@ -91,7 +91,7 @@ def plot_potentials(
         z = None if spikes is None else of_sample(spikes[name], name, sample)
         for i in range(u.shape[1]):
             number = i if neurons is None else neurons[name][i]
-            theta = None if thresholds is None else thresholds[name][i]  # type: ignore[index]  # given
+            theta = None if thresholds is None else thresholds[name][i]
             fired = None if z is None else z[:, i]
             lanes.append((f"{name}\nneuron {number}", u[:, i], theta, fired))
     ax = new_axes(ax, rows=len(lanes))

@@ -40,7 +40,9 @@ _CURVES = {
 
 
 _PLACES = np.concatenate([-_MAGNITUDES, [0.0], _MAGNITUDES]).astype("float32")
-_SPECIAL = np.float32([-1, 0, 1, -_FAR, _FAR, np.nan, np.inf, -np.inf])  # type: ignore[arg-type]  # a list makes an array
+_SPECIAL = np.float32(
+    [-1, 0, 1, -_FAR, _FAR, np.nan, np.inf, -np.inf]  # type: ignore[arg-type]  # a list
+)
 _SIZES = (3, 5, 4, 6, 2, 3)  # of open axes
 
 # Elements of a signal at which a function is tried in the signal's own shape.

@@ -248,7 +248,13 @@ def plan_of(
         except Refusal as refusal:
             refusals.append(f"  {node.describe()}: {refusal}")
             # Planning goes on as if it could be done, to find the others too.
-            step = Step(node, None, stages, Stage.DURING, forms.Refused())  # type: ignore[arg-type]  # nothing is built of it
+            step = Step(
+                node,
+                None,  # type: ignore[arg-type]  # nothing is built of what is refused
+                stages,
+                Stage.DURING,
+                forms.Refused(),
+            )
         stage.update(dict.fromkeys(node.outputs, step.stage))
         steps.append(step)
         if any(_is_masked_end(x, graph) for x in node.outputs) and (

@@ -68,8 +68,8 @@ class QuantizedActivation(SourceActivation):
     ) -> None:
         super().__init__(**kwargs)
         # A regularizer may ask for the layer whose step and levels it needs.
-        if hasattr(self.activity_regularizer, "bound_to"):  # type: ignore[has-type]  # Keras's
-            self.activity_regularizer = self.activity_regularizer.bound_to(self)  # type: ignore[has-type]  # Keras's
+        if hasattr(self.activity_regularizer, "bound_to"):
+            self.activity_regularizer = self.activity_regularizer.bound_to(self)
         check_levels(self, levels)
         if not (axis is None or (isinstance(axis, int) and axis != 0)):
             raise ValueError(
@@ -84,7 +84,8 @@ class QuantizedActivation(SourceActivation):
                     "must be a number, or with axis=... a list of one for each "
                     f"channel. Received: {initial!r} with axis={axis!r}"
                 )
-            initial = size.tolist() if size.ndim else float(initial)  # type: ignore[arg-type]  # a number
+            number: Any = initial  # where it has no axes
+            initial = size.tolist() if size.ndim else float(number)
         self.levels = int(levels)
         self.noise = noise_lib.get(noise)
         self.axis = axis
@@ -100,13 +101,13 @@ class QuantizedActivation(SourceActivation):
                 f"{type(self).__name__} '{self.name}': axis={self.axis} is not an axis "
                 f"of inputs of shape {tuple(input_shape)}."
             )
-        shape = () if self.axis is None else (input_shape[self.axis],)
+        shape: tuple = () if self.axis is None else (input_shape[self.axis],)
         given_shape = np.shape(self._initial)
         if given_shape and given_shape != shape:
             raise ValueError(
                 f"{type(self).__name__} '{self.name}': initial_{self.parameter} has "
                 f"{given_shape[0]} entries, and axis {self.axis} of the input shape "
-                f"{tuple(input_shape)} has {shape[0]}."  # type: ignore[misc]  # of one axis here
+                f"{tuple(input_shape)} has {shape[0]}."
             )
         if shape == (None,):
             raise ValueError(

@@ -63,7 +63,12 @@ class _Windows(Arrays):
 
     def of_images(self) -> "_Windows":
         """The same with an axis more in front, along which nothing moves."""
-        fields = {field.name for field in dataclasses.fields(self)}  # type: ignore[arg-type]  # a dataclass
+        fields = {
+            field.name
+            for field in dataclasses.fields(
+                self  # type: ignore[arg-type]  # those derived are dataclasses
+            )
+        }
         first = {
             "window": 1,
             "strides": 1,
@@ -74,7 +79,9 @@ class _Windows(Arrays):
         changes = {n: (v, *getattr(self, n)) for n, v in first.items() if n in fields}
         if "kernel" in fields:
             changes["kernel"] = self.kernel[None]
-        return dataclasses.replace(self, **changes)  # type: ignore[type-var]  # a dataclass
+        return dataclasses.replace(  # type: ignore[type-var]  # a dataclass, as above
+            self, **changes
+        )
 
     def over_taps(
         self, x: np.ndarray, function: Callable[[tuple, np.ndarray], np.ndarray]

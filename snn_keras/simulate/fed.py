@@ -34,7 +34,9 @@ class Fed:
         batched = _batched((x,), batch_size)
         if batched is not None:
             x, batch_size = batched, None
-        return super().predict(x, batch_size, verbose, steps, callbacks)  # type: ignore[misc]  # Keras's model is beside it
+        return super().predict(  # type: ignore[misc]  # Keras's model is beside it
+            x, batch_size, verbose, steps, callbacks
+        )
 
     def evaluate(
         self,

@@ -75,7 +75,7 @@ def share(coding: Coding, t: Array, last: int | None, dtype: str) -> Array:
         return ops.convert_to_tensor(np.asarray(1 / divisor, dtype))
     table = np.concatenate([[0.0], 1 / np.asarray(divisor, "float64")]).astype(dtype)
     table = ops.convert_to_tensor(table)
-    if isinstance(t, int) and t <= last:  # type: ignore[operator]  # None only where it is not read
+    if isinstance(t, int) and t <= last:  # type: ignore[operator]  # not None here
         return table[t]
     known = ops.take(table, ops.minimum(t, last), axis=0)
     beyond = 1 / ops.cast(coding.divisor(ops.maximum(t, 1)), dtype)

@@ -94,7 +94,7 @@ def in_one_unit(
         if a.is_open and b.is_open:
             ratio = a.factor / b.factor
             if a.unit.root()[0] is not b.unit.root()[0]:
-                b.unit.join(a.unit, ratio)  # type: ignore[arg-type]  # open units are there
+                b.unit.join(a.unit, ratio)  # type: ignore[arg-type]  # it is open
                 return a, b
             if np.array_equal(a.unit.root()[1], ratio * b.unit.root()[1]):
                 return a, b

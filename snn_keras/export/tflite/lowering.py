@@ -144,7 +144,12 @@ class Lowering:
         """The step counter plus 1."""
         y = self.file.tensor("step/next", (1,), "int32")
         one = self.constant(1)
-        self.file.operator("ADD", [self.counter, one], [y], "AddOptions")  # type: ignore[list-item]  # set where it streams
+        self.file.operator(
+            "ADD",
+            [self.counter, one],  # type: ignore[list-item]  # set where it streams
+            [y],
+            "AddOptions",
+        )
         return y
 
     def reshape(
