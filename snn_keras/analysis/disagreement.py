@@ -3,12 +3,13 @@
 import numpy as np
 
 from snn_keras.answers import TOLERANCE, Answer, spread_of
+from snn_keras.typing import Array
 
 
 def disagreements(
-    source_outputs: np.ndarray,
-    spiking_outputs: np.ndarray,
-    labels: np.ndarray | None = None,
+    source_outputs: Array,
+    spiking_outputs: Array,
+    labels: Array = None,
     answer: str | None = None,
 ) -> dict:
     """Compares the answers of two networks, sample by sample.

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import keras
+import numpy as np
 
 from snn_keras.layers.noise import Noise
 from snn_keras.layers.quantized_activation import QuantizedActivation
@@ -48,7 +49,7 @@ class LSQReLU(QuantizedActivation):
         levels: int = 3,
         noise: str | dict | Noise | None = None,
         *,
-        initial_step: float | Sequence[float] | None = None,
+        initial_step: float | Sequence[float] | np.ndarray | None = None,
         axis: int | None = None,
         scale_gradient: bool = False,
         **kwargs,

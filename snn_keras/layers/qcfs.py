@@ -51,7 +51,7 @@ class QCFS(QuantizedActivation):
         levels: int = 4,
         noise: str | dict | Noise | None = None,
         *,
-        initial_threshold: float | Sequence[float] | None = None,
+        initial_threshold: float | Sequence[float] | np.ndarray | None = None,
         axis: int | None = None,
         scale_gradient: bool = False,
         **kwargs,

@@ -61,7 +61,7 @@ class QuantizedActivation(SourceActivation):
         self,
         levels: int,
         noise: str | dict | Noise | None,
-        initial: float | Sequence[float] | None,
+        initial: float | Sequence[float] | np.ndarray | None,
         axis: int | None,
         scale_gradient: bool,
         **kwargs,

@@ -74,7 +74,7 @@ class Dense(Arrays):
     """
 
     kernel: np.ndarray
-    bias: np.ndarray = None
+    bias: Array = None
     weighs = True
     arrays = (("kernel", array), ("bias", array))
 
@@ -91,7 +91,7 @@ class Einsum(Arrays):
 
     equation: str
     kernel: np.ndarray
-    bias: np.ndarray = None
+    bias: Array = None
     weighs = True
     arrays = (("kernel", array), ("bias", array))
 
@@ -111,7 +111,7 @@ class Einsum(Arrays):
 class Scale(Arrays):
     """y = gain x + offset, which broadcast against the shape."""
 
-    gain: np.ndarray
+    gain: Array
     offset: np.ndarray = None
     arrays = (("gain", core), ("offset", core))
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from snn_keras.linear.forms import Arrays, Form, array
 from snn_keras.linear.nodes import is_channels_first, spatial
+from snn_keras.typing import Array
 
 
 def padding_of(
@@ -141,7 +142,7 @@ class Convolution(_Windows):
     """
 
     kernel: np.ndarray
-    bias: np.ndarray = None
+    bias: Array = None
     strides: tuple = None
     padding: tuple = None
     dilation: tuple = None

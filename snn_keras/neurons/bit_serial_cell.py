@@ -52,7 +52,7 @@ class BitSerialCell(ChargingCell):
 
     def __init__(
         self,
-        threshold: float | np.ndarray = 2.0,
+        threshold: float | Sequence[float] | np.ndarray = 2.0,
         *,
         timesteps: int = 1,
         saturation: float | None = None,

@@ -36,7 +36,9 @@ class SpikingCell(keras.layers.Layer):
     extra_steps = 0  # steps spent on `rehearse` before the run
     most_spikes = 1  # that a neuron sends in one step
 
-    def __init__(self, threshold: float | np.ndarray = 1.0, **kwargs) -> None:
+    def __init__(
+        self, threshold: float | Sequence[float] | np.ndarray = 1.0, **kwargs
+    ) -> None:
         super().__init__(autocast=False, **kwargs)  # or the state would lose digits
         try:
             values = np.asarray(threshold, "float64")

@@ -1,6 +1,6 @@
 """Neurons that take in their whole input before they fire."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from keras import ops
@@ -24,7 +24,11 @@ class ChargingCell(SpikingCell):
     num_states = 2
 
     def __init__(
-        self, threshold: float | np.ndarray = 1.0, *, timesteps: int = 1, **kwargs
+        self,
+        threshold: float | Sequence[float] | np.ndarray = 1.0,
+        *,
+        timesteps: int = 1,
+        **kwargs,
     ) -> None:
         super().__init__(threshold, **kwargs)
         self.timesteps = timesteps

@@ -5,6 +5,8 @@ looks at its own behaviour (`rehearse`), and starts the run with what it learned
 These steps are part of the cost: report T + extra steps.
 """
 
+from collections.abc import Sequence
+
 import keras
 import numpy as np
 from keras import ops
@@ -35,7 +37,11 @@ class SRPCell(IFCell):
     num_states = 2
 
     def __init__(
-        self, threshold: float | np.ndarray = 1.0, *, extra_steps: int = 4, **kwargs
+        self,
+        threshold: float | Sequence[float] | np.ndarray = 1.0,
+        *,
+        extra_steps: int = 4,
+        **kwargs,
     ) -> None:
         super().__init__(threshold, **kwargs)
         self.extra_steps = check_extra_steps(self, extra_steps)
@@ -81,7 +87,7 @@ class OffsetSpikesCell(IFCell):
 
     def __init__(
         self,
-        threshold: float | np.ndarray = 1.0,
+        threshold: float | Sequence[float] | np.ndarray = 1.0,
         *,
         extra_steps: int = 4,
         margin: float = 2.0**-20,

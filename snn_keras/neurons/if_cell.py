@@ -1,5 +1,7 @@
 """The integrate-and-fire neuron with reset by subtraction."""
 
+from collections.abc import Sequence
+
 import keras
 import numpy as np
 from keras import ops
@@ -40,7 +42,11 @@ class IFCell(SpikingCell):
     """
 
     def __init__(
-        self, threshold: float | np.ndarray = 1.0, *, initial: float = 0.5, **kwargs
+        self,
+        threshold: float | Sequence[float] | np.ndarray = 1.0,
+        *,
+        initial: float = 0.5,
+        **kwargs,
     ) -> None:
         super().__init__(threshold, **kwargs)
         self.initial = check_share(self, initial)

@@ -61,7 +61,7 @@ class NoisyLIFCell(SpikingCell):
 
     def __init__(
         self,
-        threshold: float | np.ndarray = 1.0,
+        threshold: float | Sequence[float] | np.ndarray = 1.0,
         *,
         stage: int = 3,
         alpha: float = 4.0,

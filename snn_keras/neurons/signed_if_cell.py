@@ -47,7 +47,7 @@ class SignedIFCell(SpikingCell):
 
     def __init__(
         self,
-        threshold: float | np.ndarray = 1.0,
+        threshold: float | Sequence[float] | np.ndarray = 1.0,
         *,
         ceiling: int | str | None = "levels",
         initial: float = 0.5,

@@ -77,7 +77,7 @@ def table(caption: str, header: Sequence, rows: Iterable[Sequence]) -> Html:
     )
 
 
-def figure(image: str, caption: str) -> Html:
+def figure(image: str | Sequence[str], caption: str) -> Html:
     """A picture and its caption."""
     return element("figure", image, element("figcaption", caption))
 
