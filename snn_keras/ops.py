@@ -46,7 +46,7 @@ def quantize(v, step, levels):
 
     $$a = s \cdot \lfloor \mathrm{clip}(v / s, 0, p) \rceil$$
 
-    Gradients (paper 000 eq. 4-5; learned step size quantization):
+    Gradients (Li 2023, eq. 4-5; learned step size quantization):
 
     * to `v`: 1 where `0 < v/s < p`, else 0;
     * to `step`: 0 below the range, `round(v/s) - v/s` inside, `p` above it.
@@ -90,7 +90,7 @@ def level_of(v, step, levels):
 
 
 def add_step_noise(v, step, noise):
-    r"""Adds `noise` quantization steps to `v` (paper 000 eq. 7).
+    r"""Adds `noise` quantization steps to `v` (Li 2023, eq. 7).
 
     $$v' = v + \epsilon s, \qquad \partial v' / \partial s = 0$$
 
@@ -220,7 +220,7 @@ def bit_sparsity(a, step, levels):
     """The number of one bits of quantized activations, with a surrogate gradient.
 
     Each of the b bits has derivative 1 to `a` where `0 < a < levels * step`,
-    and 0 elsewhere (paper 002 eq. 9-10).
+    and 0 elsewhere (Datta et al. 2024, eq. 9-10).
 
     Args:
         a: Quantized activations, multiples of `step`.
