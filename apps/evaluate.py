@@ -137,7 +137,7 @@ def settle(model, images, batch_size):
         "largest_output": float(np.abs(expected).max()),
         "steps_mean": float(steps.mean()),
         "steps_max": int(steps.max()),
-        "input_steps": snn.program.input_steps,
+        "input_steps": snn.coding.input_steps,
     }
     return figures, ~same | (off > 1e-4)
 
@@ -151,7 +151,7 @@ def evaluate(model, snn, images, labels, batch_size, timesteps=None, verbose=1):
         the spiking network answers right, `(timesteps, samples)`. The steps are
         `timesteps`, all by default; where one run gives all of them, all in any case.
     """
-    if timesteps is None or not snn.needs_whole_run:
+    if timesteps is None or snn.coding.any_time:
         timesteps = range(1, snn.timesteps + 1)
     answers = model.predict(images, batch_size=batch_size, verbose=0).argmax(-1)
     started = time.monotonic()

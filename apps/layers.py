@@ -60,7 +60,7 @@ def outcome(case, position) -> list:
         is_relu = why.startswith("a plain ReLU")
         return ["neurons", ""] if is_relu else ["refused", why]
     forms = {
-        step.form.value for step in plan.steps if networks.AROUND not in step.node.name
+        str(step.form) for step in plan.steps if networks.AROUND not in step.node.name
     }
     return [next((form for form in _TELLING if form in forms), "dropped"), ""]
 

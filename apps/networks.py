@@ -135,6 +135,7 @@ def convert(name, path):
         snn = snn_keras.convert(source, BITS)
         converted = time.monotonic() - started
     plan = snn_keras.plan(source, BITS)
+    kinds = [str(step.form) for step in plan.steps]
     serial = snn_keras.convert(source, BITS, "bit_serial")
     _, images = make(name)
     expected, received, decoded = (
@@ -148,7 +149,7 @@ def convert(name, path):
         "machine": f"{multiprocessing.cpu_count()} x {platform.machine()}",
         "layers": len(plan.steps),
         "neurons": sum(step.cell is not None for step in plan.steps),
-        "differences": sum(step.action == "temporal difference" for step in plan.steps),
+        "differences": kinds.count("temporal difference"),
         "parameters": weights // 4,
         "seconds_to_convert": round(converted, 2),
         "memory_over_weights": round(memory.bytes / weights, 2),

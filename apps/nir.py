@@ -40,7 +40,7 @@ def spikes_and_outputs(snn, images):
     """Whether each neuron fired, `{layer: (batch, time, ...)}`, and the outputs."""
     import keras
 
-    from snn_keras.neurons import Spiking
+    from snn_keras.time import Spiking
 
     layers = {x.name: x.output for x in snn.layers if isinstance(x, Spiking)}
     watched = keras.Model(snn.input, {"spikes": layers, "outputs": snn.output})

@@ -40,7 +40,8 @@ from apps.training import flags as training_flags
 from apps.training.augmentation import Augmentation
 from apps.training.backup import Backup
 from apps.training.sources import InMemory, Stream
-from snn_keras import _backend, applications, callbacks, files, layers
+from snn_keras import applications, callbacks, files, layers
+from snn_keras.backend import backend
 
 FLAGS = flags.FLAGS
 
@@ -184,7 +185,7 @@ def compile_model(model, stage, steps_per_epoch):
 def worth_compiling():
     """Whether XLA trains faster; TensorFlow's kernels are faster on a CPU."""
     is_tensorflow = keras.backend.backend() == "tensorflow"
-    return False if is_tensorflow and _backend.on_cpu() else "auto"
+    return False if is_tensorflow and backend.on_cpu() else "auto"
 
 
 class FollowEpoch(keras.callbacks.Callback):

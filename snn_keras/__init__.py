@@ -1,18 +1,36 @@
 """snn_keras: from a Keras model to a spiking network with the same answers."""
 
+import importlib
+
 from snn_keras import applications as applications
 from snn_keras import callbacks as callbacks
+from snn_keras import coding as coding
 from snn_keras import layers as layers
 from snn_keras import linear as linear
 from snn_keras import neurons as neurons
 from snn_keras import regularizers as regularizers
 from snn_keras import rules as rules
-from snn_keras.convert import Plan as Plan
-from snn_keras.convert import convert as convert
-from snn_keras.convert import plan as plan
-from snn_keras.convert import quantize_activations as quantize_activations
-from snn_keras.convert import rule as rule
-from snn_keras.convert import verify as verify
+from snn_keras.conversion import Plan as Plan
+from snn_keras.conversion import convert as convert
+from snn_keras.conversion import plan as plan
+from snn_keras.conversion import quantize_activations as quantize_activations
+from snn_keras.conversion import rule as rule
+from snn_keras.conversion import verify as verify
 from snn_keras.errors import ConversionError as ConversionError
 from snn_keras.simulate import EarlyExit as EarlyExit
 from snn_keras.simulate import SpikingModel as SpikingModel
+
+__version__ = "0.1.0"
+
+# Loaded when they are first used: they need packages that not everybody installs.
+_LATER = ("analysis", "export", "interop")
+
+
+def __getattr__(name):
+    if name in _LATER:
+        return importlib.import_module(f"snn_keras.{name}")
+    raise AttributeError(f"module 'snn_keras' has no attribute {name!r}")
+
+
+def __dir__():
+    return sorted([*globals(), *_LATER])

@@ -11,6 +11,7 @@ the range.
 
 import math
 
+import keras
 from keras import ops
 
 
@@ -63,7 +64,7 @@ def quantize(v, step, levels):
         count = level_of(v, step, levels)
 
         def gradient(*args, upstream=None):
-            (upstream,) = args or (upstream,)
+            upstream = args[0] if upstream is None else upstream  # PyTorch names it
             x = v / step
             inside = ops.logical_and(x > 0, x < levels)
             to_step = upstream * (count - ops.where(inside, x, 0.0))
@@ -123,7 +124,7 @@ def spike(u, threshold, surrogate=atan_surrogate, strict=False):
     @ops.custom_gradient
     def fire(u, threshold):
         def gradient(*args, upstream=None):
-            (upstream,) = args or (upstream,)
+            upstream = args[0] if upstream is None else upstream  # PyTorch names it
             slope = upstream * surrogate(u / threshold - 1.0)
             to_u = slope / threshold
             to_threshold = -slope * u / ops.square(threshold)
@@ -175,8 +176,8 @@ def uniform_at(shape, seed, step):
     """
     places = ops.cast(ops.arange(math.prod(shape), dtype="int32"), "uint32")
     seed = ops.full((), seed % 2**32, "uint32") if isinstance(seed, int) else seed
-    key = _hash(ops.cast(step, "uint32") + _hash(ops.cast(seed, "uint32")))
-    bits = _hash(ops.bitwise_xor(_hash(places + key), key))
+    key = _hash(_low_bits(ops.cast(step, "uint32") + _hash(ops.cast(seed, "uint32"))))
+    bits = _hash(ops.bitwise_xor(_hash(_low_bits(places + key)), key))
     high = ops.cast(ops.right_shift(bits, _unsigned(9)), "float32")
     return ops.reshape((high + 0.5) * 2.0**-23, shape)
 
@@ -193,12 +194,18 @@ def _hash(x):
     """Integers of 32 bits, mixed."""
     for shift, factor in ((16, 0x7FEB352D), (15, 0x846CA68B)):
         x = ops.bitwise_xor(x, ops.right_shift(x, _unsigned(shift)))
-        x = x * _unsigned(factor)
+        x = _low_bits(x * _unsigned(factor))
     return ops.bitwise_xor(x, ops.right_shift(x, _unsigned(16)))
 
 
 def _unsigned(value):
     return ops.full((), value, "uint32")
+
+
+def _low_bits(x):
+    """The lowest 32 bits of integers: all of them, where they are of 32 bits."""
+    is_wide = keras.backend.standardize_dtype(x.dtype) == "int64"
+    return ops.bitwise_and(x, 0xFFFFFFFF) if is_wide else x
 
 
 def count_bits(level, num_bits):

@@ -7,8 +7,8 @@ from keras import layers, ops
 
 import snn_keras
 from snn_keras.answers import Answer
-from snn_keras.convert import normalize
-from snn_keras.convert.answers import Comparison, answers_of, names_of_outputs
+from snn_keras.conversion import normalize
+from snn_keras.conversion.answers import Comparison, answers_of, names_of_outputs
 from snn_keras.layers import LSQReLU
 from tests.graphs import dyadic
 
@@ -119,7 +119,7 @@ def test_what_an_output_answers(end):
     make, answer = ENDS[end]
     inputs = keras.Input((4, 4, 2))
     model = keras.Model(inputs, make(inputs))
-    assert answers_of(normalize.read(model)) == [answer]
+    assert answers_of(normalize.normal_form(model)) == [answer]
 
 
 def test_outputs_have_names():

@@ -13,10 +13,10 @@ from hypothesis.errors import UnsatisfiedAssumption
 from keras import ops
 
 import snn_keras
-from snn_keras.convert import normalize
-from snn_keras.convert.probe import SourceProbe, SpikingProbe
-from snn_keras.neurons import Spiking
+from snn_keras.conversion import normalize
+from snn_keras.conversion.probe import SourceProbe, SpikingProbe
 from snn_keras.simulate import program
+from snn_keras.time import Neurons
 from tests.strategies import network
 
 
@@ -69,15 +69,15 @@ def outcome(model, bits, x, expected, tolerance, fused):
         plan = snn_keras.plan(model, bits, "bit_serial", fused=fused)
         snn = snn_keras.convert(model, bits, "bit_serial", fused=fused)
     except snn_keras.ConversionError as error:
-        names = [f"'{node.name}'" for node in normalize.read(model).nodes]
+        names = [f"'{node.name}'" for node in normalize.normal_form(model).nodes]
         assert "Remedy: " in str(error), error
         assert any(name in str(error) for name in names), error
         return "refused"
     if any(step.cell is not None and step.approximation for step in plan.steps):
         snn(x, training=False)
         return "approximate"
-    names = [layer.name for layer in snn.layers if isinstance(layer, Spiking)]
-    _, sent = SourceProbe(model, normalize.read(model), names)(x)
+    names = [layer.name for layer in snn.layers if isinstance(layer, Neurons)]
+    _, sent = SourceProbe(model, normalize.normal_form(model), names)(x)
     decoded, sums = SpikingProbe(snn)(x)
     for name in names:
         step = snn.get_layer(name).cell.theta_value() / 2**bits

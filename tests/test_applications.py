@@ -7,9 +7,9 @@ from keras import layers, ops
 
 import snn_keras
 from apps.networks import NETWORKS, make
-from snn_keras.convert import normalize
-from snn_keras.convert.probe import SourceProbe, SpikingProbe
-from snn_keras.neurons import Spiking
+from snn_keras.conversion import normalize
+from snn_keras.conversion.probe import SourceProbe, SpikingProbe
+from snn_keras.time import Neurons
 
 QUICK = ["MobileNetV2", "MobileNetV3Small"]
 SLOW = [name for name in NETWORKS if name not in QUICK]
@@ -19,8 +19,8 @@ if keras.backend.backend() == "jax":  # it compiles every operation for every sh
 
 def activations(ann, snn, x):
     """Each layer's activation in the source, and its decoded bits."""
-    names = [layer.name for layer in snn.layers if isinstance(layer, Spiking)]
-    source = SourceProbe(ann, normalize.read(ann), names)
+    names = [layer.name for layer in snn.layers if isinstance(layer, Neurons)]
+    source = SourceProbe(ann, normalize.normal_form(ann), names)
     expected, sums = source(x)[1], SpikingProbe(snn)(x)[1]
     return {
         name: tuple(map(ops.convert_to_numpy, (expected[name], sums[name][1])))
@@ -35,7 +35,7 @@ def check(model, x):
     plan = snn_keras.plan(ann, 2)
     snn = snn_keras.convert(ann, 2)
     for step in plan.steps:
-        if step.coding.has_time and step.action != "dropped":
+        if step.stage.has_time and str(step.form) != "dropped":
             output = snn.get_layer(step.node.name).output
             shapes = [tuple(y.shape) for y in keras.tree.flatten(output)]
             assert shapes == [(None, 2, *y.shape[1:]) for y in step.node.outputs]
@@ -109,5 +109,5 @@ def test_vision_transformer(positions, float64):
     x = np.random.default_rng(0).uniform(0, 1, (8, 16, 16, 3))
     check(model, x)
     plan = snn_keras.plan(snn_keras.quantize_activations(model, 3, data=x), 2)
-    actions = {step.node.name: step.action for step in plan.steps}
+    actions = {step.node.name: str(step.form) for step in plan.steps}
     assert actions["attention_1"] == actions["norm_1b"] == "temporal difference"

@@ -1,6 +1,7 @@
 """Dependencies between the folders point one way, and the core needs no TensorFlow."""
 
 import ast
+import importlib
 import pathlib
 import subprocess
 import sys
@@ -14,17 +15,20 @@ ROOT = PACKAGE.parent
 
 # Each folder or module may use those in the layers before its own.
 LAYERS = [
-    {"_backend", "answers", "errors", "files", "text", "ops", "graph", "inputs"},
+    {"answers", "errors", "files", "text", "ops", "graph", "inputs", "backend"},
+    {"random"},
+    {"coding"},
     {"layers", "neurons"},
+    {"time"},
     {"simulate"},
-    {"convert", "applications"},
+    {"conversion", "applications"},
     {"linear"},
     {"analysis", "export", "training", "interop"},
     {"callbacks", "regularizers", "rules"},
     {"apps"},
 ]
 MAY_USE_TENSORFLOW = {
-    "_backend.py",  # random numbers and loops, inside functions
+    "tensorflow.py",  # the backend
     "defaults.py",  # graphs with and without XLA, inside a function
     "data.py",  # tensorflow_datasets, inside a function
     "distribution.py",  # tf.distribute, inside a function
@@ -75,9 +79,36 @@ def test_no_stray_tensorflow_or_private_keras(path):
         root = name.split(".")[0]
         if root.startswith("tensorflow"):
             assert path.name in MAY_USE_TENSORFLOW, name
-            assert node.col_offset > 0, f"{name} is imported at the top of a module"
+            if path.name != "tensorflow.py":
+                assert node.col_offset > 0, f"{name} is imported at the top"
         if name.startswith("keras.src"):
             assert path.name == "_keras.py", name
+
+
+def test_no_function_has_the_name_of_a_module():
+    """Or `import snn_keras.x.y` would give the one, and at times the other."""
+    for path in files():
+        if unit(path) == "apps":
+            continue
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        name = ".".join(p for p in parts if p != "__init__")
+        module = importlib.import_module(name)
+        parent, _, last = name.rpartition(".")
+        assert getattr(sys.modules[parent], last) is module, name
+
+
+CALLS = """
+import sys, snn_keras
+assert "snn_keras.export" not in sys.modules
+snn_keras.analysis.energy, snn_keras.export.to_tflite, snn_keras.interop.from_tf_keras
+assert {"analysis", "export", "interop"} < set(dir(snn_keras))
+from importlib.metadata import version
+assert snn_keras.__version__ == version("snn_keras")
+"""
+
+
+def test_the_public_face():
+    subprocess.run([sys.executable, "-c", CALLS], check=True, cwd=ROOT)
 
 
 def test_imports_without_tensorflow(tmp_path):

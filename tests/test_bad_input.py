@@ -11,7 +11,8 @@ from keras import layers, ops
 import snn_keras
 from snn_keras import ConversionError, neurons
 from snn_keras.layers import QCFS, LSQReLU, NoisySpike
-from snn_keras.neurons import IFCell, Spiking, SpikingCell
+from snn_keras.neurons import IFCell, SpikingCell
+from snn_keras.time import Spiking
 
 CELLS = sorted(
     (
@@ -719,13 +720,13 @@ NEURONS = {
         bits_source,
         2,
         {"neuron": "if", "input_steps": 2},
-        ("input_steps is for signed neurons", "input_steps=2", "['IFCell']"),
+        ("input_steps is for signed neurons", "input_steps=2", "coding Rate"),
     ),
     "input_steps of bits": (
         bits_source,
         2,
         {"neuron": "bit_serial", "input_steps": 2},
-        ("input_steps is for signed neurons", "['BitSerialCell']"),
+        ("input_steps is for signed neurons", "coding Radix"),
     ),
     "no input_steps": (
         bits_source,

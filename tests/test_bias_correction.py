@@ -5,13 +5,15 @@ import numpy as np
 import pytest
 
 import snn_keras
-from snn_keras.convert import normalize
-from snn_keras.convert.bias_correction import Corrections, correct_biases
-from snn_keras.convert.build import build
-from snn_keras.convert.plan import plan
-from snn_keras.convert.probe import SourceProbe, SpikingProbe
+from snn_keras.conversion import normalize
+from snn_keras.conversion.bias_correction import Corrections, correct_biases
+from snn_keras.conversion.building import build
+from snn_keras.conversion.normalize import normal_form
+from snn_keras.conversion.planning import plan
+from snn_keras.conversion.probe import SourceProbe, SpikingProbe
 from snn_keras.export import quantize_weights
-from snn_keras.neurons import IFCell, Spiking
+from snn_keras.neurons import IFCell
+from snn_keras.time import Neurons
 from tests.graphs import dyadic
 
 
@@ -61,7 +63,7 @@ def built(model, x, timesteps=4, neuron="if"):
 
 def mean_errors(model, snn, x):
     """What each channel of each layer lacks on average: `{layer: (channels,)}`."""
-    graph = normalize.read(model)
+    graph = normalize.normal_form(model)
     _, expected = SourceProbe(model, graph, NAMES).predict_on_batch(x)
     _, received = SpikingProbe(snn).predict_on_batch(x)
     return {
@@ -93,7 +95,7 @@ def test_a_correction_is_a_bias_and_an_initial_potential(neuron):
         corrected.get_layer(f"{name}_bias").set_weights([bias[name], start[name]])
     plain = snn_keras.convert(model, 6, neuron)
     weighted = [layer for layer in plain.layers if layer.get_weights()]
-    affine = [layer for layer in weighted if not isinstance(layer, Spiking)]
+    affine = [layer for layer in weighted if not isinstance(layer, Neurons)]
     for layer, name in zip(affine, NAMES, strict=False):
         kernel, constant = layer.get_weights()
         layer.set_weights([kernel, constant + bias[name]])
@@ -117,7 +119,7 @@ def test_a_round_corrects_by_the_mean_errors(timesteps):
     snn = built(model, x, timesteps)
     one = snn.with_timesteps(1)
     first, mean = mean_errors(model, one, x), mean_errors(model, snn, x)
-    found = Corrections(model, snn, x, batch_size=32)
+    found = Corrections(model, normal_form(model), snn, x, batch_size=32)
     left, errors = found.measure()
     np.testing.assert_allclose(left, distance(model, snn, x), rtol=1e-6)
     found.add(errors, rate=0.75)
@@ -142,7 +144,7 @@ def test_it_keeps_the_best_of_all_rounds(activation, neuron):
     for rounds in (0, 1, 3, 6):
         for name, weights in before.items():
             snn.get_layer(f"{name}_bias").set_weights(weights)
-        correct_biases(model, snn, x, rounds=rounds, rate=1.0)
+        correct_biases(model, normal_form(model), snn, x, rounds=rounds, rate=1.0)
         found.append(distance(model, snn, x))
     assert found[0] == uncorrected > found[-1]
     assert found == sorted(found, reverse=True)

@@ -157,7 +157,7 @@ def test_settling_networks_count_their_own_steps():
     snn = snn_keras.convert(two_layers(), "settle", "signed")
     x = np.array([[1.0, 0.5, 0.0], [0.25, 0.0, 0.0]], "float32")
     steps = snn.settling_steps(x, verbose=0)
-    expected = np.maximum(steps, snn.program.input_steps).mean()
+    expected = np.maximum(steps, snn.coding.input_steps).mean()
     assert analysis.energy(snn, x)["steps"] == expected
 
 

@@ -8,7 +8,7 @@ from keras import layers, ops
 import snn_keras
 from snn_keras import analysis
 from snn_keras.analysis import probing
-from snn_keras.convert import rules
+from snn_keras.conversion import rules
 from snn_keras.layers import LSQReLU
 
 

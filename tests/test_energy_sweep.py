@@ -15,7 +15,7 @@ from keras import layers, ops
 
 import snn_keras
 from snn_keras import analysis
-from snn_keras.convert import rules
+from snn_keras.conversion import rules
 from snn_keras.graph import trace
 from snn_keras.layers import LSQReLU
 from tests import energy_cases, energy_functions

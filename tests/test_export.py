@@ -44,7 +44,7 @@ def test_integers_are_the_spiking_network(seed, neuron):
         return
     if not net.is_exact:
         return  # what 8 bits do not hold; see the next test
-    phase = snn.program.input_steps
+    phase = snn.coding.input_steps
     expected = reference.simulate(
         network.nodes, network.inputs, snn.timesteps, neuron, phase
     )

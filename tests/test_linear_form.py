@@ -11,11 +11,11 @@ from keras import layers, ops
 
 import snn_keras
 from snn_keras import analysis, linear
-from snn_keras.convert._keras import LayerScale
+from snn_keras.conversion._keras import LayerScale
 from snn_keras.export import from_nir, quantize_weights, to_nir
 from snn_keras.graph import trace
 from snn_keras.layers import LSQReLU
-from snn_keras.neurons import Spiking
+from snn_keras.time import Spiking
 from tests.graphs import dyadic
 
 LINE, IMAGE, VOLUME = (7, 4), (6, 5, 4), (4, 5, 3, 2)

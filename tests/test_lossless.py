@@ -9,21 +9,17 @@ import pytest
 import snn_keras
 from apps import data
 from apps.evaluate import load_model
-from snn_keras.convert.probe import Totals
+from snn_keras.conversion.probe import Totals
 from snn_keras.layers import LSQReLU
-from snn_keras.neurons import (
-    FusedSpiking,
-    SignedIFCell,
-    Spiking,
-    TemporalDifference,
-)
+from snn_keras.neurons import SignedIFCell
 from snn_keras.simulate import Monitored
+from snn_keras.time import Neurons, OnePassSpiking, TemporalDifference
 from tests import reference
 from tests.graphs import ALL_KINDS, KINDS, Maker, seeds
 
 
 def spiking_layers(snn):
-    return [layer for layer in snn.layers if isinstance(layer, Spiking)]
+    return [layer for layer in snn.layers if isinstance(layer, Neurons)]
 
 
 def step_of(network, name):
@@ -69,7 +65,7 @@ def test_signed_neurons_settle_to_the_source(seed, kinds):
     if kinds is ALL_KINDS and phase is None:
         phase = 4  # a signal / P that is rounded does not decode exactly
     snn = snn_keras.convert(network.model, "settle", neuron="signed", input_steps=phase)
-    phase = snn.program.input_steps
+    phase = snn.coding.input_steps
     outputs, totals = Monitored(snn, Totals()).predict(network.keras_inputs, verbose=0)
     sums = {name: sent for name, (_, sent) in totals.items()}
     levels = reference.integer_activation(network.nodes, network.inputs)
@@ -127,7 +123,7 @@ def test_bit_serial_spikes_are_the_bits(seed, levels):
     fused = snn_keras.convert(network.model, bits, neuron="bit_serial")
     layers = {x.name: x.output for x in spiking_layers(literal)}
     sent = keras.Model(literal.input, layers).predict(network.keras_inputs, verbose=0)
-    currents = {x.name: x.input for x in fused.layers if isinstance(x, FusedSpiking)}
+    currents = {x.name: x.input for x in fused.layers if isinstance(x, OnePassSpiking)}
     currents = keras.Model(fused.input, currents).predict(
         network.keras_inputs, verbose=0
     )

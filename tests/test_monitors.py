@@ -112,7 +112,7 @@ def test_potentials_are_what_currents_bring_and_spikes_take(kind):
         cell = snn.get_layer(name).cell
         theta = cell.theta_value()
         z, current = found["spikes"][name], found["currents"][name]
-        if cell.needs_whole_run:  # all is in before the first bit is sent
+        if snn.coding.charges_first:  # all is in before the first bit is sent
             weights = theta * 2.0 ** -np.arange(1, len(z) + 1)
             start = theta * 2.0 ** -(len(z) + 1) + current.sum(0)
             sent = np.cumsum(z * weights.reshape(-1, *[1] * (z.ndim - 1)), axis=0)
@@ -148,7 +148,7 @@ def test_networks_that_settle():
     model, x = source()
     settled = snn_keras.convert(model, "settle", "signed")
     steps = int(settled.settling_steps(x, verbose=0).max())
-    run = settled.with_timesteps(max(steps, settled.program.input_steps))
+    run = settled.with_timesteps(max(steps, settled.coding.input_steps))
     counts, expected = analysis.record(settled, x), analysis.record(run, x)
     for name in expected:
         assert np.array_equal(counts[name], expected[name])

@@ -9,7 +9,7 @@ import snn_keras
 from snn_keras import applications
 from snn_keras.export import from_nir, to_nir
 from snn_keras.layers import LSQReLU
-from snn_keras.neurons import Spiking
+from snn_keras.time import Neurons
 from tests.graphs import dyadic, seeds
 
 nir = pytest.importorskip("nir", reason="pip install snn_keras[nir]")
@@ -61,7 +61,7 @@ def residual_network(seed):
 
 def spikes_of(snn, x):
     """Whether each neuron fired, `{layer: (batch, time, ...)}`."""
-    layers = {x.name: x.output for x in snn.layers if isinstance(x, Spiking)}
+    layers = {x.name: x.output for x in snn.layers if isinstance(x, Neurons)}
     sent = keras.Model(snn.input, layers).predict(x, verbose=0)
     return {name: values != 0 for name, values in sent.items()}
 

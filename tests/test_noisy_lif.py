@@ -7,7 +7,8 @@ import pytest
 import snn_keras
 from snn_keras import ops as snn_ops
 from snn_keras.layers import NoisySpike
-from snn_keras.neurons import NoisyLIFCell, Spiking
+from snn_keras.neurons import NoisyLIFCell
+from snn_keras.time import Spiking
 from tests import reference
 from tests.autodiff import gradients
 

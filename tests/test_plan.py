@@ -36,16 +36,16 @@ def table(plan):
 def test_every_layer_has_a_line():
     printed = table(snn_keras.plan(model(), 4))
     expected = {
-        "first": ("Dense", "Affine", "once", "static", "", ""),
-        "act1": ("LSQReLU", "Neuron", "IFCell", "rate", "1.5"),
-        "gate": ("Softmax", "Opaque", "temporal difference", "rate", ""),
-        "drop": ("Dropout", "Identity", "dropped", "rate", "", ""),
-        "mid": ("Dense", "Affine", "every step", "rate", "", ""),
-        "act2": ("LSQReLU", "Neuron", "IFCell", "rate", "0.75"),
-        "last": ("Dense", "Affine", "every step", "rate", "", ""),
+        "first": ("Dense", "Affine", "once", "once", "", ""),
+        "act1": ("LSQReLU", "Neuron", "IFCell", "over time", "1.5"),
+        "gate": ("Softmax", "Opaque", "temporal difference", "over time", ""),
+        "drop": ("Dropout", "Identity", "dropped", "over time", "", ""),
+        "mid": ("Dense", "Affine", "every step", "over time", "", ""),
+        "act2": ("LSQReLU", "Neuron", "IFCell", "over time", "0.75"),
+        "last": ("Dense", "Affine", "every step", "over time", "", ""),
         "end": ("Softmax", "Opaque", "once, decoded", "decoded", "", ""),
     }
-    columns = ("type", "rule", "becomes", "coding", "threshold", "approximates")
+    columns = ("type", "rule", "becomes", "computed", "threshold", "approximates")
     assert list(printed) == list(expected)
     for name, cells in expected.items():
         for column, cell in zip(columns, cells, strict=False):

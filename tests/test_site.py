@@ -16,7 +16,17 @@ import snn_keras
 DOCS = pathlib.Path(__file__).parents[1] / "docs"
 CONFIG = DOCS / "site" / "mkdocs.yml"
 PUBLIC = [
-    *("layers", "neurons", "ops", "rules", "linear", "callbacks", "regularizers"),
+    *(
+        "layers",
+        "neurons",
+        "coding",
+        "time",
+        "ops",
+        "rules",
+        "linear",
+        "callbacks",
+        "regularizers",
+    ),
     *("analysis", "export", "interop", "applications", "errors"),
 ]
 DIRECTIVE = re.compile(r"^::: (\S+)\n((?: {4}.*\n)*)", re.MULTILINE)

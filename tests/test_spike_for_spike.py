@@ -5,14 +5,14 @@ import numpy as np
 import pytest
 
 import snn_keras
-from snn_keras.neurons import Spiking
+from snn_keras.time import Neurons
 from tests import reference
 from tests.graphs import Maker, seeds
 
 
 def recorder(snn):
     """A model that gives every layer's output over time, in one pass."""
-    layers = {x.name: x.output for x in snn.layers if isinstance(x, Spiking)}
+    layers = {x.name: x.output for x in snn.layers if isinstance(x, Neurons)}
     return keras.Model(snn.input, layers)
 
 

@@ -13,13 +13,9 @@ import pytest
 
 import snn_keras
 from snn_keras.layers import LSQReLU, NoisySpike
-from snn_keras.neurons import (
-    IFCell,
-    NoisyLIFCell,
-    OffsetSpikesCell,
-    SignedIFCell,
-    Spiking,
-)
+from snn_keras.neurons import IFCell, NoisyLIFCell, OffsetSpikesCell, SignedIFCell
+from snn_keras.simulate import runs
+from snn_keras.time import Clock, Spiking
 from tests.graphs import Maker, dyadic
 
 LOSS = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
@@ -113,9 +109,9 @@ def test_steps_and_then_more_equal_all_of_them(neuron, first):
     snn, x = network_of(neuron, 7)
     program = snn.program
     values, start = program.begin(keras.ops.convert_to_tensor(x))
-    whole, end = program.advance(values, 0, 7, start)
-    _, state = program.advance(values, 0, first, start)
-    decoded, state = program.advance(values, first, 7 - first, state)
+    whole, end = program.advance(values, start, Clock.whole(7))
+    _, state = program.advance(values, start, Clock(0, first, 7))
+    decoded, state = program.advance(values, state, Clock(first, 7 - first, 7))
     for one, other in zip(
         keras.tree.flatten([whole, end]),
         keras.tree.flatten([decoded, state]),
@@ -369,9 +365,9 @@ def test_chunk_steps_may_change_between_runs():
     passes = []
     advance = type(snn.program).advance
 
-    def counted(self, values, start, steps, *args, **kwargs):
-        passes.append(steps)
-        return advance(self, values, start, steps, *args, **kwargs)
+    def counted(self, values, state, clock, **kwargs):
+        passes.append(clock.steps)
+        return advance(self, values, state, clock, **kwargs)
 
     for steps, lengths in ((2, {2}), (4, {4, 2}), (None, {6})):
         snn.chunk_steps = steps
@@ -387,16 +383,16 @@ def test_chunks_fit_their_memory(samples, steps, monkeypatch):
     model, _ = source()
     program = snn_keras.convert(model, 16).program
     # The largest operation reads and writes 4 x 4 x 4 numbers of 4 bytes a step.
-    assert program.bytes_of_step == 2 * 4 * 4 * 4 * 4
-    monkeypatch.setattr("snn_keras.simulate.program.CHUNK_BYTES", 512 * 64 * 6)
-    assert program.steps_of_chunks(np.zeros((samples, 6, 6, 2))) == steps
+    assert runs.bytes_of_step(program) == 2 * 4 * 4 * 4 * 4
+    monkeypatch.setattr("snn_keras.simulate.runs.CHUNK_BYTES", 512 * 64 * 6)
+    assert runs.steps_of_chunks(program, np.zeros((samples, 6, 6, 2))) == steps
 
 
 @pytest.mark.parametrize("timesteps, steps", [(4, 4), (9, 5), (16, 8), (17, 6), (1, 1)])
 def test_chunks_are_of_one_length_where_it_divides(timesteps, steps):
     model, _ = source()
     program = snn_keras.convert(model, timesteps).program
-    assert program.steps_of_chunks(np.zeros((2, 6, 6, 2))) == steps
+    assert runs.steps_of_chunks(program, np.zeros((2, 6, 6, 2))) == steps
 
 
 def test_inputs_of_the_wrong_shape_are_refused():

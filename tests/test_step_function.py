@@ -40,7 +40,7 @@ def test_a_constant_stream_is_a_run(seed, neuron):
     outputs, state = step.run(repeated(network.keras_inputs, 4), state)
     for a, b in zip(numpy(outputs), expected, strict=True):
         assert np.array_equal(np.moveaxis(a, 1, 0), b[4:])
-    assert int(state["snn_keras/time"]) == 8
+    assert int(state["time"]) == 8
 
 
 @pytest.mark.parametrize("pieces", [(6,), (1, 5), (2, 2, 2), (3, 3)], ids=str)

@@ -7,7 +7,7 @@ from keras import layers, ops
 
 import snn_keras
 from snn_keras.layers import LSQReLU
-from snn_keras.neurons import TemporalDifference
+from snn_keras.time import TemporalDifference
 from tests.graphs import dyadic
 
 FUNCTIONS = {
@@ -98,7 +98,7 @@ def test_the_sum_decodes_to_the_function_of_the_decoded_signal(function, input_s
             decoded = keras.tree.map_structure(
                 lambda signal, n=n, t=t: signal[:, :t].sum(1) / n, signals
             )
-            expected = np.asarray(layer._apply(layer.operation, decoded))
+            expected = np.asarray(layer.applied(decoded))
             np.testing.assert_allclose(
                 sent[:, :t].sum(1) / n, expected, atol=2e-6, err_msg=f"{t}"
             )

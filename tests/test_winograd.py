@@ -6,7 +6,7 @@ import pytest
 
 import snn_keras
 from snn_keras import layers as snn_layers
-from snn_keras.neurons import winograd
+from snn_keras.time import winograd
 from tests.graphs import dyadic
 
 

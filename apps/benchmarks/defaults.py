@@ -67,8 +67,8 @@ SIZES = ((32, 64), (16, 128), (8, 256), (4, 512))
 def make_convolutions():
     import keras
 
-    from snn_keras import _backend
-    from snn_keras.neurons import winograd
+    from snn_keras.backend import backend
+    from snn_keras.time import winograd
 
     cases = {}
     rng = np.random.default_rng(0)
@@ -79,8 +79,8 @@ def make_convolutions():
             x = keras.ops.convert_to_tensor(x)
             layer.build(x.shape)
             kernel = winograd.transformed(layer.kernel.value)
-            direct = _backend.compiled(layer, layer.variables)
-            fewer = _backend.compiled(
+            direct = backend.compiled(layer, layer.variables)
+            fewer = backend.compiled(
                 lambda x, kernel, layer=layer: winograd.convolve(layer, kernel, x), []
             )
             name = f"{samples} x {size} x {size} x {channels}"
@@ -113,8 +113,9 @@ def convolutions(rounds):
 def make_neurons():
     import keras
 
-    from snn_keras import _backend
-    from snn_keras.neurons import IFCell, Spiking, scan
+    from snn_keras.backend import backend
+    from snn_keras.neurons import IFCell, scan
+    from snn_keras.time import Spiking
 
     rng = np.random.default_rng(0)
     cases = {}
@@ -124,11 +125,11 @@ def make_neurons():
         for form, limit in (("unrolled", steps), ("loop", 0)):
             layer = Spiking(IFCell(1.0))
             layer.build(x.shape)
-            run = _backend.compiled(layer, layer.variables)
+            run = backend.compiled(layer, layer.variables)
             scan.UNROLL_LIMIT = limit
             run(x)  # compiled now
             cases[f"{form}, T={steps}"] = lambda run=run, x=x: _finished(run(x))
-        relu = _backend.compiled(keras.ops.relu, [])
+        relu = backend.compiled(keras.ops.relu, [])
         cases[f"ReLU, T={steps}"] = lambda run=relu, x=x: _finished(run(x))
     return cases
 

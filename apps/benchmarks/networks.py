@@ -41,9 +41,9 @@ def forward(model, images, batch):
     """One compiled forward pass of a source network, on what is on the device."""
     import keras
 
-    from snn_keras import _backend
+    from snn_keras.backend import backend
 
-    run = _backend.compiled(lambda x: model(x, training=False), model.variables)
+    run = backend.compiled(lambda x: model(x, training=False), model.variables)
     x = keras.ops.convert_to_tensor(images[:batch])
     return lambda: keras.ops.convert_to_numpy(run(x))
 

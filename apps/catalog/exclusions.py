@@ -37,6 +37,7 @@ EXCLUDED = {
 
 # Names, and cases, of which Keras itself does not build or run every network.
 _NOWHERE = {
+    "layers.RandomCrop": "crops in training alone, and tells another shape",
     "activations.hard_silu()": "takes no symbolic tensor",
     "activations.hard_swish()": "takes no symbolic tensor",
     "activations.mish()": "takes no symbolic tensor",
@@ -55,6 +56,8 @@ _NOWHERE = {
 LACKING = {
     "tensorflow": {
         **_NOWHERE,
+        "layers.Equalization((0, 1))": "fails on symbolic tensors of float64",
+        "layers.MelSpectrogram": "fails in float64",
         "ops.view_as_complex": "fails",
         "ops.view_as_real": "fails",
         "layers.RMSNormalization(axis=1)": "fails",

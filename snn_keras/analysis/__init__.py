@@ -6,9 +6,9 @@ from snn_keras.analysis.accuracy import answers_by_timesteps as answers_by_times
 from snn_keras.analysis.accuracy import (
     plot_accuracy_over_time as plot_accuracy_over_time,
 )
-from snn_keras.analysis.disagreements import disagreements as disagreements
-from snn_keras.analysis.energy import energy as energy
-from snn_keras.analysis.mismatch import mismatch as mismatch
+from snn_keras.analysis.disagreement import disagreements as disagreements
+from snn_keras.analysis.energy_of_runs import energy as energy
+from snn_keras.analysis.layer_errors import mismatch as mismatch
 from snn_keras.analysis.plots import (
     plot_confusion_of_disagreements as plot_confusion_of_disagreements,
 )
@@ -16,7 +16,7 @@ from snn_keras.analysis.plots import plot_energy as plot_energy
 from snn_keras.analysis.plots import plot_mismatch as plot_mismatch
 from snn_keras.analysis.plots import plot_spike_rates as plot_spike_rates
 from snn_keras.analysis.recording import record as record
-from snn_keras.analysis.report import report as report
+from snn_keras.analysis.reporting import report as report
 from snn_keras.analysis.spikes import spike_statistics as spike_statistics
 from snn_keras.analysis.traces import plot_potentials as plot_potentials
 from snn_keras.analysis.traces import plot_raster as plot_raster

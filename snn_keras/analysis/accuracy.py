@@ -53,7 +53,7 @@ def answers_by_timesteps(snn, x, batch_size=None, verbose="auto", timesteps=None
         NumPy array `(timesteps, samples)` of the classes with the largest output.
     """
     steps = steps_of(snn, timesteps)
-    if not snn.needs_whole_run:
+    if snn.coding.any_time:
         outputs = snn.predict_over_time(x, batch_size, verbose)
         return outputs.argmax(-1)[np.subtract(steps, 1)]
     x = check_data(x, snn.program.graph)  # read once, for several runs
@@ -63,7 +63,7 @@ def answers_by_timesteps(snn, x, batch_size=None, verbose="auto", timesteps=None
 
 def steps_of(snn, timesteps=None) -> list:
     """`timesteps`, or all of a run; a ValueError where a run has no such steps."""
-    if snn.timesteps == "settle":
+    if snn.coding.settles:
         raise ValueError(
             "a network that runs until it settles has no fixed number of steps. "
             "Remedy: snn.with_timesteps(T)."

@@ -6,7 +6,7 @@ from snn_keras.analysis import probing
 from snn_keras.analysis.linear import known_form
 from snn_keras.graph import computes_as
 from snn_keras.linear import Scale
-from snn_keras.neurons import BiasCorrection
+from snn_keras.time import BiasCorrection
 
 
 def way(node):

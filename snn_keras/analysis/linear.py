@@ -5,10 +5,10 @@ import enum
 from keras import layers
 
 from snn_keras import linear
-from snn_keras.convert._keras import operation_types
-from snn_keras.convert.rules import Identity, Linear, Refusal, rule_for
+from snn_keras.conversion._keras import operation_types
+from snn_keras.conversion.rules import Identity, Linear, Refusal, rule_for
 from snn_keras.graph import computes_as
-from snn_keras.neurons import BiasCorrection
+from snn_keras.time import BiasCorrection
 
 # Functions of Keras that multiply two operands: where one of them is constant, it holds
 # weights.

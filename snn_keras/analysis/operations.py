@@ -13,8 +13,9 @@ from snn_keras.analysis.recording import Neurons, Recorder
 from snn_keras.analysis.synapses import synapses
 from snn_keras.graph import run_nodes
 from snn_keras.linear.nodes import at_a_step, unwrapped
-from snn_keras.neurons import Present, Readout, Spiking, TemporalDifference
 from snn_keras.simulate import Monitored
+from snn_keras.time import Neurons as NeuronLayer
+from snn_keras.time import Present, Readout, TemporalDifference
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,7 +98,7 @@ class Count(Monitored):
         """What a node costs, and its outputs' signals."""
         operation = node.operation
         signals = [values[x] for x in node.inputs]
-        if isinstance(operation, Spiking):
+        if isinstance(operation, NeuronLayer):
             return _fire(signals[0], np.asarray(spikes[operation.name]))
         if isinstance(operation, Present):
             return {}, dataclasses.replace(signals[0], is_static=False)

@@ -6,14 +6,14 @@ from collections.abc import Mapping
 import numpy as np
 from keras import ops
 
-from snn_keras.neurons import Spiking
 from snn_keras.simulate import Monitored, SpikingModel
+from snn_keras.time import Neurons as NeuronLayer
 
-# From what a layer did in a pass, `(batch, steps, ...)`: see `neurons.window.Seen`.
+# From what a layer did in a pass, `(batch, steps, ...)`: see `simulate.seen.Seen`.
 MEASURES = {
-    "spikes": lambda seen: ops.sign(seen.outputs),
-    "potentials": lambda seen: seen.potentials(),
-    "currents": lambda seen: seen.currents,
+    "spikes": lambda cell, seen: cell.spikes(seen.outputs),
+    "potentials": lambda cell, seen: seen.potentials(),
+    "currents": lambda cell, seen: seen.currents,
 }
 
 
@@ -63,7 +63,7 @@ def record(
     wanted = [what] if isinstance(what, str) else list(what)
     timesteps = snn.timesteps if traces else None
     recorders = {w: Recorder(Neurons(w, chosen), timesteps) for w in wanted}
-    if snn.timesteps == "settle" and (traces or wanted != ["spikes"]):
+    if snn.coding.settles and (traces or wanted != ["spikes"]):
         raise ValueError(
             "a network that runs until it settles has no fixed number of steps. "
             f"Received: what={what!r}, traces={traces!r}. Remedy: "
@@ -95,7 +95,7 @@ def neurons_of(snn) -> dict:
             "analysis needs a spiking network, as snn_keras.convert makes it. "
             f"Received: {snn!r}"
         )
-    return {x.name: x for x in snn.layers if isinstance(x, Spiking)}
+    return {x.name: x for x in snn.layers if isinstance(x, NeuronLayer)}
 
 
 class Recorder:
@@ -103,7 +103,7 @@ class Recorder:
 
     Args:
         measure: What is kept: values `of(layer, seen)`, `(batch, steps, *shape)`, as
-            in `Neurons`; `seen` is a `snn_keras.neurons.window.Seen`.
+            in `Neurons`; `seen` is a `snn_keras.simulate.seen.Seen`.
         timesteps: Steps to keep apart; None to sum them up.
     """
 
@@ -187,12 +187,13 @@ class Neurons:
     def dtype(self, layer, is_sum):
         """The dtype of steps, or of their sum."""
         if self.what == "spikes":
-            return "int32" if is_sum else "int8"
+            is_small = not is_sum and layer.cell.most_spikes <= 127
+            return "int8" if is_small else "int32"
         return layer.cell.state_dtype
 
     def of(self, layer, seen):
         """The values of the steps of a pass."""
-        values = MEASURES[self.what](seen)
+        values = MEASURES[self.what](layer.cell, seen)
         indices = (self.chosen or {}).get(layer.name)
         if indices is None:
             return values

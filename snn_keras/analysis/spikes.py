@@ -34,7 +34,7 @@ def spike_statistics(snn, x, batch_size=None, verbose=0):
     """
     layers = neurons_of(snn)
     x = check_data(x, snn.program.graph)
-    timesteps = None if snn.timesteps == "settle" else snn.timesteps
+    timesteps = None if snn.coding.settles else snn.timesteps
     monitor = Together(
         {"spikes": Recorder(_SpikesOfLayer(), timesteps), "neurons": _NeuronsOfLayer()}
     )
@@ -63,9 +63,9 @@ def steps_of_runs(snn, x, batch_size=None, verbose=0):
 
     Where it runs until it settles, at least the steps for which its input is on.
     """
-    if snn.timesteps == "settle":
+    if snn.coding.settles:
         steps = snn.settling_steps(x, batch_size=batch_size, verbose=verbose)
-        return np.maximum(steps, snn.program.input_steps)
+        return np.maximum(steps, snn.coding.input_steps)
     return np.full(len(tree.flatten(x)[0]), snn.timesteps)
 
 
@@ -84,8 +84,8 @@ class _SpikesOfLayer:
         return "int32"
 
     def of(self, layer, seen):
-        fired = ops.cast(seen.outputs != 0, "int32")
-        return ops.sum(fired, axis=tuple(range(2, len(fired.shape))))
+        spikes = ops.abs(ops.cast(layer.cell.spikes(seen.outputs), "int32"))
+        return ops.sum(spikes, axis=tuple(range(2, len(spikes.shape))))
 
     def total(self, values, dtype):
         return ops.sum(values, axis=1)

@@ -1,7 +1,7 @@
 """Networks of the papers, ready to train and convert."""
 
-from snn_keras.applications.mnist_convnet import mnist_convnet as mnist_convnet
-from snn_keras.applications.mobilenet_v2 import mobilenet_v2 as mobilenet_v2
+from snn_keras.applications.convnet import mnist_convnet as mnist_convnet
+from snn_keras.applications.mobilenet import mobilenet_v2 as mobilenet_v2
 from snn_keras.applications.resnet import resnet18 as resnet18
 from snn_keras.applications.resnet import resnet20 as resnet20
 from snn_keras.applications.resnet import resnet34 as resnet34

@@ -6,8 +6,8 @@ import functools
 
 from keras import activations, layers
 
-from snn_keras import neurons
-from snn_keras.convert._keras import operation_types
+from snn_keras import time
+from snn_keras.conversion._keras import operation_types
 from snn_keras.errors import ConversionError
 from snn_keras.graph import Node, comes_with_keras
 from snn_keras.linear import NoForm, form_of
@@ -163,6 +163,35 @@ class Rules:
         return ""
 
 
+class CellForms:
+    """What each spiking cell is in an export, by its class alone.
+
+    Args:
+        remedy: What helps, for cells that have no form.
+    """
+
+    def __init__(self, remedy):
+        self._remedy = remedy
+        self._forms = {}
+
+    def __call__(self, *types):
+        """Registers what `of` gives for cells of these types."""
+
+        def register(form):
+            self._forms.update(dict.fromkeys(types, form))
+            return form
+
+        return register
+
+    def of(self, cell):
+        """The form of a cell; a `Refusal` where its class has none."""
+        if type(cell) not in self._forms:
+            raise Refusal(
+                f"its neurons are {type(cell).__name__}. Remedy: {self._remedy}."
+            )
+        return self._forms[type(cell)]
+
+
 def check_channels_last(form):
     """Raises a `Refusal` for forms of windows that have their channels elsewhere."""
     if form.data_format != "channels_last":
@@ -188,7 +217,7 @@ def static_shape(name, x):
 
 def inner(layer):
     """The operation that a layer of a spiking network applies."""
-    return layer.operation if isinstance(layer, neurons.PerStep) else layer
+    return layer.operation if isinstance(layer, time.PerStep) else layer
 
 
 def call_of(node, signals, timed, is_last) -> Call:
@@ -201,7 +230,7 @@ def call_of(node, signals, timed, is_last) -> Call:
         is_last: Whether nothing reads its output.
     """
     layer = node.operation
-    has_time = node in timed and not isinstance(layer, neurons.Readout)
+    has_time = node in timed and not isinstance(layer, time.Readout)
     shapes = [x.shape[2 if has_time else 1 :] for x in node.inputs]
     step, numbers = at_a_step(node, shapes)
     for x in step.inputs:

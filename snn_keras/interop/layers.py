@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 import keras
 
-from snn_keras.convert._keras import LayerScale
+from snn_keras.conversion._keras import LayerScale
 from snn_keras.interop.activations import activation_of
 from snn_keras.interop.errors import Untranslatable
 from snn_keras.interop.source import is_of_tf_keras

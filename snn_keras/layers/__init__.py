@@ -12,3 +12,4 @@ from snn_keras.layers.quantized_activation import (
     QuantizedActivation as QuantizedActivation,
 )
 from snn_keras.layers.slip_relu import SlipReLU as SlipReLU
+from snn_keras.layers.source_activation import SourceActivation as SourceActivation

@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from snn_keras import _backend
+from snn_keras import random
 from snn_keras.ops import add_step_noise
 
 
@@ -58,7 +58,7 @@ class NoiseAdaptor(Noise):
     """
 
     def on_input(self, v, step):
-        epsilon = _backend.random_uniform(v, self.seed_generator) - 0.5
+        epsilon = random.uniform_like(v, self.seed_generator) - 0.5
         return add_step_noise(v, step, ops.cast(epsilon, v.dtype))
 
 
@@ -83,7 +83,7 @@ class ResidualNoise(Noise):
         )
 
     def on_output(self, a):
-        noise = _backend.random_normal(a, self.seed_generator)
+        noise = random.normal_like(a, self.seed_generator)
         return a + ops.cast(self.delta, a.dtype) * ops.cast(noise, a.dtype)
 
 

@@ -6,14 +6,15 @@ import keras
 import numpy as np
 from keras import ops
 
-from snn_keras import _backend
+from snn_keras import random
+from snn_keras.layers.source_activation import SourceActivation
 from snn_keras.ops import atan_surrogate, spike, spread, standardize
 
 DISTRIBUTIONS = ("gaussian", "uniform")
 
 
 @keras.saving.register_keras_serializable("snn_keras")
-class NoisySpike(keras.layers.Layer):
+class NoisySpike(SourceActivation):
     r"""Fires where the current and a noise exceed 1.
 
     $$a = [v + n > 1], \qquad n \in [0, 1], \quad E[n] = \tfrac12$$
@@ -37,8 +38,8 @@ class NoisySpike(keras.layers.Layer):
     """
 
     neuron = "lif"
-    levels = 1
-    axis = None
+    is_random = True
+    has_size = False
 
     def __init__(self, noise="gaussian", *, seed=None, **kwargs):
         super().__init__(**kwargs)
@@ -55,9 +56,9 @@ class NoisySpike(keras.layers.Layer):
 
     def _draw(self, v):
         if self.noise == "uniform":
-            uniform = _backend.random_uniform(v, self.seed_generator)
+            uniform = random.uniform_like(v, self.seed_generator)
             return ops.cast(uniform, v.dtype)
-        normal = _backend.random_normal(v, self.seed_generator)
+        normal = random.normal_like(v, self.seed_generator)
         return ops.cast(0.5 + spread(standardize(normal), 0.5), v.dtype)
 
     def step_value(self):

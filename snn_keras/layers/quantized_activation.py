@@ -7,8 +7,9 @@ import keras
 import numpy as np
 from keras import ops
 
-from snn_keras import _backend
+from snn_keras.backend import backend
 from snn_keras.layers import noise as noise_lib
+from snn_keras.layers.source_activation import SourceActivation
 from snn_keras.ops import quantize, scale_gradient
 
 _SMALLEST = 1e-6
@@ -27,7 +28,7 @@ class AtLeast(keras.constraints.Constraint):
         return {"minimum": self.minimum}
 
 
-class QuantizedActivation(keras.layers.Layer):
+class QuantizedActivation(SourceActivation):
     """Base of the activations that convert to a spiking neuron.
 
     It quantizes to `levels` positive levels with one trainable size, shared by
@@ -49,8 +50,6 @@ class QuantizedActivation(keras.layers.Layer):
     """
 
     parameter = None  # "step" or "threshold"
-    neuron = "if"  # what it becomes where the user does not say
-    is_staircase = True  # whether it has no values but whole numbers of steps
     # What a derived class says of its size; more makes it another function.
     open_to_derived = ("parameter", "neuron", "_to_step", "_from_step")
 
@@ -141,7 +140,7 @@ class QuantizedActivation(keras.layers.Layer):
     def _quantize(self, v, step, training=False):
         # As one kernel in training; a plain graph, which exports, in inference.
         if training:
-            return _backend.fused(_quantizer(self.levels))(v, step)
+            return backend.one_kernel(_quantizer(self.levels))(v, step)
         return quantize(v, step, self.levels)
 
     def _current_size(self, v, training):
@@ -149,7 +148,7 @@ class QuantizedActivation(keras.layers.Layer):
             return ops.cast(self._size, v.dtype)
         size = self._size + self._from_data
         # Replicas cannot meet inside a branch, so they do before.
-        shared = _backend.mean_over_replicas(lambda: self._size_from(v))
+        shared = backend.mean_over_replicas(lambda: self._size_from(v))
         from_data = ops.cond(
             ops.any(size != 0),  # 0 in all channels: no batch was seen yet
             lambda: ops.add(self._from_data, 0.0),
@@ -175,7 +174,7 @@ class QuantizedActivation(keras.layers.Layer):
 
     def _settle(self):
         """Moves a size that came from data into the trained weight."""
-        if self._from_data is None or _backend.is_symbolic(self._from_data):
+        if self._from_data is None or not _has_value(self._from_data):
             return
         size = ops.convert_to_numpy(self._size.value)
         offset = ops.convert_to_numpy(self._from_data.value)
@@ -202,10 +201,6 @@ class QuantizedActivation(keras.layers.Layer):
     def step_value(self):
         """The step `s` as a NumPy array; see `size_value`."""
         return wide(self._to_step(self.size_value()))
-
-    def threshold_value(self):
-        """The threshold `theta = levels * step` as a NumPy array."""
-        return np.asarray(self.levels * self.step_value())
 
     def set_threshold(self, threshold):
         """Sets the size so that the threshold becomes `threshold`.
@@ -236,6 +231,15 @@ class QuantizedActivation(keras.layers.Layer):
             "axis": self.axis,
             "scale_gradient": self.scale_gradient,
         }
+
+
+def _has_value(x):
+    """Whether `x` is neither a KerasTensor nor a tensor that is being traced."""
+    try:
+        ops.convert_to_numpy(x)
+    except Exception:  # whatever the backend raises
+        return False
+    return True
 
 
 @functools.cache

@@ -8,7 +8,7 @@ from keras import layers, tree
 from snn_keras.graph import Node, Tensor, computes_as, fill
 from snn_keras.linear.forms import core
 from snn_keras.linear.registry import NoForm
-from snn_keras.neurons import PerStep
+from snn_keras.time import PerStep
 
 
 def shape_of(node):

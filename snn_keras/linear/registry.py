@@ -5,7 +5,7 @@ import weakref
 import numpy as np
 from keras import ops
 
-from snn_keras.convert.rules import Affine, has_rule, rule
+from snn_keras.conversion.rules import Affine, has_rule, rule
 from snn_keras.graph import comes_with_keras, computes_as
 
 _FORMS = {}

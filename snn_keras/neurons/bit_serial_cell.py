@@ -3,12 +3,14 @@
 import keras
 from keras import ops
 
-from snn_keras.neurons.cell import STAIRCASE, SpikingCell
+from snn_keras.coding import Radix
+from snn_keras.neurons.cell import STAIRCASE
+from snn_keras.neurons.charging_cell import ChargingCell
 from snn_keras.ops import level_of, spike
 
 
 @keras.saving.register_keras_serializable("snn_keras")
-class BitSerialCell(SpikingCell):
+class BitSerialCell(ChargingCell):
     r"""Integrates a whole input first, then fires bit by bit.
 
     It integrates the currents of all T input steps on top of
@@ -40,17 +42,15 @@ class BitSerialCell(SpikingCell):
     Source: paper 002 eq. 7-8.
     """
 
-    num_states = 2
-    needs_whole_run = True
+    codings = (Radix,)
 
     def __init__(self, threshold=2.0, *, timesteps=1, saturation=None, **kwargs):
-        super().__init__(threshold, **kwargs)
+        super().__init__(threshold, timesteps=timesteps, **kwargs)
         if saturation is not None and not 0 < saturation < 1:
             raise ValueError(
                 "BitSerialCell: saturation must lie between 0 and 1. Received: "
                 f"saturation={saturation!r}"
             )
-        self.timesteps = timesteps
         self.saturation = saturation
 
     def operations(self, updates, spikes):
@@ -70,21 +70,6 @@ class BitSerialCell(SpikingCell):
         y = (1.0 - charging) * weight * spike(u, weight)
         return ops.cast(y, self.compute_dtype), [u - y, step + 1.0]
 
-    def run(self, currents, state, training=False):
-        """Takes the currents `(batch, T, ...)` and fires `(batch, T, ...)`."""
-        return self.fire(self._charged(currents, state)), state
-
-    def potentials(self, currents, state):
-        """What is left of the potential after each bit; the charging is not shown."""
-        return self.residues(self._charged(currents, state))
-
-    def _charged(self, currents, state):
-        """The potential once all currents `(batch, T, ...)` are in."""
-        total = state[0]
-        for t in range(currents.shape[1]):
-            total = total + ops.cast(currents[:, t], self.state_dtype)
-        return total
-
     def saturated(self, potential):
         """`potential`, or what the highest output takes, where that is less."""
         if not self.saturates:
@@ -98,17 +83,7 @@ class BitSerialCell(SpikingCell):
         all_on = 1 - 2.0**-self.timesteps
         return self.saturation is not None and self.saturation < all_on
 
-    def fire(self, potential):
-        """The T outputs `(batch, T, ...)` of neurons charged to `potential`."""
-        bits = [y for y, _ in self._bits(potential)]
-        return ops.cast(ops.stack(bits, axis=1), self.compute_dtype)
-
-    def residues(self, potential):
-        """What is left of `potential` after each of these outputs."""
-        return ops.stack([left for _, left in self._bits(potential)], axis=1)
-
-    def _bits(self, potential):
-        """The output of each step, and the potential after it."""
+    def outputs(self, potential):
         potential = self.saturated(potential)
         for t in range(1, self.timesteps + 1):
             weight = self.theta.value * 2.0**-t
@@ -128,29 +103,20 @@ class BitSerialCell(SpikingCell):
         level = level_of(current, last, float(self.highest_level()))
         return ops.cast(level * last, self.compute_dtype)
 
-    def input_steps(self, activations):
-        """1: only the sum of the input counts, so it may enter at once.
+    def coding(self, timesteps, activations):
+        return Radix(timesteps)
 
-        The paper lets 1/T of every constant part enter at each of T steps, which
-        sums to the same but for T rounding errors.
-        """
-        return 1
-
-    def adapted_to(self, activation, timing):
+    def adapted_to(self, activation, coding):
         levels = int(activation.levels)
         whole = 2.0 ** levels.bit_length()
         return self.copy(
             activation,
             threshold=whole * activation.step_value(),
-            timesteps=timing.timesteps,
+            timesteps=coding.timesteps,
             saturation=levels / whole,
         )
 
-    @classmethod
-    def levels_of(cls, timesteps):
-        return 2**timesteps - 1
-
-    def grid(self, timing):
+    def grid(self, coding):
         return self.theta_value() / 2**self.timesteps, self.highest_level()
 
     def highest_level(self):
@@ -158,17 +124,13 @@ class BitSerialCell(SpikingCell):
         share = 1.0 if self.saturation is None else self.saturation
         return min(2**self.timesteps - 1, int(share * 2**self.timesteps + 0.5))
 
-    def approximation(self, activation, timing):
+    def approximation(self, activation, coding):
         bits = int(activation.levels).bit_length()
         if not activation.is_staircase:
             return STAIRCASE
-        if timing.timesteps == bits:
+        if coding.timesteps == bits:
             return ""
-        return f"{timing.timesteps} bits where its levels have {bits}"
+        return f"{coding.timesteps} bits where its levels have {bits}"
 
     def get_config(self):
-        return {
-            **super().get_config(),
-            "timesteps": self.timesteps,
-            "saturation": self.saturation,
-        }
+        return {**super().get_config(), "saturation": self.saturation}

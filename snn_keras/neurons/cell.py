@@ -4,6 +4,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from snn_keras.coding import Coding, Rate, Switched
 from snn_keras.neurons.scan import scan_time
 
 # What neurons approximate where the activation has values between its levels.
@@ -26,9 +27,9 @@ class SpikingCell(keras.layers.Layer):
     """
 
     num_states = 1
-    needs_whole_run = False  # whether it must see all steps in one pass
-    repeats_source = False  # whether every step is a pass of the source network
-    extra_steps = 0  # steps spent on `prepare` before the run
+    codings = (Rate, Switched)  # those that it works in
+    extra_steps = 0  # steps spent on `rehearse` before the run
+    most_spikes = 1  # that a neuron sends in one step
 
     def __init__(self, threshold=1.0, **kwargs):
         super().__init__(autocast=False, **kwargs)  # or the state would lose digits
@@ -116,6 +117,16 @@ class SpikingCell(keras.layers.Layer):
 
         return scan_time(step, state, currents, self.state_dtype)[0]
 
+    def spikes(self, outputs):
+        """How many spikes outputs are, each with its sign: whole numbers.
+
+        Here one, whatever its size. A neuron that sends several at once overrides it.
+
+        Args:
+            outputs: What it sent, `(batch, steps, ...)`.
+        """
+        return ops.sign(outputs)
+
     def operations(self, updates, spikes) -> dict:
         """What neurons compute, beside the additions that arriving spikes bring.
 
@@ -129,52 +140,56 @@ class SpikingCell(keras.layers.Layer):
         # At every step a constant current and a comparison, at every spike a reset.
         return {"add": updates + spikes, "compare": updates}
 
-    def input_steps(self, activations) -> int | None:
-        """Steps after which a network of these neurons switches its input off.
+    def coding(self, timesteps, activations) -> Coding:
+        """The coding that a network of these neurons has.
 
         Args:
+            timesteps: Steps of a run; or "settle", where its neurons come to rest.
             activations: The network's quantized activations.
-
-        Returns:
-            An integer, or None for an input that stays on; see `Timing`.
         """
-        return None
+        return Rate(timesteps)
 
-    def adapted_to(self, activation, timing) -> "SpikingCell":
+    def works_in(self, coding) -> bool:
+        """Whether the neuron reads and sends signals of this coding."""
+        return isinstance(coding, self.codings)
+
+    def can_replace(self, activation) -> bool:
+        """Whether the neuron may stand in the place of an activation."""
+        return not getattr(activation, "is_random", False)
+
+    def adapted_to(self, activation, coding) -> "SpikingCell":
         """A copy of this cell for the place of a quantized activation.
 
         Args:
             activation: The `snn_keras.layers.QuantizedActivation`.
-            timing: The network's `snn_keras.neurons.Timing`.
+            coding: The network's `snn_keras.coding.Coding`.
         """
-        return self.copy(activation, threshold=timing.threshold_of(activation))
+        return self.copy(activation, threshold=coding.threshold_of(activation))
 
-    def approximation(self, activation, timing) -> str:
+    def with_coding(self, coding) -> "SpikingCell":
+        """This cell in runs of another length; itself, if it does not count steps."""
+        return self
+
+    def approximation(self, activation, coding) -> str:
         """What the neuron does otherwise than its activation; "" if it is exact.
 
         Args:
             activation: As for `adapted_to`.
-            timing: As for `adapted_to`.
+            coding: As for `adapted_to`.
         """
         return "count depends on when spikes arrive"
 
-    def grid(self, timing) -> tuple:
+    def grid(self, coding) -> tuple:
         """What the outputs of a run may decode to: `step` times 0, 1, ... `count`.
 
         Args:
-            timing: The network's `snn_keras.neurons.Timing`; the cell is built.
+            coding: The network's `snn_keras.coding.Coding`; the cell is built.
 
         Returns:
             `(step, count)`; the step is a float, or an array of one a channel.
         """
-        steps = timing.input_steps or timing.timesteps
-        count = np.inf if timing.timesteps == "settle" else timing.timesteps
-        return self.theta_value() / steps, count
-
-    @classmethod
-    def levels_of(cls, timesteps) -> int:
-        """How many positive levels neurons of this kind tell apart in a run."""
-        return timesteps
+        count = np.inf if coding.settles else coding.timesteps
+        return self.theta_value() / coding.divisor(coding.timesteps), count
 
     def theta_value(self):
         """The thresholds of a built cell, as they are now."""

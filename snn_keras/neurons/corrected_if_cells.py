@@ -1,7 +1,7 @@
 """Integrate-and-fire neurons that spend extra steps to correct themselves first.
 
 Before the run proper, the network runs `extra_steps` steps in which each layer
-looks at its own behaviour (`prepare`), and starts the run with what it learned.
+looks at its own behaviour (`rehearse`), and starts the run with what it learned.
 These steps are part of the cost: report T + extra steps.
 """
 
@@ -46,7 +46,7 @@ class SRPCell(IFCell):
         z = active * spike(u, theta)
         return ops.cast(theta * z, self.compute_dtype), [u - theta * z, active]
 
-    def prepare(self, currents, state):
+    def rehearse(self, currents, state):
         """Outputs of the extra steps, and the state to start the run with."""
         outputs, (u, _) = self.run(currents, state)
         return outputs, [state[0], ops.cast(u > 0, self.state_dtype)]
@@ -78,7 +78,7 @@ class OffsetSpikesCell(IFCell):
         self.extra_steps = check_extra_steps(self, extra_steps)
         self.margin = margin
 
-    def prepare(self, currents, state):
+    def rehearse(self, currents, state):
         """Outputs of the corrected extra steps, and the corrected start."""
         theta = self.theta.value
         (u,) = state

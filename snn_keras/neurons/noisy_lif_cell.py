@@ -5,6 +5,7 @@ import zlib
 import keras
 from keras import ops
 
+from snn_keras.coding import Repeated
 from snn_keras.neurons.cell import SpikingCell
 from snn_keras.ops import (
     atan_surrogate,
@@ -52,7 +53,7 @@ class NoisyLIFCell(SpikingCell):
     """
 
     num_states = 2
-    repeats_source = True
+    codings = (Repeated,)
 
     def __init__(
         self,
@@ -121,14 +122,20 @@ class NoisyLIFCell(SpikingCell):
         drawn = standardize(normal_at(shape, self.seed, step))
         return remembered + ops.cast(spread(drawn, half_range), self.state_dtype)
 
-    def adapted_to(self, activation, timing):
+    def coding(self, timesteps, activations):
+        return Repeated(timesteps)
+
+    def can_replace(self, activation):
+        return True
+
+    def adapted_to(self, activation, coding):
         # Layers draw apart: each has a seed of its own, made from its name.
         seed = (self.seed + zlib.crc32(activation.name.encode())) % 2**31
         noise = getattr(activation, "noise", None)
         noise = noise if isinstance(noise, str) else self.noise
         return self.copy(activation, seed=seed, noise=noise)
 
-    def approximation(self, activation, timing):
+    def approximation(self, activation, coding):
         return "noise: random, repeatable by its seed"
 
     def get_config(self):

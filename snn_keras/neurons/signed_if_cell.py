@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from snn_keras.coding import Rate, Switched
 from snn_keras.neurons.cell import STAIRCASE, SpikingCell, check_share
 from snn_keras.ops import spike
 
@@ -57,12 +58,16 @@ class SignedIFCell(SpikingCell):
         # Two thresholds; a spike resets and counts.
         return {"add": updates + 2 * spikes, "compare": 2 * updates}
 
-    def input_steps(self, activations):
-        """P, the most frequent number of levels: that of the hidden layers."""
+    @property
+    def codings(self):
+        return (Rate, Switched) if self.ceiling is None else (Switched,)
+
+    def coding(self, timesteps, activations):
+        """Its input is on for P steps, the most frequent number of levels."""
         if self.ceiling is None:
-            return None
-        levels = [a.levels for a in activations if hasattr(a, "levels")]
-        return max(levels, key=levels.count) if levels else 1
+            return super().coding(timesteps, activations)
+        levels = [activation.levels for activation in activations]
+        return Switched(timesteps, max(levels, key=levels.count) if levels else 1)
 
     def initial_state(self, shape):
         theta = self.theta.value
@@ -80,18 +85,18 @@ class SignedIFCell(SpikingCell):
         z = fires - corrects
         return ops.cast(theta * z, self.compute_dtype), [u - theta * z, count + z]
 
-    def adapted_to(self, activation, timing):
-        cell = super().adapted_to(activation, timing)
+    def adapted_to(self, activation, coding):
+        cell = super().adapted_to(activation, coding)
         if self.ceiling == "levels":
             cell.ceiling = activation.levels
         return cell
 
-    def grid(self, timing):
-        step, count = super().grid(timing)
+    def grid(self, coding):
+        step, count = super().grid(coding)
         return step, count if self.ceiling is None else min(count, self.ceiling)
 
-    def approximation(self, activation, timing):
-        inexact = super().approximation(activation, timing)
+    def approximation(self, activation, coding):
+        inexact = super().approximation(activation, coding)
         if self.ceiling is None:
             return inexact
         if self.ceiling != activation.levels:
@@ -100,7 +105,7 @@ class SignedIFCell(SpikingCell):
             return "rounds otherwise: it does not start from half the threshold"
         if not activation.is_staircase:
             return STAIRCASE
-        return "" if timing.timesteps == "settle" else "exact once no neuron fires"
+        return "" if coding.settles else "exact once no neuron fires"
 
     def get_config(self):
         config = {"ceiling": self.ceiling, "initial": self.initial}

@@ -5,9 +5,10 @@ import dataclasses
 import numpy as np
 from keras import ops, tree
 
-from snn_keras import _backend
 from snn_keras.answers import Answer, class_axis, spread_of
+from snn_keras.backend import backend
 from snn_keras.inputs import check_count
+from snn_keras.time import Clock
 
 
 def margin(outputs, before=None):
@@ -216,7 +217,7 @@ class EarlyExitRunner:
     def __init__(self, model, rule):
         program = model.program
         program.check_has_steps()
-        if program.needs_whole_run:
+        if not program.coding.any_time:
             raise ValueError(
                 f"'{model.name}' has no answer before its last step: bit-serial "
                 "neurons send the bits of one signal. Remedy: neurons that code by a "
@@ -244,15 +245,15 @@ class EarlyExitRunner:
             The decoded outputs `(batch, ...)` at the step each sample stopped,
             and these steps `(batch,)`, as NumPy arrays.
         """
-        last, every = self._program.timesteps, self._rule.every
-        carry, prepared = self._begin(x)
+        last, every = self._program.coding.timesteps, self._rule.every
+        carry, precomputed = self._begin(x)
         size = count = len(tree.flatten(x)[0])
         who = places = np.arange(count)  # samples going on, and where in the batch
         outputs, before, steps = None, None, np.zeros(count, "int32")
         start = 0
         while len(who):
             chunk = min(every, last - start)
-            decoded, carry = self._steps(chunk)(np.int32(start), carry, prepared)
+            decoded, carry = self._steps(chunk)(np.int32(start), carry, precomputed)
             start += chunk
             decoded = ops.convert_to_numpy(decoded)[places]
             if outputs is None:
@@ -281,26 +282,25 @@ class EarlyExitRunner:
         return values, tree.map_structure(lambda x: _take(x, places, size), state)
 
     def _compiled(self, function):
-        return _backend.compiled(function, self._variables, self._by_xla)
+        return backend.compiled(function, self._variables, self._by_xla)
 
     def _begin_run(self, x):
         program, every = self._program, self._rule.every
         values, state = program.begin(x)
-        prepared = program.prepare(x, every, program.timesteps // every)
-        # As a list, since the keys are none that a compiled function takes.
-        self._keys = list(prepared)
-        return ([values.get(x) for x in self._static], state), list(prepared.values())
+        passes = program.coding.timesteps // every
+        precomputed = program.precompute(x, every, passes)
+        return ([values.get(x) for x in self._static], state), precomputed
 
     def _steps(self, chunk):
         """The compiled run of so many steps."""
         if chunk not in self._advance:
 
-            def advance(start, carry, prepared):
+            def advance(start, carry, precomputed):
                 values, state = carry
                 known = dict(zip(self._static, values, strict=True))
-                prepared = dict(zip(self._keys, prepared, strict=True))
+                clock = Clock(start, chunk, self._program.coding.timesteps)
                 decoded, state = self._program.advance(
-                    known, start, chunk, state, prepared=prepared
+                    known, state, clock, precomputed=precomputed
                 )
                 outputs = self._program.finish(known, decoded)
                 return tree.flatten(outputs)[0], (values, state)

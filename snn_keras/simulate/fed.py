@@ -3,14 +3,14 @@
 import numpy as np
 from keras import tree
 
-from snn_keras import _backend
+from snn_keras.backend import backend
 from snn_keras.inputs import for_keras
 
 
 class Fed:
     """Mixin of a `keras.Model`: fed without losing time.
 
-    `predict` and `evaluate` batch arrays by `_backend.dataset`; `predict` also takes
+    `predict` and `evaluate` batch arrays by `backend.dataset`; `predict` also takes
     lists of numbers, and generators of `x` alone. All else, and every meaning, is
     Keras's.
     """
@@ -51,4 +51,4 @@ def _batched(data, batch_size):
     simple = all(isinstance(a, np.ndarray) and a.dtype.kind in "fiub" for a in arrays)
     if not simple or len({a.shape[:1] for a in arrays}) != 1 or not arrays[0].ndim:
         return None
-    return _backend.dataset(data, 32 if batch_size is None else batch_size)
+    return backend.dataset(data, 32 if batch_size is None else batch_size)

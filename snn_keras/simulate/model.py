@@ -8,14 +8,18 @@ import keras
 import numpy as np
 from keras import tree
 
-from snn_keras import _backend, files
+from snn_keras import files
 from snn_keras import graph as graph_lib
+from snn_keras.backend import backend
+from snn_keras.coding import Coding
 from snn_keras.inputs import batches, check_count, check_data
-from snn_keras.neurons import Present, Readout, Spiking
 from snn_keras.simulate.early_exit import EarlyExitRunner
 from snn_keras.simulate.fed import Fed
 from snn_keras.simulate.program import Program
+from snn_keras.simulate.runs import run, run_until_silent
 from snn_keras.simulate.step_function import StepFunction, Stream
+from snn_keras.time import Readout, Spiking
+from snn_keras.time.layer import Coded
 
 
 @keras.saving.register_keras_serializable("snn_keras")
@@ -64,7 +68,7 @@ class SpikingModel(Fed, keras.Model):
         if self.program.without_xla:
             self.jit_compile = False
         else:
-            _backend.compile_by_xla(self)
+            backend.compile_model(self)
 
     def save(self, filepath, *args, **kwargs):
         """As `keras.Model.save`, whole or not at all.
@@ -129,19 +133,19 @@ class SpikingModel(Fed, keras.Model):
         self.predict_function = self.test_function = None
 
     @property
-    def timesteps(self):
+    def coding(self) -> Coding:
+        """How it spreads a number over the steps of a run."""
+        return self.program.coding
+
+    @property
+    def timesteps(self) -> int | str:
         """Time steps of a run, an integer, or "settle"."""
-        return self.program.timesteps
+        return self.coding.timesteps
 
     @property
     def extra_steps(self) -> int:
         """Steps that the neurons spend on correcting themselves before a run."""
         return self.program.extra_steps
-
-    @property
-    def needs_whole_run(self) -> bool:
-        """Whether an output means something only at the end of a run."""
-        return self.program.needs_whole_run
 
     @property
     def program(self) -> Program:
@@ -150,7 +154,7 @@ class SpikingModel(Fed, keras.Model):
 
     def call(self, inputs, training=None, mask=None):
         steps, training = self.chunk_steps, bool(training)
-        outputs, _ = self.program.run(inputs, steps, training=training)
+        outputs, _ = run(self.program, inputs, steps, training=training)
         return outputs
 
     def settling_steps(self, x, batch_size=None, verbose="auto"):
@@ -237,13 +241,16 @@ class SpikingModel(Fed, keras.Model):
         Raises:
             ValueError: if `timesteps` is not an integer >= 1.
         """
-        timesteps = check_timesteps(timesteps, self.program.input_steps)
+        coding = self.coding.with_timesteps(timesteps)
         graph = graph_lib.trace(self)
+        made = {}  # one for each layer, however often it is called
 
         def call(node, values):
             operation = node.operation
-            if isinstance(operation, (Present, Spiking)):
-                operation = operation.with_timesteps(timesteps)
+            if isinstance(operation, (Coded, Spiking)):
+                if id(operation) not in made:
+                    made[id(operation)] = operation.with_coding(coding)
+                operation = made[id(operation)]
             return node.call(operation, values)
 
         inputs = tree.map_structure(
@@ -282,7 +289,7 @@ class _OverTime(Fed, keras.Model):
 
     def call(self, inputs):
         model = self.spiking_model
-        outputs, _ = model.program.run(inputs, model.chunk_steps, over_time=True)
+        outputs, _ = run(model.program, inputs, model.chunk_steps, over_time=True)
         return outputs
 
 
@@ -290,21 +297,4 @@ class _Settling(_OverTime):
     """Runs a spiking model until it settles, and gives the steps it took."""
 
     def call(self, inputs):
-        return self.spiking_model.program.settle(inputs)[1]
-
-
-def check_timesteps(timesteps, input_steps=None):
-    """Returns `timesteps` if it is an integer >= 1, or "settle".
-
-    Raises:
-        ValueError: if it is neither, or "settle" for a network whose input is
-            never switched off.
-    """
-    if timesteps == "settle":
-        if input_steps is None:
-            raise ValueError(
-                'timesteps="settle" needs neurons whose input is switched off after '
-                'some steps: neuron="signed". Others never come to rest.'
-            )
-        return timesteps
-    return check_count("timesteps", timesteps)
+        return run_until_silent(self.spiking_model.program, inputs)[1]

@@ -2,8 +2,8 @@
 
 import keras
 
-from snn_keras.neurons.window import monitored_layer
 from snn_keras.simulate.fed import Fed
+from snn_keras.simulate.runs import run
 
 
 class Monitored(Fed, keras.Model):
@@ -11,7 +11,7 @@ class Monitored(Fed, keras.Model):
 
     Args:
         model: The `SpikingModel`.
-        monitor: Watches the layers of neurons; see `snn_keras.neurons.window`.
+        monitor: Watches the layers of neurons; see `simulate.program.Program`.
 
     Gives the model's outputs, and `{name: the monitor's state of the layer}`.
     """
@@ -25,8 +25,7 @@ class Monitored(Fed, keras.Model):
 
     def call(self, inputs):
         model = self.model
-        outputs, state = model.program.run(
-            inputs, model.chunk_steps, monitor=self.monitor
+        outputs, state = run(
+            model.program, inputs, model.chunk_steps, monitor=self.monitor
         )
-        seen = {monitored_layer(key): value for key, value in state.items()}
-        return outputs, {name: x for name, x in seen.items() if name is not None}
+        return outputs, state["seen"]

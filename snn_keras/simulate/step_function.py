@@ -2,10 +2,11 @@
 
 from keras import ops, tree
 
-from snn_keras import _backend
+from snn_keras.backend import backend
+from snn_keras.time import Clock
 
-# The number of steps so far, among the states of the layers, by name.
-TIME = "snn_keras/time"
+# Under which the state has the number of steps so far.
+TIME = "time"
 
 
 class StepFunction:
@@ -28,7 +29,7 @@ class StepFunction:
     def __init__(self, model):
         program = model.program
         program.check_has_steps()
-        if program.needs_whole_run or program.extra_steps:
+        if program.coding.charges_first or program.extra_steps:
             raise ValueError(
                 f"'{model.name}' cannot be fed step by step: its neurons look at a "
                 "whole run, or at extra steps, before they fire. Remedy: neurons "
@@ -77,12 +78,10 @@ class StepFunction:
         frames = tree.map_structure(ops.convert_to_tensor, frames)
         values, presented = program.present(frames)
         steps = ops.shape(tree.flatten(frames)[0])[1]
-        states = {name: s for name, s in state.items() if name != TIME}
-        decoded, states = program.advance(
-            {}, state[TIME], steps, states, over_time=True, frames=presented
-        )
+        clock = Clock(state[TIME], steps, program.coding.timesteps, reads_all=True)
+        decoded, after = program.advance({}, state, clock, frames=presented)
         outputs = program.finish(values, decoded, steps)
-        return outputs, {**states, TIME: state[TIME] + steps}
+        return outputs, {**after, TIME: state[TIME] + steps}
 
 
 class Stream:
@@ -103,7 +102,7 @@ class Stream:
     def __init__(self, model):
         self._step = StepFunction(model)
         by_xla = not model.program.without_xla
-        self._run = _backend.compiled(self._step.run, model.variables, by_xla)
+        self._run = backend.compiled(self._step.run, model.variables, by_xla)
         self.reset_state()
 
     def reset_state(self):

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 
 from snn_keras import layers
-from snn_keras.convert import convert, verify
+from snn_keras.conversion import convert, verify
 
 
 class ResidualNoise(keras.callbacks.Callback):

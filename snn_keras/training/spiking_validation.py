@@ -6,7 +6,7 @@ import keras
 import numpy as np
 
 from snn_keras import files
-from snn_keras.convert import convert
+from snn_keras.conversion import convert
 
 
 class SpikingValidation(keras.callbacks.Callback):
@@ -71,7 +71,7 @@ class SpikingValidation(keras.callbacks.Callback):
     def _accuracy(self, model):
         """Accuracy of the network converted from `model`, by number of steps."""
         snn = convert(model, max(self.timesteps), neuron=self.neuron)
-        if snn.needs_whole_run:
+        if not snn.coding.any_time:
             runs = {t: snn.with_timesteps(t) for t in self.timesteps}
             return {
                 t: self._share(run.predict(self.x, self.batch_size, verbose=0))

@@ -6,7 +6,8 @@ import keras
 import numpy as np
 from keras import layers
 
-from snn_keras import neurons
+from snn_keras import neurons, time
+from snn_keras.coding import Rate
 from snn_keras.export.nir.package import package
 from snn_keras.simulate import SpikingModel
 
@@ -60,7 +61,7 @@ class _Reader:
 
     def __init__(self, graph, timesteps, name):
         self.graph = graph
-        self.timesteps = timesteps
+        self._coding = Rate(timesteps)
         self.name = name
         self._values = {}
         self._inputs = []
@@ -75,14 +76,14 @@ class _Reader:
                 channels, *sizes = (int(n) for n in node.input_type["input"])
                 x = keras.Input((*sizes, channels), name=name)
                 self._inputs.append(x)
-                self._values[name] = neurons.Present(self.timesteps)(x)
+                self._values[name] = time.Present(self._coding)(x)
                 continue
             read = [self._values[a] for a, b in self.graph.edges if b == name]
             x = read[0]
             if len(read) > 1:
-                x = neurons.PerStep(layers.Add(), name=f"{name}_sum")(read)
+                x = time.PerStep(layers.Add(), name=f"{name}_sum")(read)
             if kind == "Output":
-                outputs.append(neurons.Readout(name=name)(x))
+                outputs.append(time.Readout(self._coding, name=name)(x))
             else:
                 self._values[name] = self._layer(name, kind, node, x)
         alone = [x[0] if len(x) == 1 else x for x in (self._inputs, outputs)]
@@ -126,7 +127,7 @@ class _Reader:
                 "thresholds."
             )
         cell = UnitIFCell(threshold.tolist(), initial=float(np.ravel(share)[0]))
-        return neurons.Spiking(cell, name=name)(x)
+        return time.Spiking(cell, name=name)(x)
 
     def _of_channels(self, name, what, values):
         values = np.asarray(values, "float64")
@@ -138,7 +139,7 @@ class _Reader:
         return rows[:, 0]
 
     def _weighted(self, name, layer, weights, x):
-        step = neurons.PerStep(layer, name=name)
+        step = time.PerStep(layer, name=name)
         y = step(x)
         layer.set_weights(weights)
         return y
@@ -159,7 +160,7 @@ class _Reader:
             sides = [(int(p), int(p)) for p in padding]
             if np.any(sides):
                 pad = layers.ZeroPadding2D(sides, name=f"{name}_zeros")
-                x = neurons.PerStep(pad, name=f"{name}_padding")(x)
+                x = time.PerStep(pad, name=f"{name}_padding")(x)
             padding = "valid"
         layer = layers.Conv2D(
             len(node.weight),
@@ -179,7 +180,7 @@ class _Reader:
         if np.ptp(rows, 0).any():
             raise ValueError(f"node '{name}' (Scale) differs within a channel.")
         layer = layers.Rescaling(rows[0].tolist(), name=f"{name}_factor")
-        return neurons.PerStep(layer, name=name)(x)
+        return time.PerStep(layer, name=name)(x)
 
     def _avgpool2d(self, name, node, x, total=False):
         if np.any(node.padding):
@@ -188,10 +189,10 @@ class _Reader:
         layer = layers.AveragePooling2D(
             window, strides=[int(n) for n in node.stride], name=f"{name}_mean"
         )
-        y = neurons.PerStep(layer, name=name)(x)
+        y = time.PerStep(layer, name=name)(x)
         if total:
             count = layers.Rescaling(float(np.prod(window)), name=f"{name}_count")
-            y = neurons.PerStep(count, name=f"{name}_sum")(y)
+            y = time.PerStep(count, name=f"{name}_sum")(y)
         return y
 
     def _sumpool2d(self, name, node, x):
@@ -202,5 +203,5 @@ class _Reader:
         if rank > 1:
             order = (rank, *range(1, rank))
             permute = layers.Permute(order, name=f"{name}_order")
-            x = neurons.PerStep(permute, name=f"{name}_channels_first")(x)
-        return neurons.PerStep(layers.Flatten(name=f"{name}_flat"), name=name)(x)
+            x = time.PerStep(permute, name=f"{name}_channels_first")(x)
+        return time.PerStep(layers.Flatten(name=f"{name}_flat"), name=name)(x)

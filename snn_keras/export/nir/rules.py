@@ -3,14 +3,20 @@
 import numpy as np
 from keras import layers
 
-from snn_keras import linear, neurons
-from snn_keras.export.calls import LEFT_OUT, QUANTIZED, Refusal, check_channels_last
+from snn_keras import linear, neurons, time
+from snn_keras.export.calls import (
+    LEFT_OUT,
+    QUANTIZED,
+    CellForms,
+    Refusal,
+    check_channels_last,
+)
 from snn_keras.export.nir.writer import Signal, channels_first, first, rule
 
 
-@rule(neurons.Present)
+@rule(time.Present)
 def _present(writer, call):
-    if call.layer.input_steps is not None:
+    if not call.layer.coding.is_steady:
         raise Refusal(
             "NIR has no input that is switched off. Remedy: "
             'snn_keras.convert(model, timesteps, neuron="if").'
@@ -18,7 +24,7 @@ def _present(writer, call):
     return call.signal
 
 
-@rule(neurons.Readout)
+@rule(time.Readout)
 def _nothing(writer, call):
     return call.signal
 
@@ -34,14 +40,19 @@ def _last_activation(writer, call):
     return call.signal
 
 
-@rule(neurons.Spiking)
+nir_form = CellForms(
+    'a network that snn_keras.convert(model, timesteps, neuron="if") makes'
+)
+
+
+@rule(time.Spiking)
 def _spiking(writer, call):
+    return nir_form.of(call.layer.cell)(writer, call)
+
+
+@nir_form(neurons.IFCell)
+def _integrate_and_fire(writer, call):
     cell = call.layer.cell
-    if type(cell) is not neurons.IFCell:
-        raise Refusal(
-            f"its neurons are {type(cell).__name__}. Remedy: a network that "
-            'snn_keras.convert(model, timesteps, neuron="if") makes.'
-        )
     x, theta = writer.padded(call.signal, call.name), cell.theta_value()
     if x.order is not None and np.ndim(theta):
         theta = theta[x.order]

@@ -1,69 +1,108 @@
 """Time and neurons as integers."""
 
+import dataclasses
+from typing import Any
+
 import numpy as np
 from keras import layers
 
-from snn_keras import neurons
+from snn_keras import neurons, time
 from snn_keras.export import integer
-from snn_keras.export.calls import LEFT_OUT, QUANTIZED, Refusal
+from snn_keras.export.calls import LEFT_OUT, QUANTIZED, CellForms, Refusal
 from snn_keras.export.quantize.moves import finer
 from snn_keras.export.quantize.quantizer import rule
 from snn_keras.export.quantize.units import Signal
 from snn_keras.linear.forms import array
 
 
-@rule(neurons.Present)
+@rule(time.Present)
 def present(quantizer, call):
     x = call.signal
-    if call.layer.input_steps is None:
+    on = quantizer.input_steps
+    if on is None:
         return x.with_(timed=True, weights=None)
     x = quantizer.settled(x)
-    on = call.layer.input_steps
     name = quantizer.add(integer.Gate, x, x.shape, call.name, on=on)
     return x.with_(name=name, timed=True, weights=None)
 
 
-@rule(neurons.Readout)
+@rule(time.Readout)
 def readout(quantizer, call):
     x = quantizer.settled(quantizer.even(call.signal))
     name = quantizer.add(integer.Integrate, x, x.shape, call.name)
     return x.with_(name=name, weights=None)
 
 
-@rule(neurons.BiasCorrection)
+@rule(time.BiasCorrection)
 def bias_correction(quantizer, call):
     layer = call.operation
     x = quantizer.affine(call.signal, 1.0, array(layer.bias))
     return x.with_(initial=array(layer.initial))
 
 
-@rule(neurons.Spiking, neurons.FusedSpiking)
-def spiking(quantizer, call):
-    cell = call.layer.cell
-    if type(cell) is neurons.IFCell:
-        kind, arguments, grain = integer.Fire, {}, 2
-    elif type(cell) is neurons.SignedIFCell:
-        kind, arguments, grain = integer.SignedFire, {"ceiling": cell.ceiling}, 2
-    elif type(call.layer) is neurons.FusedSpiking:
-        kind, arguments = integer.FireBits, {"bits": cell.timesteps}
-        grain = 2 ** (cell.timesteps + 1)
-    elif isinstance(cell, neurons.BitSerialCell):
+integer_form = CellForms(
+    'a network that snn_keras.convert(model, timesteps, neuron="if") makes, or '
+    '"signed" or "bit_serial" neurons'
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class NeuronForm:
+    """What neurons are as integers.
+
+    Attributes:
+        operation: A class derived from `integer.Fire`.
+        arguments: Those that it has beside a threshold and an initial potential; a
+            function, of the threshold as integers, in place of what depends on that.
+        grain: Into how many equal parts the threshold has to be divisible.
+        size: What one unit of what it sends is worth; the threshold by default.
+    """
+
+    operation: type
+    arguments: dict = dataclasses.field(default_factory=dict)
+    grain: int = 2
+    size: Any = None
+
+
+@integer_form(neurons.IFCell)
+def _integrate_and_fire(cell, layer):
+    return NeuronForm(integer.Fire)
+
+
+@integer_form(neurons.SignedIFCell)
+def _signed(cell, layer):
+    return NeuronForm(integer.SignedFire, {"ceiling": cell.ceiling})
+
+
+@integer_form(neurons.BitSerialCell)
+def _bit_serial(cell, layer):
+    if not isinstance(layer, time.OnePassSpiking):
         raise Refusal(
             "bit-serial neurons are exported from a network of one pass. Remedy: "
             'convert(..., neuron="bit_serial", fused=True).'
         )
-    else:
-        raise Refusal(
-            f"its neurons are {type(cell).__name__}. Remedy: a network that "
-            'snn_keras.convert(model, timesteps, neuron="if") makes, or "signed" or '
-            '"bit_serial" neurons.'
-        )
-    theta = cell.theta_value()
-    initial = array(cell.initial_state(np.shape(theta))[0]) + call.signal.initial
-    x = call.signal
+    bits, arguments = cell.timesteps, {"bits": cell.timesteps}
+    grain = 2 ** (bits + 1)
+    if cell.saturates:
+
+        def most(threshold):  # with half of the last bit, as what it starts from
+            highest = np.floor(cell.saturation * threshold).astype(np.int64)
+            return highest + threshold // grain
+
+        arguments["most"] = most
+    return NeuronForm(integer.FireBits, arguments, grain, cell.theta_value() / 2**bits)
+
+
+@rule(time.Spiking, time.OnePassSpiking)
+def spiking(quantizer, call):
+    cell, x = call.layer.cell, call.signal
+    form = integer_form.of(cell)(cell, call.layer)
+    theta, grain = cell.theta_value(), form.grain
+    parts = grain if grain > 2 else 1  # the smallest of which is a whole number
+    initial = array(cell.initial_state(np.shape(theta))[0]) + x.initial
     if x.is_open and np.all(theta / x.factor >= max(grain, 16) * x.unit.finest):
         x = quantizer.settled(x)
-        x.unit.need(theta / x.factor / (grain if grain > 2 else 1))
+        x.unit.need(theta / x.factor / parts)
         x.unit.need(initial / x.factor)
         x.unit.anchor(theta / x.factor / grain)
     else:
@@ -71,24 +110,28 @@ def spiking(quantizer, call):
         x = finer(quantizer, x, theta / grain, beside, call.name)
 
     def threshold():
-        parts = theta / x.scale / (grain if grain > 2 else 1)
-        whole = quantizer.whole(call.name, "threshold", parts)
-        return np.maximum(whole, 1) * (grain if grain > 2 else 1)
+        whole = quantizer.whole(call.name, "threshold", theta / x.scale / parts)
+        return np.maximum(whole, 1) * parts
 
     def start():
         return quantizer.whole(call.name, "initial potential", initial / x.scale)
 
-    def most():  # with half of the last bit, as what it starts from
-        highest = np.floor(cell.saturation * threshold()).astype(np.int64)
-        return highest + threshold() // grain
-
-    if kind is integer.FireBits and cell.saturates:
-        arguments["most"] = most
     name = quantizer.add(
-        kind, x, x.shape, call.name, threshold=threshold, initial=start, **arguments
+        form.operation,
+        x,
+        x.shape,
+        call.name,
+        threshold=threshold,
+        initial=start,
+        **{key: _later(value, threshold) for key, value in form.arguments.items()},
     )
-    step = theta / 2**cell.timesteps if kind is integer.FireBits else theta
-    return Signal(name, x.shape, np.asarray(step), timed=x.timed)
+    size = theta if form.size is None else form.size
+    return Signal(name, x.shape, np.asarray(size), timed=x.timed)
+
+
+def _later(value, threshold):
+    """An argument, or what gives it once the threshold is known."""
+    return (lambda: value(threshold())) if callable(value) else value
 
 
 @rule(layers.Activation, *LEFT_OUT)

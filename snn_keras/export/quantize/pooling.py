@@ -5,7 +5,7 @@ import math
 import numpy as np
 from keras import layers
 
-from snn_keras import linear, neurons
+from snn_keras import linear, time
 from snn_keras.export import integer
 from snn_keras.export.quantize.moves import (
     as_image,
@@ -108,7 +108,7 @@ def pooled(quantizer, call, form):
         strides=form.strides,
         padding=form.padding,
         input_shape=image.shape,
-        over_time=isinstance(call.layer, neurons.TemporalDifference),
+        over_time=isinstance(call.layer, time.TemporalDifference),
     )
     y = image.with_(name=name, shape=shape, weights=None)
     return like_input(quantizer, y, x, call.name)

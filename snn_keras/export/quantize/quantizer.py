@@ -48,8 +48,8 @@ class Quantizer:
 
     def __init__(self, program, inputs, floors):
         self.graph = program.graph
-        self.steps = program.timesteps if program.during else 1
-        self.input_steps = program.input_steps if program.during else None
+        self.steps = program.coding.timesteps if program.during else 1
+        self.input_steps = steps_on(program.coding) if program.during else None
         self.inputs = inputs
         self.choices = Choices(floors)
         self.origins = {}
@@ -312,3 +312,20 @@ class Quantizer:
         self.operands[name] = x.origin
         factor = np.ones(shape[-1])
         return Signal(name, shape, factor, unit, origin, x.timed, offset, weights)
+
+
+def steps_on(coding) -> int | None:
+    """Steps for which the input is on; None for all.
+
+    Raises:
+        ConversionError: if the coding has no such form of integers.
+    """
+    on = coding.input_steps
+    for t in range(1, coding.timesteps + 1):
+        if coding.gain(t) != (on is None or t <= on) or coding.divisor(t) != (on or t):
+            raise ConversionError(
+                f"the coding {type(coding).__name__} has no form of integers: they "
+                "know inputs that are on or off, and means over steps. Remedy: neurons "
+                '"if", "signed" or, in one pass, "bit_serial".'
+            )
+    return on

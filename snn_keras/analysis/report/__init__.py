@@ -1,3 +1,0 @@
-"""One HTML file with all that analysis knows about a conversion."""
-
-from snn_keras.analysis.report.page import report as report

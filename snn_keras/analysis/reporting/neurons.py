@@ -1,0 +1,85 @@
+"""Single neurons of a report: which are shown, and what they do."""
+
+from collections.abc import Mapping
+
+import numpy as np
+from keras import ops, tree
+
+from snn_keras.analysis.recording import Neurons, Recorder, neurons_of, record
+from snn_keras.simulate import Monitored
+
+MOST_LAYERS = 6  # in the pictures of single neurons
+RASTER = 60  # neurons in the raster
+
+
+def traces(snn, x, neurons=None) -> dict:
+    """Spikes and potentials of chosen neurons, for the first sample of `x`.
+
+    Args:
+        snn: A `SpikingModel`.
+        x: Inputs.
+        neurons: `{layer: flat indices}`; by default some that fire.
+
+    Returns:
+        `{"sample": 0, "timesteps": ..., "layers": {name: {"neurons": [...],
+        "thresholds": [...], or None where they change from step to step, "spikes":
+        a list of T for each neuron, "potentials": the same}}}`.
+    """
+    if neurons is not None and not isinstance(neurons, Mapping):
+        raise ValueError(
+            "neurons must be a dict of layers, {layer: flat indices}. Received: "
+            f"neurons={neurons!r}"
+        )
+    x = tree.map_structure(lambda a: a[:1], x)
+    if snn.coding.settles:
+        snn = snn.with_timesteps(_settled(snn, x))
+    chosen = neurons or _chosen(snn, x)
+    what = ("spikes", "potentials")
+    found = record(snn, x, list(chosen), what, traces=True, neurons=chosen)
+    layers = neurons_of(snn)
+    return {
+        "sample": 0,
+        "timesteps": snn.timesteps,
+        "layers": {
+            name: {
+                "neurons": [int(i) for i in indices],
+                "thresholds": _thresholds(snn.coding, layers[name].cell, indices),
+                **{w: found[w][name][:, 0].T.tolist() for w in what},
+            }
+            for name, indices in chosen.items()
+        },
+    }
+
+
+def _settled(snn, x):
+    steps = snn.settling_steps(x, verbose=0).max()
+    return max(int(steps), snn.coding.input_steps)
+
+
+def _chosen(snn, x):
+    """Neurons that fire on `x`, spread over layers and neurons."""
+    names = _spread(list(neurons_of(snn)), MOST_LAYERS)
+    monitor = Recorder(Neurons("spikes", dict.fromkeys(names)))
+    # Not compiled: that takes longer than a single run of one sample.
+    _, counts = Monitored(snn, monitor)(tree.map_structure(ops.convert_to_tensor, x))
+    chosen = {}
+    for name in names:
+        count = ops.convert_to_numpy(counts[name]).ravel()
+        fire = np.flatnonzero(count)
+        candidates = fire if len(fire) else np.arange(len(count))
+        chosen[name] = _spread(candidates.tolist(), RASTER // len(names))
+    return chosen
+
+
+def _spread(items, most):
+    """At most so many of them, the first and the last among them."""
+    if len(items) <= most:
+        return items
+    return [items[i] for i in np.linspace(0, len(items) - 1, most).astype(int)]
+
+
+def _thresholds(coding, cell, indices):
+    if coding.charges_first:
+        return None
+    each = np.ravel(cell.theta_value())  # one, or one for each channel
+    return each[np.asarray(indices) % len(each)].tolist()

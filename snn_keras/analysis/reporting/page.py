@@ -1,0 +1,121 @@
+"""Writing a report."""
+
+import json
+
+from snn_keras.analysis.recording import neurons_of
+from snn_keras.analysis.reporting import answers, costs, pictures, sections
+from snn_keras.analysis.reporting.figures import gather
+from snn_keras.analysis.reporting.html import Html, element, join
+from snn_keras.analysis.reporting.style import STYLE
+from snn_keras.files import check_target, written_whole
+from snn_keras.inputs import check_data
+
+
+def report(
+    ann,
+    snn,
+    x,
+    y,
+    path,
+    *,
+    samples=512,
+    batch_size=32,
+    timesteps=None,
+    neurons=None,
+    title=None,
+    class_names=None,
+    overwrite=False,
+):
+    """Writes one HTML file about a conversion, and returns its figures.
+
+    The file needs no network and no script; it shows accuracy by time steps, mismatch,
+    spikes, operations, energy, single neurons, disagreements and the plan. Answers are
+    classes, for each sample or at each position of a map; behind a sigmoid, yes or no;
+    or numbers, whose error stands in place of the accuracy.
+
+    What is measured stands in its tables as `data` elements with the whole value; the
+    element `#figures` holds all figures as JSON.
+
+    Args:
+        ann: The source network, with one output.
+        snn: The `SpikingModel` that was converted from it.
+        x: Inputs, as `predict` takes them.
+        y: The right answers, None where they are not known: classes `(samples,)`, of a
+            map `(samples, ...)`, or one-hot as the outputs; behind a sigmoid 0 or 1; or
+            numbers.
+        path: The HTML file to write.
+        samples: How many, from the first on, to use for mismatch, spikes and energy;
+            answers are compared on all.
+        batch_size: Samples a batch.
+        timesteps: Numbers of steps whose accuracy to give; by default all.
+        neurons: `{layer: flat indices}` of the single neurons to show; by default some
+            that fire on the first sample, of at most six layers.
+        title: The heading.
+        class_names: Names of the classes, in order; of sides, for 0 and 1.
+        overwrite: Whether to replace a file that is there.
+
+    Returns:
+        The figures, a plain dict: `{"network", "samples", "inspected", "accuracy",
+        "mismatch", "spikes", "energy", "traces", "disagreements", "plan"}`; mismatch,
+        spikes and disagreements as the functions of that name give them, energy by
+        constants; None for what this network does not have.
+
+    Raises:
+        FileExistsError, FileNotFoundError: if the file cannot be written.
+        ValueError: if an argument is not valid, or the network has several outputs.
+        ConversionError: if the two do not belong together.
+    """
+    path = check_target(path, overwrite)
+    pictures.check_matplotlib()
+    neurons_of(snn)  # says so where `snn` is no spiking network
+    x = check_data(x, snn.program.graph)
+    figures = gather(ann, snn, x, y, samples, batch_size, timesteps, neurons)
+    title = title or f"{ann.name}: source and spiking network"
+    page = document(title, figures, x, class_names)
+    with written_whole(path) as partial:
+        partial.write_text(page, encoding="utf-8")
+    return figures
+
+
+def document(title, figures, x, class_names=None) -> str:
+    """The page that shows `figures`; see `report`."""
+    parts = [
+        answers.accuracy(figures),
+        sections.mismatch(figures),
+        costs.spikes(figures),
+        costs.energy(figures),
+        costs.neurons(figures),
+        answers.disagreements(figures, x, class_names),
+        sections.plan(figures),
+    ]
+    header = element(
+        "header",
+        element("h1", title),
+        element("p", _described(figures)),
+        sections.summary(figures),
+    )
+    head = [
+        element("meta", charset="utf-8"),
+        element("meta", name="viewport", content="width=device-width,initial-scale=1"),
+        element("title", title),
+        element("link", rel="icon", href="data:,"),
+        element("style", Html(STYLE)),
+    ]
+    # As text of a script: "</" would end it.
+    content = Html(json.dumps(figures).replace("</", "<\\/"))
+    script = element("script", content, type="application/json", id="figures")
+    body = [header, element("main", parts), script]
+    page = element("html", element("head", head), element("body", body), lang="en")
+    return join([Html("<!doctype html>\n"), page, Html("\n")])
+
+
+def _described(figures):
+    network = figures["network"]
+    steps = network["timesteps"]
+    run = "run until it settles" if steps == "settle" else f"{steps} time steps"
+    cells = ", ".join(network["neurons"])
+    return (
+        f"{network['source']}, {network['parameters']:,} parameters; {cells}, {run}; "
+        f"answers of {figures['samples']:,} samples, mismatch, spikes and energy of "
+        f"{figures['inspected']:,}; {network['backend']}."
+    )

@@ -1,0 +1,123 @@
+"""The head of a report, and its sections about the conversion: mismatch, plan."""
+
+import numpy as np
+
+from snn_keras.analysis.plots import plot_mismatch
+from snn_keras.analysis.reporting.html import (
+    element,
+    figure,
+    number,
+    percent,
+    section,
+    table,
+)
+from snn_keras.analysis.reporting.pictures import drawn
+
+MOST_ROWS = 17  # of a table over time
+
+
+def summary(figures):
+    """The figures that matter most, side by side."""
+    accuracy, energy = figures["accuracy"], figures["energy"]
+    entries = []
+    if accuracy is not None:
+        measure = accuracy["measure"]
+        entries += [
+            (f"{measure} of the source", scored(accuracy["source"], measure)),
+            (f"{measure} of the spiking network", scored(accuracy["at_end"], measure)),
+        ]
+    entries += [
+        ("answers that differ", percent(figures["disagreements"]["share"])),
+        ("spikes a sample", number(figures["spikes"]["spikes"], "{:,.0f}")),
+        *(
+            (f"energy, {name} (source: 1)", number(found["ratio"], "{:.2f}"))
+            for name, found in energy.items()
+        ),
+    ]
+    return element(
+        "dl",
+        [
+            element("div", element("dt", name), element("dd", value))
+            for name, value in entries
+        ],
+        class_="summary",
+    )
+
+
+def scored(value, measure):
+    """An accuracy as a percentage, an error as a number."""
+    return percent(value) if measure == "accuracy" else number(value, "{:.4g}")
+
+
+def mismatch(figures):
+    """Decoded signals beside the source's activations, layer by layer."""
+    found = figures["mismatch"]
+    title = "Mismatch by layer"
+    if found is None:
+        text = (
+            "The source's neurons send 0 or 1 at random: there is no activation to "
+            "compare with."
+        )
+        return section("mismatch", title, element("p", text))
+    layers = found["layers"]
+
+    def plot(ax):
+        plot_mismatch(found, ax)
+
+    names = list(next(iter(layers.values()))["off"])
+    rows = [
+        (
+            name,
+            number(layer["mean"], "{:+.3f}"),
+            number(layer["std"], "{:.3f}"),
+            *(percent(layer["off"][key]) for key in names),
+            number(layer["own"], "{:.3f}"),
+        )
+        for name, layer in layers.items()
+    ]
+    labels = {"below": "less than -2", "above": "more than +2"}
+    header = ("layer", "mean", "std", *(labels.get(k, k) for k in names), "own error")
+    alt = "Share of neurons of every layer that are off by one, two or more steps"
+    caption = (
+        "Share of neurons that send too little (left) or too much (right), by how many "
+        "quantization steps."
+    )
+    return section(
+        "mismatch",
+        title,
+        element(
+            "p",
+            "Decoded output of the spiking neurons minus the source's activation, in "
+            f"quantization steps, {found['samples']:,} samples. In short: "
+            f"{found['diagnosis']}",
+        ),
+        figure(drawn(plot, alt, len(layers)), caption),
+        table("Mismatch in quantization steps, share of neurons", header, rows),
+    )
+
+
+def plan(figures):
+    """What each layer of the source became."""
+    found = figures["plan"]
+    title = "Plan"
+    if found is None:
+        text = (
+            "The source was quantized before it was converted: it has no plan itself."
+        )
+        return section("plan", title, element("p", text))
+    caption = "What each layer of the source becomes"
+    return section(
+        "plan",
+        title,
+        element("p", f"{found['verdict']}."),
+        table(caption, found["header"], found["rows"]),
+    )
+
+
+def some(items):
+    """At most `MOST_ROWS` of them, the last among them; all are in the figures."""
+    items = list(items)
+    if len(items) <= MOST_ROWS:
+        return items
+    chosen = np.geomspace(1, len(items), MOST_ROWS).round().astype(int) - 1
+    return [items[i] for i in np.unique(chosen)]

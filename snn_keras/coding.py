@@ -1,0 +1,226 @@
+"""Codings: how a number is spread over the time steps of a run.
+
+A network has one coding. Its cells name it, the layers with a time axis hold it, and
+whoever needs to know what a signal means asks it: nothing else knows.
+"""
+
+import dataclasses
+
+import keras
+import numpy as np
+
+from snn_keras import inputs
+
+# The length of a run that goes on until no neuron fires any more.
+SETTLE = "settle"
+
+
+@dataclasses.dataclass(frozen=True)
+class Coding:
+    r"""How a number is spread over the steps t = 1, 2, ... T of a run.
+
+    The input, and the constant part of every affine map, enter at step t with the gain
+    $g_t$. A signal $x_1, x_2, \dots$ decodes after step t to $S_t / n_t$, with
+    $S_t = x_1 + \dots + x_t$ and the divisor $n_t$. Linear maps then act on every
+    step alone, as long as the sum of the gains is the divisor at the end.
+
+    A subclass says what is special of it, in the properties and methods below.
+
+    Args:
+        timesteps: Steps T of a run, an integer >= 1.
+    """
+
+    timesteps: int | str
+
+    any_time = True  # whether an answer may be read before the last step
+    # Whether neurons fire once their whole input is in: then only the sum of a signal
+    # counts, and a run may be made in one pass over sums.
+    charges_first = False
+    repeats_source = False  # whether every step is a pass of the source network
+
+    def __post_init__(self):
+        if self.settles:
+            raise ValueError(
+                'timesteps="settle" needs neurons whose input is switched off after '
+                'some steps: neuron="signed". Others never come to rest.'
+            )
+        _hold_count(self, "timesteps")
+
+    @property
+    def settles(self) -> bool:
+        """Whether a run goes on until no neuron fires any more."""
+        return self.timesteps == SETTLE
+
+    @property
+    def input_steps(self) -> int | None:
+        """Steps for which the input is on, as a whole; None for all of them."""
+        return None
+
+    @property
+    def levels(self) -> int:
+        """How many positive levels a run tells apart."""
+        return self.timesteps
+
+    def gain(self, t):
+        """The share $g_t$ of the input that enters at step `t`.
+
+        Args:
+            t: A number of a step, 1 for the first, or an array or a tensor of such.
+
+        Returns:
+            A number, or a boolean or a number for each entry of `t`.
+        """
+        return 1 if self.input_steps is None else t <= self.input_steps
+
+    @property
+    def is_steady(self) -> bool:
+        """Whether the whole input enters at every step."""
+        gain = self.gain(np.arange(1, 3))
+        return np.ndim(gain) == 0 and gain == 1
+
+    def divisor(self, t):
+        """$n_t$, by which what arrived up to step `t` is divided to decode it.
+
+        Args:
+            t: As for `gain`.
+
+        Returns:
+            One number for all steps, or one for each entry of `t`.
+        """
+        return t if self.input_steps is None else self.input_steps
+
+    def threshold_of(self, activation):
+        r"""The threshold with which a spike a step is the activation's highest level.
+
+        $\theta = p s$, for a spike that decodes to $\theta / T$.
+
+        Args:
+            activation: A `snn_keras.layers.QuantizedActivation`.
+        """
+        return activation.threshold_value()
+
+    def with_timesteps(self, timesteps) -> "Coding":
+        """The same coding of runs of another length."""
+        return dataclasses.replace(self, timesteps=timesteps)
+
+    def with_input_steps(self, input_steps) -> "Coding":
+        """The same coding, with an input that is on for so many steps."""
+        raise ValueError(
+            "input_steps is for signed neurons, whose input is switched off after so "
+            f"many steps. Received: input_steps={input_steps!r} with neurons of the "
+            f"coding {type(self).__name__}"
+        )
+
+    def steps_by(self, steps):
+        """Steps of a run whose last neuron fires at step `steps`."""
+        return self.timesteps
+
+    def __str__(self):
+        return f"{self.timesteps} time steps"
+
+    def get_config(self):
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**config)
+
+
+@keras.saving.register_keras_serializable("snn_keras")
+@dataclasses.dataclass(frozen=True)
+class Rate(Coding):
+    """A number is the mean over the steps: $g_t = 1$, $n_t = t$."""
+
+
+@keras.saving.register_keras_serializable("snn_keras")
+@dataclasses.dataclass(frozen=True)
+class Switched(Coding):
+    r"""The input is on for P steps, then off: $g_t = [t \le P]$, $n_t = P$.
+
+    What comes later corrects what was sent before. A spike of size $\theta = P s$
+    decodes to one step s.
+
+    Args:
+        timesteps: Steps of a run, or "settle": it goes on until no neuron fires.
+        on: Steps P for which the input is on, an integer >= 1.
+
+    Source: paper 004, algorithm 1.
+    """
+
+    on: int = 1
+
+    def __post_init__(self):
+        _hold_count(self, "on", "input_steps")
+        if not self.settles:
+            super().__post_init__()
+
+    @property
+    def input_steps(self):
+        return self.on
+
+    @property
+    def levels(self):
+        if self.settles:
+            raise ValueError(
+                'timesteps="settle" with data: to how many levels are the activations '
+                "to be quantized? Remedy: convert(..., levels=...)."
+            )
+        return self.timesteps
+
+    def threshold_of(self, activation):
+        return self.on * activation.step_value()
+
+    def with_input_steps(self, input_steps):
+        return dataclasses.replace(self, on=input_steps)
+
+    def steps_by(self, steps):
+        return max(int(steps), self.on) if self.settles else self.timesteps
+
+    def __str__(self):
+        length = "runs until it settles" if self.settles else super().__str__()
+        return f"{length}, input on for {self.on}"
+
+
+@keras.saving.register_keras_serializable("snn_keras")
+@dataclasses.dataclass(frozen=True)
+class Radix(Coding):
+    r"""A number is the sum of spikes worth $2^{-1}, 2^{-2}, \dots$: its bits.
+
+    A neuron needs its whole input before it fires, so only the sum of that counts: all
+    enters at the first step, $g_t = [t \le 1]$, and $n_t = 1$. (The paper lets $1/T$
+    of every constant part enter at each of T steps, which sums to the same but for T
+    rounding errors.) There is no answer before the last step.
+
+    Args:
+        timesteps: Bits T of a number, an integer >= 1.
+
+    Source: paper 002, eq. 7-8.
+    """
+
+    any_time = False
+    charges_first = True
+
+    @property
+    def levels(self):
+        return 2**self.timesteps - 1
+
+    @property
+    def input_steps(self):
+        return 1
+
+
+@keras.saving.register_keras_serializable("snn_keras")
+@dataclasses.dataclass(frozen=True)
+class Repeated(Coding):
+    """Every step is a pass of the source network; the outputs are averaged.
+
+    Source: paper 003.
+    """
+
+    repeats_source = True
+
+
+def _hold_count(coding, attribute, name=None):
+    """Has an attribute be an int, or raises a ValueError unless it is one >= 1."""
+    value = inputs.check_count(name or attribute, getattr(coding, attribute))
+    object.__setattr__(coding, attribute, value)

@@ -1,0 +1,153 @@
+"""Biases and initial potentials that take away a converted network's mean error."""
+
+import numpy as np
+from keras import ops, tree
+
+from snn_keras.conversion.probe import SourceProbe
+from snn_keras.inputs import CALIBRATION_SAMPLES, batches, check_data
+from snn_keras.simulate import Monitored
+from snn_keras.time import BiasCorrection, Neurons
+
+_ROUNDS = 20
+_RATE = 0.5
+
+
+def correct_biases(ann, graph, snn, data, batch_size=32, rounds=_ROUNDS, rate=_RATE):
+    r"""Corrects biases and initial potentials of a spiking network by its mean errors.
+
+    $$e_c(t) = mean(a_c - \theta z_c(t)) \qquad
+    b_c \leftarrow b_c + \eta \, \overline{e_c(t \ge 2)} \qquad
+    u_{0,c} \leftarrow u_{0,c} + \eta \, (e_c(1) - \overline{e_c(t \ge 2)})$$
+
+    over samples and positions, for each channel c, with $a$ the source's
+    activation; with one step alone, $b_c \leftarrow b_c + \eta \, e_c(1)$. Neurons
+    err most in the first step, and what they send too much of then nobody takes back:
+    so that step has an error of its own.
+
+    All layers at once, again and again, for a correction changes what the layers
+    behind it receive. The errors need not shrink at every round; what is kept is the
+    round, the one before any correction included, whose outputs on `data` come
+    nearest to the source's, by the mean square.
+
+    Args:
+        ann: The source model, float or quantized.
+        graph: Its graph in normal form.
+        snn: The spiking model, built with `bias_correction`.
+        data: Inputs to measure on; a few hundred tell enough.
+        batch_size: Samples measured at a time.
+        rounds: Corrections to try, one after the other.
+        rate: The share $\eta$ of an error that is corrected at once.
+
+    Source: METHODS "Threshold from data" for the mean error of a layer; the first
+    step's, and to repeat and choose, are ours.
+    """
+    corrections = Corrections(ann, graph, snn, data, batch_size)
+    least = best = None
+    for done in range(rounds + 1):
+        distance, errors = corrections.measure()
+        if best is None or distance < least:
+            least, best = distance, corrections.get()
+        if done < rounds:
+            corrections.add(errors, rate)
+    corrections.set(best)
+
+
+class Corrections:
+    """The corrections of a spiking network, and the errors that they leave.
+
+    Args:
+        ann, graph, snn, data, batch_size: As for `correct_biases`.
+    """
+
+    def __init__(self, ann, graph, snn, data, batch_size):
+        self.data = check_data(data, graph, CALIBRATION_SAMPLES)
+        self.batch_size = batch_size
+        names = [layer.name for layer in snn.layers if isinstance(layer, Neurons)]
+        self.layers = {
+            layer.neurons: layer
+            for layer in snn.layers
+            if isinstance(layer, BiasCorrection)
+        }
+        self.spiking = Monitored(snn, _FirstAndRest(snn.timesteps))
+        source = SourceProbe(ann, graph, names)
+        self.outputs, self.activations = _measure(source, self.data, batch_size)
+
+    def measure(self):
+        """How far the outputs are from the source's, and the mean errors.
+
+        Returns:
+            The mean square distance, and `{layer: (first, rest)}`, the errors in the
+            first step and in all others, each of shape `(channels,)`.
+        """
+        outputs, sent = _measure(self.spiking, self.data, self.batch_size)
+        pairs = zip(outputs, self.outputs, strict=True)
+        distance = sum(np.square(a - b, dtype="float64").mean() for a, b in pairs)
+        return distance, {
+            name: tuple(self.activations[name] - x for x in sent[name])
+            for name in self.layers
+        }
+
+    def add(self, errors, rate):
+        """Corrects by a share of `errors`."""
+        for name, layer in self.layers.items():
+            first, rest = (rate * x for x in errors[name])
+            layer.bias.assign_add(rest)
+            layer.initial.assign_add(first - rest)
+
+    def get(self):
+        """`{layer: its biases and initial potentials}`, copied."""
+        return {name: layer.get_weights() for name, layer in self.layers.items()}
+
+    def set(self, values):
+        """Takes back what `get` gave."""
+        for name, layer in self.layers.items():
+            layer.set_weights(values[name])
+
+
+class _FirstAndRest:
+    """Monitor: mean signals of each channel in the first step, and in all others.
+
+    Args:
+        timesteps: Steps of a run. Of one step, its mean stands for the others', too.
+    """
+
+    def __init__(self, timesteps):
+        self.timesteps = timesteps
+
+    def initial_state(self, layer, shape):
+        ends = shape[0], shape[-1]
+        return [ops.zeros(ends, layer.cell.state_dtype) for _ in range(2)]
+
+    def update(self, layer, state, seen):
+        first, rest = state
+        outputs = ops.cast(seen.outputs, first.dtype)
+        positions = tuple(range(2, len(outputs.shape) - 1))
+        means = ops.mean(outputs, axis=positions) if positions else outputs
+        at_first = means[:, 0] * ops.cast(ops.equal(seen.start, 0), means.dtype)
+        others = ops.sum(means, axis=1) - at_first
+        if self.timesteps == 1:
+            others = at_first
+        return [first + at_first, rest + others / max(self.timesteps - 1, 1)]
+
+
+def _measure(probe, data, batch_size):
+    """A probe's outputs on `data`, and the means of the rest of what it gives.
+
+    Returns:
+        `(outputs, means)`, `outputs` a list of arrays and `means` in the structure
+        of what the probe gives, each of shape `(channels,)`.
+    """
+    outputs, means, count = [], None, 0
+    for batch in batches(data, batch_size):
+        y, signals = probe.predict_on_batch(batch)
+        size = len(tree.flatten(batch)[0])
+        part = tree.map_structure(lambda x, n=size: n * _channel_mean(x), signals)
+        means = part if means is None else tree.map_structure(np.add, means, part)
+        outputs.append(tree.flatten(y))
+        count += size
+    joined = [np.concatenate(parts) for parts in zip(*outputs, strict=True)]
+    return joined, tree.map_structure(lambda x: (x / count).astype("float32"), means)
+
+
+def _channel_mean(signal):
+    return signal.reshape(-1, signal.shape[-1]).mean(axis=0, dtype="float64")

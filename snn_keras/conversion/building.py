@@ -1,0 +1,475 @@
+"""Building: carries out a plan, and decides nothing."""
+
+import functools
+import tempfile
+import types
+
+import keras
+import numpy as np
+from keras import ops, tree
+
+from snn_keras.conversion import forms
+from snn_keras.conversion._keras import copy_of
+from snn_keras.conversion.normalize import (
+    WRAPPERS,
+    own_activation,
+    without_activation,
+)
+from snn_keras.conversion.planning import Plan
+from snn_keras.conversion.samples import is_kerass_own
+from snn_keras.conversion.wrapped import policy_of, signal_of
+from snn_keras.errors import ConversionError
+from snn_keras.graph import Names, Node, Tensor, computes_as, fill
+from snn_keras.layers import FunctionLayer
+from snn_keras.layers.function_layer import is_hidden
+from snn_keras.simulate import SpikingModel
+from snn_keras.time import (
+    AffinePerStep,
+    BiasCorrection,
+    OnePassSpiking,
+    PerStep,
+    Present,
+    Readout,
+    Spiking,
+    TemporalDifference,
+)
+
+
+def build(plan: Plan, name=None) -> SpikingModel:
+    """Builds the spiking network that `plan` describes."""
+    return Builder(plan).build(name)
+
+
+class Copies:
+    """Layers of our own in place of a source model's, shared as they are there.
+
+    Args:
+        nodes: The source's. A layer that stands inside another too is named by them.
+    """
+
+    def __init__(self, nodes=()):
+        self._copies = {}
+        self._names = {id(node.operation): node.name for node in reversed(nodes)}
+
+    def own(self, node: Node, role=None):
+        """The copy of the node's operation, one for each `role` it plays."""
+        source = node.operation
+        key = (id(source), role)
+        if key not in self._copies:
+            try:
+                copy = _copy(node, self._inner(node, role))
+            except (ValueError, TypeError, NotImplementedError) as error:
+                reason = str(error).strip().split("\n\n")[0]
+                raise ConversionError(
+                    f"{node.describe()} cannot be made anew from its configuration: "
+                    f"{reason}\nRemedy: a layer class of which get_config and the "
+                    "weights say all that it computes, with get_build_config where its "
+                    "weights depend on more than the shape of its input; or a function "
+                    "registered with keras.saving.register_keras_serializable."
+                ) from error
+            self._copies[key] = (source, copy)
+        return self._copies[key][1]
+
+    def _inner(self, node, role):
+        """The copy of the layer inside a wrapper, which may stand elsewhere too."""
+        if type(node.operation) not in WRAPPERS:
+            return None
+        layer, x = node.operation.layer, signal_of(node)
+        if isinstance(node.operation, keras.layers.TimeDistributed):
+            x = Tensor((x.shape[0], *x.shape[2:]), x.dtype)
+        name = self._names.get(id(layer), layer.name)
+        return self.own(Node(name, layer, (x,), {}, node.outputs), role)
+
+
+def _copy(node, inner=None):
+    """A layer with the configuration and the weights of a node's, or an operation.
+
+    Args:
+        node: The node.
+        inner: The copy of the layer inside, where it is a wrapper.
+    """
+    source = node.operation
+    copy = _made_anew(source, node.name, inner)
+    if not isinstance(source, keras.layers.Layer):
+        return copy
+    theirs = _own_weights(source)
+    if source.built and not copy.built and type(copy).build is not _NO_BUILD:
+        copy.build_from_config(source.get_build_config())
+    if len(copy.weights) < len(theirs):  # layers inside it are built when it is called
+        node.call(copy, {x: keras.KerasTensor(x.shape, x.dtype) for x in node.inputs})
+    # At once, so that no two layers' initial values are held at a time; and on the
+    # device, where the backend may share the memory until either is written to.
+    if len(copy.weights) != len(theirs):
+        raise ValueError(
+            f"that gives {len(copy.weights)} weights, and it has {len(theirs)}."
+        )
+    for own, weight in _paired(copy.weights, theirs):
+        own.assign(ops.copy(weight))
+        own.trainable = weight.trainable
+    for own, state in zip(memories_of(copy), memories_of(source), strict=True):
+        own.assign(ops.copy(state))
+    if hasattr(source, "save_assets"):
+        _copy_assets(source, copy)
+    if hasattr(copy, "finalize_state"):
+        copy.finalize_state()
+    if not _says_all(without_activation(source)) and not _same(node, source, copy):
+        raise ValueError(
+            "that gives a layer that computes something else: it has numbers that are "
+            "neither among its weights nor in its configuration."
+        )
+    return copy
+
+
+def _copy_assets(source, copy):
+    """Copies what is no weight: a vocabulary, and how often its words occur."""
+    variables, (theirs, own) = (
+        {},
+        (getattr(layer, "_lookup_layer", layer) for layer in (source, copy)),
+    )
+    theirs.save_own_variables(variables)
+    own.load_own_variables(variables)
+    with tempfile.TemporaryDirectory() as folder:
+        source.save_assets(folder)
+        copy.load_assets(folder)
+
+
+_NO_BUILD = keras.layers.Layer.build
+
+
+def memories_of(layer) -> list:
+    """The states that recurrent layers keep, those inside a layer included."""
+    states = tree.flatten(getattr(layer, "states", None))
+    found = [state for state in states if isinstance(state, keras.Variable)]
+    for name, value in vars(layer).items():
+        if isinstance(value, keras.layers.Layer) and not name.startswith("_"):
+            found.extend(memories_of(value))
+    return found
+
+
+def _own_weights(source):
+    """The weights of a layer, but for those of its own activation."""
+    function = own_activation(source)
+    if not isinstance(function, keras.layers.Layer):
+        return source.weights
+    apart = {id(weight) for weight in function.weights}
+    return [weight for weight in source.weights if id(weight) not in apart]
+
+
+def _says_all(layer):
+    """Whether a layer is of Keras's own classes or of ours."""
+    is_ours = type(layer).__module__.split(".")[0] == "snn_keras"
+    return is_ours or is_kerass_own(layer) or getattr(layer, "stateful", False)
+
+
+def _same(node, source, copy):
+    """Whether a copy computes on some numbers what its source computes.
+
+    It counts as the same where the source takes no such numbers, or draws at random.
+    """
+    rng = np.random.default_rng(0)
+    values = {x: _some(x, rng) for x in node.inputs}
+    before = [ops.copy(variable) for variable in source.variables]
+    try:
+        first, again = (node.call(source, values, training=False) for _ in range(2))
+    except Exception:  # whatever a layer of somebody else's raises
+        return True
+    finally:
+        for variable, value in zip(source.variables, before, strict=True):
+            variable.assign(value)
+    if not _close(first, again):
+        return True
+    before = [ops.copy(variable) for variable in copy.variables]
+    found = node.call(copy, values, training=False)
+    for variable, value in zip(copy.variables, before, strict=True):
+        variable.assign(value)
+    return _close(first, found)
+
+
+def _some(x, rng):
+    """Numbers for a tensor of the graph; open axes are of length 3."""
+    shape = [size or 3 for size in x.shape]
+    drawn = rng.normal(0, 1, shape) if "float" in x.dtype else rng.integers(0, 2, shape)
+    return ops.cast(drawn, x.dtype)
+
+
+def _close(a, b):
+    pairs = zip(tree.flatten(a), tree.flatten(b), strict=True)
+    return all(
+        np.allclose(*map(ops.convert_to_numpy, pair), 1e-3, 1e-3, equal_nan=True)
+        for pair in pairs
+    )
+
+
+def _paired(own, theirs):
+    """Weights that belong together: by their names, where these tell them apart.
+
+    A layer that was quantized after it was built has its weights in another order.
+    """
+    names = [w.name for w in theirs]
+    if len(set(names)) == len(names) and set(names) == {w.name for w in own}:
+        by_name = {w.name: w for w in own}
+        return [(by_name[w.name], w) for w in theirs]
+    return list(zip(own, theirs, strict=True))
+
+
+def _made_anew(source, name, inner=None):
+    """An operation with the configuration of `source`, and with its functions.
+
+    Keras writes a function into a configuration by its name alone.
+    """
+    if not isinstance(source, keras.layers.Layer):
+        copy = copy_of(source)
+        copy.name = name
+        return copy
+    regularizer = source.activity_regularizer
+    settings = {"name": name, "dtype": source.dtype_policy}
+    settings["activity_regularizer"] = regularizer
+    if computes_as(source, FunctionLayer):
+        return FunctionLayer(source.function, **settings)
+    if computes_as(source, keras.layers.Identity):
+        # By name: Identity leaves it to Keras to find its configuration.
+        settings = {"name": name, "dtype": source.dtype_policy.name}
+        return keras.layers.Identity(activity_regularizer=regularizer, **settings)
+    if computes_as(source, keras.layers.Activation):
+        return keras.layers.Activation(source.activation, **settings)
+    if computes_as(source, keras.layers.Lambda):
+        if not source.arguments and is_hidden(source.function):
+            return FunctionLayer(source.function, **settings)
+        return keras.layers.Lambda(
+            source.function,
+            source._output_shape,
+            arguments=source.arguments,
+            **settings,
+        )
+    stand_in = without_activation(source)
+    if inner is not None:  # the layer inside need not be written
+        vars(stand_in)["layer"] = keras.layers.Identity()
+        config = {**stand_in.get_config(), "name": name}
+        return type(source)(inner, **{k: v for k, v in config.items() if k != "layer"})
+    try:
+        # Named by the node: nested models may share names.
+        copy = type(stand_in).from_config({**stand_in.get_config(), "name": name})
+    except (TypeError, ValueError):
+        copy = _through_keras(stand_in, name)
+    theirs, own = (functions_of(x) for x in (stand_in, copy))
+    for path, function in theirs.items():
+        found = own.get(path)
+        if found is not function and _described(found) != _described(function):
+            raise ValueError(
+                f"{'.'.join(path)} is the function {_described(function)}, and Keras "
+                f"finds {_described(found)} by its name. Give it a name that Keras "
+                "does not have, and register it."
+            )
+    return copy
+
+
+def _through_keras(layer, name):
+    """A layer made as Keras makes it of a file: objects in a configuration, written."""
+    written = keras.saving.serialize_keras_object(layer)
+    written["config"]["name"] = name
+    kinds = {type(layer).__name__: type(layer)}
+    return keras.saving.deserialize_keras_object(
+        written, custom_objects=kinds, safe_mode=False
+    )
+
+
+def functions_of(layer, path=()):
+    """The functions that a layer, and those inside it, hold: `{path: function}`."""
+    inside = {inner.name: inner for inner in getattr(layer, "layers", ())}
+    held = {**inside, **vars(layer)}
+    found = {}
+    for name, value in held.items():
+        if name.startswith("_") or name in ("build", "quantize"):
+            continue
+        if isinstance(value, keras.layers.Layer):
+            found |= functions_of(value, (*path, name))
+        elif isinstance(value, _FUNCTIONS):
+            found[*path, name] = value
+    return found
+
+
+_FUNCTIONS = (types.FunctionType, types.BuiltinFunctionType, functools.partial)
+
+
+def _described(function):
+    """Where a function comes from."""
+    if isinstance(function, functools.partial):
+        return f"partial({_described(function.func)})"
+    module = getattr(function, "__module__", None)
+    return f"{module}.{getattr(function, '__qualname__', function)}"
+
+
+def new_inputs(graph):
+    """Fresh `keras.Input`s for a graph, in the structure of its inputs."""
+    names = iter(graph.input_names)
+    return tree.map_structure(
+        lambda x: keras.Input(batch_shape=x.shape, dtype=x.dtype, name=next(names)),
+        graph.inputs,
+    )
+
+
+class Builder:
+    """Builds a spiking network, one step of its plan after the other.
+
+    Attributes:
+        tensors: The KerasTensor that carries each tensor of the source graph.
+    """
+
+    def __init__(self, plan: Plan):
+        self.plan = plan
+        graph = plan.graph
+        self._names = Names([*graph.input_names, *(node.name for node in graph.nodes)])
+        self.tensors = {}
+        self._copies = Copies(graph.nodes)
+        self._timed = set()
+        self._presented = {}
+        self._read = {}
+        self._wrappers = {}
+
+    def build(self, name):
+        graph = self.plan.graph
+        inputs = new_inputs(graph)
+        self.tensors = dict(
+            zip(tree.flatten(graph.inputs), tree.flatten(inputs), strict=True)
+        )
+        for step in self.plan.steps:
+            outputs = tree.flatten(self._built(step))
+            self.tensors.update(zip(step.node.outputs, outputs, strict=True))
+            self._timed.update(step.node.outputs if step.stage.has_time else ())
+        ends = {x: self._end(x) for x in tree.flatten(graph.outputs)}
+        return SpikingModel(inputs, fill(graph.outputs, ends), name=name)
+
+    def _built(self, step):
+        """The outputs of a step; or a ConversionError, where Keras fails at it."""
+        try:
+            return self._in_form(step)
+        except ConversionError:
+            raise
+        except Exception as error:  # of any class
+            raise ConversionError(
+                f"{step.node.describe()} cannot be built anew: {error}\nRemedy: an "
+                "operation that can be called a second time, on tensors of the same "
+                "shapes; or a layer of one's own with a rule, snn_keras.rule."
+            ) from error
+
+    def _in_form(self, step):
+        """The outputs of a step, built as its form says."""
+        node, coding = step.node, self.plan.coding
+        match step.form:
+            case forms.Dropped():
+                return self.tensors[node.inputs[0]]
+            case forms.Once():
+                values = {x: self.decoded(x) for x in node.inputs}
+                return node.call(self._copies.own(node), values)
+            case forms.EveryStep(is_affine=True) if not coding.is_steady:
+                return self._over_time(AffinePerStep, node, coding=coding)
+            case forms.EveryStep():
+                return self._over_time(PerStep, node)
+            case forms.Difference(homogeneous):
+                return self._difference(node, homogeneous)
+            case forms.Fire(cell, one_pass):
+                return self._neurons(node, cell, one_pass)
+
+    def over_time(self, x: Tensor):
+        """`x` with a time axis: as it is, or presented at every step."""
+        tensor = self.tensors[x]
+        if x in self._timed:
+            return tensor
+        if x not in self._presented:
+            present = Present(
+                self.plan.coding,
+                name=self._names.unique("present"),
+                dtype=x.dtype,
+            )
+            self._presented[x] = present(tensor)
+        return self._presented[x]
+
+    def decoded(self, x: Tensor):
+        """`x` without a time axis: as it is, or read out."""
+        if x not in self._timed:
+            return self.tensors[x]
+        if x not in self._read:
+            readout = Readout(
+                self.plan.coding,
+                name=self._names.unique("readout"),
+                dtype=x.dtype,
+            )
+            self._read[x] = readout(self.tensors[x])
+        return self._read[x]
+
+    def _end(self, x: Tensor):
+        """An output, from a layer of its name, by which losses and metrics go."""
+        tensor = self.decoded(x)
+        for step in self.plan.steps:
+            if isinstance(step.form, forms.Dropped) and x in step.node.outputs:
+                end = keras.layers.Identity(name=step.node.name, dtype=x.dtype)
+                return end(tensor)
+        return tensor
+
+    def _difference(self, node: Node, homogeneous: bool):
+        """Applies our copy of the operation to the signal so far; sends changes."""
+        layer = TemporalDifference(
+            self._copies.own(node, role=node.name),
+            call_arguments(node),
+            coding=self.plan.coding,
+            homogeneous=homogeneous,
+            name=node.name,
+            dtype=policy(node),
+        )
+        return layer(self._timed_inputs(node))
+
+    def _neurons(self, node: Node, cell, one_pass: bool):
+        """Puts a cell in place of an activation."""
+        (current,) = node.inputs
+        name, dtype = node.name, policy(node)
+        if one_pass:
+            layer = OnePassSpiking(cell, self.plan.coding, name=name, dtype=dtype)
+            return layer(self.tensors[current])
+        currents = self.over_time(current)
+        if self.plan.bias_correction:
+            own = self._names.unique(f"{name}_bias")
+            currents = BiasCorrection(name, name=own, dtype=dtype)(currents)
+        return Spiking(cell, name=name, dtype=dtype)(currents)
+
+    def _over_time(self, wrapper, node, **arguments):
+        key = (wrapper, id(node.operation))
+        if key not in self._wrappers:
+            operation = self._copies.own(node, role="per step")
+            self._wrappers[key] = wrapper(
+                operation,
+                call_arguments(node),
+                name=node.name,
+                dtype=policy(node),
+                **arguments,
+            )
+        return self._wrappers[key](self._timed_inputs(node))
+
+    def _timed_inputs(self, node):
+        inputs = [self.over_time(x) for x in node.inputs]
+        return inputs if len(inputs) > 1 else inputs[0]
+
+
+def policy(node: Node):
+    """The precision that the node computes in."""
+    is_layer = isinstance(node.operation, keras.layers.Layer)
+    return policy_of(node.operation) if is_layer else node.outputs[0].dtype
+
+
+def call_arguments(node: Node):
+    """The `arguments` of a `PerStep` that calls its operation as `node` does."""
+    if node.args and not node.kwargs and len(node.args) == 1:
+        (first,) = node.args
+        if isinstance(first, Tensor):
+            return None
+        if isinstance(first, list) and all(isinstance(x, Tensor) for x in first):
+            return None if len(first) > 1 else _slots(node)
+    return _slots(node)
+
+
+def _slots(node):
+    numbers = iter(range(len(node.inputs)))
+    args, kwargs = tree.map_structure(
+        lambda x: f"tensor:{next(numbers)}" if isinstance(x, Tensor) else x,
+        (list(node.args), node.kwargs),
+    )
+    return {"args": args, "kwargs": kwargs}

@@ -1,0 +1,178 @@
+"""Steps of quantized activations, from what a float network computes of data."""
+
+import dataclasses
+import warnings
+
+import numpy as np
+from keras import ops, tree
+
+from snn_keras import graph as graph_lib
+from snn_keras.conversion.building import memories_of
+from snn_keras.inputs import batches
+from snn_keras.text import listed
+
+# Levels for which the threshold of a noisy spike, which has none, is calibrated.
+FINE = 16
+# Values of a layer's pre-activation that calibration looks at.
+SAMPLE = 100_000
+
+
+def calibrate(model, data, ceilings, wrapped, calibration, batch_size):
+    """Sets the step of each quantized activation from float activations.
+
+    Args:
+        model: The quantized model.
+        data: Inputs, a structure of arrays.
+        ceilings: Where the ReLU of each name saturates, or None.
+        wrapped: By the name of an activation, the affine maps before and behind
+            it that are to be set too.
+        calibration: A key of `RULES`.
+        batch_size: Samples a batch.
+    """
+    graph = graph_lib.trace(model)
+    # A quantized curve may be negative; it is shifted by its smallest value.
+    # An activation that is used several times has one sample.
+    layers = {n.operation.name: n.operation for n in graph.nodes}
+    samples = {
+        name: _Sample(layer.axis, 0.0 if name in ceilings else None)
+        for name, layer in layers.items()
+        if name in ceilings or name in wrapped
+    }
+    count = len(tree.flatten(data)[0])
+    quota = max(1, SAMPLE * batch_size // count)
+
+    def call(node, values):
+        name = node.operation.name
+        if name not in samples:
+            return node.call(node.operation, values, training=False)
+        v = values[node.inputs[0]]
+        samples[name].add(ops.convert_to_numpy(v), quota)
+        if name not in ceilings:
+            return v
+        return ops.clip(v, 0, _top(ceilings[name]))
+
+    states = [state for layer in model.layers for state in memories_of(layer)]
+    before = [ops.copy(state) for state in states]
+    for batch in batches(data, batch_size):
+        graph.run(graph.cast(batch), call)
+    for state, value in zip(states, before, strict=True):
+        state.assign(value)
+    silent = []
+    for name, sample in samples.items():
+        layer = layers[name]
+        levels = layer.levels if layer.has_size else FINE
+        theta = sample.thresholds(RULES[calibration], levels, ceilings.get(name))
+        fires = theta > 0
+        if not np.all(fires):
+            silent.append(_described(name, fires))
+            theta = np.where(fires, theta, levels)
+        _set(layer, theta, sample.lowest, *wrapped.get(name, (None, None)))
+    if silent:
+        are, steps = (
+            ("is", "its step is") if len(silent) == 1 else ("are", "their steps are")
+        )
+        warnings.warn(
+            f"{listed(silent)} {are} silent on the calibration data; {steps} set to 1. "
+            "Calibrate on more data.",
+            stacklevel=3,
+        )
+
+
+def _top(ceiling):
+    return float("inf") if ceiling is None else ceiling
+
+
+def _described(name, fires):
+    """The name of an activation that is silent, or of which some channels are."""
+    count = f" ({np.sum(~fires)} of {fires.size} channels)" if fires.size > 1 else ""
+    return f"'{name}'{count}"
+
+
+def _set(layer, theta, lowest, before, after):
+    """Sets the threshold of an activation, and the affine maps around it."""
+    if not layer.has_size:
+        before.scale, after.scale = 1.0 / float(theta), float(theta)
+        return
+    layer.set_threshold(theta)
+    if before is not None:
+        # A whole number of steps, so that 0 stays exactly 0.
+        step = layer.step_value().astype("float64")
+        shift = step * np.round(-lowest / step)
+        before.offset, after.offset = shift.tolist(), (-shift).tolist()
+
+
+@dataclasses.dataclass
+class _Sample:
+    """Pre-activations of one layer: some of the values, and their extremes.
+
+    Attributes:
+        axis: The axis that has a step for each channel, or None.
+        floor: What the quantized activation starts from: 0, or None for the
+            smallest value, where it is below 0.
+    """
+
+    axis: int | None
+    floor: float | None = 0.0
+    parts: list = dataclasses.field(default_factory=list)
+    highest: np.ndarray | float = 0.0
+    lowest: float = 0.0
+
+    def __post_init__(self):
+        self._rng = np.random.default_rng(0)
+
+    def add(self, v, quota):
+        """Keeps up to `quota` of the values, or of the positions, of `v`."""
+        channels = 1 if self.axis is None else v.shape[self.axis]
+        if self.axis is not None:
+            v = np.moveaxis(v, self.axis, -1)
+        v = v.reshape(-1, channels)
+        self.highest = np.maximum(self.highest, v.max(axis=0))
+        if self.floor is None:
+            self.lowest = min(self.lowest, float(v.min()))
+        quota = max(1, quota // channels)
+        if len(v) > quota:
+            v = v[self._rng.integers(0, len(v), quota)]
+        self.parts.append(np.asarray(v, "float32"))
+
+    def thresholds(self, rule, levels, ceiling):
+        """A threshold for the layer, or for each channel."""
+        values = np.concatenate(self.parts) - self.lowest
+        highest = np.minimum(self.highest - self.lowest, _top(ceiling))
+        thetas = [rule(values[:, c], levels, top) for c, top in enumerate(highest)]
+        thetas = np.where(np.greater(thetas, 0), np.minimum(thetas, highest), highest)
+        return np.asarray(thetas[0] if self.axis is None else thetas, "float32")
+
+
+def _by_mse(v, levels, highest):
+    """The threshold with the least squared error of the quantized ReLU."""
+    v = np.clip(v[v > 0], 0, highest)
+    if not len(v):
+        return highest
+    candidates = highest * np.linspace(0.02, 1.0, 99)
+
+    def error(theta):
+        step = theta / levels
+        a = step * np.floor(np.clip(v / step, 0, levels) + 0.5)
+        return np.mean(np.square(a - v))
+
+    return min(candidates, key=error)
+
+
+def _by_max(v, levels, highest):
+    return highest
+
+
+def _by_percentile(v, levels, highest):
+    return np.percentile(v, 99.9)
+
+
+def _by_lsq(v, levels, highest):
+    return 2.0 * np.mean(np.abs(v)) * np.sqrt(levels)
+
+
+RULES = {
+    "mse": _by_mse,
+    "max": _by_max,
+    "percentile": _by_percentile,
+    "lsq": _by_lsq,
+}

@@ -1,0 +1,97 @@
+"""convert: from a source network to a spiking network."""
+
+from snn_keras.coding import Rate
+from snn_keras.conversion import normalize
+from snn_keras.conversion.bias_correction import correct_biases
+from snn_keras.conversion.building import build
+from snn_keras.conversion.planning import check_timesteps, plan_of
+from snn_keras.conversion.quantizing import has_unquantized, quantized
+from snn_keras.inputs import CALIBRATION_SAMPLES, arrays_of
+from snn_keras.neurons import SpikingCell, by_name
+from snn_keras.simulate import SpikingModel
+
+
+def convert(
+    model,
+    timesteps,
+    neuron="auto",
+    data=None,
+    *,
+    levels=None,
+    calibration="mse",
+    bias_correction=False,
+    input_steps=None,
+    fused=True,
+) -> SpikingModel:
+    """Converts a Keras model into a spiking network with the same weights.
+
+    Every quantized activation becomes a layer of spiking neurons with its
+    threshold; everything else stays what it is. The source is not changed.
+
+    Args:
+        model: A functional or Sequential `keras.Model` with quantized
+            activations (`snn_keras.layers.LSQReLU`, `QCFS`).
+        timesteps: Time steps of a run, an integer >= 1; or `"settle"`, with
+            signed neurons: run until no neuron fires any more.
+        neuron: `"auto"` (what the activation's class names), `"if"`,
+            `"signed"`, `"bit_serial"`, a configured cell of `snn_keras.neurons`
+            whose threshold is set layer by layer, or a dict of these by the
+            activations' names.
+        data: Calibration inputs, as `model.predict` takes them; of a dataset or a
+            generator, which may be endless, the first 4,096 samples. With them a
+            model with plain ReLUs converts too: its activations are quantized first. A
+            model that is quantized already stays as it is.
+        levels: Levels to quantize plain ReLUs to: `timesteps` by default, and for
+            bit-serial neurons all that `timesteps` bits hold.
+        calibration: How `data` sets the thresholds of plain ReLUs: `"mse"`,
+            `"max"`, `"percentile"` or `"lsq"`; see `quantize_activations`.
+        bias_correction: Whether to correct each channel's bias and initial
+            potential by the mean errors that the spiking network makes there on
+            `data`, for this number of `timesteps`; it runs 21 times on them.
+        input_steps: With signed neurons, the steps P for which input and biases
+            are on; the hidden layers' number of levels by default.
+        fused: With bit-serial neurons, whether to run in one pass over decoded
+            signals; False runs all steps one by one. The spikes are the same.
+
+    Returns:
+        A `snn_keras.SpikingModel`.
+
+    Raises:
+        ValueError: if an argument is not valid.
+        ConversionError: if layers cannot be converted; it names them all, and
+            nothing is built.
+    """
+    check_timesteps(timesteps)
+    if bias_correction and data is None:
+        raise ValueError(
+            "bias_correction=True measures errors on data, and there are none. "
+            "Remedy: convert(..., data=x), a few hundred inputs."
+        )
+    if data is not None:  # read once, for a generator gives it once
+        data = arrays_of(data, CALIBRATION_SAMPLES)
+    source = graph = normalize.normal_form(model)
+    if data is not None and has_unquantized(graph):
+        if levels is None:
+            levels = levels_of_run(timesteps, neuron)
+        made = quantized(graph, levels, data=data, calibration=calibration)
+        graph = normalize.normal_form(made)
+    made = plan_of(graph, timesteps, neuron, input_steps, fused, bias_correction)
+    snn = build(made, name=f"{graph.name}_snn")
+    if bias_correction:
+        correct_biases(model, source, snn, data)
+    return snn
+
+
+def levels_of_run(timesteps, neuron) -> int:
+    """The levels that neurons tell apart in `timesteps` steps.
+
+    Raises:
+        ValueError: if the run has no number of steps that would say so.
+    """
+    chosen = list(neuron.values()) if isinstance(neuron, dict) else [neuron]
+    cells = [by_name[n]() if n in by_name else n for n in chosen]
+    codings = [
+        cell.coding(1, ()) if isinstance(cell, SpikingCell) else Rate(1)
+        for cell in cells
+    ]
+    return max(coding.with_timesteps(timesteps).levels for coding in codings)

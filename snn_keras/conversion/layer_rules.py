@@ -1,0 +1,131 @@
+"""Which rule every Keras layer follows."""
+
+from keras import layers
+
+from snn_keras.conversion._keras import LayerScale
+from snn_keras.conversion.normalize import FUSING, innermost
+from snn_keras.conversion.rules import (
+    Affine,
+    Difference,
+    Identity,
+    Linear,
+    Neuron,
+    Unquantized,
+    rule,
+)
+from snn_keras.layers import (
+    QCFS,
+    LSQReLU,
+    NoisySpike,
+    QuantizedActivation,
+    SlipReLU,
+)
+
+rule(*FUSING)(Affine)
+rule(layers.BatchNormalization, layers.Normalization, layers.Rescaling)(Affine)
+rule(layers.Resizing)(Affine)  # it may pad with a constant
+rule(
+    layers.AveragePooling1D,
+    layers.AveragePooling2D,
+    layers.AveragePooling3D,
+    layers.AdaptiveAveragePooling1D,
+    layers.AdaptiveAveragePooling2D,
+    layers.AdaptiveAveragePooling3D,
+    layers.GlobalAveragePooling1D,
+    layers.GlobalAveragePooling2D,
+    layers.GlobalAveragePooling3D,
+    layers.ZeroPadding1D,
+    layers.ZeroPadding2D,
+    layers.ZeroPadding3D,
+    layers.Cropping1D,
+    layers.Cropping2D,
+    layers.Cropping3D,
+    layers.CenterCrop,
+    layers.RandomCrop,
+    layers.UpSampling1D,
+    layers.UpSampling2D,
+    layers.UpSampling3D,
+    layers.Reshape,
+    layers.Flatten,
+    layers.Permute,
+    layers.RepeatVector,
+    layers.Add,
+    layers.Subtract,
+    layers.Average,
+    layers.Concatenate,
+    LayerScale,
+)(Linear)
+rule(
+    layers.Identity,
+    layers.Dropout,
+    layers.SpatialDropout1D,
+    layers.SpatialDropout2D,
+    layers.SpatialDropout3D,
+    layers.AlphaDropout,
+    layers.GaussianDropout,
+    layers.GaussianNoise,
+    layers.ActivityRegularization,
+    layers.AugMix,
+    layers.CutMix,
+    layers.MixUp,
+    layers.RandAugment,
+    layers.RandomBrightness,
+    layers.RandomColorDegeneration,
+    layers.RandomColorJitter,
+    layers.RandomContrast,
+    layers.RandomElasticTransform,
+    layers.RandomErasing,
+    layers.RandomFlip,
+    layers.RandomGaussianBlur,
+    layers.RandomGrayscale,
+    layers.RandomHue,
+    layers.RandomInvert,
+    layers.RandomPerspective,
+    layers.RandomPosterization,
+    layers.RandomRotation,
+    layers.RandomSaturation,
+    layers.RandomSharpness,
+    layers.RandomShear,
+    layers.RandomTranslation,
+    layers.RandomZoom,
+)(Identity)
+rule(QuantizedActivation, LSQReLU, QCFS, SlipReLU, NoisySpike)(Neuron)
+rule(layers.ReLU)(Unquantized)
+
+
+@rule(
+    layers.MaxPooling1D,
+    layers.MaxPooling2D,
+    layers.MaxPooling3D,
+    layers.AdaptiveMaxPooling1D,
+    layers.AdaptiveMaxPooling2D,
+    layers.AdaptiveMaxPooling3D,
+    layers.GlobalMaxPooling1D,
+    layers.GlobalMaxPooling2D,
+    layers.GlobalMaxPooling3D,
+    layers.Maximum,
+    layers.Minimum,
+    layers.LeakyReLU,
+    layers.PReLU,
+)
+class Homogeneous(Difference):
+    """f(c x) = c f(x): the sum over time needs no decoding."""
+
+    homogeneous = True
+
+
+@rule(layers.STFTSpectrogram)
+class Spectrogram(Linear):
+    """Linear where it gives the real or the imaginary part."""
+
+    def is_linear(self, node):
+        return innermost(node.operation).mode in ("real", "imag")
+
+
+@rule(layers.ReversibleEmbedding)
+class ReversibleEmbedding(Linear):
+    """Looks up, or multiplies with what it would look up."""
+
+    def is_linear(self, node):
+        reverse = node.kwargs.get("reverse", node.args[1:2] == (True,))
+        return bool(reverse) and not innermost(node.operation).logit_soft_cap

@@ -1,0 +1,483 @@
+"""Brings a source graph into the form that the rules know.
+
+Keras has many ways to say the same: an activation may be a layer, an argument of
+the layer before, an `Activation` by name or a plain operation. Here each becomes
+a node of its own, with one class for one function.
+"""
+
+import dataclasses
+import inspect
+import math
+
+import keras
+import numpy as np
+from keras import layers, ops
+
+from snn_keras.conversion._keras import operation_types
+from snn_keras.conversion.functions import Kind, described, kind_of
+from snn_keras.conversion.wrapped import (
+    Closed,
+    Wrapped,
+    holds_model,
+    penalties_of,
+    policy_of,
+)
+from snn_keras.errors import ConversionError
+from snn_keras.graph import (
+    Graph,
+    Names,
+    Node,
+    comes_with_keras,
+    computes_as,
+    trace,
+)
+from snn_keras.layers import FunctionLayer, SourceActivation
+
+# Layers that apply an activation of their own to a linear map.
+FUSING = (
+    layers.Conv1D,
+    layers.Conv2D,
+    layers.Conv3D,
+    layers.Conv1DTranspose,
+    layers.Conv2DTranspose,
+    layers.Conv3DTranspose,
+    layers.DepthwiseConv1D,
+    layers.DepthwiseConv2D,
+    layers.SeparableConv1D,
+    layers.SeparableConv2D,
+    layers.Dense,
+    layers.EinsumDense,
+)
+
+# Layers that apply another to each part of a signal, or as it is in inference.
+WRAPPERS = (layers.TimeDistributed, layers.SpectralNormalization)
+
+_RELU, _RELU6, _ACTIVATION_RELU = operation_types("Relu", "Relu6", "ReLU")
+_MAXIMUM, _MINIMUM, _CLIP = operation_types("Maximum", "Minimum", "Clip")
+
+_CURVE_TYPES = (
+    layers.ELU,
+    layers.LeakyReLU,
+    layers.PReLU,
+    *operation_types(
+        "Celu",
+        "Elu",
+        "Gelu",
+        "HardSilu",
+        "HardTanh",
+        "LeakyRelu",
+        "Selu",
+        "Silu",
+        "Softplus",
+        "Softsign",
+        "Tanh",
+    ),
+)
+
+
+def normal_form(model) -> Graph:
+    """The graph of `model` in normal form.
+
+    Raises:
+        ConversionError: if its graph is not all that it does, or cannot be laid open.
+    """
+    try:
+        return _normal_form(trace(model))
+    except ValueError as error:
+        raise ConversionError(str(error)) from error
+
+
+def _normal_form(graph):
+    names = Names([*graph.input_names, *(node.name for node in graph.nodes)])
+    wrapped = Wrapped(names)
+    nodes = []
+    for whole in graph.nodes:
+        for node in unwrapped(whole, wrapped):
+            for part in split_activation(node, names, wrapped):
+                nodes.append(in_normal_form(part, wrapped))
+    nodes = without_masks(with_relus(nodes, graph), graph, names)
+    nodes = named(nodes, graph, names)
+    return dataclasses.replace(graph, nodes=tuple(nodes))
+
+
+def named(nodes, graph, names) -> list[Node]:
+    """Gives what makes an output the output's name: losses and metrics go by it."""
+    maker = {y: node for node in nodes for y in node.outputs}
+    ends = zip(keras.tree.flatten(graph.outputs), graph.output_names, strict=True)
+    wanted = {}
+    for output, name in ends:
+        if output in maker and name not in {*graph.input_names, *wanted.values()}:
+            wanted.setdefault(maker[output], name)
+    inner = {node: node.name for node in nodes if node not in wanted}
+    for node, name in inner.items():
+        if name in wanted.values():
+            inner[node] = names.unique(f"{name}_inner")
+    return [dataclasses.replace(n, name={**inner, **wanted}[n]) for n in nodes]
+
+
+def unwrapped(node: Node, wrapped: Wrapped) -> list[Node]:
+    """Lays a model inside `TimeDistributed` open.
+
+    Raises:
+        ValueError: if that cannot be done, and it holds what becomes neurons.
+    """
+    if not holds_model(node.operation):
+        return [node]
+    try:
+        return wrapped.opened(node)
+    except Closed as reason:
+        inside = [
+            inner.name
+            for inner in normal_form(innermost(node.operation)).nodes
+            if is_relu(inner.operation) or isinstance(inner.operation, SourceActivation)
+        ]
+        if not inside:
+            return [node]
+        raise ValueError(
+            f"{node.describe()} holds a model with the activations {inside}, and it "
+            f"cannot be laid open: {reason}. Remedy: call the model's layers one by "
+            "one, in TimeDistributed each; what takes several tensors, or a function, "
+            "on the tensors with the time axis."
+        ) from None
+
+
+def split_activation(node: Node, names: Names, wrapped: Wrapped) -> list[Node]:
+    """Splits `Conv2D(..., activation=f)` and the like into the layer and `f`.
+
+    The layer's node then stands for the layer without its activation (see
+    `without_activation`); the new one is called after both. The layer's penalty is
+    that of what `f` gives.
+    """
+    function = own_activation(node.operation)
+    if function is None:
+        return [node]
+    between = dataclasses.replace(node.output)
+    suffix = getattr(function, "__name__", type(function).__name__).lower()
+    name = names.unique(f"{node.name}_{suffix.strip('<>')}")
+    layer = innermost(node.operation)
+    penalties = penalties_of(node.operation)
+    if not isinstance(function, layers.Layer):
+        function = layers.Activation(function, name=name, dtype=policy_of(layer))
+    function = _distributed(function, node.operation, between.shape)
+    if function.activity_regularizer is None and penalties:
+        function = wrapped.with_penalty(function, penalties.pop(0))
+    # The layer's own: its calls share what comes of its activation.
+    site = ("activation", id(layer))
+    parts = [dataclasses.replace(node, outputs=(between,))]
+    parts.append(Node(name, function, (between,), {}, node.outputs, site))
+    for penalty in penalties:  # of layers that have several
+        x = dataclasses.replace(node.output)
+        parts[-1] = dataclasses.replace(parts[-1], outputs=(x,))
+        name = names.unique(f"{node.name}_penalty")
+        end = layers.Identity(name=name, dtype=x.dtype, activity_regularizer=penalty)
+        parts.append(Node(name, end, (x,), {}, node.outputs))
+    return parts
+
+
+def _distributed(function, wrapper, shape):
+    """An activation, built, in the `TimeDistributed`s around the layer it was part of.
+
+    Its axes are those of one entry.
+    """
+    wrappers = 0
+    while any(computes_as(wrapper, kind) for kind in WRAPPERS):
+        wrappers += computes_as(wrapper, layers.TimeDistributed)
+        wrapper = wrapper.layer
+    for _ in range(wrappers):
+        function = layers.TimeDistributed(
+            function, name=function.name, dtype=policy_of(function)
+        )
+    return _built(function, shape)
+
+
+def in_normal_form(node: Node, wrapped: Wrapped) -> Node:
+    """The node with its operation as a ReLU or Identity layer, where it is one."""
+    node = without_unread_mask(node)
+    operation = canonical(node.operation, node)
+    if operation is not node.operation and isinstance(node.operation, layers.Layer):
+        penalties = penalties_of(node.operation)
+        if len(penalties) < 2:  # of a wrapper, not of the layer inside
+            penalty = penalties[0] if penalties else None
+            operation = wrapped.with_penalty(operation, penalty)
+    if is_relu(operation) and not all("float" in x.dtype for x in node.inputs):
+        operation = _of_integers(operation)
+    return dataclasses.replace(node, operation=operation)
+
+
+def without_unread_mask(node: Node) -> Node:
+    """The node without the mask that Keras hands to a `Lambda` that looks at none."""
+    is_function = computes_as(node.operation, layers.Lambda)
+    if not is_function or "mask" in _parameters(node.operation.function):
+        return node
+    kwargs = {name: x for name, x in node.kwargs.items() if name != "mask"}
+    return dataclasses.replace(node, kwargs=kwargs)
+
+
+def _parameters(function):
+    """Names of a function's parameters, as `Lambda` looks for them."""
+    return inspect.getfullargspec(function).args
+
+
+def without_masks(nodes, graph, names) -> list[Node]:
+    """Drops a mask where a function did so that has become a ReLU layer.
+
+    Layers hand masks on, and functions do not; a copy of a tensor has none. A mask may
+    come further than the graph says, by what gives the tensor that it gets.
+    """
+    if not any(y.masked for node in graph.nodes for y in node.outputs):
+        return nodes
+    of_functions = {
+        y
+        for node in graph.nodes
+        if not isinstance(node.operation, layers.Layer)
+        or computes_as(node.operation, layers.Lambda)
+        for y in node.outputs
+    }
+    kept = []
+    for node in nodes:
+        if is_relu(node.operation) and of_functions.issuperset(node.outputs):
+            (x,) = node.inputs
+            copy = ops.copy(keras.KerasTensor(x.shape, x.dtype))
+            operation = copy._keras_history.operation
+            y = dataclasses.replace(x, masked=False)
+            name = names.unique(f"{node.name}_input")
+            kept.append(Node(name, operation, (x,), {}, (y,)))
+            node = dataclasses.replace(node, args=(y,), kwargs={})
+        kept.append(node)
+    return kept
+
+
+def canonical(operation, node):
+    """The same function as a ReLU or Identity layer, where it is one.
+
+    A function of the user's own that does nothing stays: its gradient may be its own.
+
+    Args:
+        operation: The node's, or the layer inside it.
+        node: What calls it.
+    """
+    dtype, like = node.outputs[0].dtype, _computed(operation, node)
+    inner = innermost(operation)
+    if inner is not operation and is_elementwise(inner, like):
+        return canonical(inner, node)
+    kind = type(operation)
+    if kind is _ACTIVATION_RELU:
+        return layers.ReLU(
+            operation.max_value,
+            operation.negative_slope,
+            operation.threshold,
+            name=operation.name,
+            dtype=dtype,
+        )
+    if kind is _RELU:
+        return layers.ReLU(name=operation.name, dtype=dtype)
+    if kind is _RELU6:
+        return layers.ReLU(max_value=6.0, name=operation.name, dtype=dtype)
+    function = applied(operation)
+    if function is None:
+        return operation
+    if isinstance(function, layers.Layer) and not operation.activity_regularizer:
+        return canonical(_built(function, node.inputs[0].shape), node)
+    settings = {"name": operation.name, "dtype": operation.dtype_policy}
+    settings["activity_regularizer"] = operation.activity_regularizer
+    found, ceiling = described(function, like)
+    if found is Kind.RELU:
+        return layers.ReLU(ceiling, **settings)
+    if found is Kind.LINEAR and comes_with_keras(function):
+        return layers.Identity(**settings)
+    if isinstance(operation, layers.Lambda) or comes_with_keras(function):
+        return operation
+    return FunctionLayer(function, **settings)
+
+
+def _built(layer, shape):
+    """A layer that is applied as a function, which Keras builds when it first runs."""
+    if not layer.built:
+        layer.build(shape)
+    return layer
+
+
+def _computed(operation, node):
+    """The first input of a node in the type in which a layer takes it; or None."""
+    if not node.inputs:
+        return None
+    x = node.inputs[0]
+    if isinstance(operation, layers.Layer) and "float" in x.dtype:
+        return dataclasses.replace(x, dtype=operation.compute_dtype)
+    return x
+
+
+def applied(operation):
+    """The function of one tensor that a layer applies, and nothing else; or None."""
+    if computes_as(operation, layers.Activation):
+        return operation.activation
+    if computes_as(operation, layers.Lambda) and not operation.arguments:
+        reads_more = {"mask", "training"}.intersection(_parameters(operation.function))
+        return None if reads_more else operation.function
+    if computes_as(operation, FunctionLayer):
+        return operation.function
+    return None
+
+
+def with_relus(nodes, graph):
+    """Puts a ReLU in place of `maximum(x, 0)`, `clip(x, 0, c)` and what is around them.
+
+    `minimum(relu(x), c)` is one ReLU that saturates.
+    """
+    made = {}  # (low, high, first input) by output
+    reads = [x for node in nodes for x in node.inputs]
+    ends = set(keras.tree.flatten(graph.outputs))
+    weighed = {y for n in nodes if penalties_of(n.operation) for y in n.outputs}
+    kept = []
+    for node in nodes:
+        limits = _limits(node)
+        if limits is None:
+            kept.append(node)
+            continue
+        low, high = limits
+        (x,) = node.inputs
+        before, source = made.get(x), x
+        if is_relu(node.operation) or reads.count(x) > 1 or x in ends or x in weighed:
+            before = None  # a ReLU of its own, or somebody else needs x as it is
+        if before is not None:
+            low, high = (min(max(v, low), high) for v in before[:2])
+            source = before[2]
+        made[node.output] = low, high, source
+        if low == 0 and high > 0:
+            if before is not None:
+                kept = [n for n in kept if n.outputs != (x,)]
+            kept.append(
+                dataclasses.replace(
+                    node,
+                    operation=_relu_like(node, high),
+                    args=(source,),
+                    kwargs={},
+                )
+            )
+        else:
+            kept.append(node)
+    return kept
+
+
+def _of_integers(relu):
+    """What a ReLU does to integers, by an operation that is no neuron's."""
+    if relu.max_value is None:
+        return _RELU(name=relu.name)
+    return _CLIP(0, int(relu.max_value), name=relu.name)
+
+
+def _relu_like(node, high):
+    """A ReLU layer up to `high`, with what the node's own layer adds to it."""
+    settings = {"name": node.operation.name, "dtype": node.outputs[0].dtype}
+    if isinstance(node.operation, layers.Layer):
+        settings["dtype"] = node.operation.dtype_policy
+        settings["activity_regularizer"] = node.operation.activity_regularizer
+    return layers.ReLU(None if math.isinf(high) else high, **settings)
+
+
+def _limits(node):
+    """The two numbers between which a node's one input is clipped, or None."""
+    operation = node.operation
+    if not all("float" in x.dtype for x in (*node.inputs, *node.outputs)):
+        return None
+    if is_relu(operation):
+        top = math.inf if operation.max_value is None else operation.max_value
+        return 0.0, float(top)
+    if type(operation) not in (_MAXIMUM, _MINIMUM, _CLIP) or len(node.inputs) != 1:
+        return None
+    if type(operation) is _CLIP:
+        numbers = [operation.x_min, operation.x_max]
+    else:
+        numbers = [
+            x for x in (*node.args, *node.kwargs.values()) if x is not node.inputs[0]
+        ]
+    try:
+        numbers = [float(np.asarray(x).item()) for x in numbers]
+    except (TypeError, ValueError):
+        return None
+    if type(operation) is _CLIP:
+        low, high = numbers
+        return low, high
+    (number,) = numbers
+    return (number, math.inf) if type(operation) is _MAXIMUM else (-math.inf, number)
+
+
+def is_relu(operation) -> bool:
+    """Whether it is 0 below 0 and rises with slope 1 above, up to a ceiling above 0."""
+    return computes_as(operation, layers.ReLU) and not (
+        operation.negative_slope or operation.threshold or operation.max_value == 0
+    )
+
+
+def is_curve(operation) -> bool:
+    """Whether it is another elementwise activation function.
+
+    Sigmoids are not counted among them: in the networks of the field they are
+    gates, and a few levels are too coarse for these.
+    """
+    if computes_as(operation, layers.ReLU):
+        return not is_relu(operation) and operation.max_value != 0
+    function = applied(operation)
+    if function is not None and not isinstance(operation, layers.Lambda):
+        return kind_of(function) is Kind.CURVE
+    return any(computes_as(operation, kind) for kind in _CURVE_TYPES)
+
+
+def is_elementwise(operation, like=None) -> bool:
+    """Whether it acts on each element of a signal alone, in every rank the same way.
+
+    Args:
+        operation: A layer or another operation.
+        like: The `Tensor` that it acts on.
+    """
+    if computes_as(operation, layers.ReLU):
+        return True
+    if isinstance(operation, SourceActivation):
+        return operation.axis in (None, -1)
+    function = applied(operation)
+    return function is not None and kind_of(function, like) is not Kind.OTHER
+
+
+def innermost(operation):
+    """The layer inside wrappers; the operation itself where there are none."""
+    while any(computes_as(operation, wrapper) for wrapper in WRAPPERS):
+        operation = operation.layer
+    return operation
+
+
+def own_activation(operation):
+    """The activation that a layer applies to its own linear map, or None."""
+    layer = innermost(operation)
+    if not any(computes_as(layer, kind) for kind in FUSING):
+        return None
+    function = layer.activation
+    return None if function is keras.activations.linear else function
+
+
+def without_activation(operation):
+    """A stand-in for a layer, to read its class and its configuration of.
+
+    It has no activation of its own and no penalty of one: these have their own node.
+    Where the layer's class is derived from one of Keras's and computes the same, the
+    stand-in is of Keras's: a class may set what it is made with.
+    """
+    inner = innermost(operation)
+    kind = next((kind for kind in FUSING if computes_as(inner, kind)), None)
+    if kind is None and operation is inner:
+        return operation
+    changes = {}
+    if own_activation(inner) is not None:
+        changes = {"activation": keras.activations.linear, "activity_regularizer": None}
+    return _stand_in(operation, inner, kind, changes)
+
+
+def _stand_in(layer, inner, kind, changes):
+    found = object.__new__(kind if kind and layer is inner else type(layer))
+    vars(found).update(vars(layer))
+    if layer is inner:
+        vars(found).update(changes)
+        return found
+    vars(found)["layer"] = _stand_in(layer.layer, inner, kind, changes)
+    if changes:
+        vars(found)["activity_regularizer"] = None
+    return found

@@ -1,0 +1,107 @@
+"""Which rule every function of keras.ops follows; the others are any function."""
+
+from keras import tree
+
+from snn_keras.conversion._keras import operation_types
+from snn_keras.conversion.layer_rules import Homogeneous
+from snn_keras.conversion.rules import Affine, Linear, rule
+from snn_keras.conversion.samples import is_signal
+
+# Sums of signals, and of constants.
+rule(*operation_types("Add", "Subtract", "Concatenate", "Stack"))(Affine)
+rule(*operation_types("Dstack", "Hstack", "Vstack", "Append", "Pad", "Resize"))(Affine)
+# Whatever the input, the output is the same.
+rule(*operation_types("FullLike", "OnesLike", "ZerosLike"))(Affine)
+# In inference, or of real numbers, they do nothing or change the unit.
+rule(
+    *operation_types(
+        *("Array", "Cast", "Conjugate", "ConvertToTensor", "Copy", "Deg2rad", "Imag"),
+        *("Negative", "Rad2deg", "Real", "SaturateCast", "StopGradient"),
+    )
+)(Linear)
+# Sums over elements.
+rule(
+    *operation_types(
+        *("Cumsum", "Diff", "Mean", "Sum", "Trace", "Trapezoid"),
+        *("AdaptiveAveragePool", "AveragePool", "Fold", "GaussianBlur"),
+        *("RGBToGrayscale", "SobelEdges"),
+        *("FFT", "FFT2", "IFFT2", "IRFFT", "ISTFT", "RFFT", "STFT"),
+    )
+)(Linear)
+# They move, copy and leave out.
+rule(
+    *operation_types(
+        *("ArraySplit", "BroadcastTo", "CropImages", "DepthToSpace", "Diag"),
+        *("Diagflat", "Diagonal", "Dsplit", "ExpandDims", "ExtractPatches"),
+        *("ExtractSequences", "Flip", "Fliplr", "Flipud", "GetItem", "Hsplit"),
+        *("Meshgrid", "Moveaxis", "PadImages", "Ravel", "Rearrange", "Repeat"),
+        *("Reshape", "Roll", "Rot90", "SpaceToDepth", "Split", "Squeeze", "Swapaxes"),
+        *("Tile", "Transpose", "Tril", "Triu", "Unfold", "Unstack", "Vsplit"),
+    )
+)(Linear)
+
+
+@rule(
+    *operation_types(
+        *("Multiply", "Matmul", "Dot", "Inner", "Outer", "Vdot", "Kron", "Cross"),
+        *("Tensordot", "Einsum", "Correlate"),
+    )
+)
+class Product(Linear):
+    """Linear in each factor; of one signal and constants it is linear."""
+
+    def is_linear(self, node):
+        return len(node.inputs) == 1
+
+
+@rule(
+    *operation_types(
+        *("Divide", "TrueDivide", "DivideNoNan", "Ldexp", "Average", "Take"),
+        *("TakeAlongAxis", "Slice", "Conv", "ConvTranspose", "DepthwiseConv"),
+        *("SeparableConv", "AffineTransform", "PerspectiveTransform"),
+        *("MapCoordinates", "ScaleAndTranslate", "BatchNorm"),
+    )
+)
+class InFirst(Affine):
+    """Linear in the first argument, where the others are constants."""
+
+    signals = (0,)
+
+    def is_linear(self, node):
+        given = [*node.args, *node.kwargs.values()]
+        return not any(
+            is_signal(x) for i, x in enumerate(given) if i not in self.signals
+        )
+
+
+@rule(*operation_types("Where", "Select"))
+class Choice(InFirst):
+    """Linear in what is chosen from, where the choice is a constant."""
+
+    signals = (1, 2)
+
+
+@rule(*operation_types("SliceUpdate", "ScatterUpdate"))
+class Update(InFirst):
+    """Linear in what is written and what it is written over, at constant places."""
+
+    signals = (0, 2)
+
+    def is_linear(self, node):
+        reduction = getattr(node.operation, "reduction", None)
+        return reduction in (None, "add") and super().is_linear(node)
+
+
+@rule(
+    *operation_types(
+        *("Absolute", "Fabs", "LeakyRelu", "MaxPool", "AdaptiveMaxPool", "Sort"),
+        *("Max", "Min", "Amax", "Amin", "Ptp", "Maximum", "Minimum", "Fmax", "Fmin"),
+    )
+)
+class HomogeneousFunction(Homogeneous):
+    """The same for functions, where they compare signals with no constant."""
+
+    def is_homogeneous(self, node):
+        given = tree.flatten((node.args, node.kwargs))
+        bound = getattr(node.operation, "initial", None)
+        return bound is None and all(is_signal(x) for x in given if x is not None)

@@ -1,0 +1,324 @@
+"""Planning: what becomes of every layer, decided before anything is built."""
+
+import dataclasses
+
+import numpy as np
+from keras import tree
+
+from snn_keras import neurons as neurons_lib
+from snn_keras.coding import SETTLE, Coding, Rate
+from snn_keras.conversion import forms, normalize
+from snn_keras.conversion.rules import Refusal, Step, neurons_of, rule_for
+from snn_keras.conversion.samples import BatchSizes
+from snn_keras.conversion.stage import Stage
+from snn_keras.errors import ConversionError
+from snn_keras.graph import Graph, Tensor
+from snn_keras.inputs import check_count
+from snn_keras.layers import SourceActivation
+from snn_keras.neurons import SpikingCell
+from snn_keras.text import table
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Plan:
+    """What each layer of a source network becomes; print it.
+
+    Attributes:
+        graph: The source network's graph.
+        coding: How a number is spread over the steps of a run.
+        steps: One `Step` for every node, in running order.
+        bias_correction: Whether the neurons' currents are corrected on data.
+    """
+
+    graph: Graph
+    coding: Coding
+    steps: tuple
+    bias_correction: bool = False
+
+    def rows(self) -> list:
+        """What becomes of every node, in words; the first row is the header."""
+        header = ("layer", "type", "rule", "becomes", "computed", "threshold")
+        rows = [(*header, "approximates")]
+        for step in self.steps:
+            rows.append(
+                (
+                    step.node.name,
+                    type(step.node.operation).__name__,
+                    type(step.rule).__name__,
+                    str(step.form),
+                    step.stage.value,
+                    "" if step.cell is None else _range(step.cell.threshold),
+                    step.approximation,
+                )
+            )
+        return rows
+
+    def __str__(self):
+        rows, verdict = table(self.rows()), self.verdict()
+        return f"{self.graph.name}, {self._length()}\n{rows}\n{verdict}"
+
+    def _length(self):
+        length = str(self.coding)
+        cells = [step.cell for step in self.steps if step.cell]
+        extra = max((cell.extra_steps for cell in cells), default=0)
+        if extra:
+            length += f" after {extra} extra steps"
+        if self.bias_correction:
+            length += ", currents corrected on data"
+        return length
+
+    def verdict(self) -> str:
+        """In words: whether all that is built is exact."""
+        neurons = [step for step in self.steps if step.cell is not None]
+        inexact = [step for step in neurons if step.approximation]
+        if not inexact:
+            return "exact: the decoded output is the source's"
+        return (
+            f"{len(inexact)} of {len(neurons)} layers of neurons approximate; verify "
+            "tells by how much. Exact are bit-serial neurons with as many steps as "
+            'bits, and signed ones that settle: neuron="signed", timesteps="settle"'
+        )
+
+
+class Context:
+    """What rules may ask while planning.
+
+    Args:
+        graph: The source graph.
+        timesteps, neuron, input_steps, fused: As for `convert`.
+
+    Attributes:
+        coding: How a number is spread over the steps of a run.
+        one_pass: Whether neurons run in one pass over sums.
+    """
+
+    def __init__(self, graph: Graph, timesteps, neuron, input_steps, fused):
+        self.graph = graph
+        self._templates = {
+            node.name: _template(node, neuron) for node in neurons_of(graph)
+        }
+        self.coding = self._coding(timesteps, input_steps)
+        self.one_pass = fused and self.coding.charges_first
+        self._before_neuron = set()
+        for node in reversed(graph.nodes):
+            spikes = node.name in self._templates
+            if spikes or self._before_neuron.intersection(node.outputs):
+                self._before_neuron.update(node.inputs)
+
+    def spikes(self, node) -> bool:
+        """Whether `node` becomes a layer of spiking neurons."""
+        return node.name in self._templates
+
+    def feeds_neuron(self, node) -> bool:
+        """Whether any output of `node` reaches a spiking neuron."""
+        return bool(self._before_neuron.intersection(node.outputs))
+
+    def cell_for(self, node) -> SpikingCell:
+        """The spiking cell that the activation of `node` becomes."""
+        return self._templates[node.name].adapted_to(node.operation, self.coding)
+
+    def check_bias_correction(self):
+        """Raises a ValueError unless these neurons' errors are biases."""
+        coding = self.coding
+        is_rate = coding.any_time and coding.is_steady and not coding.repeats_source
+        if not is_rate:
+            raise ValueError(
+                "bias_correction is for neurons that code by a rate and err: if, srp, "
+                "cos. Received neurons "
+                f"{sorted({type(t).__name__ for t in self._used()})}"
+            )
+
+    def _used(self):
+        return [t for t in self._templates.values() if t is not None]
+
+    def _coding(self, timesteps, input_steps):
+        """The coding that all cells work in."""
+        cells = self._used()
+        activations = [
+            node.operation
+            for node in self.graph.nodes
+            if self._templates.get(node.name) is not None
+            and isinstance(node.operation, SourceActivation)
+        ]
+        proposed = [cell.coding(1, activations) for cell in cells] or [Rate(1)]
+        shared = (c for c in proposed if all(cell.works_in(c) for cell in cells))
+        coding = next(shared, None)
+        if coding is None:
+            raise ConversionError(
+                "neuron: bit-serial neurons code a signal by its bits, noisy LIF "
+                "neurons repeat the source network, others code by a rate; a network "
+                "is of one kind. Received: "
+                f"{ {n: type(t).__name__ for n, t in self._templates.items()} }"
+            )
+        if input_steps is not None:
+            coding = coding.with_input_steps(input_steps)
+        return coding.with_timesteps(timesteps)
+
+
+def _template(node, neuron):
+    """The cell to adapt for `node`; None where it is not quantized yet."""
+    if isinstance(neuron, dict):
+        neuron = neuron.get(node.name, "auto")
+    if neuron == "auto":
+        neuron = getattr(node.operation, "neuron", None)
+    cell = neurons_lib.by_name[neuron]() if isinstance(neuron, str) else neuron
+    if cell is not None and not cell.can_replace(node.operation):
+        own = neurons_lib.by_name[node.operation.neuron].__name__
+        raise ConversionError(
+            f"neuron: {node.describe()} was trained to spike at random, and becomes a "
+            f'neuron that does: neuron="auto", {node.operation.neuron!r} or a {own}. '
+            f"Received: {neuron!r}"
+        )
+    return cell
+
+
+def plan(
+    model,
+    timesteps,
+    neuron="auto",
+    *,
+    input_steps=None,
+    fused=True,
+    bias_correction=False,
+) -> Plan:
+    """Decides what each layer of `model` becomes, and builds nothing.
+
+    Args:
+        model: A functional or Sequential `keras.Model` with quantized
+            activations.
+        timesteps: As for `snn_keras.convert`.
+        neuron: As for `snn_keras.convert`.
+        input_steps: As for `snn_keras.convert`.
+        fused: As for `snn_keras.convert`.
+        bias_correction: As for `snn_keras.convert`.
+
+    Returns:
+        A `Plan`; printing it shows a table.
+
+    Raises:
+        ValueError: if an argument is not valid.
+        ConversionError: if layers cannot be converted; it names them all.
+    """
+    check_timesteps(timesteps)
+    graph = normalize.normal_form(model)
+    return plan_of(graph, timesteps, neuron, input_steps, fused, bias_correction)
+
+
+def check_timesteps(timesteps) -> None:
+    """Raises a ValueError unless a run may be of that length."""
+    if timesteps != SETTLE:
+        check_count("timesteps", timesteps)
+
+
+def plan_of(graph, timesteps, neuron, input_steps, fused, bias_correction) -> Plan:
+    """As `plan`, of a source network's graph in normal form."""
+    check_has_neurons(graph)
+    check_neuron(neuron, graph)
+    context = Context(graph, timesteps, neuron, input_steps, fused)
+    if bias_correction:
+        context.check_bias_correction()
+    stage = dict.fromkeys(tree.flatten(graph.inputs), Stage.BEFORE)
+    sizes = BatchSizes(stage)
+    steps, refusals = [], []
+    for node in graph.nodes:
+        stages = tuple(stage[x] for x in node.inputs)
+        try:
+            check_call(node, stages)
+            step = rule_for(node.operation).plan(node, stages, context)
+            if step.stage.has_time:
+                sizes.check(node)
+            elif step.stage is Stage.BEFORE and not context.one_pass:
+                sizes.follow(node)
+        except Refusal as refusal:
+            refusals.append(f"  {node.describe()}: {refusal}")
+            # Planning goes on as if it could be done, to find the others too.
+            step = Step(node, None, stages, Stage.DURING, forms.Refused())
+        stage.update(dict.fromkeys(node.outputs, step.stage))
+        steps.append(step)
+        if any(_is_masked_end(x, graph) for x in node.outputs) and (
+            step.stage is not Stage.BEFORE
+        ):
+            refusals.append(
+                f"  {node.describe()}: its output has a mask, from "
+                f"{_mask_from(node, graph)}, by which losses and metrics weigh it, and "
+                "spiking neurons do not pass a mask on. Remedy: keras.ops.copy(output) "
+                "as the model's output, which has none, and sample_weight in its place."
+            )
+    if refusals:
+        raise ConversionError(
+            f"Model '{graph.name}' cannot be converted; {len(refusals)} of its "
+            f"{len(graph.nodes)} layers stand in the way:\n" + "\n".join(refusals)
+        )
+    return Plan(graph, context.coding, tuple(steps), bias_correction)
+
+
+def _is_masked_end(tensor, graph):
+    """Whether an output of the model carries a mask."""
+    return tensor.masked and tensor in set(tree.flatten(graph.outputs))
+
+
+def _mask_from(node, graph) -> str:
+    """The node from which the mask of a node's output comes, in words."""
+    maker = {y: n for n in graph.nodes for y in n.outputs}
+    while True:
+        before = [maker[x] for x in node.inputs if x.masked and x in maker]
+        if not before:
+            return node.describe()
+        node = before[0]
+
+
+def check_call(node, stages) -> None:
+    """Raises a `Refusal` where what a call does besides computing would be lost."""
+    if node.kwargs.get("training"):
+        raise Refusal(
+            "it is called with training=True, and spiking networks run in inference.",
+            "call it without.",
+        )
+    masks = any("mask" in k and isinstance(v, Tensor) for k, v in node.kwargs.items())
+    if masks and any(stage.has_time for stage in stages):
+        raise Refusal(
+            "it reads a mask, and spiking neurons do not pass a mask on.",
+            "mask_zero=False, and multiply by the mask where it counts.",
+        )
+
+
+def check_has_neurons(graph: Graph) -> None:
+    """Raises a ConversionError unless something becomes a spiking neuron."""
+    if neurons_of(graph):
+        return
+    derived = sorted(
+        node.name
+        for node in graph.nodes
+        if isinstance(node.operation, SourceActivation)
+    )
+    reason = f"{derived} override what their base class computes. " if derived else ""
+    raise ConversionError(
+        f"Model '{graph.name}' has no activation that becomes a spiking neuron. "
+        f"{reason}Remedy: use snn_keras.layers.LSQReLU or QCFS as activations, or give "
+        "a network with ReLUs to snn_keras.quantize_activations first."
+    )
+
+
+def check_neuron(neuron, graph: Graph) -> None:
+    """Raises a ValueError unless `neuron` names neurons for this graph."""
+    if isinstance(neuron, dict):
+        neurons = [node.name for node in neurons_of(graph)]
+        unknown = sorted(set(neuron) - set(neurons), key=str)
+        if unknown:
+            raise ConversionError(
+                f"neuron: no activation of model '{graph.name}' is called "
+                f"{unknown}. Its quantized activations are {neurons}."
+            )
+    for choice in neuron.values() if isinstance(neuron, dict) else [neuron]:
+        known = isinstance(choice, str) and choice in {"auto", *neurons_lib.by_name}
+        if not known and not isinstance(choice, SpikingCell):
+            names = sorted(["auto", *neurons_lib.by_name])
+            raise ValueError(
+                f"neuron must be one of {names}, a cell of snn_keras.neurons, or a "
+                f"dict of these by layer name. Received: neuron={choice!r}"
+            )
+
+
+def _range(threshold):
+    low, high = np.min(threshold), np.max(threshold)
+    return f"{low:.4g}" if low == high else f"{low:.4g} ... {high:.4g}"

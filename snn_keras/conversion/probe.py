@@ -1,0 +1,121 @@
+"""What the layers of a source network and of its spiking network compute."""
+
+import keras
+from keras import ops
+
+from snn_keras.conversion import normalize
+from snn_keras.simulate import Monitored
+
+
+class SourceProbe(keras.Model):
+    """A source network, with its activations beside its output.
+
+    Args:
+        model: The source model.
+        graph: Its graph, as `normalize.normal_form` gives it.
+        names: Names of the activations to keep.
+
+    `predict_on_batch` gives the model's output, and `{name: activation}`.
+    """
+
+    def __init__(self, model, graph, names):
+        super().__init__(name=f"{model.name}_activations")
+        self.model = model
+        self.graph = graph
+        self.names = names
+        self.built = True
+
+    def call(self, inputs):
+        outputs, kept, _ = self.run(inputs)
+        return outputs, kept
+
+    def run(self, inputs, given=None):
+        """Runs the network, with the activations that are given in place of its own.
+
+        Args:
+            inputs: The network's.
+            given: `{name: activation}`, or None to compute them.
+
+        Returns:
+            The outputs, the activations by name, and what they received: where the
+            layer before applies the activation, its output.
+        """
+        kept, received, activated = {}, {}, set()
+
+        def call(node, values):
+            # A layer that was split in two nodes applies its activation itself; a
+            # ReLU may have become one with a ceiling, and does no harm twice.
+            is_done = activated.intersection(node.inputs)
+            if given and node.name in self.names:
+                output = ops.cast(given[node.name], node.output.dtype)
+            elif is_done and not normalize.is_relu(node.operation):
+                output = values[node.inputs[0]]
+            else:
+                output = node.call(node.operation, values, training=False)
+            if normalize.own_activation(node.operation) is not None:
+                activated.update(node.outputs)
+            if node.name in self.names:
+                kept[node.name] = output
+                received[node.name] = values[node.inputs[0]]
+            return output
+
+        outputs = self.graph.run(self.graph.cast(inputs), call)
+        return outputs, kept, received
+
+    def is_activated(self, node) -> bool:
+        """Whether the layer before `node`, an activation, applies it already."""
+        return any(
+            normalize.own_activation(before.operation) is not None
+            and not set(before.outputs).isdisjoint(node.inputs)
+            for before in self.graph.nodes
+        )
+
+
+class DrivenProbe(SourceProbe):
+    """A source network whose activations are given.
+
+    Takes `(inputs, {name: activation})`. `predict_on_batch` gives the model's output,
+    and `{name: what the activation receives}`.
+    """
+
+    def call(self, inputs):
+        outputs, _, received = self.run(*inputs)
+        return outputs, received
+
+
+class SpikingProbe(Monitored):
+    """A spiking network, with what its neurons received and sent, decoded.
+
+    Args:
+        model: The `SpikingModel`.
+
+    `predict_on_batch` gives the model's output, and `{name: (current, output)}`,
+    each `(batch, ...)`.
+    """
+
+    def __init__(self, model):
+        super().__init__(model, Totals())
+
+    def predict_on_batch(self, x):
+        outputs, totals = super().predict_on_batch(x)
+        coding = self.model.coding
+        divisor = coding.divisor(coding.timesteps)
+        # Divided here, for compilers divide approximately.
+        return outputs, {
+            name: tuple(total / divisor for total in pair)
+            for name, pair in totals.items()
+        }
+
+
+class Totals:
+    """Monitor: the sum over time of each layer's currents and outputs."""
+
+    def initial_state(self, layer, shape):
+        zeros = ops.zeros(shape, layer.cell.state_dtype)
+        return [zeros, zeros]
+
+    def update(self, layer, state, seen):
+        return [
+            total + ops.sum(ops.cast(x, total.dtype), axis=1)
+            for total, x in zip(state, (seen.currents, seen.outputs), strict=True)
+        ]

@@ -1,0 +1,355 @@
+"""From a float network to a quantized source network."""
+
+import dataclasses
+
+import keras
+from keras import tree
+
+from snn_keras.conversion import normalize
+from snn_keras.conversion._keras import copy_of, operation_types
+from snn_keras.conversion.building import Copies, new_inputs, policy
+from snn_keras.conversion.calibration import RULES, calibrate
+from snn_keras.conversion.rules import is_quantized, neurons_of
+from snn_keras.conversion.wrapped import Wrapped
+from snn_keras.errors import ConversionError
+from snn_keras.graph import Names, computes_as
+from snn_keras.inputs import CALIBRATION_SAMPLES, check_count, check_data
+from snn_keras.layers import QCFS, LSQReLU, NoisySpike, SlipReLU
+from snn_keras.layers import noise as noise_lib
+
+_QUANTIZERS = {
+    "lsq": LSQReLU,
+    "qcfs": QCFS,
+    "slip_relu": SlipReLU,
+    "noisy_spike": NoisySpike,
+}
+_POOLING = {
+    keras.layers.MaxPooling1D: keras.layers.AveragePooling1D,
+    keras.layers.MaxPooling2D: keras.layers.AveragePooling2D,
+    keras.layers.MaxPooling3D: keras.layers.AveragePooling3D,
+    keras.layers.GlobalMaxPooling1D: keras.layers.GlobalAveragePooling1D,
+    keras.layers.GlobalMaxPooling2D: keras.layers.GlobalAveragePooling2D,
+    keras.layers.GlobalMaxPooling3D: keras.layers.GlobalAveragePooling3D,
+    keras.layers.AdaptiveMaxPooling1D: keras.layers.AdaptiveAveragePooling1D,
+    keras.layers.AdaptiveMaxPooling2D: keras.layers.AdaptiveAveragePooling2D,
+    keras.layers.AdaptiveMaxPooling3D: keras.layers.AdaptiveAveragePooling3D,
+}
+_POOLING_FUNCTIONS = dict(
+    zip(
+        operation_types("MaxPool", "AdaptiveMaxPool"),
+        operation_types("AveragePool", "AdaptiveAveragePool"),
+        strict=True,
+    )
+)
+
+
+def quantize_activations(
+    model,
+    levels=3,
+    quantizer="lsq",
+    noise=None,
+    data=None,
+    replace_max_pooling=False,
+    *,
+    calibration="mse",
+    axis=None,
+    scale_gradient=False,
+    shared=True,
+    batch_size=64,
+):
+    """Replaces every ReLU of a model by a quantized activation.
+
+    ReLUs are found in every form: `ReLU` layers, `Activation("relu")`,
+    `activation="relu"` inside a layer, `keras.ops.relu`, `keras.ops.maximum(x, 0)`,
+    any function that computes the same (`tf.nn.relu`), and ReLUs that saturate.
+    Nested models, and `TimeDistributed`, are laid open. Weights are copied; the model
+    given stays as it was.
+
+    In a network that has quantized activations already, those and every ReLU with none
+    of them before it stay: such a ReLU prepares the input (`clip(image, 0, 1)`), and
+    spiking networks compute it once.
+
+    `quantizer="noisy_spike"` puts `NoisySpike` in their place, scaled by a
+    threshold theta from `data`: trained on, its mean is the ReLU clipped at theta.
+    `levels` then means nothing.
+
+    Other activation functions (swish, GELU, leaky ReLU, tanh, ...) stay and are
+    quantized behind: their output is shifted by a whole number of steps, so that
+    it is positive, quantized, and shifted back. That takes `data`. Sigmoids,
+    softmax and what stands at the very end of the model stay as they are.
+
+    Args:
+        model: A float functional or Sequential `keras.Model`.
+        levels: Positive levels `p` of every activation, an integer >= 1.
+        quantizer: `"lsq"` (`LSQReLU`), `"qcfs"` (`QCFS`), `"slip_relu"`
+            (`SlipReLU`) or `"noisy_spike"` (`NoisySpike`).
+        noise: Noise added in training: None, `"adaptor"`, `"residual"` or a
+            `snn_keras.layers.Noise`, of which every activation gets a copy.
+        data: Inputs to calibrate the steps on, as `model.predict` takes them; a
+            thousand samples do. Of a dataset or a generator, which may be endless,
+            the first 4,096 samples. None: each step comes from the first training
+            batch, and where a ReLU saturates is forgotten.
+        replace_max_pooling: Whether to put average pooling in place of max
+            pooling, which integrate-and-fire neurons cannot compute.
+        calibration: How `data` sets a threshold: `"mse"` (least squared error of
+            the quantized activation), `"max"`, `"percentile"` (the 99.9th) or
+            `"lsq"` (`s = 2 mean(|v|) / sqrt(p)`).
+        axis: None for one step a layer, -1 for one a channel.
+        scale_gradient: Whether to multiply the gradient of each step by
+            `1 / sqrt(N * p)`, as the LSQ paper does (N features a sample).
+        shared: Whether a submodel that is used several times, and a layer with a ReLU
+            inside, stays one network, with one step for each of its ReLUs: so a
+            siamese network has the same answers for the same images. False gives
+            every use steps of its own. A `ReLU` layer that is used twice has two.
+        batch_size: Samples a calibration batch.
+
+    Returns:
+        A functional `keras.Model` to train further, or to convert.
+
+    Raises:
+        ValueError: if an argument is not valid, or `data` is empty, not finite
+            or of the wrong shape.
+        ConversionError: if the model holds no activation function that can be
+            quantized, or one that takes data and there are none.
+    """
+    graph = normalize.normal_form(model)
+    return quantized(
+        graph,
+        levels,
+        quantizer,
+        noise,
+        data,
+        replace_max_pooling,
+        calibration=calibration,
+        axis=axis,
+        scale_gradient=scale_gradient,
+        shared=shared,
+        batch_size=batch_size,
+    )
+
+
+def quantized(
+    graph,
+    levels,
+    quantizer="lsq",
+    noise=None,
+    data=None,
+    replace_max_pooling=False,
+    *,
+    calibration="mse",
+    axis=None,
+    scale_gradient=False,
+    shared=True,
+    batch_size=64,
+):
+    """As `quantize_activations`, of a model's graph in normal form."""
+    for name, given, known in (
+        ("quantizer", quantizer, _QUANTIZERS),
+        ("calibration", calibration, RULES),
+    ):
+        if given not in known:
+            raise ValueError(
+                f"{name} must be one of {sorted(known)}. Received: {name}={given!r}"
+            )
+    check_count("batch_size", batch_size)
+    kind = _QUANTIZERS[quantizer]
+    check_has_activations(graph, with_curves=kind.has_size)
+    if data is not None:
+        data = check_data(data, graph, CALIBRATION_SAMPLES)
+    curves = {node.name for node in _curves(graph)} if kind.has_size else set()
+    if curves and data is None:
+        raise ConversionError(
+            f"Model '{graph.name}' has activation functions whose range must be "
+            f"measured before they can be quantized: {sorted(curves)}. Remedy: "
+            "quantize_activations(..., data=x), a thousand inputs."
+        )
+    if not kind.has_size and (data is None or noise is not None):
+        raise ValueError(
+            f"quantizer={quantizer!r} needs data, for its thresholds, and brings its "
+            f"own noise. Received: data={'None' if data is None else '...'}, "
+            f"noise={noise!r}"
+        )
+    made = _Activations(
+        kind, levels, noise_lib.get(noise), axis, scale_gradient, data is not None
+    )
+    ends = set(tree.flatten(graph.outputs))
+    copies = Copies(graph.nodes)
+    names = Names([*graph.input_names, *map(_name, graph.nodes)])
+    pools = _Pools()
+    relus = {node.name for node in _relus(graph)}
+
+    def call(node, values):
+        place = node.site if shared and node.site is not None else node.name
+        if node.name in curves:
+            x = node.call(copies.own(made.curve(node)), values)
+            return made.between_maps(place, node, names, f"{node.name}_quantized")(x)
+        if node.name in relus:
+            (x,) = (values[x] for x in node.inputs)
+            if not kind.has_size:
+                if node.output not in ends:
+                    return made.between_maps(place, node, names, node.name)(x)
+                own = f"{node.name}_inner"  # what scales behind gives the output
+                return made.between_maps(place, node, names, own, node.name)(x)
+            return made.layer(place, node, node.name)(x)
+        average = pools.average(node) if replace_max_pooling else None
+        return node.call(average or copies.own(node), values)
+
+    inputs = new_inputs(graph)
+    model = keras.Model(inputs, graph.run(inputs, call), name=graph.name)
+    if data is not None:
+        calibrate(model, data, made.ceilings, made.wrapped, calibration, batch_size)
+    return model
+
+
+def _name(node):
+    return node.name
+
+
+class _Pools:
+    """Average pooling in place of max pooling: one layer for each."""
+
+    def __init__(self):
+        self._made = {}
+
+    def average(self, node):
+        """What to put in place of the node's operation; None if it pools no maxima."""
+        operation = node.operation
+        if id(operation) not in self._made:
+            made = self._averaging(operation, node.name)
+            self._made[id(operation)] = operation, made
+        return self._made[id(operation)][1]
+
+    def _averaging(self, operation, name):
+        if type(operation) in _POOLING_FUNCTIONS:
+            made = object.__new__(_POOLING_FUNCTIONS[type(operation)])
+            vars(made).update(vars(copy_of(operation)))
+            made.name = name
+            return made
+        if computes_as(operation, keras.layers.TimeDistributed):
+            inner = self._averaging(operation.layer, operation.layer.name)
+            config = keras.layers.TimeDistributed.get_config(operation)
+            config = {k: v for k, v in config.items() if k != "layer"}
+            return inner and keras.layers.TimeDistributed(
+                inner, **{**config, "name": name}
+            )
+        for kind, average in _POOLING.items():
+            if computes_as(operation, kind):
+                return average.from_config({**kind.get_config(operation), "name": name})
+        return None
+
+
+class _Activations:
+    """The quantized activations of a network: one for each place of an activation.
+
+    Args:
+        kind: Their class.
+        levels, noise, axis, scale_gradient: As for `quantize_activations`.
+        calibrated: Whether data will set their steps.
+
+    Attributes:
+        ceilings: By the name of one in place of a ReLU, where that saturates, or None.
+        wrapped: By the name of one that stands between two affine maps, these.
+    """
+
+    def __init__(self, kind, levels, noise, axis, scale_gradient, calibrated):
+        self.kind = kind
+        self.noise = noise
+        self.settings = {}
+        if kind.has_size:
+            self.settings = {
+                "levels": levels,
+                "axis": axis,
+                "scale_gradient": scale_gradient,
+            }
+            if calibrated:
+                self.settings[f"initial_{kind.parameter}"] = 1.0
+        self.ceilings, self.wrapped = {}, {}
+        self._made, self._between = {}, {}
+        self._wrapped = Wrapped(Names())
+
+    def layer(self, place, node, name):
+        """The activation for a place, made at the first use of it."""
+        if place not in self._made:
+            settings = {**self.settings, "name": name, "dtype": policy(node)}
+            if self._is_weighed(node):
+                settings["activity_regularizer"] = node.operation.activity_regularizer
+            if self.noise is not None:
+                settings["noise"] = self.noise.copy(len(self._made))
+            self._made[place] = self.kind(**settings)
+            if normalize.is_relu(node.operation):
+                self.ceilings[name] = node.operation.max_value
+        return self._made[place]
+
+    def _is_weighed(self, node):
+        """Whether the node's penalty is that of the activation itself.
+
+        A curve keeps its own, but for one of levels, which it has not.
+        """
+        if not self.kind.has_size:
+            return False
+        penalty = getattr(node.operation, "activity_regularizer", None)
+        return normalize.is_relu(node.operation) or hasattr(penalty, "bound_to")
+
+    def curve(self, node):
+        """The node of a curve, without a penalty of its activation's levels."""
+        if not isinstance(node.operation, keras.layers.Layer):
+            return node
+        penalty = node.operation.activity_regularizer
+        penalty = None if self._is_weighed(node) else penalty
+        operation = self._wrapped.with_penalty(node.operation, penalty)
+        return dataclasses.replace(node, operation=operation)
+
+    def between_maps(self, place, node, names, name, end=None):
+        """The same between two affine maps that calibration sets; `end` names the last.
+
+        None lets it be named by the activation.
+        """
+        if place not in self._between:
+            name = name if name == node.name else names.unique(name)
+            middle = self.layer(place, node, name)
+            own = [names.unique(f"{name}_before"), end or names.unique(f"{name}_after")]
+            before, after = (
+                keras.layers.Rescaling(1.0, name=one, dtype=policy(node)) for one in own
+            )
+            if not self.kind.has_size:  # it sends 0 or 1, and scales behind
+                after.activity_regularizer = node.operation.activity_regularizer
+            self.wrapped[name] = before, after
+            self._between[place] = lambda x: after(middle(before(x)))
+        return self._between[place]
+
+
+def _curves(graph):
+    """The activation functions other than ReLU that are to be quantized.
+
+    In a network that is quantized already they were left, or quantized behind.
+    """
+    if is_quantized(graph):
+        return []
+    ends = set(tree.flatten(graph.outputs))
+    return [
+        node
+        for node in graph.nodes
+        if normalize.is_curve(node.operation) and not ends.intersection(node.outputs)
+    ]
+
+
+def _relus(graph):
+    """The ReLUs that are to be quantized."""
+    return [node for node in neurons_of(graph) if normalize.is_relu(node.operation)]
+
+
+def has_unquantized(graph) -> bool:
+    """Whether a network has something to quantize, or nothing that is quantized."""
+    return bool(_relus(graph)) or not is_quantized(graph)
+
+
+def check_has_activations(graph, with_curves) -> None:
+    """Raises a ConversionError unless there is something to quantize."""
+    if not _relus(graph) and not (with_curves and _curves(graph)):
+        raise ConversionError(
+            f"Model '{graph.name}' has no ReLU, and no other activation function, to "
+            "quantize. Its layers are of the types "
+            f"{sorted({type(n.operation).__name__ for n in graph.nodes})}. Remedy: "
+            "train it with ReLU activations, or put snn_keras.layers.LSQReLU in their "
+            "place; a model that is quantized already converts without data."
+        )

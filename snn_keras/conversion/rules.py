@@ -1,0 +1,301 @@
+"""Rules: how each kind of operation acts on signals.
+
+A rule is found by the operation's class and its bases; the rule registered last
+for a class wins, so users add their own, or override ours, by the same
+decorator. A rule decides what is built; the builder builds it.
+"""
+
+import dataclasses
+
+from keras import layers, tree
+
+from snn_keras.conversion import forms, samples
+from snn_keras.conversion.normalize import innermost, is_relu
+from snn_keras.conversion.samples import Refusal as Refusal
+from snn_keras.conversion.stage import Stage
+from snn_keras.graph import Node, computes_as
+from snn_keras.layers import SourceActivation
+
+_RULES: dict[type, "Rule"] = {}
+
+
+@dataclasses.dataclass(frozen=True)
+class Step:
+    """What becomes of one node.
+
+    Attributes:
+        node: The node of the source graph.
+        rule: The rule that decided.
+        stages: Stages of the node's input tensors.
+        stage: `Stage` of its outputs.
+        form: What is built, of `snn_keras.conversion.forms`.
+        approximation: In words, what it does otherwise than the node; "" where
+            it is exact.
+    """
+
+    node: Node
+    rule: "Rule"
+    stages: tuple
+    stage: Stage
+    form: forms.Form
+    approximation: str = ""
+
+    @property
+    def cell(self):
+        """The spiking cell that the node becomes, or None."""
+        return getattr(self.form, "cell", None)
+
+
+class Rule:
+    """How a kind of operation acts on signals."""
+
+    def spikes(self, operation) -> bool:
+        """Whether the operation becomes a layer of spiking neurons."""
+        return False
+
+    def plan(self, node: Node, stages: tuple, context) -> Step:
+        """Decides what becomes of `node`, or raises a `Refusal`.
+
+        Args:
+            node: The node.
+            stages: Stages of `node.inputs`.
+            context: A `snn_keras.conversion.planning.Context`.
+        """
+        raise NotImplementedError
+
+
+def rule(*operation_types):
+    """Class decorator: registers a `Rule` for operations of these types.
+
+    For a layer of your own that is linear:
+
+        @snn_keras.rule(MyUpsampling)
+        class MyUpsamplingRule(snn_keras.rules.Linear):
+            pass
+    """
+
+    def register(rule_type):
+        for operation_type in operation_types:
+            _RULES[operation_type] = rule_type()
+        return rule_type
+
+    return register
+
+
+def has_rule(operation_type) -> bool:
+    """Whether operations of this very type have a rule."""
+    return operation_type in _RULES
+
+
+def rule_for(operation) -> Rule:
+    """The rule of an operation: by its class, then by its bases.
+
+    A derived class that computes something else than its base (see
+    `snn_keras.graph.computes_as`) does not inherit the rule. What stands inside a
+    wrapper follows its own.
+    """
+    operation = innermost(operation)
+    for base in type(operation).__mro__:
+        if base in _RULES:
+            found = _RULES[base]
+            if not computes_as(operation, base):
+                return Opaque()
+            # Keras's quantized layers round their inputs, and are not linear any more.
+            rounds = getattr(operation, "quantization_mode", None) is not None
+            return Opaque() if rounds and isinstance(found, Linear) else found
+    return Opaque()
+
+
+def is_quantized(graph) -> bool:
+    """Whether the network has quantized activations."""
+    return any(isinstance(rule_for(node.operation), Neuron) for node in graph.nodes)
+
+
+def neurons_of(graph) -> list:
+    """The nodes that become spiking neurons, in running order.
+
+    In a network that has quantized activations, a plain ReLU with none of them before
+    it prepares the input: it is computed once.
+    """
+    quantized, behind, found = is_quantized(graph), set(), []
+    for node in graph.nodes:
+        found_rule = rule_for(node.operation)
+        after = not behind.isdisjoint(node.inputs)
+        if isinstance(found_rule, Neuron) or after:
+            behind.update(node.outputs)
+        prepares = isinstance(found_rule, Unquantized) and quantized and not after
+        if found_rule.spikes(node.operation) and not prepares:
+            found.append(node)
+    return found
+
+
+class Identity(Rule):
+    """Does nothing in inference, so it leaves no trace."""
+
+    def plan(self, node, stages, context):
+        if [x.dtype for x in node.inputs] != [y.dtype for y in node.outputs]:
+            return Linear().plan(node, stages, context)  # it casts
+        if len(node.inputs) > 1:
+            return Opaque().plan(node, stages, context)
+        return Step(node, self, stages, stages[0], forms.Dropped())
+
+
+class Opaque(Rule):
+    """Any function, of which nothing is known but that it treats samples apart.
+
+    Before the first neuron it runs once; behind the last one it runs once on
+    the decoded signal. Between neurons, where it need not commute with the mean
+    over time, Keras's own functions become a `TemporalDifference`: exact in
+    total, but what they send are numbers, not spikes. Other layers may hide a
+    state or a dependence on the batch, and are refused.
+    """
+
+    homogeneous = False  # whether f(c x) = c f(x) for c > 0
+
+    def plan(self, node, stages, context):
+        if not any(stage.has_time for stage in stages):
+            return _once(node, self, stages)
+        if not context.feeds_neuron(node):
+            return Step(node, self, stages, Stage.AFTER, forms.Once(is_decoded=True))
+        if context.coding.repeats_source:
+            return Step(node, self, stages, Stage.DURING, forms.EveryStep())
+        self.check_between_neurons(node)
+        samples.check_companions(node, stages)
+        exact = self.is_homogeneous(node)
+        note = "" if exact else "exact in total; sends numbers, not spikes"
+        form = forms.Difference(homogeneous=exact)
+        return Step(node, self, stages, Stage.DURING, form, note)
+
+    def is_homogeneous(self, node) -> bool:
+        """Whether f(c x) = c f(x) for c > 0, with the node's arguments."""
+        return self.homogeneous and not node.constants
+
+    def check_between_neurons(self, node):
+        """Raises a `Refusal` where a signal over time cannot pass through."""
+        given = tree.flatten((node.args, node.kwargs))
+        if not samples.is_kerass_own(node.operation, given):
+            raise Refusal(
+                "it is not one of Keras's own functions without a memory, spiking "
+                "neurons stand before and behind it, and it may not commute with the "
+                "mean over time.",
+                "register a rule for it with snn_keras.rule: Linear or Affine if it "
+                "is that, Difference if it is a function of each sample alone.",
+            )
+        samples.check_is_signal(node)
+
+
+class Difference(Opaque):
+    """A function of each sample alone, without a state: exact in total.
+
+    Between neurons it becomes a `TemporalDifference`. Register your own layers
+    with it; set `homogeneous` for functions with f(c x) = c f(x), c > 0.
+    """
+
+    def check_between_neurons(self, node):
+        samples.check_is_signal(node)
+
+
+class Linear(Rule):
+    """Commutes with decoding: it acts on every step alone."""
+
+    def is_linear(self, node) -> bool:
+        """Whether the operation is linear, with the node's arguments."""
+        return True
+
+    def check(self, node):
+        """Raises a `Refusal` where the operation cannot act on every step alone."""
+        if not (self.is_linear(node) and _computes_in_floats(node)):
+            raise Refusal("it is not linear with these arguments.")
+        samples.check_samples_apart(node)
+
+    def plan(self, node, stages, context):
+        if not any(stage.has_time for stage in stages):
+            return _once(node, self, stages)
+        if not (self.is_linear(node) and _computes_in_floats(node)):
+            return Opaque().plan(node, stages, context)
+        try:
+            self.check(node)
+        except Refusal:
+            if context.feeds_neuron(node):
+                raise
+            return Step(node, self, stages, Stage.AFTER, forms.Once(is_decoded=True))
+        if Stage.AFTER in stages:
+            return Step(node, self, stages, Stage.AFTER, forms.Once(is_decoded=True))
+        return Step(node, self, stages, Stage.DURING, self.over_time(node))
+
+    def over_time(self, node) -> forms.EveryStep:
+        """How the operation acts on signals with a time axis."""
+        # Such as Add()([x, constant]).
+        is_layer = isinstance(node.operation, layers.Layer)
+        return forms.EveryStep(is_affine=bool(node.constants) and is_layer)
+
+
+class Affine(Linear):
+    """Linear plus a constant part, which is on as long as the input is."""
+
+    def over_time(self, node):
+        return forms.EveryStep(is_affine=True)
+
+
+def _computes_in_floats(node):
+    return all("float" in x.dtype for x in [*node.inputs, *node.outputs])
+
+
+def _once(node, rule, stages):
+    """A step of a node that runs once, before time or behind it."""
+    stage = Stage.AFTER if Stage.AFTER in stages else Stage.BEFORE
+    return Step(node, rule, stages, stage, forms.Once())
+
+
+# Where sums depend on their order so much that levels differ.
+_COARSE = ("bfloat16", "float16")
+
+
+class Neuron(Rule):
+    """A quantized activation: becomes the spiking cell its class names."""
+
+    def spikes(self, operation):
+        return True
+
+    def plan(self, node, stages, context):
+        if not isinstance(node.operation, SourceActivation):
+            raise Refusal(
+                "it is registered as a neuron, and has no levels and no step.",
+                "derive it from snn_keras.layers.SourceActivation.",
+            )
+        axis, rank = node.operation.axis, len(node.inputs[0].shape)
+        if axis not in (None, -1, rank - 1):
+            raise Refusal(
+                f"it has a step for each entry of axis {axis}; neurons have their "
+                "thresholds along the last axis.",
+                "use axis=-1, or one step for the layer (axis=None).",
+            )
+        try:
+            cell = context.cell_for(node)
+        except ValueError as error:
+            raise Refusal(str(error)) from error
+        stage = Stage.BEFORE if context.one_pass else Stage.DURING
+        approximation = cell.approximation(node.operation, context.coding)
+        if not approximation and cell.compute_dtype in _COARSE:
+            approximation = f"rounds otherwise: it computes in {cell.compute_dtype}"
+        form = forms.Fire(cell, context.one_pass)
+        return Step(node, self, stages, stage, form, approximation)
+
+
+class Unquantized(Difference):
+    """A ReLU: has a spiking counterpart, once it is quantized.
+
+    With a slope below 0, or a threshold, it is a function like any other.
+    """
+
+    def spikes(self, operation):
+        return is_relu(operation)
+
+    def plan(self, node, stages, context):
+        if not context.spikes(node):
+            return super().plan(node, stages, context)
+        raise Refusal(
+            "a plain ReLU has no step size and no threshold.",
+            "replace it with snn_keras.quantize_activations(model, ...), or give "
+            "convert calibration data: convert(model, timesteps, data=x).",
+        )

@@ -1,0 +1,177 @@
+"""What an operation does with the samples of a batch.
+
+Signals over time run through an operation with time folded into the batch, so it has
+to treat each sample by itself.
+"""
+
+import keras
+import numpy as np
+from keras import layers, tree
+
+from snn_keras.conversion._keras import TAKES_SINGLE_IMAGES
+from snn_keras.conversion.functions import Kind, kind_of
+from snn_keras.graph import Tensor, comes_with_keras, is_graph
+from snn_keras.layers import FunctionLayer
+from snn_keras.simulate import apart
+
+
+class Refusal(Exception):
+    """A node cannot be converted: why, and what to do about it."""
+
+    def __init__(self, reason, remedy=None):
+        super().__init__(reason if remedy is None else f"{reason} Remedy: {remedy}")
+
+
+_MIXES = Refusal(
+    "it acts along the batch axis, and would mix samples with time steps.",
+    "keep axis 0 as it is, and leave the batch size of keras.Input open.",
+)
+_UNLIKE_ANY = 97  # the size of a batch that is no other axis's
+
+
+def check_is_signal(node):
+    """Raises a `Refusal` unless the node maps each sample's numbers to numbers."""
+    check_samples_apart(node)
+    for tensor in node.outputs:
+        if "float" not in tensor.dtype and tensor not in node.unread:
+            raise Refusal(
+                f"its output is of type {tensor.dtype}, and later neurons depend on "
+                "it: what changes from step to step cannot be added up.",
+                "keep decisions behind the last neuron.",
+            )
+
+
+def check_companions(node, stages):
+    """Raises a `Refusal` where what has no time axis cannot be given one."""
+    for x, stage in zip(node.inputs, stages, strict=True):
+        if not stage.has_time and "float" not in x.dtype:
+            raise Refusal(
+                f"beside signals it reads a tensor of type {x.dtype}, which cannot be "
+                "added up over time.",
+                "keras.ops.cast it to floating point before the first neuron.",
+            )
+
+
+def check_samples_apart(node):
+    """Raises a `Refusal` unless what becomes of a sample depends on it alone."""
+    operation, rank = node.operation, len(node.inputs[0].shape)
+    if isinstance(operation, layers.Layer):
+        while hasattr(operation, "layer"):
+            rank -= isinstance(operation, layers.TimeDistributed)
+            operation = operation.layer
+        axis = getattr(operation, "axis", None)
+        if any(a in (0, -rank) for a in np.atleast_1d(1 if axis is None else axis)):
+            raise _MIXES
+        tried = isinstance(operation, TAKES_SINGLE_IMAGES) or is_graph(operation)
+        if not (tried or node.constants):
+            return
+    try:
+        together, alone = apart.tried(node)
+    except Exception as error:  # whatever the backend raises
+        raise Refusal(
+            "it cannot be computed for a batch of any size, of signals that have not "
+            f"arrived yet: {_reason(error)}",
+            "leave the batch size of keras.Input open, or keep it before the first "
+            "neuron or behind the last.",
+        ) from error
+    if not apart.agree(together, alone):
+        raise _MIXES
+    for y, found in zip(node.outputs, together, strict=True):
+        pairs = zip(y.shape[1:], found.shape[1:], strict=False)
+        if len(y.shape) != found.ndim or any(a and a != b for a, b in pairs):
+            raise Refusal(
+                f"Keras says that its output has the shape {y.shape}, and for "
+                f"{apart.SAMPLES} samples it has {found.shape}.",
+                "keep it before the first neuron or behind the last.",
+            )
+
+
+def _reason(error):
+    """The line of an error's message that says what is wrong."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    telling = [x for x in lines if not x.startswith("Exception encountered")]
+    return (telling or lines or [type(error).__name__])[0].removeprefix("\x1b[1m")
+
+
+class BatchSizes:
+    """Whether what is computed before time has as many samples as the inputs.
+
+    Args:
+        tensors: The inputs of the graph.
+    """
+
+    def __init__(self, tensors):
+        self._size = next(iter(tensors)).shape[0] or _UNLIKE_ANY
+        self._tried = {
+            x: keras.KerasTensor((self._size, *x.shape[1:]), x.dtype) for x in tensors
+        }
+        self._strange = set()
+
+    def follow(self, node):
+        """Finds out what a node that runs once gives."""
+        try:
+            found = node.call(node.operation.compute_output_spec, self._tried)
+        except Exception:  # it takes no batch of this size, or what it reads is none
+            found = node.outputs
+        outputs = tree.flatten(found)
+        self._tried.update(zip(node.outputs, outputs, strict=True))
+        if any(y.shape[:1] != (self._size,) for y in outputs):
+            self._strange.update(node.outputs)
+
+    def check(self, node):
+        """Raises a `Refusal` where a node over time reads anything else."""
+        for x in node.inputs:
+            if x in self._strange:
+                raise Refusal(
+                    "what it reads has not as many samples as the model's inputs: "
+                    f"shape {tuple(self._tried[x].shape)} for {self._size} samples.",
+                    "keep axis 0 as it is before neurons; "
+                    "keras.layers.TimeDistributed lays a layer over another axis.",
+                )
+
+
+def is_kerass_own(operation, arguments=()) -> bool:
+    """Whether all that an operation computes comes with Keras, and has no memory.
+
+    A function of each element alone may be anybody's.
+
+    Args:
+        operation: A layer or another operation.
+        arguments: What it is called with, flat; functions may be among it.
+    """
+    if callable(operation) and not isinstance(operation, keras.Operation):
+        return comes_with_keras(operation) or kind_of(operation) is not Kind.OTHER
+    if is_graph(operation):
+        return all(is_kerass_own(part) for part in operation.operations)
+    if isinstance(operation, FunctionLayer):
+        return kind_of(operation.function) is not Kind.OTHER
+    return (
+        comes_with_keras(type(operation))
+        and not isinstance(operation, layers.Lambda)
+        and not getattr(operation, "stateful", False)
+        and all(map(is_kerass_own, [*_parts(operation), *filter(callable, arguments)]))
+    )
+
+
+def _parts(operation):
+    """The layers and functions that an operation computes with."""
+    kept = dict(vars(operation), layers=getattr(operation, "layers", ()))
+    for name, value in kept.items():
+        words = ("initializer", "regularizer", "constraint")
+        if (
+            name.startswith("_")
+            or name.endswith(words)
+            or name in ("build", "quantize")
+        ):
+            continue
+        for part in (
+            tree.flatten(value) if isinstance(value, (list, tuple)) else [value]
+        ):
+            is_function = callable(part) and hasattr(part, "__name__")
+            if isinstance(part, keras.Operation) or is_function:
+                yield part
+
+
+def is_signal(x) -> bool:
+    """Whether an argument of a node is, or holds, a tensor."""
+    return any(isinstance(leaf, Tensor) for leaf in tree.flatten(x))

@@ -1,0 +1,41 @@
+"""Currents that take away the mean errors of neurons."""
+
+import keras
+from keras import ops
+
+from snn_keras.time.layer import TimeLayer
+
+
+@keras.saving.register_keras_serializable("snn_keras")
+class BiasCorrection(TimeLayer):
+    """Adds a constant current to every channel, and another in the first step.
+
+    To start from a higher potential is to receive the difference in the first step, so
+    `initial` corrects the neurons' initial potential.
+
+    Args:
+        neurons: The name of the layer of neurons that the currents go to.
+
+    Input shape: `(batch, time, ..., channels)`. Output shape: the same.
+    """
+
+    def __init__(self, neurons, **kwargs):
+        super().__init__(**kwargs)
+        self.neurons = neurons
+
+    def build(self, input_shape):
+        settings = {"shape": (input_shape[-1],), "initializer": "zeros"}
+        self.bias = self.add_weight(**settings, name="bias")
+        self.initial = self.add_weight(**settings, name="initial")
+
+    def advance(self, currents, state, clock, training=False):
+        currents = self.received(currents)
+        bias, initial = (ops.cast(w, currents.dtype) for w in (self.bias, self.initial))
+        is_first = clock.along(ops.cast(clock.times == 1, currents.dtype), currents)
+        return currents + bias + is_first * initial, None
+
+    def compute_output_spec(self, currents, training=False):
+        return keras.KerasTensor(currents.shape, self.compute_dtype)
+
+    def get_config(self):
+        return {**super().get_config(), "neurons": self.neurons}

@@ -1,0 +1,95 @@
+"""What all layers with a time axis have in common."""
+
+import keras
+from keras import ops, tree
+
+from snn_keras.coding import Coding
+from snn_keras.time.clock import Clock
+
+
+class TimeLayer(keras.layers.Layer):
+    """A layer of a spiking network whose tensors have a time axis.
+
+    `layer(x)` is a whole run from rest; `y, state = layer.advance(x, state, clock)` is
+    a piece of one. The state of a layer without a memory is None.
+    """
+
+    has_known_state = True  # whether the state's shape does not depend on the input
+
+    def get_initial_state(self, batch_size):
+        """The state at rest; None without a memory, or where `has_known_state` is not.
+
+        Args:
+            batch_size: Samples.
+        """
+        return None
+
+    def precomputed(self, inputs, passes) -> dict:
+        """What a run needs of this layer and need not compute anew at every pass.
+
+        Args:
+            inputs: List of what has the `shape` `(batch, time, ...)` and the `dtype`
+                of the inputs of a pass.
+            passes: Passes of the run.
+
+        Returns:
+            Tensors by name, which `advance` takes as keyword arguments.
+        """
+        return {}
+
+    def advance(self, inputs, state, clock, training=False, **precomputed):
+        """Runs the steps of a piece of a run.
+
+        Args:
+            inputs: `(batch, time, ...)`, or a list of such.
+            state: The state after the piece before; None at the start of a run.
+            clock: The `Clock` of the piece.
+            training: Whether layers inside are called in training.
+            **precomputed: What `precomputed` gave for inputs of these shapes.
+
+        Returns:
+            The outputs, and the state after the last step.
+        """
+        raise NotImplementedError
+
+    def call(self, inputs, training=False):
+        clock = Clock.whole(tree.flatten(inputs)[0].shape[1])
+        return self.advance(inputs, None, clock, training)[0]
+
+    def received(self, inputs):
+        """Inputs in the precision of the layer, as Keras casts them for a call."""
+        return tree.map_structure(self._cast, inputs)
+
+    def _cast(self, x):
+        is_float = "float" in keras.backend.standardize_dtype(x.dtype)
+        return ops.cast(x, self.compute_dtype) if is_float else x
+
+
+class Coded(keras.layers.Layer):
+    """A layer that depends on how its network codes a number.
+
+    Args:
+        coding: The network's `snn_keras.coding.Coding`.
+    """
+
+    def __init__(self, coding, **kwargs):
+        super().__init__(**kwargs)
+        if not isinstance(coding, Coding):
+            raise ValueError(
+                f"{type(self).__name__} '{self.name}': coding must be a "
+                f"snn_keras.coding.Coding, such as Rate(8). Received: {coding!r}"
+            )
+        self.coding = coding
+
+    def with_coding(self, coding):
+        """This layer in a network of another coding, its weights shared."""
+        return type(self)(coding, name=self.name, dtype=self.dtype_policy)
+
+    def get_config(self):
+        coding = keras.saving.serialize_keras_object(self.coding)
+        return {**super().get_config(), "coding": coding}
+
+    @classmethod
+    def from_config(cls, config):
+        coding = keras.saving.deserialize_keras_object(config.pop("coding"))
+        return super().from_config({**config, "coding": coding})

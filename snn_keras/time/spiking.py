@@ -1,0 +1,130 @@
+"""Layers of spiking neurons."""
+
+import keras
+from keras import ops
+
+from snn_keras.neurons.cell import SpikingCell
+from snn_keras.time.layer import Coded, TimeLayer
+
+
+class Neurons(keras.layers.Layer):
+    """A layer of spiking neurons, of one cell.
+
+    Args:
+        cell: A `snn_keras.neurons` cell.
+    """
+
+    def __init__(self, cell, **kwargs):
+        super().__init__(**kwargs)
+        if not isinstance(cell, SpikingCell):
+            raise ValueError(
+                f"{type(self).__name__} '{self.name}': cell must be a cell of "
+                f"snn_keras.neurons. Received: cell={cell!r}"
+            )
+        self.cell = cell
+
+    def build(self, input_shape):
+        if not self.cell.built:
+            self.cell.build(input_shape)
+            self.cell.built = True
+
+    def compute_output_spec(self, currents, training=False):
+        return keras.KerasTensor(currents.shape, self.compute_dtype)
+
+    def get_config(self):
+        cell = keras.saving.serialize_keras_object(self.cell)
+        return {**super().get_config(), "cell": cell}
+
+    @classmethod
+    def from_config(cls, config):
+        cell = keras.saving.deserialize_keras_object(config.pop("cell"))
+        return super().from_config({**config, "cell": cell})
+
+
+@keras.saving.register_keras_serializable("snn_keras")
+class Spiking(Neurons, TimeLayer):
+    """Runs a spiking cell over time.
+
+    Args:
+        cell: A `snn_keras.neurons` cell.
+
+    Input shape: `(batch, time, ...)`, the currents. Output shape: the same.
+    """
+
+    def build(self, input_shape):
+        super().build((input_shape[0], *input_shape[2:]))
+
+    @property
+    def has_known_state(self):
+        return self.cell.has_fixed_shape
+
+    def get_initial_state(self, batch_size):
+        """The cell's state at rest; None where its shape depends on the input."""
+        return self.cell.get_initial_state(batch_size) if self.has_known_state else None
+
+    def advance(self, currents, state, clock, training=False):
+        currents, state = self._given(currents, state)
+        return self.cell.run(currents, state, training)
+
+    def rehearse(self, currents, state):
+        """Runs extra steps, in which the cell corrects the state that it starts from.
+
+        Returns:
+            The outputs, and the state that the run proper starts from.
+        """
+        return self.cell.rehearse(*self._given(currents, state))
+
+    def potentials(self, currents, state):
+        """The potentials after each step of `advance`, `(batch, time, ...)`."""
+        return self.cell.potentials(*self._given(currents, state))
+
+    def _given(self, currents, state):
+        currents = self.received(currents)
+        if state is None:
+            state = self.cell.initial_state(ops.shape(currents[:, 0]))
+        return currents, state
+
+    def with_coding(self, coding):
+        """This layer in a network of another coding, its weights shared."""
+        cell = self.cell.with_coding(coding)
+        return type(self)(cell, name=self.name, dtype=self.dtype_policy)
+
+
+@keras.saving.register_keras_serializable("snn_keras")
+class OnePassSpiking(Neurons, Coded):
+    """Runs a cell in one pass, on decoded signals without a time axis.
+
+    Where nothing fires before all of a layer's input is in, only the sum of that
+    matters: the spikes are those of `Spiking`, the output is their sum.
+
+    Args:
+        cell: A `snn_keras.neurons.ChargingCell`.
+        coding: The network's `snn_keras.coding.Coding`.
+
+    Input shape: `(batch, ...)`, the total current. Output shape: the same.
+    """
+
+    def __init__(self, cell, coding, **kwargs):
+        super().__init__(cell, coding=coding, **kwargs)
+        self.supports_masking = True
+
+    def call(self, current, training=False):
+        if training:  # every spike has its surrogate gradient
+            return ops.sum(self.spikes(current), axis=1)
+        return self.cell.total(current)
+
+    def spikes(self, current):
+        """What the neurons send, `(batch, timesteps, ...)`."""
+        return self.cell.fire(self._charged(current))
+
+    def potentials(self, current):
+        """What is left of the potentials after each step, `(batch, timesteps, ...)`."""
+        return self.cell.residues(self._charged(current))
+
+    def _charged(self, current):
+        start = self.cell.initial_state(ops.shape(current))[0]
+        return start + ops.cast(current, start.dtype)
+
+    def with_coding(self, coding):
+        cell = self.cell.with_coding(coding)
+        return type(self)(cell, coding, name=self.name, dtype=self.dtype_policy)

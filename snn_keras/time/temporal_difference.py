@@ -1,0 +1,112 @@
+"""Functions that do not commute with the sum over time, made exact in total."""
+
+import keras
+from keras import ops, tree
+
+from snn_keras.neurons.cell import state_dtype
+from snn_keras.neurons.scan import summed
+from snn_keras.time.clock import share
+from snn_keras.time.per_step import CodedPerStep
+
+
+@keras.saving.register_keras_serializable("snn_keras")
+class TemporalDifference(CodedPerStep):
+    r"""Applies a function to the signal so far, and sends what changed.
+
+    $$y_t = F_t - F_{t-1}, \qquad F_t = n_t \, f(S_t / n_t), \qquad
+    S_t = x_1 + \dots + x_t, \qquad F_0 = 0$$
+
+    with $n_t$ the coding's divisor, so that $S_t / n_t$ is the decoded signal so far.
+    The sum of $y$ decodes, at every step, to exactly $f$ of the decoded signal. A
+    function with $f(c x) = c f(x)$ for $c > 0$, such as max pooling, needs no $n_t$.
+
+    Where $F_t$ is not finite, nothing counts as sent so far: not every function has a
+    value at every sum on the way. What is not finite in the end is sent then.
+
+    Args:
+        operation: The function f, of one signal or of several; see `PerStep`.
+        arguments: See `PerStep`.
+        coding: The network's `snn_keras.coding.Coding`.
+        homogeneous: Whether f(c x) = c f(x).
+
+    Input shape: `(batch, time, ...)`, or a list of such. Output shape: that of
+    the operation, with the time axis.
+
+    Source: paper 004 algorithm 2 (event-based max pooling), for any function.
+    """
+
+    def __init__(self, operation, arguments=None, *, homogeneous=False, **kwargs):
+        super().__init__(operation, arguments, **kwargs)
+        self.homogeneous = homogeneous
+
+    @property
+    def state_dtype(self):
+        """The dtype of the sums."""
+        return state_dtype(self.compute_dtype)
+
+    def build(self, input_shape):
+        super().build(input_shape)
+        is_list = bool(input_shape) and isinstance(input_shape[0], (list, tuple))
+        shapes = input_shape if is_list else [input_shape]
+        self._shapes = [tuple(shape[2:]) for shape in shapes]
+
+    @property
+    def has_known_state(self):
+        return not any(None in shape for shape in self._shapes)
+
+    def get_initial_state(self, batch_size):
+        """The sums of no inputs; None where their shapes depend on the input."""
+        if not self.has_known_state:
+            return None
+        return [ops.zeros((batch_size, *s), self.state_dtype) for s in self._shapes]
+
+    def precomputed(self, inputs, passes):
+        return {}
+
+    def advance(self, inputs, state, clock, training=False):
+        flat = tree.flatten(self.received(inputs))
+        if state is None:
+            state = [ops.zeros_like(x[:, 0], dtype=self.state_dtype) for x in flat]
+        signals, after = [], []
+        for x, start in zip(flat, state, strict=True):
+            sums, total = summed(x, start, self.state_dtype)
+            signals.append(ops.concatenate([ops.expand_dims(start, 1), sums], axis=1))
+            after.append(total)
+        signals = tree.pack_sequence_as(inputs, signals)
+        outputs = self._function(signals, clock, training)
+        return tree.map_structure(lambda y: self._changes(y, clock), outputs), after
+
+    def _function(self, signals, clock, training):
+        """$F_t$ for t = start ... start + steps."""
+
+        def function(signals):
+            outputs = self.at_every_step(signals, training)
+            return tree.map_structure(lambda y: ops.cast(y, self.state_dtype), outputs)
+
+        if self.homogeneous:
+            return function(signals)
+        times = clock.start + ops.arange(clock.steps + 1, dtype="int32")
+        parts = share(self.coding, times, clock.last, self.state_dtype)
+        parts = ops.broadcast_to(parts, (clock.steps + 1,))
+        counts = ops.cast(self.coding.divisor(ops.maximum(times, 1)), self.state_dtype)
+        counts = ops.where(times > 0, counts, ops.zeros_like(counts))
+        decoded = tree.map_structure(lambda x: x * clock.along(parts, x), signals)
+        return tree.map_structure(
+            lambda y: ops.where(
+                clock.along(counts, y) > 0, clock.along(counts, y) * y, 0.0
+            ),
+            function(decoded),
+        )
+
+    def _changes(self, y, clock):
+        """What is sent where the function has these values, from `t = start` on."""
+        finite = ops.where(ops.isfinite(y), y, 0.0)
+        ends = clock.along(clock.is_end(), y)
+        after = ops.where(ends, y[:, 1:], finite[:, 1:])
+        return ops.cast(after - finite[:, :-1], self.compute_dtype)
+
+    def settings(self):
+        return {**super().settings(), "homogeneous": self.homogeneous}
+
+    def get_config(self):
+        return {**super().get_config(), "homogeneous": self.homogeneous}
