@@ -3,6 +3,7 @@
 # make test   all tests but the slow ones, on TensorFlow and on JAX
 # make test-slow   the slow ones
 # make test-overnight   ten thousand random networks: an hour or two
+# make test-torch   the laws on PyTorch, in an environment without TensorFlow
 # make test-compiled   all but the slow ones, every network compiled: see tests/conftest.py
 # make reproduce ROW=digits_adaptor_if   a row of docs/results.md from nothing
 # make bench  how fast it runs, beside its source and, where installed, SpikingJelly
@@ -11,9 +12,12 @@
 PYTHON ?= python3
 BIN := .venv/bin
 QUICK := "not slow and not overnight"
+ON_TORCH := lossless spike_for_spike ops layers own_codings own_neurons step_function \
+  corrected_neurons noisy_lif temporal_difference verify early_exit energy monitors \
+  architecture spiking_model what_is_computed
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: venv demo test test-slow test-overnight test-compiled reproduce bench docs lint clean
+.PHONY: venv demo test test-slow test-overnight test-torch test-compiled reproduce bench docs lint clean
 
 venv: .venv/.installed
 
@@ -37,6 +41,16 @@ test-slow: venv
 
 test-overnight: venv
 	KERAS_BACKEND=tensorflow $(BIN)/python -m tests.run -m overnight
+
+test-torch: .venv-torch/.installed
+	KERAS_BACKEND=torch .venv-torch/bin/python -m pytest -q -m $(QUICK) \
+	  $(addprefix tests/test_,$(addsuffix .py,$(ON_TORCH)))
+
+.venv-torch/.installed: setup.cfg constraints.txt
+	$(PYTHON) -m venv .venv-torch
+	.venv-torch/bin/python -m pip install --quiet --disable-pip-version-check \
+	  --constraint constraints.txt torch keras numpy absl-py pytest hypothesis matplotlib
+	touch $@
 
 test-compiled: venv
 	KERAS_BACKEND=tensorflow $(BIN)/python -m tests.run -m $(QUICK) --compiled

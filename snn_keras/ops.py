@@ -30,6 +30,7 @@ def divide_by_integer(x, n):
     The quotient is corrected by its remainder. Compilers fold that away where
     they know `n`, so `n` is hidden from them.
     """
+    x = ops.convert_to_tensor(x)
     n = ops.cast(ops.where(x == x, float(n), 1.0), x.dtype)
     quotient = x / n
     return quotient + (x - quotient * n) / n
@@ -96,7 +97,7 @@ def add_step_noise(v, step, noise):
     Quantizing $v'$ then has the gradient of eq. 10 to the step,
     $\lfloor v/s + \epsilon \rceil - (v/s + \epsilon)$.
     """
-    return v + noise * ops.stop_gradient(step)
+    return v + ops.convert_to_tensor(noise) * ops.stop_gradient(step)
 
 
 def atan_surrogate(x, slope=2.0):

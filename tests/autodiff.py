@@ -6,7 +6,9 @@ from keras import ops
 
 
 def compiled(f):
-    """`f`, a function of tensors, compiled by XLA."""
+    """`f`, a function of tensors, compiled by XLA; itself on PyTorch."""
+    if keras.backend.backend() == "torch":
+        return f
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
@@ -46,6 +48,17 @@ def _vjp(f):
                 value = f(*xs)
             found = tape.gradient(value, xs, upstream, tf.UnconnectedGradients.ZERO)
             return value, found
+
+        return run
+    if keras.backend.backend() == "torch":
+        import torch
+
+        def run(upstream, *xs):
+            given = [x.detach().requires_grad_() for x in xs]
+            value = f(*given)
+            found = torch.autograd.grad(value, given, upstream, allow_unused=True)
+            pairs = zip(found, given, strict=True)
+            return value, [torch.zeros_like(x) if g is None else g for g, x in pairs]
 
         return run
     import jax

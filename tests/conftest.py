@@ -7,6 +7,7 @@ import os
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import keras
+import numpy as np
 import pytest
 
 from apps.evaluate import allow_float64
@@ -49,6 +50,18 @@ def compile_less(request, monkeypatch):
         monkeypatch.setattr(keras.Model, "run_eagerly", eager)
 
 
+@pytest.fixture(autouse=True)
+def read_without_gradients(monkeypatch):
+    """NumPy reads PyTorch's tensors that have a gradient, as it reads all others."""
+    if keras.backend.backend() == "torch":
+        import torch
+
+        def read(tensor, dtype=None, copy=None):
+            return np.asarray(tensor.detach().cpu().numpy(), dtype)
+
+        monkeypatch.setattr(torch.Tensor, "__array__", read)
+
+
 # Laws of numbers themselves: on JAX in full.
 ON_JAX = ("test_corrected_neurons", "test_layers", "test_ops", "test_spike_for_spike")
 
@@ -60,6 +73,11 @@ def pytest_collection_modifyitems(items):
     JAX compiles nearly every operation of every tiny network, which takes three times
     as long as TensorFlow takes without.
     """
+    if keras.backend.backend() == "torch":
+        eager = pytest.mark.skip(reason="PyTorch compiles nothing here")
+        for item in items:
+            if "xla" in item.name:
+                item.add_marker(eager)
     if keras.backend.backend() != "jax":
         return
     for item in items:

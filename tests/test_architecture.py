@@ -9,6 +9,7 @@ import sys
 import pytest
 
 import snn_keras
+from snn_keras.backend import of_name
 
 PACKAGE = pathlib.Path(snn_keras.__file__).parent
 ROOT = PACKAGE.parent
@@ -111,19 +112,36 @@ def test_the_public_face():
     subprocess.run([sys.executable, "-c", CALLS], check=True, cwd=ROOT)
 
 
-def test_imports_without_tensorflow(tmp_path):
-    code = (
-        "import sys; sys.modules['tensorflow'] = None\n"
-        "import numpy as np, snn_keras, keras\n"
-        "m = keras.Sequential([keras.Input((3,)), keras.layers.Dense(4),"
-        " snn_keras.layers.LSQReLU(initial_step=0.5), keras.layers.Dense(2)])\n"
-        "print(snn_keras.convert(m, 3).predict(np.ones((2, 3)), verbose=0).shape)"
-    )
+WITHOUT_TENSORFLOW = """
+import sys
+sys.modules["tensorflow"] = None
+import keras, numpy as np, snn_keras
+layers = keras.layers.Dense(4), snn_keras.layers.LSQReLU(3, initial_step=0.5)
+ann = keras.Sequential([keras.Input((3,)), *layers, keras.layers.Dense(2)])
+x, y = np.ones((4, 3)), np.array([0, 1, 0, 1])
+snn = snn_keras.convert(ann, 3)
+print(snn.predict(x, verbose=0).shape)
+snn_keras.verify(ann, snn, x)
+assert snn_keras.analysis.energy(snn, x)["spiking"]["add"] >= 0
+assert snn_keras.export.quantize_weights(snn, x).predict(x).shape == (4, 2)
+snn.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+snn.fit(x, y, verbose=0)
+"""
+
+
+@pytest.mark.parametrize("name", ["jax", "torch"])
+def test_everything_but_files_works_without_tensorflow(name, tmp_path):
+    pytest.importorskip(name, reason=f"{name} is not installed. Remedy: pip install it")
     done = subprocess.run(
-        [sys.executable, "-c", code],
-        env={"KERAS_BACKEND": "jax", "PATH": "", "HOME": str(tmp_path)},
+        [sys.executable, "-c", WITHOUT_TENSORFLOW],
+        env={"KERAS_BACKEND": name, "PATH": "", "HOME": str(tmp_path)},
         cwd=ROOT,
         capture_output=True,
         text=True,
     )
-    assert done.stdout.strip() == "(2, 2)", done.stderr
+    assert done.stdout.strip() == "(4, 2)", done.stderr
+
+
+def test_unknown_backends_are_refused():
+    with pytest.raises(ImportError, match=r"tensorflow, jax, torch.*'numpy'.*Remedy"):
+        of_name("numpy")

@@ -744,7 +744,7 @@ NEURONS = {
         noisy_source,
         2,
         {"neuron": "if"},
-        ("'noisy' (NoisySpike)", "trained as a noisy LIF neuron", "'if'"),
+        ("'noisy' (NoisySpike)", "trained to spike at random", "'if'"),
     ),
 }
 

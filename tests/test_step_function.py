@@ -7,6 +7,7 @@ from keras import ops
 
 import snn_keras
 from tests import reference
+from tests.autodiff import compiled
 from tests.graphs import Maker
 from tests.test_lossless import spiking_layers
 
@@ -93,15 +94,7 @@ def test_it_compiles():
     step = snn_keras.convert(network.model, 5).step_function()
     state = step.initial_state(3)
     expected, after = step(network.keras_inputs, state)
-    if keras.backend.backend() == "jax":
-        import jax
-
-        compiled = jax.jit(step)
-    else:
-        import tensorflow as tf
-
-        compiled = tf.function(step, jit_compile=True)
-    outputs, state = compiled(network.keras_inputs, state)
+    outputs, state = compiled(step)(network.keras_inputs, state)
     for a, b in zip(numpy([outputs, state]), numpy([expected, after]), strict=True):
         assert np.array_equal(a, b)
 

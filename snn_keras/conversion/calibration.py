@@ -74,7 +74,7 @@ def calibrate(model, data, ceilings, wrapped, calibration, batch_size):
         warnings.warn(
             f"{listed(silent)} {are} silent on the calibration data; {steps} set to 1. "
             "Calibrate on more data.",
-            stacklevel=3,
+            stacklevel=4,
         )
 
 

@@ -69,10 +69,11 @@ def share(coding, t, last, dtype):
     """
     divisor = coding.divisor(np.arange(1, (last or 1) + 1))
     if np.ndim(divisor) == 0:
-        return np.asarray(1 / divisor, dtype)
+        return ops.convert_to_tensor(np.asarray(1 / divisor, dtype))
     table = np.concatenate([[0.0], 1 / np.asarray(divisor, "float64")]).astype(dtype)
+    table = ops.convert_to_tensor(table)
     if isinstance(t, int) and t <= last:
         return table[t]
-    known = ops.take(ops.convert_to_tensor(table), ops.minimum(t, last), axis=0)
+    known = ops.take(table, ops.minimum(t, last), axis=0)
     beyond = 1 / ops.cast(coding.divisor(ops.maximum(t, 1)), dtype)
     return ops.where(t > last, beyond, known)
