@@ -145,7 +145,7 @@ class Switched(Coding):
         timesteps: Steps of a run, or "settle": it goes on until no neuron fires.
         on: Steps P for which the input is on, an integer >= 1.
 
-    Source: paper 004, algorithm 1.
+    Source: Li et al. 2022, algorithm 1.
     """
 
     on: int = 1
@@ -195,7 +195,7 @@ class Radix(Coding):
     Args:
         timesteps: Bits T of a number, an integer >= 1.
 
-    Source: paper 002, eq. 7-8.
+    Source: Datta et al. 2024, eq. 7-8.
     """
 
     any_time = False
@@ -215,7 +215,7 @@ class Radix(Coding):
 class Repeated(Coding):
     """Every step is a pass of the source network; the outputs are averaged.
 
-    Source: paper 003.
+    Source: Jiang and Zhang 2023.
     """
 
     repeats_source = True

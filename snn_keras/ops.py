@@ -49,7 +49,7 @@ def quantize(v: Array, step: Array, levels: Array) -> Array:
 
     $$a = s \cdot \lfloor \mathrm{clip}(v / s, 0, p) \rceil$$
 
-    Gradients (paper 000 eq. 4-5; learned step size quantization):
+    Gradients (Li 2023, eq. 4-5; learned step size quantization):
 
     * to `v`: 1 where `0 < v/s < p`, else 0;
     * to `step`: 0 below the range, `round(v/s) - v/s` inside, `p` above it.
@@ -93,7 +93,7 @@ def level_of(v: Array, step: Array, levels: Array) -> Array:
 
 
 def add_step_noise(v: Array, step: Array, noise: Array) -> Array:
-    r"""Adds `noise` quantization steps to `v` (paper 000 eq. 7).
+    r"""Adds `noise` quantization steps to `v` (Li 2023, eq. 7).
 
     $$v' = v + \epsilon s, \qquad \partial v' / \partial s = 0$$
 
@@ -228,7 +228,7 @@ def bit_sparsity(a: Array, step: Array, levels: Array) -> Array:
     """The number of one bits of quantized activations, with a surrogate gradient.
 
     Each of the b bits has derivative 1 to `a` where `0 < a < levels * step`,
-    and 0 elsewhere (paper 002 eq. 9-10).
+    and 0 elsewhere (Datta et al. 2024, eq. 9-10).
 
     Args:
         a: Quantized activations, multiples of `step`.

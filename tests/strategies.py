@@ -120,8 +120,11 @@ def dense(draw, x):
 
 def einsum_dense(draw, x):
     bias = draw(st.sampled_from([None, "z"]))
+    # Keras tells a wrong shape where an ellipsis stands for more than one axis.
+    places = "bcdef"[: len(x.shape) - 2]
     shape = (*x.shape[1:-1], draw(INTS(1, 4)))
-    return layers.EinsumDense("...y,yz->...z", shape, bias_axes=bias)(x)
+    equation = f"a{places}y,yz->a{places}z"
+    return layers.EinsumDense(equation, shape, bias_axes=bias)(x)
 
 
 def batch_norm(draw, x):

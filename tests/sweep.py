@@ -48,15 +48,15 @@ def judge(case, position, form) -> collections.Counter:
         warnings.filterwarnings("ignore", "(?s).*this layer does not support masking")
         try:
             model, x, expected = _source(case, position, form)
+            found = collections.Counter()
+            for run in _runs(position, form):
+                found[_outcome(case, model, x, expected, run)] += 1
+            return found
         except Exception as error:  # of whatever class Keras and its backends raise
-            backend = keras.backend.backend()
-            if not {case.name, str(case)}.intersection(LACKING[backend]):
-                raise Violation(f"{case}: Keras lacks it: {error}") from error
+            lacking = LACKING[keras.backend.backend()]
+            if {case.name, str(case)}.isdisjoint(lacking):
+                raise Violation(f"{case}: {error}") from error
             return collections.Counter(lacking=1)
-        found = collections.Counter()
-        for run in _runs(position, form):
-            found[_outcome(case, model, x, expected, run)] += 1
-        return found
 
 
 def _runs(position, form):

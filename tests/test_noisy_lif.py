@@ -1,4 +1,4 @@
-"""Laws of the network trained with noise at one step (paper 003)."""
+"""Laws of the network trained with noise at one step (Jiang and Zhang 2023)."""
 
 import keras
 import numpy as np

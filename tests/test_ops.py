@@ -177,7 +177,7 @@ def test_noise_adaptor_gradients(levels, step, jit):
 
 @JIT
 def test_noise_adaptor_gradient_is_not_the_plain_derivative(jit):
-    """Paper 000 eq. 10 has the noise inside; differentiating s eps would not."""
+    """Li 2023, eq. 10 has the noise inside; differentiating s eps would not."""
     v, epsilon = np.float32([0.75]), np.float32([0.25])
     _, (_, to_step) = gradients(noisy(3, epsilon), v, np.float32([0.5]), jit=jit)
     r = 0.75 / 0.5 + 0.25

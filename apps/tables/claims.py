@@ -8,7 +8,7 @@ import numpy as np
 from apps.tables.rows import TABLES
 
 LEVELS_OF_NQ = 4
-A_FEW = 8  # steps: our reading of paper 004's "a few"
+A_FEW = 8  # steps: our reading of Li et al. 2022's "a few"
 FEWER_SPIKES = 2.5
 MOST_LOST = 1.0  # points
 
@@ -237,25 +237,26 @@ def _listed(found):
 
 CLAIMS = (
     Claim(
-        "The noise adaptor raises accuracy at every T (000).",
+        "The noise adaptor raises accuracy at every T (Li 2023).",
         ("adaptor_if", "plain_if"),
         raises_everywhere,
     ),
     Claim(
         "The noise adaptor raises the plateau at large T toward the float network, or "
-        "past it (000).",
+        "past it (Li 2023).",
         ("adaptor_if", "plain_if", "float_if_mse"),
         raises_plateau,
     ),
     Claim(
-        "NQ helps, and most at T <= L (001): with noise minus without, L = 4.",
+        "NQ helps, and most at T <= L (Huang et al. 2024): with noise minus without, "
+        "L = 4.",
         ("nq_if", "qcfs_if"),
         helps_most_early,
     ),
     *(
         Claim(
-            f"Signed neurons settle to their source within P + a few steps (004), "
-            f"{source}; we take 'a few' as {A_FEW}.",
+            "Signed neurons settle to their source within P + a few steps "
+            f"(Li et al. 2022), {source}; we take 'a few' as {A_FEW}.",
             (f"{source}_signed",),
             settles,
             "settled",
@@ -263,7 +264,7 @@ CLAIMS = (
         for source in ("plain", "adaptor", "nq", "bits")
     ),
     Claim(
-        "Bit sparsity cuts spikes 2.5 to 4 times (002), for at most "
+        "Bit sparsity cuts spikes 2.5 to 4 times (Datta et al. 2024), for at most "
         f"{MOST_LOST:g} point.",
         ("sparse_bit_serial", "bits_bit_serial"),
         cuts_spikes,
@@ -271,7 +272,7 @@ CLAIMS = (
     *(
         Claim(
             "A network trained at T = 1 with noise gains with T, without further "
-            f"training (003), stage {stage}.",
+            f"training (Jiang and Zhang 2023), stage {stage}.",
             (f"lif_lif_stage{stage}",),
             gains_with_steps,
         )

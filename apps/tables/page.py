@@ -15,8 +15,8 @@ Test accuracy in percent, one source network a family, one seed where *seeds* do
 say otherwise: mean ± standard deviation, then. *+ steps*: steps that the method spends
 before the T it reports; its cost is T + these. *Spikes* and *energy* are per image in a
 run of T = 4, mean of the first {images} test images; energy as a share of the source
-network's, by `analysis.energy` with the 32-bit constants of paper 002 (memory is not
-counted, nor are spikes of extra steps). For bit-serial neurons every column is
+network's, by `analysis.energy` with the 32-bit constants of Datta et al. 2024 (memory
+is not counted, nor are spikes of extra steps). For bit-serial neurons every column is
 a run of its own.
 """
 
@@ -43,8 +43,9 @@ SEED=...` makes each. ResNet-18 and VGG-16 have the papers' budgets: take a GPU
 NOTES = """## What falls short, and why
 
 * **Budgets.** These networks trained for 2 to 35 epochs on two CPU cores, the float
-  ResNet-20 for 56; the papers train for 40 (004), 100 (MNIST, 003), 160 (000), 200
-  (Fashion-MNIST, 003), 400 (001), 600 (002) and 1,000 epochs (VGG-16, 003). Noisy LIF
+  ResNet-20 for 56; the papers train for 40 (Li et al. 2022), 160 (Li 2023), 400
+  (Huang et al. 2024), 600 (Datta et al. 2024) and, Jiang and Zhang 2023, 100 (MNIST),
+  200 (Fashion-MNIST) and 1,000 epochs (VGG-16). Noisy LIF
   trained for 8 epochs on Fashion-MNIST and 3 on MNIST, from scratch; it stays below the
   paper at T = 5.
 * **Noise adaptor, ResNet-20.** With p = 3 a spike is worth three steps, and 19 layers

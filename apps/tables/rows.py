@@ -181,7 +181,7 @@ TABLES = {
                 {1: 93.71, 2: 95.26, 4: 95.95, 8: 96.61, 16: 96.72, 32: 96.74},
             ),
             "qcfs_if": Paper(
-                "QCFS, in 001",
+                "QCFS, in Huang et al. 2024",
                 91.77,
                 {
                     1: 62.43,
@@ -194,7 +194,7 @@ TABLES = {
                 },
             ),
             "nq_if": Paper(
-                "001, 400 epochs",
+                "Huang et al. 2024, 400 epochs",
                 85.18,
                 {
                     1: 65.99,
@@ -207,7 +207,7 @@ TABLES = {
                 },
             ),
             "bits_bit_serial": Paper(
-                "002, 600 epochs",
+                "Datta et al. 2024, 600 epochs",
                 93.6,
                 {2: 86.9, 4: 93.6, 6: 93.57, 8: 93.66, 16: 93.75, 32: 93.82},
             ),
@@ -226,31 +226,31 @@ TABLES = {
                 {1: 91.62, 2: 93.65, 4: 95.18, 8: 96.08, 16: 96.38},
             ),
             "adaptor_if": Paper(
-                "000, 160 epochs",
+                "Li 2023, 160 epochs",
                 94.97,
                 {1: 93.71, 2: 95.26, 4: 95.95, 8: 96.61, 16: 96.72, 32: 96.74},
             ),
             "adaptor1_if": Paper(
-                "000, 160 epochs",
+                "Li 2023, 160 epochs",
                 93.65,
                 {1: 94.38, 2: 94.96, 4: 95.35, 8: 95.57, 16: 95.69, 32: 95.69},
             ),
             "qcfs_if": Paper(
-                "QCFS, in 001",
+                "QCFS, in Huang et al. 2024",
                 96.04,
                 {2: 75.44, 4: 90.43, 8: 94.82, 16: 95.92, 32: 96.08},
             ),
             "nq_if": Paper(
-                "001, 400 epochs",
+                "Huang et al. 2024, 400 epochs",
                 95.52,
                 {1: 89.64, 2: 93.72, 4: 95.37, 8: 96.21, 16: 96.38, 32: 96.36},
             ),
             "sparse_bit_serial": Paper(
-                "002, 600 epochs",
+                "Datta et al. 2024, 600 epochs",
                 96.68,
                 {2: 96.12, 4: 96.68, 8: 96.67, 16: 96.73, 32: 96.7},
             ),
-            "qffs_signed": Paper("004, 40 epochs", 93.12, {4: 93.14}),
+            "qffs_signed": Paper("Li et al. 2022, 40 epochs", 93.12, {4: 93.14}),
         },
     ),
     "cifar10_vgg16": Table(
@@ -261,17 +261,19 @@ TABLES = {
         VGG16,
         {
             "nq_if": Paper(
-                "001, 400 epochs",
+                "Huang et al. 2024, 400 epochs",
                 95.21,
                 {1: 88.46, 2: 91.93, 4: 94.8, 8: 95.48, 16: 95.7, 32: 95.79},
             ),
             "sparse_bit_serial": Paper(
-                "002, 600 epochs",
+                "Datta et al. 2024, 600 epochs",
                 95.82,
                 {2: 94.21, 4: 95.82, 8: 95.82, 16: 95.84, 32: 95.81},
             ),
-            "qffs_signed": Paper("004, 40 epochs", 92.44, {4: 92.64}),
-            "lif_lif_stage3": Paper("003, 1000 epochs", None, {5: 91.82}),
+            "qffs_signed": Paper("Li et al. 2022, 40 epochs", 92.44, {4: 92.64}),
+            "lif_lif_stage3": Paper(
+                "Jiang and Zhang 2023, 1000 epochs", None, {5: 91.82}
+            ),
         },
     ),
     "fashion_mnist": Table(
@@ -280,7 +282,7 @@ TABLES = {
         "64C3-AP2-128C3-AP2-128C3-AP2-512FC-10FC",
         (1, 2, 4, 5, 8, 16),
         CONVNET,
-        {"lif_lif_stage3": Paper("003, 200 epochs", None, {5: 93.89})},
+        {"lif_lif_stage3": Paper("Jiang and Zhang 2023, 200 epochs", None, {5: 93.89})},
     ),
     "mnist": Table(
         "mnist",
@@ -288,7 +290,7 @@ TABLES = {
         "64C3-AP2-128C3-AP2-128C3-AP2-512FC-10FC",
         (1, 2, 4, 5, 8, 16),
         CONVNET,
-        {"lif_lif_stage3": Paper("003, 100 epochs", None, {5: 99.61})},
+        {"lif_lif_stage3": Paper("Jiang and Zhang 2023, 100 epochs", None, {5: 99.61})},
     ),
     "digits": Table(
         "digits",

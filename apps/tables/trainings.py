@@ -54,7 +54,7 @@ def of_levels(options, start, *levels):
     }
 
 
-# Recipes of the papers, those of 001 and 003 from nothing as there.
+# The papers' recipes; NQ's and LIF's begin with nothing, as there.
 PAPERS = {
     "float": Training(LONG),
     "qcfs": Training("--recipe=nq --noise=none"),

@@ -65,7 +65,7 @@ def define():
         "quantizer",
         "lsq",
         QUANTIZERS,
-        "Activation; none is a plain ReLU, noisy_spike that of paper 003.",
+        "Activation; none is a plain ReLU, noisy_spike that of Jiang and Zhang 2023.",
     )
     flags.DEFINE_integer(
         "levels", 3, "Positive levels of an activation.", lower_bound=1
@@ -74,14 +74,14 @@ def define():
         "output_levels",
         0,
         "Positive levels of a quantized ReLU behind the last layer, whose neurons then "
-        "spike too (paper 004); 0 for none.",
+        "spike too (Li et al. 2022); 0 for none.",
         lower_bound=0,
     )
     flags.DEFINE_enum(
         "noise",
         "none",
         ["none", "adaptor", "residual"],
-        "Noise added in training: that of paper 000 or of paper 001.",
+        "Noise added in training: that of Li 2023 or of Huang et al. 2024.",
     )
     flags.DEFINE_bool(
         "scale_gradient",
@@ -92,7 +92,7 @@ def define():
     flags.DEFINE_float(
         "bit_sparsity",
         0.0,
-        "Penalty on every one bit of an activation (paper 002).",
+        "Penalty on every one bit of an activation (Datta et al. 2024).",
         lower_bound=0.0,
     )
     flags.DEFINE_enum(

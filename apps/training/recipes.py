@@ -3,7 +3,7 @@
 # Weight decay is decoupled here (see `schedules.make_optimizer`): the papers' 5e-4 of
 # SGD with momentum 0.9 is 5e-3.
 RECIPES = {
-    # Paper 000: SGD 0.1, cosine, 160 epochs from a float network, p = 2.
+    # Li 2023: SGD 0.1, cosine, 160 epochs from a float network, p = 2.
     "noise_adaptor": {
         "quantizer": "lsq",
         "levels": 2,
@@ -14,7 +14,8 @@ RECIPES = {
         "schedule": "cosine",
         "epochs": 160,
     },
-    # Paper 001: SGD 0.1, cosine, 400 epochs, L = 4, the best spiking network at T = L.
+    # Huang et al. 2024: SGD 0.1, cosine, 400 epochs, L = 4, the best spiking network
+    # at T = L.
     "nq": {
         "quantizer": "qcfs",
         "levels": 4,
@@ -26,8 +27,8 @@ RECIPES = {
         "epochs": 400,
         "snn_timesteps": ["4"],
     },
-    # Paper 002: SGD 0.02, cosine, 600 epochs, Q = 16, penalty on bits, cutout and
-    # AutoAugment, for which Keras has RandAugment.
+    # Datta et al. 2024: SGD 0.02, cosine, 600 epochs, Q = 16, penalty on bits, cutout
+    # and AutoAugment, for which Keras has RandAugment.
     "bit_serial": {
         "quantizer": "lsq",
         "levels": 15,
@@ -40,7 +41,7 @@ RECIPES = {
         "cutout": 8,
         "rand_augment": 0.3,
     },
-    # Paper 003: Adam 1e-4, squared error, warm restarts, 100 epochs (MNIST).
+    # Jiang and Zhang 2023: Adam 1e-4, squared error, warm restarts, 100 epochs (MNIST).
     "noisy_lif": {
         "quantizer": "noisy_spike",
         "loss": "mse",
@@ -51,7 +52,8 @@ RECIPES = {
         "restart_epochs": 100,
         "epochs": 100,
     },
-    # Paper 004 (QFFS): SGD 0.01, exponential, 40 epochs from a float network, 2 bit.
+    # Li et al. 2022 (QFFS): SGD 0.01, exponential, 40 epochs from a float network,
+    # 2 bit.
     "qffs": {
         "quantizer": "lsq",
         "levels": 3,

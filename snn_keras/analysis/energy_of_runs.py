@@ -14,7 +14,7 @@ from snn_keras.typing import Inputs
 
 SIDES = ("spiking", "source")
 
-# Picojoules an operation at 45 nm. "32 bit" and "8 bit": paper 002, table 4.
+# Picojoules an operation at 45 nm. "32 bit" and "8 bit": Datta et al. 2024, table 4.
 # "float32": M. Horowitz, Computing's energy problem, 2014 (multiply-accumulate 4.6,
 # accumulate 0.9); it has no comparison and no shift, which are taken as an addition's
 # and as that of table 4.
@@ -78,7 +78,7 @@ def energy(
         ValueError: if `x` or `constants` do not fit, or it cannot be told what a layer
             multiplies and adds.
 
-    Source: paper 002, section A.4 and table 4.
+    Source: Datta et al. 2024, section A.4 and table 4.
     """
     costs = costs_of(constants)
     cells = {name: layer.cell for name, layer in neurons_of(snn).items()}

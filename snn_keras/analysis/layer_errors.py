@@ -43,7 +43,7 @@ def mismatch(
     Raises:
         ConversionError, ValueError: As `snn_keras.verify`.
 
-    Source: paper 001, figure 2.
+    Source: Huang et al. 2024, figure 2.
     """
     report = verify(ann, snn, x, batch_size)
     layers = {layer.name: layer for layer in report.layers}

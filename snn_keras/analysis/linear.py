@@ -71,10 +71,10 @@ def kind_of(node: Node) -> Kind:
     if has_weights and not aside and not _looks_up(node):
         raise ValueError(
             f"energy cannot count what {node.describe()} multiplies and adds: it has "
-            "weights, and no rule says that it is linear. Remedy: register a rule for "
-            "it with snn_keras.rule, snn_keras.rules.Linear or Affine, if it is "
-            "linear; else build it from layers that are, such as Dense, and functions "
-            "without weights."
+            "weights, and no rule says that it is linear. Remedy: if it is linear, a "
+            "form by snn_keras.linear.form, or a rule by snn_keras.rule, "
+            "snn_keras.rules.Linear or Affine; else build it from layers that are, "
+            "such as Dense, and functions without weights."
         )
     return Kind.COMPUTES
 

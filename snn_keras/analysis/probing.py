@@ -26,8 +26,9 @@ BASE = 128
 NONE, MORE = -1, -2
 
 _REMEDY = (
-    "Remedy: build it from Keras's layers, such as Dense, EinsumDense, convolutions, "
-    "whose synapses are known at any size."
+    "Remedy: give it a linear form, by snn_keras.linear.form, or build it from Keras's "
+    "layers, such as Dense, EinsumDense, convolutions: what has a form is counted at "
+    "any size."
 )
 
 

@@ -1,4 +1,4 @@
-"""The convolutional network that paper 003 trains on MNIST and Fashion-MNIST."""
+"""The convolutional network of Jiang and Zhang 2023, for MNIST and Fashion-MNIST."""
 
 import keras
 from keras import layers
@@ -23,7 +23,7 @@ def mnist_convnet(
     Returns:
         A functional `keras.Model` from images to logits `(batch, classes)`.
 
-    Source: paper 003, section 4; the batch normalization is ours.
+    Source: Jiang and Zhang 2023, section 4; the batch normalization is ours.
     """
     parts = Parts(activation)
     x = inputs = keras.Input(input_shape)

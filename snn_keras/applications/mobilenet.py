@@ -35,7 +35,7 @@ def mobilenet_v2(
     Returns:
         A functional `keras.Model` from images to logits `(batch, classes)`.
 
-    Source: Sandler et al., MobileNetV2, 2018; used by paper 002.
+    Source: Sandler et al., MobileNetV2, 2018; used by Datta et al. 2024.
     """
     parts = Parts(activation or layers.ReLU(6.0))
     small = is_small(input_shape)

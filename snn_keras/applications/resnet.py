@@ -29,7 +29,7 @@ def resnet18(
         A functional `keras.Model` from images to logits `(batch, classes)`.
 
     Source: He et al., Deep Residual Learning for Image Recognition, 2016; used
-    by papers 000, 001, 002 and 004.
+    by Li 2023, Huang et al. 2024, Datta et al. 2024 and Li et al. 2022.
     """
     blocks = (2, 2, 2, 2)
     return _resnet("resnet18", basic, blocks, input_shape, classes, activation)

@@ -29,7 +29,7 @@ def vgg16(
         A functional `keras.Model` from images to logits `(batch, classes)`.
 
     Source: Simonyan and Zisserman, Very Deep Convolutional Networks, 2015; used
-    by papers 001, 002 and 003.
+    by Huang et al. 2024, Datta et al. 2024 and Jiang and Zhang 2023.
     """
     parts = Parts(activation)
     x = inputs = keras.Input(input_shape)

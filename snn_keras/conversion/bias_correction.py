@@ -55,8 +55,8 @@ def correct_biases(
         rounds: Corrections to try, one after the other.
         rate: The share $\eta$ of an error that is corrected at once.
 
-    Source: METHODS "Threshold from data" for the mean error of a layer; the first
-    step's, and to repeat and choose, are ours.
+    The mean error of a layer is what conversion without training corrects everywhere;
+    that of the first step, and to repeat and choose, are ours.
     """
     corrections = Corrections(ann, graph, snn, data, batch_size)
     least: Any = None

@@ -30,6 +30,8 @@ _MIXES = Refusal(
     "it acts along the batch axis, and would mix samples with time steps.",
     "keep axis 0 as it is, and leave the batch size of keras.Input open.",
 )
+# Of these Keras may not tell the shape that they give.
+_UNSURE = (TAKES_SINGLE_IMAGES, layers.EinsumDense)
 _UNLIKE_ANY = 97  # the size of a batch that is no other axis's
 
 
@@ -66,7 +68,7 @@ def check_samples_apart(node: Node) -> None:
         axis = getattr(operation, "axis", None)
         if any(a in (0, -rank) for a in np.atleast_1d(1 if axis is None else axis)):
             raise _MIXES
-        tried = isinstance(operation, TAKES_SINGLE_IMAGES) or is_graph(operation)
+        tried = isinstance(operation, _UNSURE) or is_graph(operation)
         if not (tried or node.constants):
             return
     try:

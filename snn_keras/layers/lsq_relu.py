@@ -39,7 +39,7 @@ class LSQReLU(QuantizedActivation):
         >>> keras.ops.convert_to_numpy(a).tolist()
         [[0.0, 0.5, 1.0, 1.5]]
 
-    Source: paper 000 eq. 3-5; paper 004 eq. 13.
+    Source: Li 2023, eq. 3-5; Li et al. 2022, eq. 13.
     """
 
     parameter = "step"

@@ -44,7 +44,7 @@ class Noise(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable("snn_keras")
 class NoiseAdaptor(Noise):
-    r"""Uniform noise of one quantization step (paper 000 eq. 7-10).
+    r"""Uniform noise of one quantization step (Li 2023, eq. 7-10).
 
     $$a = s \cdot \lfloor \mathrm{clip}(v/s + \epsilon, 0, p) \rceil,
     \qquad \epsilon \sim U(-\tfrac12, \tfrac12)$$
@@ -65,7 +65,7 @@ class NoiseAdaptor(Noise):
 
 @keras.saving.register_keras_serializable("snn_keras")
 class ResidualNoise(Noise):
-    r"""Gaussian noise as large as the conversion's error (NQ, paper 001 eq. 13).
+    r"""Gaussian noise as large as the error of conversion: NQ.
 
     $$a = \mathrm{QCFS}(v) + \delta G, \qquad G \sim N(0, 1)$$
 
@@ -75,6 +75,8 @@ class ResidualNoise(Noise):
 
     Args:
         seed: Integer seed of the noise, or None for a random one.
+
+    Source: Huang et al. 2024, eq. 13.
     """
 
     def __init__(self, seed: int | None = None, **kwargs) -> None:

@@ -35,7 +35,7 @@ class NoisySpike(SourceActivation):
 
     Input shape: `(batch, ...)`. Output shape: the same, 0 or 1.
 
-    Source: paper 003 eq. 2-6.
+    Source: Jiang and Zhang 2023, eq. 2-6.
     """
 
     neuron = "lif"

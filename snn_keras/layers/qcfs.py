@@ -41,7 +41,7 @@ class QCFS(QuantizedActivation):
         >>> keras.ops.convert_to_numpy(a).tolist()
         [[0.0, 0.5, 1.0, 2.0]]
 
-    Source: paper 001 eq. 6; paper 002 eq. 2 (misprinted there).
+    Source: Huang et al. 2024, eq. 6; Datta et al. 2024, eq. 2 (misprinted there).
     """
 
     parameter = "threshold"

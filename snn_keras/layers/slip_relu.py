@@ -26,7 +26,7 @@ class SlipReLU(QCFS):
 
     Input shape: `(batch, ...)`. Output shape: the same.
 
-    Source: baseline in paper 000, table 3.
+    Source: baseline in Li 2023, table 3.
     """
 
     def __init__(

@@ -45,7 +45,7 @@ class BitSerialCell(ChargingCell):
     fires. Input shape: `(batch, ...)`. Output shape: the same; state:
     `[potential, step]`.
 
-    Source: paper 002 eq. 7-8.
+    Source: Datta et al. 2024, eq. 7-8.
     """
 
     codings = (Radix,)

@@ -22,8 +22,7 @@ class SRPCell(IFCell):
     """Integrate-and-fire neuron that silences those that fire by mistake.
 
     After the extra steps only the neurons whose potential ended above 0 may
-    fire; all start anew from `initial * theta` (baseline of paper 001's tables,
-    METHODS "SRP").
+    fire; all start anew from `initial * theta`.
 
     Args:
         threshold: As for `IFCell`.
@@ -32,6 +31,8 @@ class SRPCell(IFCell):
 
     Input shape: `(batch, ...)`. Output shape: the same; state: `[potential,
     may fire]`.
+
+    Source: a baseline of Huang et al. 2024, there by Hao et al., 2023.
     """
 
     num_states = 2
@@ -73,8 +74,8 @@ class OffsetSpikesCell(IFCell):
 
     After the extra steps, a neuron that fired and ended with u < 0 starts the
     run lower, by just enough to lose one of its spikes; one that ended with
-    u >= theta starts higher, to gain one (METHODS "Offset spikes"). Layers are
-    corrected in order, each driven by those before it.
+    u >= theta starts higher, to gain one. Layers are corrected in order, each
+    driven by those before it.
 
     Args:
         threshold: As for `IFCell`.
@@ -83,6 +84,9 @@ class OffsetSpikesCell(IFCell):
         margin: What keeps a shifted potential off its threshold, > 0.
 
     Input shape: `(batch, ...)`. Output shape: the same; state: `[potential]`.
+
+    Source: Z. Hao and others, Bridging the gap between ANNs and SNNs by calibrating
+    offset spikes, 2023.
     """
 
     def __init__(

@@ -38,7 +38,7 @@ class IFCell(SpikingCell):
         >>> keras.ops.convert_to_numpy(spikes)[0, :, 0].tolist()
         [1.0, 0.0, 1.0, 0.0]
 
-    Source: paper 000 eq. 1, 2, 6.
+    Source: Li 2023, eq. 1, 2, 6.
     """
 
     def __init__(

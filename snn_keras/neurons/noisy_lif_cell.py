@@ -53,7 +53,7 @@ class NoisyLIFCell(SpikingCell):
     Input shape: `(batch, ...)`. Output shape: the same; state: `[potential,
     step]`.
 
-    Source: paper 003 eq. 1-10.
+    Source: Jiang and Zhang 2023, eq. 1-10.
     """
 
     num_states = 2

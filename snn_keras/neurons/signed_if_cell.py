@@ -40,7 +40,7 @@ class SignedIFCell(SpikingCell):
     Input shape: `(batch, ...)`, the current of one step. Output shape: the
     same; state: `[potential, count]`.
 
-    Source: paper 004 algorithm 1, with `u < 0` in place of its `u <= 0`.
+    Source: Li et al. 2022, algorithm 1, with `u < 0` in place of its `u <= 0`.
     """
 
     num_states = 2

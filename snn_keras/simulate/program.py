@@ -147,12 +147,12 @@ class Program:
         return values, state
 
     def initial_state(self, batch_size: int, monitor: Any = None) -> dict:
-        """The state at rest; layers whose shape is not known make theirs later."""
+        """The state at rest; what has no known shape makes its own later."""
         layers = {
             name: layer.get_initial_state(batch_size) for name, layer in self._timed()
         }
         seen = {}
-        for node in [*self.before, *self.during] if monitor is not None else ():
+        for node in self.during if monitor is not None else ():
             layer = node.operation
             if isinstance(layer, Neurons) and layer.cell.has_fixed_shape:
                 shape = batch_size, *layer.cell.state_shape

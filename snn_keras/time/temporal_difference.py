@@ -35,7 +35,7 @@ class TemporalDifference(CodedPerStep):
     Input shape: `(batch, time, ...)`, or a list of such. Output shape: that of
     the operation, with the time axis.
 
-    Source: paper 004 algorithm 2 (event-based max pooling), for any function.
+    Source: Li et al. 2022, algorithm 2 (event-based max pooling), for any function.
     """
 
     def __init__(

@@ -25,7 +25,7 @@ class BitSparsity(keras.regularizers.Regularizer):
     Use `apply(model)` to put it on every quantized activation but the last, or
     give it to some: `LSQReLU(15, activity_regularizer=BitSparsity(1e-8))`.
 
-    Source: paper 002 eq. 9-10.
+    Source: Datta et al. 2024, eq. 9-10.
     """
 
     def __init__(self, strength: float = 1e-8) -> None:

@@ -28,7 +28,7 @@ class ResidualNoise(keras.callbacks.Callback):
 
     The figures are in the epoch's logs as `delta_mean`.
 
-    Source: paper 001 eq. 13 and section 4.
+    Source: Huang et al. 2024, eq. 13 and section 4.
     """
 
     def __init__(

@@ -17,9 +17,9 @@ from snn_keras.analysis.reporting.sections import some
 from snn_keras.analysis.traces import plot_potentials, plot_raster
 
 SOURCES = {
-    "32 bit": "paper 002, table 4, 32-bit numbers at 45 nm",
+    "32 bit": "Datta et al. 2024, table 4, 32-bit numbers at 45 nm",
     "float32": "M. Horowitz, Computing's energy problem, 2014, floating point at "
-    "45 nm; a comparison as an addition, a shift as in table 4 of paper 002",
+    "45 nm; a comparison as an addition, a shift as in table 4 of Datta et al. 2024",
 }
 LANES = 8  # neurons whose potentials are drawn
 KINDS = ("multiply", "add", "shift", "compare")

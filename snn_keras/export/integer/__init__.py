@@ -28,7 +28,6 @@ from snn_keras.export.integer.operations import Gate as Gate
 from snn_keras.export.integer.operations import Operation as Operation
 from snn_keras.export.integer.operations import Scale as Scale
 from snn_keras.export.integer.operations import Shift as Shift
-from snn_keras.export.integer.operations import patches as patches
 from snn_keras.export.integer.shapes import Concatenate as Concatenate
 from snn_keras.export.integer.shapes import Crop as Crop
 from snn_keras.export.integer.shapes import Pad as Pad

@@ -21,7 +21,7 @@ class MaxPool(Operation):
         padding: `(before, after)` for each axis; never the largest.
         over_time: False for networks without time, where it has no state.
 
-    Source: paper 004 algorithm 2.
+    Source: Li et al. 2022, algorithm 2.
     """
 
     window: tuple
