@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 from keras import tree
 
-from snn_keras.analysis.operations import Count
+from snn_keras.analysis.operations import OperationCounter
 from snn_keras.analysis.recording import neurons_of
 from snn_keras.analysis.spikes import steps_of_runs
 from snn_keras.inputs import batches, check_data
@@ -82,7 +82,7 @@ def energy(
     """
     costs = costs_of(constants)
     cells = {name: layer.cell for name, layer in neurons_of(snn).items()}
-    counter = Count(snn)
+    counter = OperationCounter(snn)
     x = check_data(x, snn.program.graph)
     samples = len(tree.flatten(x)[0])
     totals, all_steps = {}, 0.0

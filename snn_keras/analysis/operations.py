@@ -42,7 +42,7 @@ class Signal:
         return self.numbers.shape[1:]
 
 
-class Count(Monitored):
+class OperationCounter(Monitored):
     """Counts the operations of a run, layer by layer.
 
     Additions: each spike is one at every synapse that it reaches. Linear operations

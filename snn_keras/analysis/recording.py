@@ -8,11 +8,11 @@ import numpy as np
 from keras import ops
 
 from snn_keras.simulate import Monitored, SpikingModel
-from snn_keras.simulate.seen import Seen
+from snn_keras.simulate.activity import LayerActivity
 from snn_keras.time import Neurons as NeuronLayer
 from snn_keras.typing import Array, Inputs, Shape
 
-# From what a layer did in a pass, `(batch, steps, ...)`: see `simulate.seen.Seen`.
+# From what a layer did in a pass, `(batch, steps, ...)`: see `LayerActivity`.
 MEASURES = {
     "spikes": lambda cell, seen: cell.spikes(seen.outputs),
     "potentials": lambda cell, seen: seen.potentials(),
@@ -72,7 +72,7 @@ def record(
             f"Received: what={what!r}, traces={traces!r}. Remedy: "
             "record(snn.with_timesteps(T), ...)."
         )
-    _, recorded = Monitored(snn, Together(recorders)).predict(x, batch_size, verbose)
+    _, recorded = Monitored(snn, Recorders(recorders)).predict(x, batch_size, verbose)
 
     def finished(what, values):
         if traces:
@@ -106,7 +106,7 @@ class Recorder:
 
     Args:
         measure: What is kept: values `of(layer, seen)`, `(batch, steps, *shape)`, as
-            in `Neurons`; `seen` is a `snn_keras.simulate.seen.Seen`.
+            in `Neurons`; `seen` is a `snn_keras.simulate.activity.LayerActivity`.
         timesteps: Steps to keep apart; None to sum them up.
     """
 
@@ -124,7 +124,7 @@ class Recorder:
         dtype = self.measure.dtype(layer, is_sum)
         return ops.zeros((batch_size, *steps, *kept), dtype)
 
-    def update(self, layer: NeuronLayer, state: Array, seen: Seen) -> Array:
+    def update(self, layer: NeuronLayer, state: Array, seen: LayerActivity) -> Array:
         if state is None:
             return None
         values = self.measure.of(layer, seen)
@@ -135,7 +135,7 @@ class Recorder:
         return ops.slice_update(state, first, values)
 
 
-class Together:
+class Recorders:
     """Monitor: several recorders of the same layers, by name.
 
     Args:
@@ -149,7 +149,9 @@ class Together:
         states = {k: r.initial_state(layer, shape) for k, r in self._all()}
         return None if None in states.values() else states
 
-    def update(self, layer: NeuronLayer, state: dict | None, seen: Seen) -> dict | None:
+    def update(
+        self, layer: NeuronLayer, state: dict | None, seen: LayerActivity
+    ) -> dict | None:
         if state is None:
             return None
         return {k: r.update(layer, state[k], seen) for k, r in self._all()}
@@ -200,7 +202,7 @@ class Neurons:
             return "int8" if is_small else "int32"
         return layer.cell.state_dtype
 
-    def of(self, layer: NeuronLayer, seen: Seen) -> Array:
+    def of(self, layer: NeuronLayer, seen: LayerActivity) -> Array:
         """The values of the steps of a pass."""
         values = MEASURES[self.what](layer.cell, seen)
         indices = (self.chosen or {}).get(layer.name)

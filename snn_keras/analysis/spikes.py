@@ -5,11 +5,11 @@ import math
 import numpy as np
 from keras import ops, tree
 
-from snn_keras.analysis.recording import Recorder, Together, neurons_of
+from snn_keras.analysis.recording import Recorder, Recorders, neurons_of
 from snn_keras.inputs import check_data
 from snn_keras.simulate import Monitored
+from snn_keras.simulate.activity import LayerActivity
 from snn_keras.simulate.model import SpikingModel
-from snn_keras.simulate.seen import Seen
 from snn_keras.time.spiking import Neurons as NeuronLayer
 from snn_keras.typing import Array, Inputs
 
@@ -41,7 +41,7 @@ def spike_statistics(
     layers = neurons_of(snn)
     x = check_data(x, snn.program.graph)
     timesteps = None if snn.coding.settles else snn.timesteps
-    monitor = Together(
+    monitor = Recorders(
         {"spikes": Recorder(_SpikesOfLayer(), timesteps), "neurons": _NeuronsOfLayer()}
     )
     _, recorded = Monitored(snn, monitor).predict(x, batch_size, verbose)
@@ -94,7 +94,7 @@ class _SpikesOfLayer:
     def dtype(self, layer: NeuronLayer, is_sum: bool) -> str:
         return "int32"
 
-    def of(self, layer: NeuronLayer, seen: Seen) -> Array:
+    def of(self, layer: NeuronLayer, seen: LayerActivity) -> Array:
         spikes = ops.abs(ops.cast(layer.cell.spikes(seen.outputs), "int32"))
         return ops.sum(spikes, axis=tuple(range(2, len(spikes.shape))))
 
@@ -109,5 +109,5 @@ class _NeuronsOfLayer:
         batch_size, *neurons = shape
         return ops.full((batch_size,), math.prod(neurons), "int32")
 
-    def update(self, layer: NeuronLayer, state: Array, seen: Seen) -> Array:
+    def update(self, layer: NeuronLayer, state: Array, seen: LayerActivity) -> Array:
         return state

@@ -11,8 +11,8 @@ from snn_keras.conversion.probe import SourceProbe
 from snn_keras.graph import Graph
 from snn_keras.inputs import CALIBRATION_SAMPLES, batches, check_data
 from snn_keras.simulate import Monitored
+from snn_keras.simulate.activity import LayerActivity
 from snn_keras.simulate.model import SpikingModel
-from snn_keras.simulate.seen import Seen
 from snn_keras.time import BiasCorrection, Neurons
 from snn_keras.time.spiking import Neurons as NeuronLayer
 from snn_keras.typing import Inputs, Shape
@@ -143,7 +143,7 @@ class _FirstAndRest:
         ends = shape[0], shape[-1]
         return [ops.zeros(ends, layer.cell.state_dtype) for _ in range(2)]
 
-    def update(self, layer: NeuronLayer, state: list, seen: Seen) -> list:
+    def update(self, layer: NeuronLayer, state: list, seen: LayerActivity) -> list:
         first, rest = state
         outputs = ops.cast(seen.outputs, first.dtype)
         positions = tuple(range(2, len(outputs.shape) - 1))

@@ -18,7 +18,7 @@ from snn_keras.conversion.normalize import (
     without_activation,
 )
 from snn_keras.conversion.planning import Plan
-from snn_keras.conversion.samples import is_kerass_own
+from snn_keras.conversion.samples import is_built_in
 from snn_keras.conversion.wrapped import policy_of, signal_of
 from snn_keras.errors import ConversionError
 from snn_keras.graph import Graph, Names, Node, Tensor, computes_as, fill
@@ -161,7 +161,7 @@ def _own_weights(source):
 def _says_all(layer):
     """Whether a layer is of Keras's own classes or of ours."""
     is_ours = type(layer).__module__.split(".")[0] == "snn_keras"
-    return is_ours or is_kerass_own(layer) or getattr(layer, "stateful", False)
+    return is_ours or is_built_in(layer) or getattr(layer, "stateful", False)
 
 
 def _same(node, source, copy):

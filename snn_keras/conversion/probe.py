@@ -8,8 +8,8 @@ from keras import ops
 from snn_keras.conversion import normalize
 from snn_keras.graph import Graph, Node
 from snn_keras.simulate import Monitored
+from snn_keras.simulate.activity import LayerActivity
 from snn_keras.simulate.model import SpikingModel
-from snn_keras.simulate.seen import Seen
 from snn_keras.time.spiking import Neurons as NeuronLayer
 from snn_keras.typing import Array, Shape
 
@@ -121,7 +121,7 @@ class Totals:
         zeros = ops.zeros(shape, layer.cell.state_dtype)
         return [zeros, zeros]
 
-    def update(self, layer: NeuronLayer, state: list, seen: Seen) -> list:
+    def update(self, layer: NeuronLayer, state: list, seen: LayerActivity) -> list:
         return [
             total + ops.sum(ops.cast(x, total.dtype), axis=1)
             for total, x in zip(state, (seen.currents, seen.outputs), strict=True)

@@ -180,7 +180,7 @@ class Opaque(Rule):
     def check_between_neurons(self, node: Node) -> None:
         """Raises a `Refusal` where a signal over time cannot pass through."""
         given = tree.flatten((node.args, node.kwargs))
-        if not samples.is_kerass_own(node.operation, given):
+        if not samples.is_built_in(node.operation, given):
             raise Refusal(
                 "it is not one of Keras's own functions without a memory, spiking "
                 "neurons stand before and behind it, and it may not commute with the "

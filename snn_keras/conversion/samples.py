@@ -136,7 +136,7 @@ class BatchSizes:
                 )
 
 
-def is_kerass_own(operation: Any, arguments: Sequence = ()) -> bool:
+def is_built_in(operation: Any, arguments: Sequence = ()) -> bool:
     """Whether all that an operation computes comes with Keras, and has no memory.
 
     A function of each element alone may be anybody's.
@@ -148,14 +148,14 @@ def is_kerass_own(operation: Any, arguments: Sequence = ()) -> bool:
     if callable(operation) and not isinstance(operation, keras.Operation):
         return comes_with_keras(operation) or kind_of(operation) is not Kind.OTHER
     if is_graph(operation):
-        return all(is_kerass_own(part) for part in operation.operations)
+        return all(is_built_in(part) for part in operation.operations)
     if isinstance(operation, FunctionLayer):
         return kind_of(operation.function) is not Kind.OTHER
     return (
         comes_with_keras(type(operation))
         and not isinstance(operation, layers.Lambda)
         and not getattr(operation, "stateful", False)
-        and all(map(is_kerass_own, [*_parts(operation), *filter(callable, arguments)]))
+        and all(map(is_built_in, [*_parts(operation), *filter(callable, arguments)]))
     )
 
 

@@ -59,7 +59,7 @@ class Call:
 
     @property
     def signal(self) -> Any:
-        """The only one."""
+        """The signal among the arguments, where there is one alone."""
         (signal,) = self.signals
         return signal
 

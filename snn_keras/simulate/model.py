@@ -17,7 +17,7 @@ from snn_keras.backend import backend
 from snn_keras.coding import Coding
 from snn_keras.inputs import batches, check_count, check_data
 from snn_keras.simulate.early_exit import EarlyExit, EarlyExitRunner
-from snn_keras.simulate.fed import Fed
+from snn_keras.simulate.feeding import FastFeeding
 from snn_keras.simulate.program import Program
 from snn_keras.simulate.runs import run, run_until_silent
 from snn_keras.simulate.step_function import StepFunction, Stream
@@ -27,7 +27,7 @@ from snn_keras.typing import Array, Inputs, Timesteps
 
 
 @keras.saving.register_keras_serializable("snn_keras")
-class SpikingModel(Fed, keras.Model):
+class SpikingModel(FastFeeding, keras.Model):
     """A spiking network: a functional Keras model with a time axis inside.
 
     `snn_keras.convert` makes one. Calling it runs `timesteps` steps from rest
@@ -290,7 +290,7 @@ def _name_of(tensor):
     return currents._keras_history.operation.name
 
 
-class _OverTime(Fed, keras.Model):
+class _OverTime(FastFeeding, keras.Model):
     """Runs a spiking model and gives its output after every step."""
 
     def __init__(self, spiking_model: SpikingModel) -> None:

@@ -4,13 +4,13 @@ from typing import Any
 
 import keras
 
-from snn_keras.simulate.fed import Fed
+from snn_keras.simulate.feeding import FastFeeding
 from snn_keras.simulate.model import SpikingModel
 from snn_keras.simulate.runs import run
 from snn_keras.typing import Array
 
 
-class Monitored(Fed, keras.Model):
+class Monitored(FastFeeding, keras.Model):
     """Runs a spiking model, and gives what a monitor saw of each layer beside it.
 
     Args:

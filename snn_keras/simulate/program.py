@@ -9,8 +9,8 @@ from keras import ops, tree
 from snn_keras.graph import Graph, Node, Tensor, fill, run_nodes
 from snn_keras.inputs import in_structure
 from snn_keras.simulate import apart
+from snn_keras.simulate.activity import LayerActivity
 from snn_keras.simulate.compiling import has_xla_form
-from snn_keras.simulate.seen import Seen
 from snn_keras.time import Clock, Neurons, Present, Readout, Spiking, TimeLayer
 from snn_keras.time.layer import Coded
 from snn_keras.time.per_step import fold, unfold
@@ -29,7 +29,7 @@ class Program:
     The state of a run is `{"layers": {node: its state}, "seen": {layer: what a
     monitor keeps of it}}`. A monitor has a state for each layer of neurons,
     `monitor.initial_state(layer, shape)` for neurons of a shape `(batch, ...)`, that
-    `monitor.update(layer, state, seen)` carries on; `seen` is a `Seen`.
+    `monitor.update(layer, state, seen)` carries on; `seen` is a `LayerActivity`.
 
     Args:
         graph: The graph of a spiking model.
@@ -140,7 +140,7 @@ class Program:
             layer = node.operation
             if isinstance(layer, Neurons):
                 (current,) = (values[x] for x in node.inputs)
-                seen = Seen.of_one_pass(layer, current)
+                seen = LayerActivity.of_one_pass(layer, current)
                 _show(monitor, layer, state["seen"], seen)
         if self.extra_steps and self.during:
             state = self._rehearse(values, state, training)
@@ -268,7 +268,7 @@ class Program:
             if monitor is not None and isinstance(layer, Neurons):
                 (currents,) = (values[x] for x in node.inputs)
                 potentials = functools.partial(layer.potentials, currents, before)
-                shown = Seen(clock.start, currents, outputs, potentials)
+                shown = LayerActivity(clock.start, currents, outputs, potentials)
                 _show(monitor, layer, seen, shown)
             return outputs
 

@@ -9,8 +9,8 @@ from keras import ops, tree
 
 from snn_keras.backend import backend
 from snn_keras.graph import fill
+from snn_keras.simulate.activity import LayerActivity
 from snn_keras.simulate.program import Program, batch_size_of
-from snn_keras.simulate.seen import Seen
 from snn_keras.time import Clock, TemporalDifference
 from snn_keras.time.spiking import Neurons as NeuronLayer
 from snn_keras.typing import Array, Shape
@@ -216,7 +216,7 @@ class _Activity:
             return None
         return self.monitor.initial_state(layer, shape)
 
-    def update(self, layer: NeuronLayer, state: Any, seen: Seen) -> Any:
+    def update(self, layer: NeuronLayer, state: Any, seen: LayerActivity) -> Any:
         axes = tuple(range(1, len(seen.outputs.shape)))
         spikes = ops.logical_and(seen.outputs != 0, seen.outputs == seen.outputs)
         self.samples.append(ops.any(spikes, axis=axes))

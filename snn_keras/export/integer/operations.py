@@ -52,7 +52,7 @@ class Operation:
         raise NotImplementedError
 
     def state_bounds(self, *intervals, steps: int) -> tuple:
-        """The same for its state."""
+        """Between what its state stays in a run of `steps`, given its inputs."""
         return ()
 
     def constants(self) -> tuple:

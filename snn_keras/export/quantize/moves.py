@@ -122,7 +122,9 @@ def gained(quantizer: Quantizer, x: Signal, other: Signal, name: str) -> Signal:
 def finer(
     quantizer: Quantizer, x: Signal, grain: Array, beside: Array, name: str
 ) -> Signal:
-    """`x` with its offset, in a unit of which `grain` is many, or a whole number.
+    """`x` with its offset, in a unit that is fine enough for comparisons.
+
+    `grain` becomes a whole number of units, or so many that rounding it does no harm.
 
     Args:
         quantizer: The `Quantizer`.

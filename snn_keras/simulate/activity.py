@@ -11,7 +11,7 @@ from snn_keras.typing import Array
 
 
 @dataclasses.dataclass(frozen=True)
-class Seen:
+class LayerActivity:
     """What a layer of neurons did in a piece of a run.
 
     Attributes:
@@ -28,7 +28,7 @@ class Seen:
     potentials: Callable
 
     @classmethod
-    def of_one_pass(cls, layer: OnePassSpiking, current: Array) -> "Seen":
+    def of_one_pass(cls, layer: OnePassSpiking, current: Array) -> "LayerActivity":
         """What neurons do that run in one pass: all of their input comes at once."""
         return cls(
             0,

@@ -11,7 +11,7 @@ from snn_keras.inputs import for_keras
 from snn_keras.typing import Array, Inputs
 
 
-class Fed:
+class FastFeeding:
     """Mixin of a `keras.Model`: fed without losing time.
 
     `predict` and `evaluate` batch arrays by `backend.dataset`; `predict` also takes
