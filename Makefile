@@ -50,6 +50,7 @@ test-torch: .venv-torch/.installed
 	$(PYTHON) -m venv .venv-torch
 	.venv-torch/bin/python -m pip install --quiet --disable-pip-version-check \
 	  --constraint constraints.txt torch keras numpy absl-py pytest hypothesis matplotlib
+	.venv-torch/bin/python -m pip install --quiet --no-deps --editable .
 	touch $@
 
 test-compiled: venv

@@ -133,6 +133,7 @@ class QuantizedActivation(SourceActivation):
                 initializer="zeros",
                 trainable=False,
                 aggregation="mean",
+                autocast=False,  # what is assigned to a cast copy is lost
                 name="from_data",
             )
         )
@@ -165,8 +166,11 @@ class QuantizedActivation(SourceActivation):
         from_data = ops.cond(
             ops.any(size != 0),  # 0 in all channels: no batch was seen yet
             lambda: ops.add(self._from_data, 0.0),
-            lambda: ops.stop_gradient(
-                (self._size_from(v) if shared is None else shared) - self._size
+            lambda: ops.cast(
+                ops.stop_gradient(
+                    (self._size_from(v) if shared is None else shared) - self._size
+                ),
+                self._from_data.dtype,
             ),
         )
         if training:
@@ -224,7 +228,7 @@ class QuantizedActivation(SourceActivation):
         dtype = wide(self._size.value).dtype
         size = self._from_step(np.asarray(threshold, dtype) / self.levels)
         check_size(self, size)
-        self._size.assign(np.broadcast_to(size, self._size.shape))
+        self._size.assign(np.array(np.broadcast_to(size, self._size.shape)))
         if self._from_data is not None:
             self._from_data.assign(np.zeros(self._size.shape))
 
