@@ -492,6 +492,19 @@ def test_attributes_of_layers_do_not_change_the_run():
     check_exact(model, IMAGES)
 
 
+@pytest.mark.parametrize("fused", [True, False], ids=["one_pass", "steps"])
+def test_a_shape_that_keras_tells_wrongly_is_refused(fused):
+    """Of an ellipsis that stands for several axes, Keras tells them in another order."""
+    inputs = keras.Input((3, 2, 4))
+    x = layers.EinsumDense("...y,yz->...z", 5, name="turned")(inputs)
+    model = keras.Model(inputs, layers.Dense(2)(quantized()(x)))
+    assert model.get_layer("turned").output.shape == (None, 2, 3, 5)
+    with pytest.raises(
+        snn_keras.ConversionError, match=r"'turned'.*\(None, 2, 3, 5\).*\(3, 3, 2, 5\)"
+    ):
+        snn_keras.convert(model, **TWO_BITS, fused=fused)
+
+
 def test_the_printed_word_is_not_what_is_built():
     made = snn_keras.plan(source(layers.MaxPooling2D()), 4)
     with pytest.raises(AttributeError):

@@ -11,7 +11,7 @@ from snn_keras import neurons as neurons_lib
 from snn_keras.coding import SETTLE, Coding, Rate
 from snn_keras.conversion import forms, normalize
 from snn_keras.conversion.rules import Refusal, Step, neurons_of, rule_for
-from snn_keras.conversion.samples import BatchSizes
+from snn_keras.conversion.samples import BatchSizes, check_told_shape
 from snn_keras.conversion.stage import Stage
 from snn_keras.errors import ConversionError
 from snn_keras.graph import Graph, Node, Tensor
@@ -240,6 +240,8 @@ def plan_of(
         stages = tuple(stage[x] for x in node.inputs)
         try:
             check_call(node, stages)
+            if context.feeds_neuron(node):
+                check_told_shape(node)
             step = rule_for(node.operation).plan(node, stages, context)
             if step.stage.has_time:
                 sizes.check(node)

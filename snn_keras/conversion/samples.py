@@ -82,13 +82,31 @@ def check_samples_apart(node: Node) -> None:
         ) from error
     if not apart.agree(together, alone):
         raise _MIXES
+    _check_shapes(node, together)
+
+
+def check_told_shape(node: Node) -> None:
+    """Raises a `Refusal` where Keras tells another shape than the node gives.
+
+    Neurons, and what is counted, go by the shape that is told.
+    """
+    operation = node.operation
+    while isinstance(operation, layers.TimeDistributed):
+        operation = operation.layer
+    if isinstance(operation, layers.EinsumDense) and "..." in operation.equation:
+        _check_shapes(node, apart.tried(node)[0])
+
+
+def _check_shapes(node, together):
+    """Raises a `Refusal` unless outputs for some samples have the shapes told."""
     for y, found in zip(node.outputs, together, strict=True):
         pairs = zip(y.shape[1:], found.shape[1:], strict=False)
         if len(y.shape) != found.ndim or any(a and a != b for a, b in pairs):
             raise Refusal(
                 f"Keras says that its output has the shape {y.shape}, and for "
                 f"{apart.SAMPLES} samples it has {found.shape}.",
-                "keep it before the first neuron or behind the last.",
+                "a layer or an equation whose shape Keras knows, as EinsumDense's is "
+                "without an ellipsis; or keep it behind the last neuron.",
             )
 
 
