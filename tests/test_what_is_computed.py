@@ -494,7 +494,7 @@ def test_attributes_of_layers_do_not_change_the_run():
 
 @pytest.mark.parametrize("fused", [True, False], ids=["one_pass", "steps"])
 def test_a_shape_that_keras_tells_wrongly_is_refused(fused):
-    """Of an ellipsis that stands for several axes, Keras tells them in another order."""
+    """Of several axes that an ellipsis stands for, Keras tells another order."""
     inputs = keras.Input((3, 2, 4))
     x = layers.EinsumDense("...y,yz->...z", 5, name="turned")(inputs)
     model = keras.Model(inputs, layers.Dense(2)(quantized()(x)))
