@@ -14,9 +14,9 @@ EYE = np.eye(3, dtype="float32")
 
 def spikes_of(snn, x):
     """The spikes of every neuron of every layer, by the monitor of `verify`."""
-    from snn_keras.analysis.operations import Count
+    from snn_keras.analysis.operations import OperationCounter
 
-    return Count(snn).predict_on_batch(x)[1]
+    return OperationCounter(snn).predict_on_batch(x)[1]
 
 
 def two_layers(levels=4):

@@ -139,7 +139,8 @@ class QuantizedActivation(SourceActivation):
         )
 
     def _given_size(self, shape, dtype=None):
-        return ops.broadcast_to(ops.convert_to_tensor(self._initial, dtype), shape)
+        # Not broadcast: PyTorch would hold all channels in one place.
+        return ops.ones(shape, dtype) * ops.convert_to_tensor(self._initial, dtype)
 
     def call(self, v: Array, training: bool = False) -> Array:
         step = self._broadcast(self._to_step(self._current_size(v, training)), v)
@@ -228,7 +229,7 @@ class QuantizedActivation(SourceActivation):
         dtype = wide(self._size.value).dtype
         size = self._from_step(np.asarray(threshold, dtype) / self.levels)
         check_size(self, size)
-        self._size.assign(np.array(np.broadcast_to(size, self._size.shape)))
+        self._size.assign(np.broadcast_to(size, self._size.shape))
         if self._from_data is not None:
             self._from_data.assign(np.zeros(self._size.shape))
 
