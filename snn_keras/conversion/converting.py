@@ -8,8 +8,8 @@ from snn_keras.coding import Rate
 from snn_keras.conversion import normalize
 from snn_keras.conversion.bias_correction import correct_biases
 from snn_keras.conversion.building import build
-from snn_keras.conversion.planning import check_timesteps, plan_of
-from snn_keras.conversion.quantizing import has_unquantized, quantized
+from snn_keras.conversion.planning import check_timesteps, plan
+from snn_keras.conversion.quantizing import has_unquantized, quantize_activations
 from snn_keras.inputs import CALIBRATION_SAMPLES, arrays_of
 from snn_keras.neurons import SpikingCell, by_name
 from snn_keras.simulate import SpikingModel
@@ -78,9 +78,17 @@ def convert(
     if data is not None and has_unquantized(graph):
         if levels is None:
             levels = levels_of_run(timesteps, neuron)
-        made = quantized(graph, levels, data=data, calibration=calibration)
-        graph = normalize.normal_form(made)
-    made = plan_of(graph, timesteps, neuron, input_steps, fused, bias_correction)
+        graph = normalize.normal_form(
+            quantize_activations(graph, levels, data=data, calibration=calibration)
+        )
+    made = plan(
+        graph,
+        timesteps,
+        neuron,
+        input_steps=input_steps,
+        fused=fused,
+        bias_correction=bias_correction,
+    )
     snn = build(made, name=f"{graph.name}_snn")
     if bias_correction:
         correct_biases(model, source, snn, data)

@@ -77,12 +77,14 @@ _CURVE_TYPES = (
 )
 
 
-def normal_form(model: keras.Model) -> Graph:
-    """The graph of `model` in normal form.
+def normal_form(model: keras.Model | Graph) -> Graph:
+    """The graph of `model` in normal form; a graph is in that form already.
 
     Raises:
         ConversionError: if its graph is not all that it does, or cannot be laid open.
     """
+    if isinstance(model, Graph):
+        return model
     try:
         return _normal_form(trace(model))
     except ValueError as error:

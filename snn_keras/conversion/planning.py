@@ -182,7 +182,7 @@ def _template(node, neuron):
 
 
 def plan(
-    model: keras.Model,
+    model: keras.Model | Graph,
     timesteps: int | str,
     neuron: str | SpikingCell | Mapping[str, str | SpikingCell] = "auto",
     *,
@@ -194,7 +194,7 @@ def plan(
 
     Args:
         model: A functional or Sequential `keras.Model` with quantized
-            activations.
+            activations; or its graph in normal form, where that is known.
         timesteps: As for `snn_keras.convert`.
         neuron: As for `snn_keras.convert`.
         input_steps: As for `snn_keras.convert`.
@@ -210,24 +210,6 @@ def plan(
     """
     check_timesteps(timesteps)
     graph = normalize.normal_form(model)
-    return plan_of(graph, timesteps, neuron, input_steps, fused, bias_correction)
-
-
-def check_timesteps(timesteps: int | str) -> None:
-    """Raises a ValueError unless a run may be of that length."""
-    if timesteps != SETTLE:
-        check_count("timesteps", timesteps)
-
-
-def plan_of(
-    graph: Graph,
-    timesteps: int | str,
-    neuron: str | SpikingCell | Mapping[str, str | SpikingCell],
-    input_steps: int | None,
-    fused: bool,
-    bias_correction: bool,
-) -> Plan:
-    """As `plan`, of a source network's graph in normal form."""
     check_has_neurons(graph)
     check_neuron(neuron, graph)
     context = Context(graph, timesteps, neuron, input_steps, fused)
@@ -274,6 +256,12 @@ def plan_of(
             f"{len(graph.nodes)} layers stand in the way:\n" + "\n".join(refusals)
         )
     return Plan(graph, context.coding, tuple(steps), bias_correction)
+
+
+def check_timesteps(timesteps: int | str) -> None:
+    """Raises a ValueError unless a run may be of that length."""
+    if timesteps != SETTLE:
+        check_count("timesteps", timesteps)
 
 
 def _is_masked_end(tensor, graph):

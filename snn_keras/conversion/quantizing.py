@@ -48,7 +48,7 @@ _POOLING_FUNCTIONS = dict(
 
 
 def quantize_activations(
-    model: keras.Model,
+    model: keras.Model | Graph,
     levels: int = 3,
     quantizer: str = "lsq",
     noise: str | dict | Noise | None = None,
@@ -83,7 +83,8 @@ def quantize_activations(
     softmax and what stands at the very end of the model stay as they are.
 
     Args:
-        model: A float functional or Sequential `keras.Model`.
+        model: A float functional or Sequential `keras.Model`; or its graph in normal
+            form, where that is known.
         levels: Positive levels `p` of every activation, an integer >= 1.
         quantizer: `"lsq"` (`LSQReLU`), `"qcfs"` (`QCFS`), `"slip_relu"`
             (`SlipReLU`) or `"noisy_spike"` (`NoisySpike`).
@@ -117,36 +118,6 @@ def quantize_activations(
             quantized, or one that takes data and there are none.
     """
     graph = normalize.normal_form(model)
-    return quantized(
-        graph,
-        levels,
-        quantizer,
-        noise,
-        data,
-        replace_max_pooling,
-        calibration=calibration,
-        axis=axis,
-        scale_gradient=scale_gradient,
-        shared=shared,
-        batch_size=batch_size,
-    )
-
-
-def quantized(
-    graph: Graph,
-    levels: int,
-    quantizer: str = "lsq",
-    noise: str | dict | Noise | None = None,
-    data: Inputs = None,
-    replace_max_pooling: bool = False,
-    *,
-    calibration: str = "mse",
-    axis: int | None = None,
-    scale_gradient: bool = False,
-    shared: bool = True,
-    batch_size: int = 64,
-) -> keras.Model:
-    """As `quantize_activations`, of a model's graph in normal form."""
     for name, given, known in (
         ("quantizer", quantizer, _QUANTIZERS),
         ("calibration", calibration, RULES),

@@ -89,6 +89,11 @@ def rule(*operation_types) -> Callable[[type], type]:
     return register
 
 
+def kinds_with(rule_type: type) -> list[type]:
+    """The types of operations for which a rule of this very type is registered."""
+    return [kind for kind, found in _RULES.items() if type(found) is rule_type]
+
+
 def has_rule(operation_type: type) -> bool:
     """Whether operations of this very type have a rule."""
     return operation_type in _RULES

@@ -71,15 +71,7 @@ def check_samples_apart(node: Node) -> None:
         tried = isinstance(operation, _UNSURE) or is_graph(operation)
         if not (tried or node.constants):
             return
-    try:
-        together, alone = apart.tried(node)
-    except Exception as error:  # whatever the backend raises
-        raise Refusal(
-            "it cannot be computed for a batch of any size, of signals that have not "
-            f"arrived yet: {_reason(error)}",
-            "leave the batch size of keras.Input open, or keep it before the first "
-            "neuron or behind the last.",
-        ) from error
+    together, alone = _tried(node)
     if not apart.agree(together, alone):
         raise _MIXES
     _check_shapes(node, together)
@@ -94,7 +86,20 @@ def check_told_shape(node: Node) -> None:
     while isinstance(operation, layers.TimeDistributed):
         operation = operation.layer
     if isinstance(operation, layers.EinsumDense) and "..." in operation.equation:
-        _check_shapes(node, apart.tried(node)[0])
+        _check_shapes(node, _tried(node)[0])
+
+
+def _tried(node):
+    """A node's outputs for some samples, together and each alone; or a `Refusal`."""
+    try:
+        return apart.tried(node)
+    except Exception as error:  # whatever the backend raises
+        raise Refusal(
+            "it cannot be computed for a batch of any size, of signals that have not "
+            f"arrived yet: {_reason(error)}",
+            "leave the batch size of keras.Input open, or keep it before the first "
+            "neuron or behind the last.",
+        ) from error
 
 
 def _check_shapes(node, together):

@@ -5,6 +5,7 @@ import numpy as np
 from keras import layers
 
 from snn_keras.conversion._keras import LayerScale, operation_types
+from snn_keras.conversion.rules import Identity, kinds_with
 from snn_keras.graph import Tensor
 from snn_keras.linear.forms import Scale, Sum, Total, array
 from snn_keras.linear.nodes import (
@@ -22,17 +23,7 @@ _MEAN, _SUM = operation_types("Mean", "Sum")
 # --- Scales --------------------------------------------------------------------------
 
 
-@form(
-    layers.Identity,
-    layers.Dropout,
-    layers.SpatialDropout1D,
-    layers.SpatialDropout2D,
-    layers.SpatialDropout3D,
-    layers.AlphaDropout,
-    layers.GaussianDropout,
-    layers.GaussianNoise,
-    layers.ActivityRegularization,
-)
+@form(*kinds_with(Identity))
 def _unchanged(node):
     return Scale(1.0)
 

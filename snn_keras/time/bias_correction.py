@@ -27,7 +27,7 @@ class BiasCorrection(TimeLayer):
         super().__init__(**kwargs)
         self.neurons = neurons
 
-    def build(self, input_shape: Any) -> Array:
+    def build(self, input_shape: Any) -> None:
         settings = {"shape": (input_shape[-1],), "initializer": "zeros"}
         self.bias = self.add_weight(**settings, name="bias")
         self.initial = self.add_weight(**settings, name="initial")
@@ -45,5 +45,5 @@ class BiasCorrection(TimeLayer):
     ) -> Any:
         return keras.KerasTensor(currents.shape, self.compute_dtype)
 
-    def get_config(self) -> Array:
+    def get_config(self) -> dict:
         return {**super().get_config(), "neurons": self.neurons}

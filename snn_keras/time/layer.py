@@ -93,7 +93,7 @@ class Coded(keras.layers.Layer):
         """This layer in a network of another coding, its weights shared."""
         return type(self)(coding, name=self.name, dtype=self.dtype_policy)
 
-    def get_config(self) -> Array:
+    def get_config(self) -> dict:
         coding = keras.saving.serialize_keras_object(self.coding)
         return {**super().get_config(), "coding": coding}
 

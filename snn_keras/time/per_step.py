@@ -35,7 +35,7 @@ class PerStep(TimeLayer):
         self.operation = operation
         self.arguments = arguments
 
-    def build(self, input_shape: Any) -> Array:
+    def build(self, input_shape: Any) -> None:
         operation = self.operation
         if isinstance(operation, keras.layers.Layer) and not operation.built:
             if input_shape and isinstance(input_shape[0], (list, tuple)):
@@ -106,7 +106,7 @@ class PerStep(TimeLayer):
             lambda y: keras.KerasTensor((batch, steps, *y.shape[1:]), y.dtype), outputs
         )
 
-    def get_config(self) -> Array:
+    def get_config(self) -> dict:
         serialize = keras.saving.serialize_keras_object
         return {
             **super().get_config(),

@@ -25,7 +25,7 @@ class Readout(Coded, TimeLayer):
     step; where the clock reads all, `(batch, time, ...)`, after each.
     """
 
-    def build(self, input_shape: Any) -> Array:
+    def build(self, input_shape: Any) -> None:
         self._state_shape = tuple(input_shape[2:])
 
     @property

@@ -28,7 +28,7 @@ class Neurons(keras.layers.Layer):
             )
         self.cell = cell
 
-    def build(self, input_shape: Any) -> Array:
+    def build(self, input_shape: Any) -> None:
         if not self.cell.built:
             self.cell.build(input_shape)
             self.cell.built = True
@@ -38,7 +38,7 @@ class Neurons(keras.layers.Layer):
     ) -> Any:
         return keras.KerasTensor(currents.shape, self.compute_dtype)
 
-    def get_config(self) -> Array:
+    def get_config(self) -> dict:
         cell = keras.saving.serialize_keras_object(self.cell)
         return {**super().get_config(), "cell": cell}
 
@@ -58,7 +58,7 @@ class Spiking(Neurons, TimeLayer):
     Input shape: `(batch, time, ...)`, the currents. Output shape: the same.
     """
 
-    def build(self, input_shape: Any) -> Array:
+    def build(self, input_shape: Any) -> None:
         super().build((input_shape[0], *input_shape[2:]))
 
     @property

@@ -54,7 +54,7 @@ class TemporalDifference(CodedPerStep):
         """The dtype of the sums."""
         return state_dtype(self.compute_dtype)
 
-    def build(self, input_shape: Any) -> Array:
+    def build(self, input_shape: Any) -> None:
         super().build(input_shape)
         is_list = bool(input_shape) and isinstance(input_shape[0], (list, tuple))
         shapes = input_shape if is_list else [input_shape]
@@ -120,5 +120,5 @@ class TemporalDifference(CodedPerStep):
     def settings(self) -> dict:
         return {**super().settings(), "homogeneous": self.homogeneous}
 
-    def get_config(self) -> Array:
+    def get_config(self) -> dict:
         return {**super().get_config(), "homogeneous": self.homogeneous}
