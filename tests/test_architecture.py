@@ -117,13 +117,17 @@ WITHOUT_TENSORFLOW = """
 import sys
 sys.modules["tensorflow"] = None
 import keras, numpy as np, snn_keras
-layers = keras.layers.Dense(4), snn_keras.layers.LSQReLU(3, initial_step=0.5)
-ann = keras.Sequential([keras.Input((3,)), *layers, keras.layers.Dense(2)])
+first = keras.layers.Dense(4, kernel_initializer="ones")
+neurons = snn_keras.layers.LSQReLU(3, initial_step=0.5)
+last = keras.layers.Dense(2, name="last")
+ann = keras.Sequential([keras.Input((3,)), first, neurons, last])
 x, y = np.ones((4, 3)), np.array([0, 1, 0, 1])
 snn = snn_keras.convert(ann, 3)
 print(snn.predict(x, verbose=0).shape)
 snn_keras.verify(ann, snn, x)
-assert snn_keras.analysis.energy(snn, x)["spiking"]["add"] >= 0
+# Four neurons of threshold 1.5 receive 3, and fire at all three steps.
+energy = snn_keras.analysis.energy(snn, x)["layers"]["last"]
+assert energy["spiking"]["add"] == 4 * 3 * 2
 assert snn_keras.export.quantize_weights(snn, x).predict(x).shape == (4, 2)
 snn.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
 snn.fit(x, y, verbose=0)
