@@ -21,7 +21,7 @@ class SpikingCell(keras.layers.Layer):
 
     A subclass names its potentials in `call(currents, states)`, which returns
     `(outputs, new_states)`, and their values at rest in `initial_state(shape)`.
-    It runs over time in `snn_keras.neurons.Spiking`, or, for inputs of shape
+    It runs over time in `snn_keras.time.Spiking`, or, for inputs of shape
     `(batch, time, features)`, in `keras.layers.RNN`.
 
     The state is held in float32, or in float64 where the compute dtype is that.
