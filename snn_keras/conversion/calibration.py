@@ -1,7 +1,6 @@
 """Steps of quantized activations, from what a float network computes of data."""
 
 import dataclasses
-import warnings
 from collections.abc import Callable, Mapping
 
 import keras
@@ -10,6 +9,7 @@ from keras import ops, tree
 
 from snn_keras import graph as graph_lib
 from snn_keras.conversion.building import memories_of
+from snn_keras.errors import warn
 from snn_keras.inputs import batches
 from snn_keras.text import listed
 from snn_keras.typing import Inputs
@@ -81,10 +81,9 @@ def calibrate(
         are, steps = (
             ("is", "its step is") if len(silent) == 1 else ("are", "their steps are")
         )
-        warnings.warn(
+        warn(
             f"{listed(silent)} {are} silent on the calibration data; {steps} set to 1. "
-            "Calibrate on more data.",
-            stacklevel=4,
+            "Calibrate on more data."
         )
 
 

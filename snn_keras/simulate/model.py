@@ -3,7 +3,6 @@
 import os
 import pathlib
 import types
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,6 +14,7 @@ from snn_keras import files
 from snn_keras import graph as graph_lib
 from snn_keras.backend import backend
 from snn_keras.coding import Coding
+from snn_keras.errors import warn
 from snn_keras.inputs import batches, check_count, check_data
 from snn_keras.simulate.early_exit import EarlyExit, EarlyExitRunner
 from snn_keras.simulate.feeding import FastFeeding
@@ -52,10 +52,9 @@ class SpikingModel(FastFeeding, keras.Model):
         super().__init__(*args, **kwargs)
         self._compile_runs()
         if self.program.during and self.program.without_xla:
-            warnings.warn(
+            warn(
                 f"'{self.name}' runs without XLA, which cannot compile "
-                f"{self.program.without_xla}; it is slower so.",
-                stacklevel=2,
+                f"{self.program.without_xla}; it is slower so."
             )
 
     def compile(self, *args, **kwargs) -> None:
