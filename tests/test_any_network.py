@@ -19,6 +19,9 @@ from snn_keras.simulate import program
 from snn_keras.time import Neurons
 from tests.strategies import network
 
+# What a source drops of its masks, it drops in Keras.
+pytestmark = pytest.mark.filterwarnings("ignore:.*passed an input with a mask attached")
+
 
 def inputs_of(model, rng):
     """A batch of inputs, of one size where sizes are open."""
