@@ -9,9 +9,7 @@ from keras import layers, ops
 
 import snn_keras
 from snn_keras.errors import ConversionError
-from snn_keras.export import quantize_weights, to_nir
-from snn_keras.export.nir import writer
-from snn_keras.export.quantize import quantizer
+from snn_keras.export import nir, quantize_weights, to_integers, to_nir
 from snn_keras.layers import LSQReLU
 from snn_keras.linear import registry
 
@@ -280,11 +278,11 @@ def test_nir_is_refused_with_a_remedy(name, tmp_path):
     assert_refused_and_mended(as_nir, NIR[name], tmp_path)
 
 
-@pytest.mark.parametrize("export", [quantizer, writer])
+@pytest.mark.parametrize("export", [to_integers, nir])
 def test_layers_that_a_remedy_names_have_a_form(export):
-    for name in export.LAYERS:
+    for name in export.writer.LAYERS:
         kind = getattr(layers, name)
-        assert kind in export.rule._rules or kind in registry._FORMS, name
+        assert kind in export.writer.rule._rules or kind in registry._FORMS, name
 
 
 @pytest.mark.parametrize(("neuron", "timesteps"), [("if", 2**28), ("bit_serial", 28)])

@@ -10,8 +10,8 @@ from keras import ops
 import snn_keras
 from snn_keras import analysis, export
 from snn_keras.export import integer
-from snn_keras.export.quantize import NeuronForm, integer_form
 from snn_keras.export.tflite.lowering import lower
+from snn_keras.export.to_integers import NeuronForm, integer_form
 from snn_keras.layers import LSQReLU
 from snn_keras.neurons import IFCell
 from tests.graphs import dyadic

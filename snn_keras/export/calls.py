@@ -34,13 +34,13 @@ class Call:
         layer: The layer of the spiking network.
         node: What it does at each step: its `snn_keras.graph.Node`, without time.
         is_last: Whether nothing reads it but the caller.
-        signals: A `Signal` for each tensor among the node's arguments.
+        tensors: What the export made of each tensor among the node's arguments.
     """
 
     layer: object
     node: Node
     is_last: bool
-    signals: tuple = ()
+    tensors: tuple = ()
 
     @property
     def name(self) -> str:
@@ -58,10 +58,10 @@ class Call:
         return tuple(self.node.output.shape[1:])
 
     @property
-    def signal(self) -> Any:
-        """The signal among the arguments, where there is one alone."""
-        (signal,) = self.signals
-        return signal
+    def tensor(self) -> Any:
+        """The tensor among the arguments, where there is one alone."""
+        (tensor,) = self.tensors
+        return tensor
 
     @functools.cached_property
     def form(self) -> Any:
@@ -87,7 +87,7 @@ class Rules:
         self._rules = {}
 
     def __call__(self, *types) -> Callable[[Callable], Callable]:
-        """Registers `(writer, call) -> signal` for classes of operations or forms."""
+        """Registers `(writer, call) -> tensor` for classes of operations or forms."""
 
         def register(function):
             self._rules.update(dict.fromkeys(types, function))
@@ -121,7 +121,7 @@ class Rules:
             )
 
     def apply(self, writer: Any, call: Call) -> Any:
-        """The signal that the rule of a call gives."""
+        """What the rule of a call makes."""
         with self.naming(call.node.describe()):
             found = self._rules.get(type(call.operation))
             found = found or self._rules.get(type(call.form))
@@ -227,13 +227,13 @@ def inner(layer: keras.layers.Layer) -> keras.Operation:
 
 
 def call_of(
-    node: Node, signals: Mapping[Tensor, Any], timed: Iterable[Node], is_last: bool
+    node: Node, made: Mapping[Tensor, Any], timed: Iterable[Node], is_last: bool
 ) -> Call:
     """A node's call, with what wraps operations over time laid open.
 
     Args:
         node: A node of a spiking network's graph.
-        signals: A signal for every tensor so far.
+        made: What the export made of every tensor so far.
         timed: The nodes that run at every step.
         is_last: Whether nothing reads its output.
     """
@@ -243,4 +243,4 @@ def call_of(
     step, numbers = at_a_step(node, shapes)
     for x in step.inputs:
         static_shape(node.name, x)
-    return Call(layer, step, is_last, tuple(signals[node.inputs[i]] for i in numbers))
+    return Call(layer, step, is_last, tuple(made[node.inputs[i]] for i in numbers))

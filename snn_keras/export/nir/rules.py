@@ -11,7 +11,7 @@ from snn_keras.export.calls import (
     Refusal,
     check_channels_last,
 )
-from snn_keras.export.nir.writer import Signal, channels_first, first, rule
+from snn_keras.export.nir.writer import NodeSum, channels_first, first, rule
 
 
 @rule(time.Present)
@@ -21,12 +21,12 @@ def _present(writer, call):
             "NIR has no input that is switched off. Remedy: "
             'snn_keras.convert(model, timesteps, neuron="if").'
         )
-    return call.signal
+    return call.tensor
 
 
 @rule(time.Readout)
 def _nothing(writer, call):
-    return call.signal
+    return call.tensor
 
 
 @rule(layers.Activation, *LEFT_OUT)
@@ -37,7 +37,7 @@ def _last_activation(writer, call):
             f"{QUANTIZED}."
         )
     writer.losses.append(f"'{call.name}' is left to the reader")
-    return call.signal
+    return call.tensor
 
 
 nir_form = CellForms(
@@ -53,7 +53,7 @@ def _spiking(writer, call):
 @nir_form(neurons.IFCell)
 def _integrate_and_fire(writer, call):
     cell = call.layer.cell
-    x, theta = writer.padded(call.signal, call.name), cell.theta_value()
+    x, theta = writer.padded(call.tensor, call.name), cell.theta_value()
     if x.order is not None and np.ndim(theta):
         theta = theta[x.order]
     amplitude = theta
@@ -61,7 +61,7 @@ def _integrate_and_fire(writer, call):
         share = 1 / theta
         x = x.with_(factor=x.factor * share, offset=x.offset * share)
         theta = np.ones(())
-    x = writer.plain(x, call.name)
+    x = writer.single(x, call.name)
     threshold = channels_first(np.broadcast_to(theta, x.shape)).copy()
     node = writer.add(
         "IF",
@@ -76,12 +76,12 @@ def _integrate_and_fire(writer, call):
         writer.losses.append(
             f"'{call.name}' starts from {cell.initial:g} of its threshold"
         )
-    return Signal((node,), x.shape, factor=amplitude, order=x.order)
+    return NodeSum((node,), x.shape, factor=amplitude, order=x.order)
 
 
 @rule(linear.Dense)
 def _dense(writer, call):
-    x, form = call.signal, call.form
+    x, form = call.tensor, call.form
     if len(x.shape) != 1:
         raise Refusal(
             "dense layers have one for flat inputs alone. Remedy: keras.layers.Flatten "
@@ -105,12 +105,12 @@ def _convolved(writer, call, form):
     check_channels_last(form)
     if len(form.window) != 2 or max(form.spread) > 1:
         raise Refusal(f"of convolutions only those of images have one. {rule.remedy}")
-    return writer.convolved(call.name, call.signal, call.shape, form)
+    return writer.convolved(call.name, call.tensor, call.shape, form)
 
 
 @rule(linear.Scale)
 def _scale(writer, call):
-    return _affine(writer, call, call.signal, call.form.gain, call.form.offset)
+    return _affine(writer, call, call.tensor, call.form.gain, call.form.offset)
 
 
 def _affine(writer, call, x, gain, offset):
@@ -130,30 +130,30 @@ def _affine(writer, call, x, gain, offset):
 def _sum(writer, call):
     form, name = call.form, call.name
     constants = [form.constant, *[np.zeros(())] * (len(form.signs) - 1)]
-    signals = [
+    sums = [
         _affine(writer, call, x, sign / form.divisor, constant / form.divisor)
-        for x, sign, constant in zip(call.signals, form.signs, constants, strict=True)
+        for x, sign, constant in zip(call.tensors, form.signs, constants, strict=True)
     ]
-    if len(signals) == 1:
-        return signals[0]
-    signals = [writer.plain(x, name) for x in signals]
-    orders = {None if x.order is None else tuple(x.order) for x in signals}
-    if len(orders) > 1 or len({x.shape for x in signals}) > 1:
+    if len(sums) == 1:
+        return sums[0]
+    sums = [writer.single(x, name) for x in sums]
+    orders = {None if x.order is None else tuple(x.order) for x in sums}
+    if len(orders) > 1 or len({x.shape for x in sums}) > 1:
         raise Refusal(
-            "sums of different shapes have none, and none of flat signals with others. "
-            "Remedy: the sum in front of keras.layers.Flatten, of equal shapes."
+            "sums of different shapes have none, nor have flattened tensors with "
+            "others. Remedy: the sum in front of keras.layers.Flatten, of equal shapes."
         )
     nodes = []
-    for x in signals:
+    for x in sums:
         if set(x.nodes) & set(nodes):  # NIR has no double edges
             x = writer.scaled(x, 1.0, 0.0, f"{name}_again")
         nodes += x.nodes
-    return signals[0].with_(nodes=tuple(nodes), own=False)
+    return sums[0].with_(nodes=tuple(nodes), own=False)
 
 
 @rule(linear.Pool)
 def _average_pooling(writer, call):
-    x, form = writer.padded(call.signal, call.name), call.form
+    x, form = writer.padded(call.tensor, call.name), call.form
     check_channels_last(form)
     if np.any(form.padding):
         raise Refusal('it pads. Remedy: padding="valid".')
@@ -176,7 +176,7 @@ def _pooled(writer, call, x, window, strides, shape):
 
 @rule(linear.Total)
 def _global_average_pooling(writer, call):
-    x, form = writer.padded(call.signal, call.name), call.form
+    x, form = writer.padded(call.tensor, call.name), call.form
     if form.keepdims:
         raise Refusal("it keeps its axes. Remedy: keepdims=False.")
     if form.axes != (0, 1) or not form.mean:
@@ -191,7 +191,7 @@ def _global_average_pooling(writer, call):
 
 @rule(linear.Reshape)
 def _reshape(writer, call):
-    x = writer.padded(call.signal, call.name)
+    x = writer.padded(call.tensor, call.name)
     if len(call.shape) != 1:
         raise Refusal("other shapes than flat ones have none. Remedy: Flatten.")
     return x if len(x.shape) == 1 else _flattened(writer, call.name, x)
@@ -199,7 +199,7 @@ def _reshape(writer, call):
 
 def _flattened(writer, name, x):
     if np.ndim(x.factor) or np.ndim(x.offset):
-        x = writer.plain(x, name)
+        x = writer.single(x, name)
     size = int(np.prod(x.shape))
     order = channels_first(np.arange(size).reshape(x.shape)).ravel()
     node = writer.add(
@@ -211,7 +211,7 @@ def _flattened(writer, name, x):
 @rule(linear.Crop)
 def _crop(writer, call):
     """Every so many pixels, by a convolution of one tap."""
-    x, form = writer.plain(writer.padded(call.signal, call.name), call.name), call.form
+    x, form = writer.single(writer.padded(call.tensor, call.name), call.name), call.form
     whole = tuple(-(-n // s) for n, s in zip(x.shape, form.strides, strict=True))
     is_whole = call.shape == whole and form.strides[-1] == 1
     if len(x.shape) != 3 or any(form.begin) or not is_whole:
@@ -226,9 +226,9 @@ def _crop(writer, call):
 @rule(linear.Pad)
 def _pad(writer, call):
     """Channels of zeros, by a convolution of one tap; or zeros around images."""
-    x, (*around, channels) = call.signal, call.form.padding
+    x, (*around, channels) = call.tensor, call.form.padding
     if np.any(x.offset):
-        x = writer.plain(x, call.name)
+        x = writer.single(x, call.name)
     if len(x.shape) != 3 or (np.any(channels) and (np.any(around) or x.padding)):
         raise Refusal(
             "only images have one, padded in their channels or around. Remedy: "

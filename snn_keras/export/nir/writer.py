@@ -32,7 +32,7 @@ rule = Rules("NIR form", LAYERS, [MAX_POOLING])
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Signal:
+class NodeSum:
     """A tensor of the source: factor x (sum of the nodes' outputs) + offset.
 
     Attributes:
@@ -53,7 +53,7 @@ class Signal:
     padding: tuple = ()
     own: bool = False
 
-    def with_(self, **changes) -> "Signal":
+    def with_(self, **changes) -> "NodeSum":
         """A copy with other attributes."""
         return dataclasses.replace(self, **changes)
 
@@ -116,26 +116,26 @@ class Writer:
         program = self.snn.program
         nodes = program.graph.nodes
         rule.check(program.graph, self.snn.name)
-        signals = {}
+        sums = {}
         tensors = keras.tree.flatten(program.graph.inputs)
         for name, x in zip(program.graph.input_names, tensors, strict=True):
             shape = tuple(x.shape[1:])
             node = self.add("Input", name, (), input_type=first(shape))
-            signals[x] = Signal((node,), shape)
+            sums[x] = NodeSum((node,), shape)
         self._readers = [x for node in nodes for x in node.inputs]
         timed = set(program.during)
         for node in nodes:
-            call = call_of(node, signals, timed, is_last=not self._count(node))
-            signal = rule.apply(self, call)
+            call = call_of(node, sums, timed, is_last=not self._count(node))
+            made = rule.apply(self, call)
             if self._count(node) > 1:
-                signal = signal.with_(own=False)
-            signals[node.output] = signal
+                made = made.with_(own=False)
+            sums[node.output] = made
         for i, x in enumerate(keras.tree.flatten(program.graph.outputs)):
             name = f"output_{i}" if i else "output"
             with rule.naming(f"'{name}'"):
-                signal = self.plain(self.padded(signals[x], name), name)
-            signal = self.in_order(signal, name)
-            self.add("Output", name, signal, output_type=first(signal.shape))
+                made = self.single(self.padded(sums[x], name), name)
+            made = self.in_order(made, name)
+            self.add("Output", name, made, output_type=first(made.shape))
         return self._made()
 
     def _count(self, node):
@@ -160,15 +160,15 @@ class Writer:
 
     # --- What rules are made of ------------------------------------------------------
 
-    def add(self, kind: str, name: str, x: Signal | tuple[()], **settings) -> str:
-        """Adds a node that reads the signal `x`; returns its name."""
+    def add(self, kind: str, name: str, x: NodeSum | tuple[()], **settings) -> str:
+        """Adds a node that reads `x`; returns its name."""
         name = self._names.unique(name)
         self._nodes[name] = kind, settings
-        sources = x.nodes if isinstance(x, Signal) else x
+        sources = x.nodes if isinstance(x, NodeSum) else x
         self._edges += [(source, name) for source in sources]
         return name
 
-    def plain(self, x: Signal, name: str) -> Signal:
+    def single(self, x: NodeSum, name: str) -> NodeSum:
         """`x` with factor 1 and offset 0: folded into weights, or a node of its own."""
         if np.all(np.asarray(x.factor) == 1) and not np.any(x.offset):
             return x
@@ -182,7 +182,7 @@ class Writer:
             return x.with_(factor=1.0, offset=0.0)
         return self.scaled(x, x.factor, x.offset, f"{name}_scale")
 
-    def in_order(self, x: Signal, name: str) -> Signal:
+    def in_order(self, x: NodeSum, name: str) -> NodeSum:
         """`x` with its features as Keras has them."""
         if x.order is None:
             return x
@@ -191,18 +191,18 @@ class Writer:
         node = self.add("Affine", f"{name}_order", x, weight=weight, bias=none)
         return x.with_(nodes=(node,), order=None, own=False)
 
-    def padded(self, x: Signal, name: str) -> Signal:
+    def padded(self, x: NodeSum, name: str) -> NodeSum:
         """`x` with the zeros around it that a convolution would take in passing."""
         if not x.padding:
             return x
         sides = zip(x.shape[:2], x.padding, strict=True)
         shape = (*(n + sum(pair) for n, pair in sides), x.shape[-1])
-        x = self.plain(x, name)
+        x = self.single(x, name)
         return self.one_tap(f"{name}_zeros", x, shape, np.eye(x.shape[-1]))
 
     def scaled(
-        self, x: Signal, factor: np.ndarray, offset: np.ndarray, name: str
-    ) -> Signal:
+        self, x: NodeSum, factor: np.ndarray, offset: np.ndarray, name: str
+    ) -> NodeSum:
         """`factor * x + offset` by a node of its own; not the factor that `x` has."""
         channels = x.shape[-1]
         factor = np.broadcast_to(np.float64(factor), channels)
@@ -227,8 +227,8 @@ class Writer:
         return x.with_(nodes=(node,), factor=1.0, offset=0.0, own=False)
 
     def convolved(
-        self, name: str, x: Signal, shape: tuple[int, ...], form: Convolution
-    ) -> Signal:
+        self, name: str, x: NodeSum, shape: tuple[int, ...], form: Convolution
+    ) -> NodeSum:
         """A `linear.Convolution` of images; it takes zeros around `x` in passing."""
         pairs = zip(x.padding or ((0, 0), (0, 0)), form.padding, strict=True)
         padding = [(a + c, b + d) for (a, b), (c, d) in pairs]
@@ -252,11 +252,11 @@ class Writer:
     def one_tap(
         self,
         name: str,
-        x: Signal,
+        x: NodeSum,
         shape: tuple[int, ...],
         matrix: np.ndarray,
         **settings,
-    ) -> Signal:
+    ) -> NodeSum:
         """A map `(in, out)` of the channels of each pixel."""
         form = linear.Convolution(matrix[None, None], **settings)
         return self.convolved(name, x, shape, form)
@@ -265,22 +265,22 @@ class Writer:
         self,
         kind: str,
         name: str,
-        x: Signal,
+        x: NodeSum,
         shape: tuple[int, ...],
         weight: np.ndarray,
         bias: np.ndarray,
         **settings,
-    ) -> Signal:
+    ) -> NodeSum:
         """A node of weights `(out, in, ...)`; the factor of `x` goes into them."""
         if np.any(x.offset):
-            x = self.plain(x, name)
+            x = self.single(x, name)
         factor = np.broadcast_to(x.factor, x.shape[-1])
         factor = factor.reshape(1, -1, *(1,) * (weight.ndim - 2))
         bias = np.broadcast_to(np.float64(bias), len(weight))
         node = self.add(
             kind, name, x, weight=weight * factor, bias=np.array(bias), **settings
         )
-        return Signal((node,), shape, own=True)
+        return NodeSum((node,), shape, own=True)
 
 
 def _is_float(x):

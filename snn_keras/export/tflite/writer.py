@@ -5,9 +5,9 @@ import os
 
 from snn_keras import files
 from snn_keras.export.integer import IntegerNetwork
-from snn_keras.export.quantize import quantize_weights
 from snn_keras.export.tflite.flatbuffer import Quantization
 from snn_keras.export.tflite.lowering import Lowering
+from snn_keras.export.to_integers import quantize_weights
 from snn_keras.inputs import check_count
 from snn_keras.simulate.model import SpikingModel
 from snn_keras.typing import Inputs

@@ -5,9 +5,9 @@ import numpy as np
 from snn_keras import linear
 from snn_keras.export import integer
 from snn_keras.export.calls import Call, Refusal
-from snn_keras.export.quantize.moves import keeps_channels, rearranged
-from snn_keras.export.quantize.quantizer import Quantizer, rule
-from snn_keras.export.quantize.units import Signal, plain
+from snn_keras.export.to_integers.moves import keeps_channels, rearranged
+from snn_keras.export.to_integers.units import ScaledTensor, compact
+from snn_keras.export.to_integers.writer import IntegerWriter, rule
 
 KINDS = {
     linear.Reshape: integer.Reshape,
@@ -19,29 +19,27 @@ KINDS = {
 
 
 @rule(*KINDS)
-def moved(quantizer: Quantizer, call: Call) -> Signal:
-    x, form = call.signal, call.form
+def moved(writer: IntegerWriter, call: Call) -> ScaledTensor:
+    x, form = call.tensor, call.form
     stays, settings = keeps_channels(form, x.shape), {**vars(form), "shape": call.shape}
     kind = KINDS[type(form)]
-    return rearranged(
-        quantizer, x, kind, name=call.name, keeps_channels=stays, **settings
-    )
+    return rearranged(writer, x, kind, name=call.name, keeps_channels=stays, **settings)
 
 
 @rule(linear.Along)
-def interpolation(quantizer: Quantizer, call: Call) -> Signal:
+def interpolation(writer: IntegerWriter, call: Call) -> ScaledTensor:
     raise Refusal('it interpolates. Remedy: interpolation="nearest".')
 
 
 @rule(linear.Concatenate)
-def concatenation(quantizer: Quantizer, call: Call) -> Signal:
+def concatenation(writer: IntegerWriter, call: Call) -> ScaledTensor:
     axis = call.form.axis
-    parts = [quantizer.fixed(x) for x in call.signals]
+    parts = [writer.fixed(x) for x in call.tensors]
     factor, origin = (
-        plain(np.concatenate([np.broadcast_to(a, x.shape) for a, x in pairs], axis))
+        compact(np.concatenate([np.broadcast_to(a, x.shape) for a, x in pairs], axis))
         for pairs in ([(x.factor, x) for x in parts], [(x.origin, x) for x in parts])
     )
-    name = quantizer.add(
+    name = writer.add(
         integer.Concatenate,
         parts,
         call.shape,
@@ -51,4 +49,4 @@ def concatenation(quantizer: Quantizer, call: Call) -> Signal:
         input_shapes=tuple(x.shape for x in parts),
     )
     timed = any(x.timed for x in parts)
-    return Signal(name, call.shape, factor, origin=origin, timed=timed)
+    return ScaledTensor(name, call.shape, factor, origin=origin, timed=timed)

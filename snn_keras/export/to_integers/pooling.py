@@ -8,30 +8,30 @@ from keras import layers
 from snn_keras import linear, time
 from snn_keras.export import integer
 from snn_keras.export.calls import Call
-from snn_keras.export.quantize.moves import (
+from snn_keras.export.to_integers.moves import (
     as_image,
     by_channel,
     like_input,
     of_images,
     rearranged,
 )
-from snn_keras.export.quantize.quantizer import Quantizer, rule
-from snn_keras.export.quantize.units import Signal
+from snn_keras.export.to_integers.units import ScaledTensor
+from snn_keras.export.to_integers.writer import IntegerWriter, rule
 from snn_keras.linear.keras_sums import pooling
 from snn_keras.linear.windows import Pool
 
 
 @rule(linear.Pool)
-def average_pooling(quantizer: Quantizer, call: Call) -> Signal:
+def average_pooling(writer: IntegerWriter, call: Call) -> ScaledTensor:
     """The sum of the window; its size goes into the unit."""
-    form = of_images(call.form, call.signal.shape)
-    x = call.signal if by_channel(call.signal) else quantizer.fixed(call.signal)
-    image = as_image(quantizer, quantizer.settled(x), call.name)
+    form = of_images(call.form, call.tensor.shape)
+    x = call.tensor if by_channel(call.tensor) else writer.fixed(call.tensor)
+    image = as_image(writer, writer.without_offset(x), call.name)
     if not by_channel(image):
-        image = quantizer.of_channels(image)
+        image = writer.of_channels(image)
     channels = image.shape[-1]
     shape = (*form.places(image.shape), channels)
-    name = quantizer.add(
+    name = writer.add(
         integer.DepthwiseConvolve,
         image,
         shape,
@@ -44,25 +44,25 @@ def average_pooling(quantizer: Quantizer, call: Call) -> Signal:
     counts = form.counts((*image.shape[:2], 1))  # at the rim there is less
     least = math.lcm(*(int(c) for c in np.unique(counts)))
     if (counts != least).any():
-        y = quantizer.scaled(y, least // counts, f"{call.name}/rim")
+        y = writer.scaled(y, least // counts, f"{call.name}/rim")
     y = y.with_(factor=y.factor / least)
-    return like_input(quantizer, y, x, call.name)
+    return like_input(writer, y, x, call.name)
 
 
 @rule(linear.Total)
-def reduction(quantizer: Quantizer, call: Call) -> Signal:
+def reduction(writer: IntegerWriter, call: Call) -> ScaledTensor:
     """The sum over axes, or the mean: the count goes into the unit."""
-    x, axes, name = call.signal, call.form.axes, call.name
+    x, axes, name = call.tensor, call.form.axes, call.name
     last = len(x.shape) - 1
     if last in axes:
-        x = quantizer.even(quantizer.fixed(x))
+        x = writer.uniform(writer.fixed(x))
     elif not by_channel(x):
-        x = quantizer.of_channels(x)
+        x = writer.of_channels(x)
     if np.ndim(x.offset) and last in axes:
-        x = quantizer.settled(x)
+        x = writer.without_offset(x)
     count = math.prod(x.shape[a] for a in axes)
     kept = tuple(1 if i in axes else n for i, n in enumerate(x.shape))
-    total = quantizer.add(integer.Sum, x, kept, name, axes=axes, input_shape=x.shape)
+    total = writer.add(integer.Sum, x, kept, name, axes=axes, input_shape=x.shape)
     share = count if call.form.mean else 1
     y = x.with_(
         name=total,
@@ -74,35 +74,35 @@ def reduction(quantizer: Quantizer, call: Call) -> Signal:
     if call.form.keepdims:
         return y
     kind, stays = integer.Reshape, last not in axes
-    return rearranged(quantizer, y, kind, call.shape, f"{name}/squeezed", stays)
+    return rearranged(writer, y, kind, call.shape, f"{name}/squeezed", stays)
 
 
 @rule(layers.MaxPooling1D, layers.MaxPooling2D)
-def max_pooling(quantizer: Quantizer, call: Call) -> Signal:
-    return pooled(quantizer, call, pooling(call.operation, call.signal.shape))
+def max_pooling(writer: IntegerWriter, call: Call) -> ScaledTensor:
+    return pooled(writer, call, pooling(call.operation, call.tensor.shape))
 
 
 @rule(layers.GlobalMaxPooling1D, layers.GlobalMaxPooling2D)
-def global_max_pooling(quantizer: Quantizer, call: Call) -> Signal:
-    layer, (*window, channels) = call.operation, call.signal.shape
+def global_max_pooling(writer: IntegerWriter, call: Call) -> ScaledTensor:
+    layer, (*window, channels) = call.operation, call.tensor.shape
     form = linear.Pool(tuple(window), data_format=layer.data_format)
-    y = pooled(quantizer, call, form)
+    y = pooled(writer, call, form)
     if layer.keepdims:
         return y
     return rearranged(
-        quantizer, y, integer.Reshape, (channels,), f"{call.name}/squeezed", True
+        writer, y, integer.Reshape, (channels,), f"{call.name}/squeezed", True
     )
 
 
-def pooled(quantizer: Quantizer, call: Call, form: Pool) -> Signal:
+def pooled(writer: IntegerWriter, call: Call, form: Pool) -> ScaledTensor:
     """A max pool: of the counts so far, where there is time."""
-    form = of_images(form, call.signal.shape)
-    x = quantizer.settled(call.signal)
+    form = of_images(form, call.tensor.shape)
+    x = writer.without_offset(call.tensor)
     if not by_channel(x):
-        x = quantizer.of_channels(x)
-    image = as_image(quantizer, x, call.name)
+        x = writer.of_channels(x)
+    image = as_image(writer, x, call.name)
     shape = (*form.places(image.shape), image.shape[-1])
-    name = quantizer.add(
+    name = writer.add(
         integer.MaxPool,
         image,
         shape,
@@ -114,4 +114,4 @@ def pooled(quantizer: Quantizer, call: Call, form: Pool) -> Signal:
         over_time=isinstance(call.layer, time.TemporalDifference),
     )
     y = image.with_(name=name, shape=shape, weights=None)
-    return like_input(quantizer, y, x, call.name)
+    return like_input(writer, y, x, call.name)

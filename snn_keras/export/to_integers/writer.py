@@ -1,6 +1,12 @@
-"""The walk through a spiking network that makes integers of it."""
+"""The walk through a spiking network that makes integers of it.
 
-from collections.abc import Callable, Mapping, Sequence
+The walk collects: what operation each layer is, and what it asks of the units of
+tensors. A unit is solved when the integers of its tensor have to be known, which is
+where weights multiply them, and at the latest at the end. The operations in front are
+then emitted, their constants as integers.
+"""
+
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from keras import tree
@@ -11,16 +17,17 @@ from snn_keras.errors import ConversionError
 from snn_keras.export import integer
 from snn_keras.export.calls import Call, Rules, call_of, static_shape
 from snn_keras.export.integer import INT32
-from snn_keras.export.quantize.choices import Choices
-from snn_keras.export.quantize.kernels import Weights
-from snn_keras.export.quantize.overflow import Overflow
-from snn_keras.export.quantize.units import (
-    Signal,
+from snn_keras.export.to_integers.choices import Choice, Choices
+from snn_keras.export.to_integers.constants import Constant, Derived, nearest
+from snn_keras.export.to_integers.kernel import Weights
+from snn_keras.export.to_integers.overflow import Overflow
+from snn_keras.export.to_integers.units import (
+    ScaledTensor,
     Unit,
     common_bit,
+    compact,
     fine_unit,
     largest,
-    plain,
 )
 from snn_keras.simulate.program import Program
 from snn_keras.typing import Array
@@ -38,7 +45,7 @@ LAYERS = (
 rule = Rules("integer form", LAYERS)
 
 
-class Quantizer:
+class IntegerWriter:
     """Walks the graph of a spiking network and makes the operations of integers.
 
     Attributes:
@@ -67,115 +74,118 @@ class Quantizer:
         self.notes = []
         self.left_out = []
         self._timed = set(program.during)
-        self._order = []
-        self._pending = {}
-        self._built = {}
+        self._drafts = {}
+        self._emitted = {}
         self._intervals = {spec.name: spec.interval for spec in inputs}
         self._names = graph_lib.Names(self._intervals)
 
-    def quantize(self) -> tuple[list, list]:
+    def write(self) -> tuple[list, list]:
         """Walks the graph; returns the operations and the outputs."""
         rule.check(self.graph, self.graph.name)
-        signals = {}
-        tensors = tree.flatten(self.graph.inputs)
-        for spec, x in zip(self.inputs, tensors, strict=True):
-            signals[x] = Signal(spec.name, spec.shape, np.float64(spec.scale))
+        tensors = {}
+        inputs = tree.flatten(self.graph.inputs)
+        for spec, x in zip(self.inputs, inputs, strict=True):
+            tensors[x] = ScaledTensor(spec.name, spec.shape, np.float64(spec.scale))
         readers = [x for node in self.graph.nodes for x in node.inputs]
         for node in self.graph.nodes:
             count = readers.count(node.output)
-            call = call_of(node, signals, self._timed, is_last=not count)
-            signal = rule.apply(self, call)
+            call = call_of(node, tensors, self._timed, is_last=not count)
+            made = rule.apply(self, call)
             static_shape(node.name, node.output)
             if count > 1:
-                signal = signal.with_(weights=None)  # not for this reader alone
-            signals[node.output] = signal
-        ends = [self.output(signals[x]) for x in tree.flatten(self.graph.outputs)]
-        operations = [self.built(name) for name in self._order]
-        return operations, [make() for make in ends]
+                made = made.with_(weights=None)  # not for this reader alone
+            tensors[node.output] = made
+        ends = [self.end(tensors[x]) for x in tree.flatten(self.graph.outputs)]
+        operations = [self.emitted(name) for name in self._drafts]
+        return operations, [self.output(x) for x in ends]
 
     def floors(self, operations: list) -> dict[str, np.ndarray] | None:
         """How coarse units have to be for 32 bits; None if they are."""
         Overflow(self, operations).press()
         return self.choices.floors()
 
-    def output(self, x: Signal) -> Callable[[], integer.Output]:
-        """Makes `x` an output; returns what gives its `Output`."""
-        divisor = self.input_steps if x.timed else 1
-        x = self.settled(self.even(x))
-        if x.name in self._intervals:
+    def end(self, x: ScaledTensor) -> ScaledTensor:
+        """`x` as an output: with its offset, and in one unit."""
+        x = self.without_offset(self.uniform(x))
+        if x.name in {spec.name for spec in self.inputs}:
             raise ConversionError(
                 f"input '{x.name}' of '{self.graph.name}' is among its outputs, or "
                 "what only scales it is, and an integer network computes each of its "
                 "outputs. Remedy: a model without that output."
             )
-        return lambda: integer.Output(x.name, float(np.max(x.scale)), divisor)
+        return x
+
+    def output(self, x: ScaledTensor) -> integer.Output:
+        """What the integers of an output mean."""
+        divisor = self.input_steps if x.timed else 1
+        return integer.Output(x.name, float(np.max(self.solved(x).scale)), divisor)
 
     # --- Operations ------------------------------------------------------------------
 
     def add(
         self,
         kind: type,
-        x: Signal | Sequence[Signal],
+        x: ScaledTensor | Sequence[ScaledTensor],
         shape: Sequence[int],
         name: str,
         origin: np.ndarray | None = None,
         **arguments,
     ) -> str:
-        """Appends an operation, which is made once the units it needs are known.
+        """Appends an operation, which is emitted once its units are solved.
 
         Args:
             kind: Its class, an `integer.Operation`.
-            x: What it reads, a `Signal` or a list of them.
+            x: What it reads, a `ScaledTensor` or a list of them.
             shape: Shape of what it makes.
             name: Its name, numbered where that is taken.
             origin: Where the unit of what it makes was chosen; that of the first that
                 it reads by default.
-            **arguments: Its attributes; a function, called once units are known, in
-                place of what depends on them.
+            **arguments: Its attributes; a `Constant`, `Derived` or `Weights` in place
+                of integers that depend on units.
 
         Returns:
             The name of what it makes.
         """
-        signals = x if isinstance(x, list) else [x]
-        reads = tuple(s.name for s in signals)
+        tensors = x if isinstance(x, list) else [x]
+        reads = tuple(t.name for t in tensors)
         name = self._names.unique(name)
-        self._order.append(name)
-        self._pending[name] = kind, reads, tuple(shape), arguments
-        self.origins[name] = signals[0].origin if origin is None else origin
+        self._drafts[name] = kind, reads, tuple(shape), arguments
+        self.origins[name] = tensors[0].origin if origin is None else origin
         return name
 
-    def built(self, name: str) -> integer.Operation:
-        """The operation of that name."""
-        if name not in self._built:
-            kind, reads, shape, arguments = self._pending[name]
-            made = {k: v() if callable(v) else v for k, v in arguments.items()}
-            self._built[name] = kind(name, reads, shape, **made)
-        return self._built[name]
+    def emitted(self, name: str) -> integer.Operation:
+        """The operation of that name; it solves the units of its constants."""
+        if name not in self._emitted:
+            kind, reads, shape, arguments = self._drafts[name]
+            integers = {key: self._integers(x) for key, x in arguments.items()}
+            self._emitted[name] = kind(name, reads, shape, **integers)
+        return self._emitted[name]
 
-    def interval(self, x: Signal) -> integer.Interval:
-        """Bounds of a signal whose unit is closed."""
+    def _integers(self, argument):
+        if not isinstance(argument, (Constant, Derived, Weights)):
+            return argument
+        if argument.unit is not None:
+            argument.unit.solve()
+        return argument.integers(self.note)
+
+    def note(self, layer: str, text: str) -> None:
+        """Notes what is held otherwise than in the source, once."""
+        if (layer, text) not in self.notes:
+            self.notes.append((layer, text))
+
+    def interval(self, x: ScaledTensor) -> integer.Interval:
+        """Bounds of a tensor whose unit is solved."""
         name = x.name
         if name not in self._intervals:
-            operation = self.built(name)
+            operation = self.emitted(name)
             reads = [x.with_(name=name) for name in operation.inputs]
             bounds = operation.bounds(*map(self.interval, reads), steps=self.steps)
             self._intervals[name] = bounds.within(INT32 + 1)
         return self._intervals[name]
 
-    def whole(self, name: str, what: str, real: np.ndarray) -> np.ndarray:
-        """The nearest integers; notes what rounding changes."""
-        rounded = np.floor(np.asarray(real) + 0.5)
-        lost = np.abs(rounded - real)
-        if np.any(lost > 1e-9 * np.abs(real)):  # more than a quotient's own rounding
-            most = np.max(np.abs(real))
-            text = f"{what} of up to {most:.4g} rounded by up to {np.max(lost):.2g}"
-            if (name, text) not in self.notes:
-                self.notes.append((name, text))
-        return rounded.astype(np.int64)
+    # --- Tensors ---------------------------------------------------------------------
 
-    # --- Signals ---------------------------------------------------------------------
-
-    def settled(self, x: Signal) -> Signal:
+    def without_offset(self, x: ScaledTensor) -> ScaledTensor:
         """`x` with its offset added."""
         if not np.any(x.offset):
             return x.with_(offset=0.0)
@@ -186,9 +196,9 @@ class Quantizer:
             exact = np.max(x.scale) <= 2**12 * bit
             gain = x.scale / bit if exact else 2.0**8
             x = self.refined(x, gain, x.offset, f"{x.name}/gain")
-        return self.shifted(x)
+        return self.shift(x)
 
-    def shifted(self, x: Signal) -> Signal:
+    def shift(self, x: ScaledTensor) -> ScaledTensor:
         """`x` with its offset added in the unit that it has."""
         if not np.any(x.offset):
             return x.with_(offset=0.0)
@@ -197,20 +207,22 @@ class Quantizer:
             x,
             x.shape,
             f"{x.name}/offset",
-            offset=lambda: self.whole(x.name, "offsets", x.offset / x.scale),
+            offset=Constant(x.name, "offsets", x.offset, x),
             on=self.input_steps if x.timed else None,
         )
         return x.with_(name=name, offset=0.0, weights=None)
 
-    def closed(self, x: Signal) -> Signal:
-        """`x` with its unit closed."""
-        return x.with_(factor=plain(x.scale), unit=None, weights=None)
+    def solved(self, x: ScaledTensor) -> ScaledTensor:
+        """`x` with its unit solved."""
+        if x.unit is not None:
+            x.unit.solve()
+        return x.with_(factor=compact(x.scale), unit=None, weights=None)
 
-    def fixed(self, x: Signal) -> Signal:
-        """`x` with its offset added and its unit closed."""
-        return self.closed(self.settled(x))
+    def fixed(self, x: ScaledTensor) -> ScaledTensor:
+        """`x` with its offset added and its unit solved."""
+        return self.solved(self.without_offset(x))
 
-    def of_channels(self, x: Signal) -> Signal:
+    def of_channels(self, x: ScaledTensor) -> ScaledTensor:
         """`x` fixed, in one unit for each entry of the last axis."""
         x = self.fixed(x)
         if max(np.ndim(x.factor), np.ndim(x.origin)) < 2:
@@ -219,10 +231,10 @@ class Quantizer:
         name = f"{x.name}/gain"
         return self.in_unit(x, self.chosen(fine_unit(*full), [x], name), name)
 
-    def even(self, x: Signal) -> Signal:
+    def uniform(self, x: ScaledTensor) -> ScaledTensor:
         """`x` in one unit for all of its entries."""
         if x.is_open and np.ndim(x.factor) < 2:
-            x.unit.make_even(x.factor)
+            x.unit.make_uniform(x.factor)
             return x
         x = self.fixed(x)
         if np.ndim(x.factor) == np.ndim(x.origin) == 0:
@@ -230,62 +242,65 @@ class Quantizer:
         unit, name = fine_unit(*np.ravel(x.factor)), f"{x.name}/gain"
         return self.in_unit(x, self.chosen(unit, [x], name), name)
 
-    def refined(self, x: Signal, gain: Array, beside: Array, name: str) -> Signal:
-        """`x`, whose unit is closed, in one that is `gain` times finer, or as may be.
+    def refined(
+        self, x: ScaledTensor, gain: Array, beside: Array, name: str
+    ) -> ScaledTensor:
+        """`x`, whose unit is solved, in one that is `gain` times finer, or as may be.
 
         Args:
-            x: A signal.
+            x: A tensor.
             gain: Whole numbers.
             beside: Other numbers that 32 bits shall hold in this unit.
             name: For the operation.
         """
         scale, upstream = np.broadcast_arrays(x.scale, x.origin)
         least = largest(np.abs(beside), scale.shape) / INT32
-        origin, floor = self.choices.add(name, np.zeros(scale.shape), 0, lambda: unit)
-        least = np.maximum(least, floor)
+        choice = self.choices.add(name, np.zeros(scale.shape), 0)
+        least = np.maximum(least, choice.floor)
         fits = np.floor(scale / np.maximum(least, scale / INT32))
         # A unit that was chosen is made coarser where it was chosen.
         gain = np.minimum(gain, np.maximum(fits, upstream > 0))
-        unit = np.where(gain > 0, scale / np.maximum(gain, 1), least)
+        unit = choice.unit = np.where(gain > 0, scale / np.maximum(gain, 1), least)
         if np.all(gain == 1):
             return x
-        x = x.with_(origin=np.where(gain == 1, upstream, origin))
-        scaled = self.scaled(x, plain(gain).astype(np.int64), name)
-        return scaled.with_(factor=plain(unit), unit=None)
+        x = x.with_(origin=np.where(gain == 1, upstream, choice.numbers))
+        scaled = self.scaled(x, compact(gain).astype(np.int64), name)
+        return scaled.with_(factor=compact(unit), unit=None)
 
     def chosen(
-        self, unit: np.ndarray, signals: list[Signal], name: str
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """A unit for signals whose own are closed: `(unit, origin)`, as 32 bits allow.
+        self, unit: np.ndarray, tensors: list[ScaledTensor], name: str
+    ) -> Choice:
+        """A unit for tensors whose own are solved, as 32 bits allow.
 
         Args:
             unit: The finest that is of use.
-            signals: A list of `Signal`.
+            tensors: A list of `ScaledTensor`.
             name: What it is chosen for.
         """
-        scales = [largest(x.scale, np.shape(unit)) for x in signals]
+        scales = [largest(x.scale, np.shape(unit)) for x in tensors]
         unit = np.maximum(unit, np.max(scales, axis=0) / INT32)
-        spread = max(self.interval(x).largest for x in signals)
+        spread = max(self.interval(x).largest for x in tensors)
         fine = np.maximum(unit, np.min(scales, axis=0) / 2**7)
-        origin, floor = self.choices.add(name, fine, spread, lambda: unit)
-        unit = np.maximum(unit, floor)
-        return unit, origin
+        choice = self.choices.add(name, fine, spread)
+        choice.unit = np.maximum(unit, choice.floor)
+        return choice
 
-    def in_unit(self, x: Signal, choice: tuple, name: str) -> Signal:
-        """`x`, whose unit is closed, in another: `(unit, origin)`, as chosen."""
-        unit, origin = choice
-        x = x.with_(origin=origin)
-        if np.all(x.scale == unit):
+    def in_unit(self, x: ScaledTensor, choice: Choice, name: str) -> ScaledTensor:
+        """`x`, whose unit is solved, in the one that was chosen."""
+        x = x.with_(origin=choice.numbers)
+        if np.all(x.scale == choice.unit):
             return x
-        gain = self.whole(x.name, "gain", x.scale / unit)
-        return self.scaled(x, gain, name).with_(factor=unit, unit=None)
+        gain = nearest(x.name, "gain", x.scale / choice.unit, self.note)
+        return self.scaled(x, gain, name).with_(factor=choice.unit, unit=None)
 
-    def scaled(self, x: Signal, factor: Array, name: str) -> Signal:
+    def scaled(
+        self, x: ScaledTensor, factor: Array | Constant, name: str
+    ) -> ScaledTensor:
         """`x` with its integers multiplied by `factor`."""
         name = self.add(integer.Scale, x, x.shape, name, factor=factor)
         return x.with_(name=name, weights=None)
 
-    def affine(self, x: Signal, gain: Array, offset: Array = 0.0) -> Signal:
+    def affine(self, x: ScaledTensor, gain: Array, offset: Array = 0.0) -> ScaledTensor:
         """`gain * x + offset`: no work for integers but where the sign changes."""
         gain = np.broadcast_to(np.float64(gain), np.shape(gain))
         moved = x.with_(
@@ -305,13 +320,13 @@ class Quantizer:
     def weighted(
         self,
         kind: type,
-        x: Signal,
+        x: ScaledTensor,
         real: np.ndarray,
         shape: tuple[int, ...],
         call: Call,
         offset: Array = 0.0,
         **arguments,
-    ) -> Signal:
+    ) -> ScaledTensor:
         """A layer of weights.
 
         Args:
@@ -326,21 +341,15 @@ class Quantizer:
         each = kind is integer.DepthwiseConvolve
         unit = Unit(shape[-1])
         real = np.asarray(real, "float64") * np.reshape(x.factor, (-1, 1))
-        weights = Weights(real, unit, self.interval(x), each)
-        origin, floor = self.choices.add(
-            call.name, weights.least, weights.spread, unit.close
-        )
-        unit.at_least(floor)
-
-        def kernel():
-            value = unit.close()
-            self.notes += [(call.name, note) for note in weights.notes(value)]
-            return weights.rounded(value).astype(np.int8)
-
-        name = self.add(kind, x, shape, call.name, origin, kernel=kernel, **arguments)
+        weights = Weights(call.name, real, unit, self.interval(x), each)
+        choice = self.choices.add(call.name, weights.least, weights.spread)
+        choice.unit = unit
+        unit.at_least(choice.floor)
+        origin = choice.numbers
+        name = self.add(kind, x, shape, call.name, origin, kernel=weights, **arguments)
         self.operands[name] = x.origin
         factor = np.ones(shape[-1])
-        return Signal(name, shape, factor, unit, origin, x.timed, offset, weights)
+        return ScaledTensor(name, shape, factor, unit, origin, x.timed, offset, weights)
 
 
 def steps_on(coding: Coding) -> int | None:

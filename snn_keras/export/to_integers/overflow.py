@@ -10,10 +10,10 @@ from snn_keras.errors import ConversionError
 from snn_keras.export import integer
 from snn_keras.export.integer import INT32
 from snn_keras.export.integer.operations import Operation
-from snn_keras.export.quantize.choices import MARGIN
+from snn_keras.export.to_integers.choices import MARGIN
 
 if TYPE_CHECKING:
-    from snn_keras.export.quantize.quantizer import Quantizer
+    from snn_keras.export.to_integers.writer import IntegerWriter
 
 OPERAND = 2**8  # what a channel that weights multiply may reach in any case
 EXACT = 2**12  # gains up to which a unit is chosen so that nothing is rounded
@@ -23,15 +23,17 @@ class Overflow:
     """Goes through operations and presses the units of what is too large.
 
     Args:
-        quantizer: The `Quantizer` that made the operations.
+        writer: The `IntegerWriter` that made the operations.
         operations: All of them, each behind what it reads.
     """
 
-    def __init__(self, quantizer: "Quantizer", operations: Sequence[Operation]) -> None:
-        self._quantizer = quantizer
-        self._choices = quantizer.choices
+    def __init__(
+        self, writer: "IntegerWriter", operations: Sequence[Operation]
+    ) -> None:
+        self._writer = writer
+        self._choices = writer.choices
         self._operations = operations
-        self._intervals = {x.name: x.interval for x in quantizer.inputs}
+        self._intervals = {x.name: x.interval for x in writer.inputs}
         self._sums = dict(self._intervals)
 
     def press(self) -> None:
@@ -41,7 +43,7 @@ class Overflow:
             ConversionError: if coarser units would leave too little of the weights.
         """
         unsound = set()  # what is to change, and what comes of it
-        steps = self._quantizer.steps
+        steps = self._writer.steps
         for operation, reads in integer.walk(self._operations, self._intervals, steps):
             self._sums[operation.name] = self._sums_of(operation, reads)
             if unsound.isdisjoint(operation.inputs):
@@ -59,7 +61,7 @@ class Overflow:
             factor = np.clip(operation.factor, -EXACT, EXACT)
             made = sums[0].map(lambda bound: bound * factor)
         else:
-            is_weighted = operation.name in self._quantizer.operands
+            is_weighted = operation.name in self._writer.operands
             made = operation.bounds(*(reads if is_weighted else sums), steps=1)
         return made.within(INT32 + 1)
 
@@ -68,7 +70,7 @@ class Overflow:
 
         The weights of all channels are rounded alike, which matters most in these.
         """
-        origin = self._quantizer.operands.get(operation.name)
+        origin = self._writer.operands.get(operation.name)
         if origin is None:
             return False
         (name,) = operation.inputs
@@ -78,11 +80,11 @@ class Overflow:
 
     def _press(self, operation, reads):
         """The units of values, states and constants that exceed 32 bits."""
-        steps = self._quantizer.steps
+        steps = self._writer.steps
         reach = _magnitude(*operation.extremes(*reads, steps=steps))
         if np.max(reach) <= INT32:
             return False
-        origin, ratio = self._quantizer.origins[operation.name], reach / INT32
+        origin, ratio = self._writer.origins[operation.name], reach / INT32
         taken = steps if operation.state_names else 1
         most = self._choices.most_steps(origin, ratio, taken)
         if most < taken:

@@ -1,4 +1,4 @@
-"""Units: what one integer of a tensor means, chosen as fine as the bits allow."""
+"""Units: what one integer of a tensor means, solved as fine as the bits allow."""
 
 import dataclasses
 import functools
@@ -31,7 +31,7 @@ def fine_unit(*factors) -> Array:
     return np.float64(bit) if largest <= 2**12 * bit else least / 128
 
 
-def plain(array: np.ndarray) -> np.ndarray:
+def compact(array: np.ndarray) -> np.ndarray:
     """An array in its smallest shape: a number, or one for each last entry."""
     array = np.asarray(array)
     if array.size and (array == array.flat[0]).all():
@@ -49,12 +49,12 @@ def largest(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
 
 
 class Unit:
-    """The unit of every channel of a tensor, open until `close`.
+    """The unit of every channel of a tensor: constraints, and what solves them.
 
-    What needs integers of this unit says so while it is open. Where all numbers of a
-    channel are multiples of a power of two that the bits allow, that is the unit, and
-    nothing is rounded. Elsewhere it is the finest that the bits allow, made a little
-    coarser so that thresholds are whole.
+    What needs integers of this unit says so while it is open. `solve` then chooses:
+    where all numbers of a channel are multiples of a power of two that the bits allow,
+    that is the unit, and nothing is rounded. Elsewhere it is the finest that the bits
+    allow, made a little coarser so that thresholds are whole.
 
     Args:
         channels: Number of channels.
@@ -65,14 +65,26 @@ class Unit:
         self._bits = np.full(channels, np.inf)
         self._fits = []
         self._anchor = None
-        self._even_over = None
+        self._uniform_over = None
         self._joined = None
-        self.value = None
+        self._solution = None
 
     @property
     def is_open(self) -> bool:
-        """Whether it has no value yet."""
-        return self.root()[0].value is None
+        """Whether it is not solved yet."""
+        return self.root()[0]._solution is None
+
+    @property
+    def value(self) -> np.ndarray:
+        """What solves it, one number a channel.
+
+        Raises:
+            RuntimeError: while it is open.
+        """
+        root, ratio = self.root()
+        if root._solution is None:
+            raise RuntimeError("a unit was read before it was solved")
+        return root._solution * ratio
 
     @property
     def finest(self) -> np.ndarray:
@@ -112,10 +124,10 @@ class Unit:
         if root._anchor is None:
             root._anchor = np.broadcast_to(numbers / ratio, root._least.shape)
 
-    def make_even(self, factor: Array) -> None:
+    def make_uniform(self, factor: Array) -> None:
         """`factor` times the unit shall be the same in all channels."""
         root, ratio = self.root()
-        root._even_over = np.broadcast_to(factor * ratio, root._least.shape)
+        root._uniform_over = np.broadcast_to(factor * ratio, root._least.shape)
 
     def join(self, other: "Unit", ratio: Array) -> None:
         """From now on it is `ratio` times `other`. Both are open, and distinct."""
@@ -125,19 +137,17 @@ class Unit:
         mine._joined = theirs, np.broadcast_to(ratio, mine._least.shape)
         theirs._least = np.maximum(theirs._least, mine._least / ratio)
         # Every number was measured against this root.
-        whole = np.where(_is_power_of_two(ratio), mine._bits / ratio, 0.0)
+        whole = np.where(_are_powers_of_two(ratio), mine._bits / ratio, 0.0)
         theirs._bits = np.minimum(theirs._bits, whole)
         theirs._fits += [lambda v, fits=fits: fits(v * ratio) for fits in mine._fits]
         if theirs._anchor is None and mine._anchor is not None:
             theirs._anchor = mine._anchor / ratio
 
-    def close(self) -> Array:
-        """Chooses the unit; returns its value, one a channel."""
-        root, ratio = self.root()
-        if root.value is None:
-            root.value = root._choice()
-        self.value = root.value * ratio
-        return self.value
+    def solve(self) -> None:
+        """Chooses its value; no more constraints are taken then."""
+        root, _ = self.root()
+        if root._solution is None:
+            root._solution = root._choice()
 
     def _choice(self):
         """The exact unit in all channels that have one, the rounded one elsewhere."""
@@ -151,25 +161,25 @@ class Unit:
 
     def _together(self, good):
         """Channels whose units depend on each other are exact all, or none."""
-        return good if self._even_over is None else np.full_like(good, good.all())
+        return good if self._uniform_over is None else np.full_like(good, good.all())
 
     def _exact(self):
         """A unit of which everything is a multiple; 0 where there is none."""
         value = np.where(np.isinf(self._bits), np.maximum(self._least, 1.0), self._bits)
-        if self._even_over is None:
+        if self._uniform_over is None:
             return value
-        even = value * self._even_over
-        whole = _is_power_of_two(even / np.min(even)).all()
-        return np.min(even) / self._even_over if whole else np.zeros_like(value)
+        even = value * self._uniform_over
+        whole = _are_powers_of_two(even / np.min(even)).all()
+        return np.min(even) / self._uniform_over if whole else np.zeros_like(value)
 
     def _rounded(self):
         least = np.where(self._least == 0, np.max(self._least) or 1.0, self._least)
-        if self._even_over is not None:
-            even = np.max(least * self._even_over)
-            value = even / self._even_over
+        if self._uniform_over is not None:
+            even = np.max(least * self._uniform_over)
+            value = even / self._uniform_over
             while not self._all_fit(value).all():
                 even *= 1.01
-                value = even / self._even_over
+                value = even / self._uniform_over
             return value
         anchor = least if self._anchor is None else self._anchor
         parts = np.maximum(np.floor(anchor / least), 1.0)
@@ -189,12 +199,12 @@ class Unit:
         return fits
 
 
-def _is_power_of_two(x):
+def _are_powers_of_two(x):
     return np.abs(np.frexp(x)[0]) == 0.5
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Signal:
+class ScaledTensor:
     """A tensor of the source as integers: real = integer x factor x unit + offset.
 
     Attributes:
@@ -226,9 +236,9 @@ class Signal:
 
     @property
     def scale(self) -> np.ndarray:
-        """Real value of 1. It closes the unit."""
-        return self.factor if self.unit is None else self.factor * self.unit.close()
+        """Real value of 1; its unit has to be solved."""
+        return self.factor if self.unit is None else self.factor * self.unit.value
 
-    def with_(self, **changes) -> "Signal":
+    def with_(self, **changes) -> "ScaledTensor":
         """A copy with other attributes."""
         return dataclasses.replace(self, **changes)

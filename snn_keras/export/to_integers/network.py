@@ -6,8 +6,8 @@ from keras import tree
 from snn_keras.export import integer
 from snn_keras.export.calls import static_shape
 from snn_keras.export.inputs import by_name
-from snn_keras.export.quantize.quantizer import Quantizer
-from snn_keras.export.quantize.units import lowest_bit
+from snn_keras.export.to_integers.units import lowest_bit
+from snn_keras.export.to_integers.writer import IntegerWriter
 from snn_keras.graph import Graph
 from snn_keras.inputs import CALIBRATION_SAMPLES, check_data
 from snn_keras.simulate.model import SpikingModel
@@ -60,9 +60,9 @@ def quantize_weights(
     inputs = input_specs(snn.program.graph, data, input_dtype)
     floors = ()
     for _ in range(ROUNDS):
-        quantizer = Quantizer(snn.program, inputs, floors)
-        operations, outputs = quantizer.quantize()
-        floors = quantizer.floors(operations)
+        writer = IntegerWriter(snn.program, inputs, floors)
+        operations, outputs = writer.write()
+        floors = writer.floors(operations)
         if floors is None:
             break
     return integer.IntegerNetwork(
@@ -70,9 +70,9 @@ def quantize_weights(
         inputs,
         operations,
         outputs,
-        quantizer.steps,
-        quantizer.notes,
-        quantizer.left_out,
+        writer.steps,
+        writer.notes,
+        writer.left_out,
     )
 
 

@@ -9,34 +9,35 @@ from keras import layers
 from snn_keras import neurons, time
 from snn_keras.export import integer
 from snn_keras.export.calls import LEFT_OUT, QUANTIZED, Call, CellForms, Refusal
-from snn_keras.export.quantize.moves import finer
-from snn_keras.export.quantize.quantizer import Quantizer, rule
-from snn_keras.export.quantize.units import Signal
+from snn_keras.export.to_integers.constants import Constant, Derived, Threshold
+from snn_keras.export.to_integers.moves import fine_enough
+from snn_keras.export.to_integers.units import ScaledTensor
+from snn_keras.export.to_integers.writer import IntegerWriter, rule
 from snn_keras.linear.forms import array
 
 
 @rule(time.Present)
-def present(quantizer: Quantizer, call: Call) -> Signal:
-    x = call.signal
-    on = quantizer.input_steps
+def present(writer: IntegerWriter, call: Call) -> ScaledTensor:
+    x = call.tensor
+    on = writer.input_steps
     if on is None:
         return x.with_(timed=True, weights=None)
-    x = quantizer.settled(x)
-    name = quantizer.add(integer.Gate, x, x.shape, call.name, on=on)
+    x = writer.without_offset(x)
+    name = writer.add(integer.Gate, x, x.shape, call.name, on=on)
     return x.with_(name=name, timed=True, weights=None)
 
 
 @rule(time.Readout)
-def readout(quantizer: Quantizer, call: Call) -> Signal:
-    x = quantizer.settled(quantizer.even(call.signal))
-    name = quantizer.add(integer.Integrate, x, x.shape, call.name)
+def readout(writer: IntegerWriter, call: Call) -> ScaledTensor:
+    x = writer.without_offset(writer.uniform(call.tensor))
+    name = writer.add(integer.Integrate, x, x.shape, call.name)
     return x.with_(name=name, weights=None)
 
 
 @rule(time.BiasCorrection)
-def bias_correction(quantizer: Quantizer, call: Call) -> Signal:
+def bias_correction(writer: IntegerWriter, call: Call) -> ScaledTensor:
     layer = call.operation
-    x = quantizer.affine(call.signal, 1.0, array(layer.bias))
+    x = writer.affine(call.tensor, 1.0, array(layer.bias))
     return x.with_(initial=array(layer.initial))
 
 
@@ -94,53 +95,46 @@ def _bit_serial(cell, layer):
 
 
 @rule(time.Spiking, time.OnePassSpiking)
-def spiking(quantizer: Quantizer, call: Call) -> Signal:
-    cell, x = call.layer.cell, call.signal
+def spiking(writer: IntegerWriter, call: Call) -> ScaledTensor:
+    cell, x = call.layer.cell, call.tensor
     form = integer_form.of(cell)(cell, call.layer)
     theta, grain = cell.theta_value(), form.grain
     parts = grain if grain > 2 else 1  # the smallest of which is a whole number
     initial = array(cell.initial_state(np.shape(theta))[0]) + x.initial
     if x.is_open and np.all(theta / x.factor >= max(grain, 16) * x.unit.finest):
-        x = quantizer.settled(x)
+        x = writer.without_offset(x)
         x.unit.need(theta / x.factor / parts)
         x.unit.need(initial / x.factor)
         x.unit.anchor(theta / x.factor / grain)
     else:
         beside = np.maximum(theta, np.abs(initial))
-        x = finer(quantizer, x, theta / grain, beside, call.name)
+        x = fine_enough(writer, x, theta / grain, beside, call.name)
 
-    def threshold():
-        whole = quantizer.whole(call.name, "threshold", theta / x.scale / parts)
-        return np.maximum(whole, 1) * parts
-
-    def start():
-        return quantizer.whole(call.name, "initial potential", initial / x.scale)
-
-    name = quantizer.add(
+    threshold = Threshold(call.name, "threshold", theta, x, parts)
+    arguments: dict[str, Any] = {
+        key: Derived(value, threshold) if callable(value) else value
+        for key, value in form.arguments.items()
+    }
+    name = writer.add(
         form.operation,
         x,
         x.shape,
         call.name,
         threshold=threshold,
-        initial=start,
-        **{key: _later(value, threshold) for key, value in form.arguments.items()},
+        initial=Constant(call.name, "initial potential", initial, x),
+        **arguments,
     )
     size = theta if form.size is None else form.size
-    return Signal(name, x.shape, np.asarray(size), timed=x.timed)
-
-
-def _later(value, threshold):
-    """An argument, or what gives it once the threshold is known."""
-    return (lambda: value(threshold())) if callable(value) else value
+    return ScaledTensor(name, x.shape, np.asarray(size), timed=x.timed)
 
 
 @rule(layers.Activation, *LEFT_OUT)
-def last_activation(quantizer: Quantizer, call: Call) -> Signal:
+def last_activation(writer: IntegerWriter, call: Call) -> ScaledTensor:
     """Behind the network it keeps the order of classes, and is left to the caller."""
     if not call.is_last:
         raise Refusal(
             f"only at the end of a network is it left to the caller. Remedy: "
             f"{QUANTIZED}."
         )
-    quantizer.left_out.append(call.name)
-    return call.signal
+    writer.left_out.append(call.name)
+    return call.tensor

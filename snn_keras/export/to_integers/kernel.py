@@ -1,19 +1,21 @@
-"""Kernels as int8, once the unit of what they add up to is known."""
+"""Kernels as int8, once the unit of what they add up to is solved."""
 
 import numpy as np
 
 from snn_keras.export import integer
 from snn_keras.export.integer.interval import Interval
-from snn_keras.export.quantize.units import Unit
+from snn_keras.export.to_integers.constants import Note
+from snn_keras.export.to_integers.units import Unit
 
 WEIGHT_MAX = 127  # int8, symmetric
 SUM_MAX = 2**15 - 1  # int16, in which convolutions add up
 
 
 class Weights:
-    """Real weights that become int8, once the unit of their output is known.
+    """Real weights that become int8, once the unit of their output is solved.
 
     Args:
+        layer: The layer that they belong to, for what is noted of rounding.
         real: Weights `(..., in, out)`, times the unit of the input.
         unit: The `Unit` of the output.
         inputs: The `Interval` of the integers that they multiply.
@@ -26,8 +28,14 @@ class Weights:
     """
 
     def __init__(
-        self, real: np.ndarray, unit: Unit, inputs: Interval, each: bool = False
+        self,
+        layer: str,
+        real: np.ndarray,
+        unit: Unit,
+        inputs: Interval,
+        each: bool = False,
     ) -> None:
+        self.layer = layer
         self.real = real
         self.unit = unit
         self.each = each
@@ -45,6 +53,13 @@ class Weights:
         squares = np.maximum(*np.square([ends.low, ends.high], dtype="float64"))
         squares = np.broadcast_to(squares[:, None], real.shape)
         self.spread = np.sqrt(self._of_channels(squares, np.sum))
+
+    def integers(self, note: Note) -> np.ndarray:
+        """The kernel, int8."""
+        unit = self.unit.value
+        for text in self.notes(unit):
+            note(self.layer, text)
+        return self.rounded(unit).astype(np.int8)
 
     def rounded(self, unit: np.ndarray) -> np.ndarray:
         """The weights as integers."""

@@ -1,13 +1,41 @@
 """Units that 32 bits ask to be coarser."""
 
-from collections.abc import Callable, Mapping
+import dataclasses
+from collections.abc import Mapping
 
 import numpy as np
 
+from snn_keras.export.to_integers.units import Unit
 from snn_keras.graph import Names
 from snn_keras.typing import Array
 
 MARGIN = 1.01  # for the integers that thresholds are rounded to
+
+
+@dataclasses.dataclass(eq=False)
+class Choice:
+    """A unit that was chosen, for each channel.
+
+    Attributes:
+        numbers: The number of each channel among all that were chosen.
+        floor: The least that each may be.
+        fine: The unit that leaves 7 bits or 8 of what is multiplied; 0 where that is
+            nothing, or is not rounded.
+        spread: The root of the sum of the squares of what is multiplied.
+        unit: What was chosen: numbers, or a `Unit` that is solved later.
+    """
+
+    numbers: np.ndarray
+    floor: Array
+    fine: np.ndarray
+    spread: np.ndarray
+    unit: Array | Unit = 1.0
+
+    @property
+    def values(self) -> np.ndarray:
+        """The units as numbers, flat."""
+        unit = self.unit.value if isinstance(self.unit, Unit) else self.unit
+        return np.ravel(unit)
 
 
 class Choices:
@@ -25,38 +53,25 @@ class Choices:
     def __init__(self, floors: Mapping[str, np.ndarray] | tuple[()] = ()) -> None:
         self._floors = dict(floors)
         self._names = Names()
-        self._numbers = {}
-        self._fine: list = [[1.0]]
-        self._spread: list = [[0.0]]
-        self._values: list = [lambda: [1.0]]
+        self._choices = {}
+        self._count = 1  # 0 is nobody's
         self._pressed = []
 
-    def add(
-        self,
-        name: str,
-        fine: Array,
-        spread: Array,
-        value: Callable[[], np.ndarray],
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Notes a choice.
+    def add(self, name: str, fine: Array, spread: Array) -> Choice:
+        """Notes a choice, whose unit is still to be set.
 
         Args:
             name: The layer that it is for.
-            fine: For each channel, the unit that leaves 7 bits or 8 of what is
-                multiplied; 0 where that is nothing, or is not rounded.
-            spread: The root of the sum of the squares of what is multiplied.
-            value: A function that gives the units, once they are closed.
-
-        Returns:
-            The numbers of the channels, and the least that each unit may be.
+            fine, spread: As in `Choice`, for each channel.
         """
         name, shape = self._names.unique(name), np.shape(fine)
-        start = sum(map(len, self._fine))
-        self._numbers[name] = start + np.arange(np.size(fine)).reshape(shape)
-        self._fine.append(np.ravel(fine))
-        self._spread.append(np.broadcast_to(spread, shape).ravel())
-        self._values.append(value)
-        return self._numbers[name], self._floor(name)
+        numbers = self._count + np.arange(np.size(fine)).reshape(shape)
+        self._count += np.size(fine)
+        spread = np.broadcast_to(spread, shape).ravel()
+        floor = self._floor(name, shape)
+        choice = Choice(numbers, floor, np.ravel(fine), spread)
+        self._choices[name] = choice
+        return choice
 
     def press(self, origin: np.ndarray, ratio: np.ndarray) -> np.bool_:
         """Units are to be `ratio` times as coarse, where that is > 1.
@@ -74,10 +89,10 @@ class Choices:
         excess = self._excess(self._pressed)
         if (excess == 1).all():
             return None
-        pressed = np.where(excess > 1, excess * self._closed(), 0.0)
+        pressed = np.where(excess > 1, excess * self._units(), 0.0)
         return {
-            name: np.maximum(pressed[numbers], self._floor(name))
-            for name, numbers in self._numbers.items()
+            name: np.maximum(pressed[choice.numbers], choice.floor)
+            for name, choice in self._choices.items()
         }
 
     def most_steps(self, origin: np.ndarray, ratio: np.ndarray, steps: int) -> float:
@@ -92,23 +107,24 @@ class Choices:
         """
         excess = self._excess([np.broadcast_arrays(origin, MARGIN * ratio)])
         over = excess > 1
-        fine, spread = map(np.concatenate, (self._fine, self._spread))
+        choices = self._choices.values()
+        fine = np.concatenate([[1.0], *(c.fine for c in choices)])
+        spread = np.concatenate([[0.0], *(c.spread for c in choices)])
         fine = np.where(fine == 0, np.inf, fine)
-        few = steps * 8 * fine / (excess * self._closed())
+        few = steps * 8 * fine / (excess * self._units())
         most = np.maximum(few, 2**24 / np.maximum(spread, 1))
         return np.min(most[over], initial=np.inf)
 
-    def _floor(self, name):
-        floor, shape = self._floors.get(name, 0.0), np.shape(self._numbers[name])
-        same = np.shape(floor) == shape
-        return floor if same else np.full(shape, np.max(floor))
+    def _floor(self, name, shape):
+        floor = self._floors.get(name, 0.0)
+        return floor if np.shape(floor) == shape else np.full(shape, np.max(floor))
 
     def _excess(self, pressed):
-        excess = np.ones(sum(map(len, self._fine)))
+        excess = np.ones(self._count)
         for numbers, ratio in pressed:
             np.maximum.at(excess, numbers, ratio)
         excess[0] = 1.0
         return excess
 
-    def _closed(self):
-        return np.concatenate([np.ravel(value()) for value in self._values])
+    def _units(self):
+        return np.concatenate([[1.0], *(c.values for c in self._choices.values())])
