@@ -313,3 +313,30 @@ def test_what_keras_quantized_is_refused(mode, export, tmp_path):
     with pytest.raises(ConversionError, match=rf"'dense.*{mode}.*Remedy.*quantize\(\)"):
         export(snn, tmp_path)
     export(network(), tmp_path)
+
+
+def ends_of(*ends):
+    """A network of dyadic weights, and its input, features or sums as outputs."""
+    inputs = keras.Input((4,), name="x")
+    hidden = layers.Dense(3, name="hidden")(act()(layers.Dense(2)(inputs)))
+    known = {"x": inputs, "hidden": hidden, "last": layers.Dense(2)(hidden)}
+    model = keras.Model(inputs, [known[name] for name in ends])
+    rng = np.random.default_rng(0)
+    for layer in model.layers:
+        if isinstance(layer, layers.Dense):
+            layer.set_weights([rng.integers(-4, 5, w.shape) / 4 for w in layer.weights])
+    return snn_keras.convert(model, 2, "bit_serial")
+
+
+def test_an_output_may_be_read_by_a_layer_of_weights():
+    snn = ends_of("hidden", "last")
+    x = np.random.default_rng(0).integers(-4, 5, (9, 4)) / 4
+    for ours, theirs in zip(
+        quantize_weights(snn, x).predict(x), snn.predict(x, verbose=0), strict=True
+    ):
+        assert np.ptp(ours) > 0 and np.array_equal(ours, theirs)
+
+
+def test_an_output_is_no_input():
+    with pytest.raises(ConversionError, match=r"^input 'x' of .* is among its outputs"):
+        quantize_weights(ends_of("x", "last"), np.ones((1, 4)))
