@@ -10,6 +10,7 @@ import pytest
 
 import snn_keras
 from snn_keras.backend import of_name
+from snn_keras.layers import SourceActivation
 
 PACKAGE = pathlib.Path(snn_keras.__file__).parent
 ROOT = PACKAGE.parent
@@ -85,6 +86,44 @@ def test_no_stray_tensorflow_or_private_keras(path):
                 assert node.col_offset > 0, f"{name} is imported at the top"
         if name.startswith("keras.src"):
             assert path.name == "_keras.py", name
+
+
+BASES = {"SpikingCell", "ChargingCell", "SourceActivation", "QuantizedActivation"}
+CONCRETE = {
+    kind.__name__
+    for room in (snn_keras.neurons, snn_keras.layers)
+    for kind in vars(room).values()
+    if isinstance(kind, type)
+    and issubclass(kind, (snn_keras.neurons.SpikingCell, SourceActivation))
+} - BASES
+
+
+def classes_asked_for(tree):
+    """Names of the classes that code tests for: isinstance, comparisons, cases."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            called = getattr(node.func, "id", getattr(node.func, "attr", ""))
+            parts = node.args if called in ("isinstance", "issubclass") else ()
+        elif isinstance(node, ast.Compare):
+            parts = [node.left, *node.comparators]
+        else:
+            parts = [node.cls] if isinstance(node, ast.MatchClass) else ()
+        for part in parts:
+            for leaf in ast.walk(part):
+                yield getattr(leaf, "id", getattr(leaf, "attr", None))
+
+
+@pytest.mark.parametrize("code", ["isinstance(c, IFCell)", "type(c) is neurons.IFCell"])
+def test_a_test_for_a_neuron_is_found(code):
+    assert CONCRETE & set(classes_asked_for(ast.parse(code))) == {"IFCell"}
+
+
+@pytest.mark.parametrize("path", files(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_module_tests_for_a_neuron_or_an_activation(path):
+    if {"neurons", "layers"} & set(path.relative_to(ROOT).parts[1:-1]):
+        return
+    found = CONCRETE & set(classes_asked_for(ast.parse(path.read_text())))
+    assert not found, f"it asks for {found}, where a contract should be asked"
 
 
 def test_no_function_has_the_name_of_a_module():
