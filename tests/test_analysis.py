@@ -8,9 +8,10 @@ import snn_keras
 from snn_keras import analysis
 from tests import reference
 from tests.graphs import Maker, dyadic
+from tests.subjects import COUNTING
 
 
-@pytest.mark.parametrize("neuron", ["if", "signed"])
+@pytest.mark.parametrize("neuron", COUNTING)
 @pytest.mark.parametrize("seed", range(5))
 def test_spikes_are_those_of_the_reference(seed, neuron):
     network, timesteps = Maker(seed).make(), 6

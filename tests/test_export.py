@@ -16,6 +16,7 @@ from snn_keras.export import FORMS, TFLiteNetwork, quantize_weights, to_tflite
 from snn_keras.layers import LSQReLU
 from tests import reference
 from tests.graphs import Maker, seeds
+from tests.subjects import COUNTING, EXPORTED
 
 
 def network_of(seed, neuron):
@@ -35,7 +36,7 @@ def integers(network, snn):
         return None
 
 
-@pytest.mark.parametrize("neuron", ["if", "signed"])
+@pytest.mark.parametrize("neuron", COUNTING)
 @pytest.mark.parametrize("seed", seeds(200, quick=10))
 def test_integers_are_the_spiking_network(seed, neuron):
     network, snn = network_of(seed, neuron)
@@ -137,7 +138,7 @@ def assert_same(net, path, inputs):
 
 
 @pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("neuron", ["if", "signed", "bit_serial"])
+@pytest.mark.parametrize("neuron", EXPORTED)
 @pytest.mark.parametrize("seed", seeds(100, quick=4))
 def test_files_are_the_integers(seed, neuron, form, tmp_path):
     network, snn = network_of(seed, neuron)
@@ -170,7 +171,7 @@ def test_files_of_real_weights(seed, form, tmp_path):
 
 
 @pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("neuron", ["if", "signed", "bit_serial"])
+@pytest.mark.parametrize("neuron", EXPORTED)
 def test_a_residual_network_for_cifar(neuron, form, tmp_path):
     model = applications.resnet20(activation=LSQReLU(3, initial_step=0.4))
     images = np.random.default_rng(0).random((2, 32, 32, 3), "float32")

@@ -13,6 +13,7 @@ from keras import layers
 import snn_keras
 from snn_keras.export import integer, quantize_weights
 from snn_keras.layers import LSQReLU
+from tests.subjects import COUNTING
 
 CHANNELS = 4
 TIMESTEPS = 4
@@ -136,7 +137,7 @@ def test_a_channel_that_is_nearly_dead(kind, bias):
         assert_channels_are_nearest(model, quantized(model))
 
 
-@pytest.mark.parametrize("neuron", ["if", "signed"])
+@pytest.mark.parametrize("neuron", COUNTING)
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_column_that_is_nearly_nothing(kind, neuron):
     for factor in TINY:

@@ -6,6 +6,7 @@ import pytest
 
 import snn_keras
 from tests.graphs import Maker
+from tests.subjects import EXPORTED
 
 pytestmark = pytest.mark.skipif(
     keras.backend.backend() != "tensorflow",
@@ -13,7 +14,7 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-@pytest.fixture(params=["if", "signed", "bit_serial"])
+@pytest.fixture(params=EXPORTED)
 def converted(request):
     """A spiking network, its inputs as a list, and its outputs, flat."""
     network = Maker(1, levels=(1, 3, 7)).make()

@@ -9,6 +9,7 @@ from snn_keras.layers import QCFS, LSQReLU, Noise, NoiseAdaptor
 from snn_keras.ops import add_step_noise
 from tests import reference
 from tests.autodiff import gradients
+from tests.subjects import STAIRCASES
 
 CHANNELS = 4
 STEPS = [0.25, 0.5, 1.0, 2.0]
@@ -220,7 +221,7 @@ def test_mean_over_the_noise_is_the_clipped_relu(levels):
     assert np.abs(numpy(layer(v)) - expected).max() > tolerance
 
 
-@pytest.mark.parametrize("make", [LSQReLU, QCFS])
+@pytest.mark.parametrize("make", STAIRCASES)
 def test_noise_comes_from_the_seed(make):
     v = np.full((64, 64), 0.3, "float32")
     size = {"initial_step" if make is LSQReLU else "initial_threshold": 1.0}
@@ -290,7 +291,7 @@ def noise_for(v):
 @pytest.mark.parametrize("noisy", [False, True], ids=["plain", "noisy"])
 @pytest.mark.parametrize("scale", [False, True], ids=["", "scaled"])
 @pytest.mark.parametrize("axis", [None, -1], ids=["layer", "channel"])
-@pytest.mark.parametrize("make", [LSQReLU, QCFS])
+@pytest.mark.parametrize("make", STAIRCASES)
 def test_gradient_of_the_size_is_the_sum_of_the_references(
     make, axis, scale, noisy, jit
 ):
@@ -436,7 +437,7 @@ def test_training_keeps_the_size_positive(name):
     assert np.all(layer.size_value() > 0)
 
 
-@pytest.mark.parametrize("make", [LSQReLU, QCFS])
+@pytest.mark.parametrize("make", STAIRCASES)
 def test_a_size_that_is_unset_is_named(make):
     layer = make(name="act")
     layer.build((None, 3))
@@ -485,7 +486,7 @@ def test_mixed_precision_trains(name):
 
 # --- Refusals ------------------------------------------------------------------------
 
-MAKES = pytest.mark.parametrize("make", [LSQReLU, QCFS])
+MAKES = pytest.mark.parametrize("make", STAIRCASES)
 
 
 @MAKES

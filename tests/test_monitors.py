@@ -12,6 +12,7 @@ from snn_keras.layers import LSQReLU, NoisySpike
 from snn_keras.neurons import NoisyLIFCell
 from tests import reference
 from tests.graphs import Maker, dyadic
+from tests.subjects import COUNTING
 
 WHAT = ("spikes", "potentials", "currents")
 
@@ -57,7 +58,7 @@ def recorded(kind):
 KINDS = ("if", "signed", "lif", "srp", "bit_serial", "fused")
 
 
-@pytest.mark.parametrize("neuron", ["if", "signed"])
+@pytest.mark.parametrize("neuron", COUNTING)
 @pytest.mark.parametrize("seed", range(2))
 def test_traces_are_those_of_the_reference(seed, neuron):
     network, timesteps = Maker(seed).make(), 5

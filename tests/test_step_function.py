@@ -9,6 +9,7 @@ import snn_keras
 from tests import reference
 from tests.autodiff import compiled
 from tests.graphs import Maker
+from tests.subjects import COUNTING
 from tests.test_lossless import spiking_layers
 
 
@@ -23,7 +24,7 @@ def numpy(structure):
     return [ops.convert_to_numpy(y) for y in keras.tree.flatten(structure)]
 
 
-@pytest.mark.parametrize("neuron", ["if", "signed"])
+@pytest.mark.parametrize("neuron", COUNTING)
 @pytest.mark.parametrize("seed", range(6))
 def test_a_constant_stream_is_a_run(seed, neuron):
     network = Maker(seed).make()
@@ -122,7 +123,7 @@ def test_frames_of_another_shape_are_named():
         step.run(np.zeros((2, 3, 5), "float32"), step.initial_state(2))
 
 
-@pytest.mark.parametrize("neuron", ["if", "signed"])
+@pytest.mark.parametrize("neuron", COUNTING)
 def test_a_stream_goes_on_beyond_the_run(neuron):
     network = Maker(3, kinds=("conv", "activation", "max_pool", "function")).make()
     phase = 4 if neuron == "signed" else None

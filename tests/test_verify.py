@@ -8,6 +8,7 @@ import snn_keras
 from snn_keras.layers import LSQReLU
 from tests import reference
 from tests.graphs import Maker, dyadic
+from tests.subjects import COUNTING
 
 
 def chain(depth=6, activation=None):
@@ -29,7 +30,7 @@ def chain(depth=6, activation=None):
 
 
 @pytest.mark.parametrize("seed", range(5))
-@pytest.mark.parametrize("neuron", ["if", "signed"])
+@pytest.mark.parametrize("neuron", COUNTING)
 def test_figures_are_those_of_the_reference(seed, neuron):
     network = Maker(seed).make()
     timesteps, phase = 6, 4 if neuron == "signed" else None

@@ -413,7 +413,7 @@ def is_relu(operation: keras.Operation) -> bool:
     )
 
 
-def is_curve(operation: keras.Operation) -> bool:
+def is_curved_activation(operation: keras.Operation) -> bool:
     """Whether it is another elementwise activation function.
 
     Sigmoids are not counted among them: in the networks of the field they are

@@ -319,7 +319,8 @@ def _curves(graph):
     return [
         node
         for node in graph.nodes
-        if normalize.is_curve(node.operation) and not ends.intersection(node.outputs)
+        if normalize.is_curved_activation(node.operation)
+        and not ends.intersection(node.outputs)
     ]
 
 

@@ -22,7 +22,7 @@ QUANTIZED = "a quantized activation in its place, such as snn_keras.layers.LSQRe
 LEFT_OUT = (layers.Softmax, *operation_types("Softmax", "Sigmoid"))
 
 
-class Refusal(NoForm):
+class NotExported(NoForm):
     """A layer has no form in an export: why, and what to do about it."""
 
 
@@ -127,7 +127,7 @@ class Rules:
             found = found or self._rules.get(type(call.form))
             if found is None:
                 kind = type(call.form).__name__
-                raise Refusal(f"its linear form, {kind}, has none. {self.remedy}")
+                raise NotExported(f"its linear form, {kind}, has none. {self.remedy}")
             return found(writer, call)
 
     @contextlib.contextmanager
@@ -189,19 +189,23 @@ class CellForms:
 
         return register
 
+    def has(self, kind: type) -> bool:
+        """Whether cells of this class have a form."""
+        return kind in self._forms
+
     def of(self, cell: SpikingCell) -> Any:
-        """The form of a cell; a `Refusal` where its class has none."""
-        if type(cell) not in self._forms:
-            raise Refusal(
+        """The form of a cell; a `NotExported` where its class has none."""
+        if not self.has(type(cell)):
+            raise NotExported(
                 f"its neurons are {type(cell).__name__}. Remedy: {self._remedy}."
             )
         return self._forms[type(cell)]
 
 
 def check_channels_last(form: Any) -> None:
-    """Raises a `Refusal` for forms of windows that have their channels elsewhere."""
+    """Raises a `NotExported` for windows that have their channels elsewhere."""
     if form.data_format != "channels_last":
-        raise Refusal('it is channels-first. Remedy: data_format="channels_last".')
+        raise NotExported('it is channels-first. Remedy: data_format="channels_last".')
 
 
 def is_left_out(operation: keras.Operation) -> bool:

@@ -11,7 +11,7 @@ from snn_keras.analysis.disagreement import disagreements
 from snn_keras.analysis.energy_of_runs import at_costs, energy
 from snn_keras.analysis.layer_errors import mismatch
 from snn_keras.analysis.recording import neurons_of
-from snn_keras.analysis.reporting.neurons import traces
+from snn_keras.analysis.reporting.traces import traces
 from snn_keras.analysis.spikes import spike_statistics
 from snn_keras.answers import Answer
 from snn_keras.conversion import normalize, plan

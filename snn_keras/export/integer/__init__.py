@@ -8,6 +8,11 @@ so that no accumulator can overflow in secret.
 from snn_keras.export.integer.bounds import INT32 as INT32
 from snn_keras.export.integer.bounds import too_large as too_large
 from snn_keras.export.integer.bounds import walk as walk
+from snn_keras.export.integer.firing import Fire as Fire
+from snn_keras.export.integer.firing import FireBits as FireBits
+from snn_keras.export.integer.firing import Integrate as Integrate
+from snn_keras.export.integer.firing import MaxPool as MaxPool
+from snn_keras.export.integer.firing import SignedFire as SignedFire
 from snn_keras.export.integer.interval import DIGIT as DIGIT
 from snn_keras.export.integer.interval import Interval as Interval
 from snn_keras.export.integer.interval import digits as digits
@@ -15,11 +20,6 @@ from snn_keras.export.integer.interval import of_channels as of_channels
 from snn_keras.export.integer.network import Input as Input
 from snn_keras.export.integer.network import IntegerNetwork as IntegerNetwork
 from snn_keras.export.integer.network import Output as Output
-from snn_keras.export.integer.neurons import Fire as Fire
-from snn_keras.export.integer.neurons import FireBits as FireBits
-from snn_keras.export.integer.neurons import Integrate as Integrate
-from snn_keras.export.integer.neurons import MaxPool as MaxPool
-from snn_keras.export.integer.neurons import SignedFire as SignedFire
 from snn_keras.export.integer.operations import Add as Add
 from snn_keras.export.integer.operations import Convolve as Convolve
 from snn_keras.export.integer.operations import Dense as Dense

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
+from snn_keras.export.integer.firing import FireBits
 from snn_keras.export.integer.interval import Interval
-from snn_keras.export.integer.neurons import FireBits
 from snn_keras.export.integer.operations import (
     Convolve,
     Dense,

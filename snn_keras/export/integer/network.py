@@ -8,8 +8,8 @@ import numpy as np
 from snn_keras.errors import ConversionError
 from snn_keras.export.inputs import in_order
 from snn_keras.export.integer.bounds import INT32, too_large, walk
+from snn_keras.export.integer.firing import Fire
 from snn_keras.export.integer.interval import Interval
-from snn_keras.export.integer.neurons import Fire
 from snn_keras.export.integer.operations import Operation
 from snn_keras.text import table
 from snn_keras.typing import Inputs

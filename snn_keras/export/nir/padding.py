@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from snn_keras.export.calls import Refusal
+from snn_keras.export.calls import NotExported
 
 REMEDY = (
     'Remedy: a square kernel with padding="valid", behind as many zeros on every side, '
@@ -32,14 +32,14 @@ def symmetric(
     for axis, (before, after) in enumerate(padding):
         taps, rest = divmod(abs(after - before), dilation[axis])
         if rest:
-            raise Refusal(f"its padding differs by no dilated tap. {REMEDY}")
+            raise NotExported(f"its padding differs by no dilated tap. {REMEDY}")
         sides = [(0, 0)] * 4
         sides[2 + axis] = (taps, 0) if after > before else (0, taps)
         weight = np.pad(weight, sides)
         both.append(max(before, after))
     lack = max(weight.shape[2:]) - np.array(weight.shape[2:])
     if np.any(lack % 2):
-        raise Refusal(
+        raise NotExported(
             f"its kernel, {weight.shape[2:]} with the zeros that its padding takes, is "
             f"not square. {REMEDY}"
         )

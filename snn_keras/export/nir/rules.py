@@ -8,7 +8,7 @@ from snn_keras.export.calls import (
     LEFT_OUT,
     QUANTIZED,
     CellForms,
-    Refusal,
+    NotExported,
     check_channels_last,
 )
 from snn_keras.export.nir.writer import NodeSum, channels_first, first, rule
@@ -17,7 +17,7 @@ from snn_keras.export.nir.writer import NodeSum, channels_first, first, rule
 @rule(time.Present)
 def _present(writer, call):
     if not call.layer.coding.is_steady:
-        raise Refusal(
+        raise NotExported(
             "NIR has no input that is switched off. Remedy: "
             'snn_keras.convert(model, timesteps, neuron="if").'
         )
@@ -32,7 +32,7 @@ def _nothing(writer, call):
 @rule(layers.Activation, *LEFT_OUT)
 def _last_activation(writer, call):
     if not call.is_last:
-        raise Refusal(
+        raise NotExported(
             f"only at the end of a network is it left to the reader. Remedy: "
             f"{QUANTIZED}."
         )
@@ -83,7 +83,7 @@ def _integrate_and_fire(writer, call):
 def _dense(writer, call):
     x, form = call.tensor, call.form
     if len(x.shape) != 1:
-        raise Refusal(
+        raise NotExported(
             "dense layers have one for flat inputs alone. Remedy: keras.layers.Flatten "
             "in front of it, or keras.layers.Conv2D(units, 1) in its place."
         )
@@ -104,7 +104,9 @@ def _convolution(writer, call):
 def _convolved(writer, call, form):
     check_channels_last(form)
     if len(form.window) != 2 or max(form.spread) > 1:
-        raise Refusal(f"of convolutions only those of images have one. {rule.remedy}")
+        raise NotExported(
+            f"of convolutions only those of images have one. {rule.remedy}"
+        )
     return writer.convolved(call.name, call.tensor, call.shape, form)
 
 
@@ -117,7 +119,7 @@ def _affine(writer, call, x, gain, offset):
     """`gain x + offset`, numbers or one for each channel."""
     x = writer.padded(x, call.name)
     if {np.shape(gain), np.shape(offset)} - {(), x.shape[-1:]}:
-        raise Refusal(
+        raise NotExported(
             "it differs along another axis than the last. Remedy: axis=-1, or a "
             "number for each channel."
         )
@@ -139,7 +141,7 @@ def _sum(writer, call):
     sums = [writer.single(x, name) for x in sums]
     orders = {None if x.order is None else tuple(x.order) for x in sums}
     if len(orders) > 1 or len({x.shape for x in sums}) > 1:
-        raise Refusal(
+        raise NotExported(
             "sums of different shapes have none, nor have flattened tensors with "
             "others. Remedy: the sum in front of keras.layers.Flatten, of equal shapes."
         )
@@ -156,13 +158,13 @@ def _average_pooling(writer, call):
     x, form = writer.padded(call.tensor, call.name), call.form
     check_channels_last(form)
     if np.any(form.padding):
-        raise Refusal('it pads. Remedy: padding="valid".')
+        raise NotExported('it pads. Remedy: padding="valid".')
     return _pooled(writer, call, x, form.window, form.strides, call.shape)
 
 
 def _pooled(writer, call, x, window, strides, shape):
     if len(shape) != 3:
-        raise Refusal(f"of pools only those of images have one. {rule.remedy}")
+        raise NotExported(f"of pools only those of images have one. {rule.remedy}")
     node = writer.add(
         "AvgPool2d",
         call.name,
@@ -178,9 +180,9 @@ def _pooled(writer, call, x, window, strides, shape):
 def _global_average_pooling(writer, call):
     x, form = writer.padded(call.tensor, call.name), call.form
     if form.keepdims:
-        raise Refusal("it keeps its axes. Remedy: keepdims=False.")
+        raise NotExported("it keeps its axes. Remedy: keepdims=False.")
     if form.axes != (0, 1) or not form.mean:
-        raise Refusal(
+        raise NotExported(
             "of sums and means only those of whole images have one. Remedy: "
             "keras.layers.GlobalAveragePooling2D()."
         )
@@ -193,7 +195,7 @@ def _global_average_pooling(writer, call):
 def _reshape(writer, call):
     x = writer.padded(call.tensor, call.name)
     if len(call.shape) != 1:
-        raise Refusal("other shapes than flat ones have none. Remedy: Flatten.")
+        raise NotExported("other shapes than flat ones have none. Remedy: Flatten.")
     return x if len(x.shape) == 1 else _flattened(writer, call.name, x)
 
 
@@ -215,7 +217,7 @@ def _crop(writer, call):
     whole = tuple(-(-n // s) for n, s in zip(x.shape, form.strides, strict=True))
     is_whole = call.shape == whole and form.strides[-1] == 1
     if len(x.shape) != 3 or any(form.begin) or not is_whole:
-        raise Refusal(
+        raise NotExported(
             "of slices only x[:, ::a, ::b] has one, of images. Remedy: every so many "
             "pixels from the first to the last, or none left out."
         )
@@ -230,7 +232,7 @@ def _pad(writer, call):
     if np.any(x.offset):
         x = writer.single(x, call.name)
     if len(x.shape) != 3 or (np.any(channels) and (np.any(around) or x.padding)):
-        raise Refusal(
+        raise NotExported(
             "only images have one, padded in their channels or around. Remedy: "
             "keras.layers.ZeroPadding2D for what goes around."
         )

@@ -9,7 +9,7 @@ import numpy as np
 from keras import layers
 
 from snn_keras import files, linear
-from snn_keras.export.calls import Refusal, Rules, call_of
+from snn_keras.export.calls import NotExported, Rules, call_of
 from snn_keras.export.nir.package import package
 from snn_keras.export.nir.padding import symmetric
 from snn_keras.graph import Names
@@ -221,7 +221,7 @@ class Writer:
             full = np.broadcast_to(factor, x.shape)
             node = self.add("Scale", name, x, scale=channels_first(full))
         else:
-            raise Refusal(
+            raise NotExported(
                 "constants added to sequences have none. Remedy: images of height 1."
             )
         return x.with_(nodes=(node,), factor=1.0, offset=0.0, own=False)

@@ -6,7 +6,7 @@ import numpy as np
 
 from snn_keras import linear
 from snn_keras.export import integer
-from snn_keras.export.calls import Call, Refusal
+from snn_keras.export.calls import Call, NotExported
 from snn_keras.export.to_integers.moves import with_common_unit
 from snn_keras.export.to_integers.units import ScaledTensor
 from snn_keras.export.to_integers.writer import IntegerWriter, rule
@@ -35,7 +35,7 @@ def affine(
 ) -> ScaledTensor:
     """`gain * x + offset`, of the shape that the call makes."""
     if tuple(x.shape) != call.shape:
-        raise Refusal(
+        raise NotExported(
             f"of the shape {tuple(x.shape)}, with a constant that makes it "
             f"{call.shape}, it has none. Remedy: a constant that fits the shape."
         )

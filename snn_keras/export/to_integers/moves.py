@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from snn_keras.export import integer
-from snn_keras.export.calls import Refusal, check_channels_last
+from snn_keras.export.calls import NotExported, check_channels_last
 from snn_keras.export.to_integers.constants import Constant
 from snn_keras.export.to_integers.units import (
     ScaledTensor,
@@ -72,7 +72,7 @@ def of_images(form: Any, shape: tuple[int, ...]) -> Any:
     """A form with windows as one of images, for an input of this shape."""
     check_channels_last(form)
     if len(shape) not in (2, 3):
-        raise Refusal(f"of images and sequences alone it has one. {rule.remedy}")
+        raise NotExported(f"of images and sequences alone it has one. {rule.remedy}")
     return form if len(shape) == 3 else form.of_images()
 
 

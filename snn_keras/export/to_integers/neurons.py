@@ -8,7 +8,7 @@ from keras import layers
 
 from snn_keras import neurons, time
 from snn_keras.export import integer
-from snn_keras.export.calls import LEFT_OUT, QUANTIZED, Call, CellForms, Refusal
+from snn_keras.export.calls import LEFT_OUT, QUANTIZED, Call, CellForms, NotExported
 from snn_keras.export.to_integers.constants import Constant, Derived, Threshold
 from snn_keras.export.to_integers.moves import fine_enough
 from snn_keras.export.to_integers.units import ScaledTensor
@@ -55,13 +55,13 @@ class NeuronForm:
         operation: A class derived from `integer.Fire`.
         arguments: Those that it has beside a threshold and an initial potential; a
             function, of the threshold as integers, in place of what depends on that.
-        grain: Into how many equal parts the threshold has to be divisible.
+        parts: Into how many equal parts the threshold has to be divisible.
         size: What one unit of what it sends is worth; the threshold by default.
     """
 
     operation: type
     arguments: dict = dataclasses.field(default_factory=dict)
-    grain: int = 2
+    parts: int = 2
     size: Any = None
 
 
@@ -78,37 +78,37 @@ def _signed(cell, layer):
 @integer_form(neurons.BitSerialCell)
 def _bit_serial(cell, layer):
     if not isinstance(layer, time.OnePassSpiking):
-        raise Refusal(
+        raise NotExported(
             "bit-serial neurons are exported from a network of one pass. Remedy: "
             'convert(..., neuron="bit_serial", fused=True).'
         )
     bits, arguments = cell.timesteps, {"bits": cell.timesteps}
-    grain = 2 ** (bits + 1)
+    parts = 2 ** (bits + 1)
     if cell.saturates:
 
         def most(threshold):  # with half of the last bit, as what it starts from
             highest = np.floor(cell.saturation * threshold).astype(np.int64)
-            return highest + threshold // grain
+            return highest + threshold // parts
 
         arguments["most"] = most
-    return NeuronForm(integer.FireBits, arguments, grain, cell.theta_value() / 2**bits)
+    return NeuronForm(integer.FireBits, arguments, parts, cell.theta_value() / 2**bits)
 
 
 @rule(time.Spiking, time.OnePassSpiking)
 def spiking(writer: IntegerWriter, call: Call) -> ScaledTensor:
     cell, x = call.layer.cell, call.tensor
     form = integer_form.of(cell)(cell, call.layer)
-    theta, grain = cell.theta_value(), form.grain
-    parts = grain if grain > 2 else 1  # the smallest of which is a whole number
+    theta = cell.theta_value()
+    parts = form.parts if form.parts > 2 else 1  # half a threshold may be rounded
     initial = array(cell.initial_state(np.shape(theta))[0]) + x.initial
-    if x.is_open and np.all(theta / x.factor >= max(grain, 16) * x.unit.finest):
+    if x.is_open and np.all(theta / x.factor >= max(form.parts, 16) * x.unit.finest):
         x = writer.without_offset(x)
         x.unit.need(theta / x.factor / parts)
         x.unit.need(initial / x.factor)
-        x.unit.anchor(theta / x.factor / grain)
+        x.unit.anchor(theta / x.factor / form.parts)
     else:
         beside = np.maximum(theta, np.abs(initial))
-        x = fine_enough(writer, x, theta / grain, beside, call.name)
+        x = fine_enough(writer, x, theta / form.parts, beside, call.name)
 
     threshold = Threshold(call.name, "threshold", theta, x, parts)
     arguments: dict[str, Any] = {
@@ -132,7 +132,7 @@ def spiking(writer: IntegerWriter, call: Call) -> ScaledTensor:
 def last_activation(writer: IntegerWriter, call: Call) -> ScaledTensor:
     """Behind the network it keeps the order of classes, and is left to the caller."""
     if not call.is_last:
-        raise Refusal(
+        raise NotExported(
             f"only at the end of a network is it left to the caller. Remedy: "
             f"{QUANTIZED}."
         )

@@ -4,7 +4,7 @@ import numpy as np
 
 from snn_keras import linear
 from snn_keras.export import integer
-from snn_keras.export.calls import Call, Refusal
+from snn_keras.export.calls import Call, NotExported
 from snn_keras.export.to_integers.moves import keeps_channels, rearranged
 from snn_keras.export.to_integers.units import ScaledTensor, compact
 from snn_keras.export.to_integers.writer import IntegerWriter, rule
@@ -28,7 +28,7 @@ def moved(writer: IntegerWriter, call: Call) -> ScaledTensor:
 
 @rule(linear.Along)
 def interpolation(writer: IntegerWriter, call: Call) -> ScaledTensor:
-    raise Refusal('it interpolates. Remedy: interpolation="nearest".')
+    raise NotExported('it interpolates. Remedy: interpolation="nearest".')
 
 
 @rule(linear.Concatenate)
