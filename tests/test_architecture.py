@@ -18,7 +18,17 @@ ROOT = PACKAGE.parent
 # Each folder or module may use those in the layers before its own.
 LAYERS = [
     {"typing"},
-    {"answers", "errors", "files", "text", "ops", "graph", "inputs", "backend"},
+    {
+        "answers",
+        "errors",
+        "files",
+        "text",
+        "ops",
+        "graph",
+        "inputs",
+        "backend",
+        "warning",
+    },
     {"random"},
     {"coding"},
     {"layers", "neurons"},

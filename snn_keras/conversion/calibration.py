@@ -9,10 +9,10 @@ from keras import ops, tree
 
 from snn_keras import graph as graph_lib
 from snn_keras.conversion.building import memories_of
-from snn_keras.errors import warn
 from snn_keras.inputs import batches
 from snn_keras.text import listed
 from snn_keras.typing import Inputs
+from snn_keras.warning import warn
 
 # Levels for which the threshold of a noisy spike, which has none, is calibrated.
 FINE = 16

@@ -14,7 +14,6 @@ from snn_keras import files
 from snn_keras import graph as graph_lib
 from snn_keras.backend import backend
 from snn_keras.coding import Coding
-from snn_keras.errors import warn
 from snn_keras.inputs import batches, check_count, check_data
 from snn_keras.simulate.early_exit import EarlyExit, EarlyExitRunner
 from snn_keras.simulate.feeding import FastFeeding
@@ -24,6 +23,7 @@ from snn_keras.simulate.step_function import StepFunction, Stream
 from snn_keras.time import Readout, Spiking
 from snn_keras.time.layer import Coded
 from snn_keras.typing import Array, Inputs, Timesteps
+from snn_keras.warning import warn
 
 
 @keras.saving.register_keras_serializable("snn_keras")
