@@ -141,7 +141,7 @@ def test_one_spike_says_its_activation_exactly(levels, fused):
     found = analysis.spike_statistics(snn, x)
     assert found["spikes"] * len(x) == sum(z.sum() for z in spikes.values())
     # A spike is an addition at each of the three weights behind it.
-    additions = analysis.energy(snn, x)["layers"]["head"]["spiking"]["add"]
+    additions = analysis.energy(snn, x).layers["head"].spiking.add
     assert additions == 3 * spikes["act2"].sum() / len(x)
     with pytest.raises(ValueError, match=r"a whole run|one pass"):
         snn.stream()

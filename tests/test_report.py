@@ -11,6 +11,7 @@ import pytest
 import snn_keras
 from apps import data
 from snn_keras import analysis
+from snn_keras.figures import Figures
 from snn_keras.layers import LSQReLU, NoisySpike
 from snn_keras.neurons import NoisyLIFCell
 from tests.graphs import dyadic
@@ -83,7 +84,7 @@ def written(tmp_path, ann, snn, x, y, **options):
     path = tmp_path / "report.html"
     figures = analysis.report(ann, snn, x, y, path, **options)
     page = Page(path)
-    assert page.figures == json.loads(json.dumps(figures))
+    assert page.figures == json.loads(json.dumps(figures, default=Figures.as_dict))
     assert path.stat().st_size < 5e6
     check_sound(page)
     return figures, page
@@ -153,12 +154,12 @@ def check_tables(page, figures):
     table = page.tables["Operations of an inference"]
     kinds = ("multiply", "add", "shift", "compare")
     found = figures["energy"]["32 bit"]
-    assert table["spiking network"] == [found["spiking"][kind] for kind in kinds]
-    assert table["source"] == [found["source"][kind] for kind in kinds]
+    assert table["spiking network"] == [getattr(found.spiking, kind) for kind in kinds]
+    assert table["source"] == [getattr(found.source, kind) for kind in kinds]
     table = page.tables["Energy of an inference, nJ"]
     for name, found in figures["energy"].items():
-        pair = [found[side]["energy"] / 1e3 for side in ("source", "spiking")]
-        assert table[name] == [*pair, found["ratio"]]
+        pair = [side.energy / 1e3 for side in (found.source, found.spiking)]
+        assert table[name] == [*pair, found.ratio]
 
 
 @pytest.mark.parametrize("kind", ["bit_serial", "settle", "lif", "relu"])
@@ -379,7 +380,7 @@ def test_pictures_of_a_network():
     assert widths == pytest.approx([100 * r for r in [*layers, rates["rate"]]])
     found = analysis.energy(snn, x)
     widths = [b.get_width() for b in analysis.plot_energy({"32 bit": found}).patches]
-    assert sum(widths[4:]) == pytest.approx(found["spiking"]["energy"] / 1e3)
+    assert sum(widths[4:]) == pytest.approx(found.spiking.energy / 1e3)
     matplotlib.pyplot.close("all")
 
 

@@ -7,6 +7,9 @@ from snn_keras.analysis.accuracy import (
     plot_accuracy_over_time as plot_accuracy_over_time,
 )
 from snn_keras.analysis.disagreement import disagreements as disagreements
+from snn_keras.analysis.energy_of_runs import Energy as Energy
+from snn_keras.analysis.energy_of_runs import LayerEnergy as LayerEnergy
+from snn_keras.analysis.energy_of_runs import Operations as Operations
 from snn_keras.analysis.energy_of_runs import energy as energy
 from snn_keras.analysis.layer_errors import mismatch as mismatch
 from snn_keras.analysis.plots import (

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from snn_keras.analysis.energy_of_runs import Energy
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
@@ -83,7 +85,7 @@ def plot_spike_rates(statistics: dict, ax: "Axes | None" = None) -> "Axes":
     return ax
 
 
-def plot_energy(energies: Mapping[str, dict], ax: "Axes | None" = None) -> "Axes":
+def plot_energy(energies: Mapping[str, Energy], ax: "Axes | None" = None) -> "Axes":
     """Draws the energy of a run beside the source's, by kind of operation.
 
     Args:
@@ -94,20 +96,20 @@ def plot_energy(energies: Mapping[str, dict], ax: "Axes | None" = None) -> "Axes
         The axes.
     """
     sides = ("source", "spiking")
-    bars = [(name, side, e[side]) for name, e in energies.items() for side in sides]
+    bars = [(k, side, getattr(e, side)) for k, e in energies.items() for side in sides]
     ax = new_axes(ax, rows=len(bars))
-    most = max(figures["energy"] for *_, figures in bars)
+    most = max(operations.energy for *_, operations in bars)
     unit, size = ("µJ", 1e6) if most >= 1e6 else ("nJ", 1e3)
     kinds = ("multiply", "add", "compare", "shift")
-    for row, (name, side, figures) in enumerate(bars):
-        start = 0.0
+    for row, (name, side, operations) in enumerate(bars):
+        start, found = 0.0, energies[name]
         for kind, fill in zip(kinds, FILLS, strict=True):
-            part = figures[kind] * energies[name]["constants"][kind] / size
+            part = getattr(operations, kind) * found.constants[kind] / size
             _bar(ax, row, part, start, label=None if row else kind, **fill)
             start += part
-        text = f"{figures['energy'] / size:.3g}"
+        text = f"{operations.energy / size:.3g}"
         if side == "spiking":
-            text += f" ({energies[name]['ratio']:.2f} of source)"
+            text += f" ({found.ratio:.2f} of source)"
         ax.annotate(text, (start, row), (4, 0), textcoords="offset points", va="center")
     ax.set(xlabel=f"energy of an inference ({unit})", xlim=(0, 1.75 * most / size))
     _rows(ax, [f"{side}\n{name}" for name, side, _ in bars])

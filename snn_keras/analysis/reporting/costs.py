@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from snn_keras.analysis.energy_of_runs import KINDS
 from snn_keras.analysis.plots import plot_energy, plot_spike_rates
 from snn_keras.analysis.reporting.html import (
     Html,
@@ -22,7 +23,6 @@ SOURCES = {
     "45 nm; a comparison as an addition, a shift as in table 4 of Datta et al. 2024",
 }
 LANES = 8  # neurons whose potentials are drawn
-KINDS = ("multiply", "add", "shift", "compare")
 
 
 def spikes(figures: dict) -> Html:
@@ -82,19 +82,22 @@ def energy(figures: dict) -> Html:
     first = next(iter(found.values()))
     sides = {"source": "source", "spiking": "spiking network"}
     operations = [
-        (label, *(number(first[side][kind], "{:,.0f}") for kind in KINDS))
+        (
+            label,
+            *(number(getattr(getattr(first, side), kind), "{:,.0f}") for kind in KINDS),
+        )
         for side, label in sides.items()
     ]
     prices = [
         (
             name,
-            *(number(e[side]["energy"] / 1e3, "{:,.1f}") for side in sides),
-            number(e["ratio"], "{:.3f}"),
+            *(number(getattr(e, side).energy / 1e3, "{:,.1f}") for side in sides),
+            number(e.ratio, "{:.3f}"),
         )
         for name, e in found.items()
     ]
     constants = [
-        (name, *(number(e["constants"][k], "{:g}") for k in KINDS))
+        (name, *(number(e.constants[k], "{:g}") for k in KINDS))
         for name, e in found.items()
     ]
     origins = [element("li", f"{name}: {SOURCES[name]}.") for name in found]
@@ -102,12 +105,12 @@ def energy(figures: dict) -> Html:
         (
             name,
             *(
-                number(e["layers"][name][side]["energy"] / 1e3, "{:,.2f}")
+                number(getattr(e.layers[name], side).energy / 1e3, "{:,.2f}")
                 for e in found.values()
                 for side in sides
             ),
         )
-        for name in first["layers"]
+        for name in first.layers
     ]
     by_layer = [f"{label}, {name}" for name in found for label in sides.values()]
     alt = "Energy of the source and of the spiking network, by kind of operation"

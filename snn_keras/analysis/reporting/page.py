@@ -12,6 +12,7 @@ from snn_keras.analysis.reporting import answers, costs, pictures, sections
 from snn_keras.analysis.reporting.figures import gather
 from snn_keras.analysis.reporting.html import Html, element, join
 from snn_keras.analysis.reporting.style import STYLE
+from snn_keras.figures import Figures
 from snn_keras.files import check_target, written_whole
 from snn_keras.inputs import check_data
 from snn_keras.simulate.model import SpikingModel
@@ -111,7 +112,7 @@ def document(
         element("style", Html(STYLE)),
     ]
     # As text of a script: "</" would end it.
-    content = Html(json.dumps(figures).replace("</", "<\\/"))
+    content = Html(json.dumps(figures, default=Figures.as_dict).replace("</", "<\\/"))
     script = element("script", content, type="application/json", id="figures")
     body = [header, element("main", parts), script]
     page = element("html", element("head", head), element("body", body), lang="en")

@@ -33,7 +33,7 @@ def summary(figures: dict) -> Html:
         ("answers that differ", percent(figures["disagreements"]["share"])),
         ("spikes a sample", number(figures["spikes"]["spikes"], "{:,.0f}")),
         *(
-            (f"energy, {name} (source: 1)", number(found["ratio"], "{:.2f}"))
+            (f"energy, {name} (source: 1)", number(found.ratio, "{:.2f}"))
             for name, found in energy.items()
         ),
     ]
