@@ -114,7 +114,7 @@ def test_bursts_run_and_are_counted():
     assert all(np.array_equal(recorded[name], z) for name, z in spikes.items())
     statistics = analysis.spike_statistics(snn, x)
     for name, z in spikes.items():
-        assert statistics["layers"][name]["spikes"] == z.sum() / len(x)
+        assert statistics.layers[name].spikes == z.sum() / len(x)
     # A spike is an addition at each of the weights behind it.
     found = analysis.energy(snn, x).layers
     for layer, name, fan_out in (("second", "act1", 4), ("out", "act2", 3)):

@@ -147,10 +147,10 @@ def check_tables(page, figures):
         assert table[name] == [layer["mean"], layer["std"], *off, layer["own"]]
     table = page.tables["Spikes, a run of one sample"]
     steps = page.tables["Spikes a sample at each step"]
-    for i, (name, layer) in enumerate(figures["spikes"]["layers"].items()):
-        wanted = ("spikes", "neurons", "rate", "sparsity")
-        assert table[name] == [layer[key] for key in wanted]
-        assert [row[i] for row in steps.values()] == layer["over_time"]
+    for i, (name, layer) in enumerate(figures["spikes"].layers.items()):
+        shares = (layer.rate, layer.sparsity)
+        assert table[name] == [layer.spikes, layer.neurons, *shares]
+        assert [row[i] for row in steps.values()] == list(layer.over_time)
     table = page.tables["Operations of an inference"]
     kinds = ("multiply", "add", "shift", "compare")
     found = figures["energy"]["32 bit"]
@@ -376,8 +376,8 @@ def test_pictures_of_a_network():
     assert widths == pytest.approx([100 * share for share in wanted])
     rates = analysis.spike_statistics(snn, x)
     widths = [b.get_width() for b in analysis.plot_spike_rates(rates).patches]
-    layers = [layer["rate"] for layer in rates["layers"].values()]
-    assert widths == pytest.approx([100 * r for r in [*layers, rates["rate"]]])
+    bars = [*rates.layers.values(), rates]
+    assert widths == pytest.approx([100 * figures.rate for figures in bars])
     found = analysis.energy(snn, x)
     widths = [b.get_width() for b in analysis.plot_energy({"32 bit": found}).patches]
     assert sum(widths[4:]) == pytest.approx(found.spiking.energy / 1e3)

@@ -20,6 +20,8 @@ from snn_keras.analysis.plots import plot_mismatch as plot_mismatch
 from snn_keras.analysis.plots import plot_spike_rates as plot_spike_rates
 from snn_keras.analysis.recording import record as record
 from snn_keras.analysis.reporting import report as report
+from snn_keras.analysis.spikes import LayerSpikes as LayerSpikes
+from snn_keras.analysis.spikes import SpikeStatistics as SpikeStatistics
 from snn_keras.analysis.spikes import spike_statistics as spike_statistics
 from snn_keras.analysis.traces import plot_potentials as plot_potentials
 from snn_keras.analysis.traces import plot_raster as plot_raster

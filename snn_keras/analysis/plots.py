@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from snn_keras.analysis.energy_of_runs import Energy
+from snn_keras.analysis.spikes import SpikeStatistics
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -56,7 +57,7 @@ def plot_mismatch(mismatch: dict, ax: "Axes | None" = None) -> "Axes":
     return ax
 
 
-def plot_spike_rates(statistics: dict, ax: "Axes | None" = None) -> "Axes":
+def plot_spike_rates(statistics: SpikeStatistics, ax: "Axes | None" = None) -> "Axes":
     """Draws the spikes a neuron and step of every layer, in percent.
 
     Args:
@@ -66,11 +67,11 @@ def plot_spike_rates(statistics: dict, ax: "Axes | None" = None) -> "Axes":
     Returns:
         The axes.
     """
-    layers = statistics["layers"]
+    layers = statistics.layers
     ax = new_axes(ax, rows=len(layers))
     bars = [*layers.values(), statistics]
     for row, figures in enumerate(bars):
-        share = 100 * figures["rate"]
+        share = 100 * figures.rate
         _bar(ax, row, share, 0, **FILLS[figures is statistics])
         ax.annotate(
             f"{share:.1f}",

@@ -28,15 +28,15 @@ LANES = 8  # neurons whose potentials are drawn
 def spikes(figures: dict) -> Html:
     """Spikes and their rates, layer by layer and step by step."""
     found = figures["spikes"]
-    layers = found["layers"]
+    layers = found.layers
 
     def row(name, layer):
         return (
             name,
-            number(layer["spikes"], "{:,.1f}"),
-            number(layer["neurons"]),
-            percent(layer["rate"]),
-            percent(layer["sparsity"]),
+            number(layer.spikes, "{:,.1f}"),
+            number(layer.neurons),
+            percent(layer.rate),
+            percent(layer.sparsity),
         )
 
     rows = [row(name, layer) for name, layer in layers.items()]
@@ -63,15 +63,15 @@ def spikes(figures: dict) -> Html:
 
 
 def _spikes_over_time(found):
-    layers = found["layers"]
-    if any(layer["over_time"] is None for layer in layers.values()):
+    layers = found.layers
+    if any(layer.over_time is None for layer in layers.values()):
         return []
     rows = [
         (
             f"step {t + 1}",
-            *(number(layer["over_time"][t], "{:,.1f}") for layer in layers.values()),
+            *(number(layer.over_time[t], "{:,.1f}") for layer in layers.values()),
         )
-        for t in some(range(found["steps"]))
+        for t in some(range(found.steps))
     ]
     return table("Spikes a sample at each step", ("", *layers), rows)
 
