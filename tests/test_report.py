@@ -142,9 +142,9 @@ def check_tables(page, figures):
         assert table[f"T = {t}"][0] == value
     assert table["source"] == [figures["accuracy"]["source"]]
     table = page.tables["Mismatch in quantization steps, share of neurons"]
-    for name, layer in figures["mismatch"]["layers"].items():
-        off = layer["off"].values()
-        assert table[name] == [layer["mean"], layer["std"], *off, layer["own"]]
+    for name, layer in figures["mismatch"].layers.items():
+        off = layer.off.values()
+        assert table[name] == [layer.mean, layer.std, *off, layer.own]
     table = page.tables["Spikes, a run of one sample"]
     steps = page.tables["Spikes a sample at each step"]
     for i, (name, layer) in enumerate(figures["spikes"].layers.items()):
@@ -181,7 +181,7 @@ def test_networks_without_some_figures(tmp_path, kind):
     assert (figures["accuracy"] is None) == (kind == "settle")
     if kind in ("bit_serial", "settle"):  # exact
         assert figures["disagreements"]["count"] == 0
-        shares = [x["off"]["0"] for x in figures["mismatch"]["layers"].values()]
+        shares = [layer.off["0"] for layer in figures["mismatch"].layers.values()]
         assert shares == [1.0, 1.0]
     if kind == "bit_serial":
         accuracy = analysis.accuracy_by_timesteps(snn, x, y, verbose=0)
@@ -260,9 +260,7 @@ def test_networks_that_are_no_classifiers(tmp_path, end):
     assert found["share"] == pytest.approx(differ.mean())
     assert list(page.tables[f"{title} on 20 samples"]) == ["source", "T = 1", "T = 2"]
     assert figures["network"]["answer"] == found["answer"]
-    assert figures["mismatch"]["outputs"][0]["share"] == pytest.approx(
-        1 - differ.mean()
-    )
+    assert figures["mismatch"].outputs[0].share == pytest.approx(1 - differ.mean())
 
 
 def test_bad_requests_come_before_the_work(tmp_path):
@@ -291,16 +289,19 @@ def test_mismatch_is_that_of_verify():
     ann, x, _ = source()
     snn = snn_keras.convert(ann, 3)
     found, report = analysis.mismatch(ann, snn, x), snn_keras.verify(ann, snn, x)
-    assert found["entry"] == report.entry and found["agreement"] == report.agreement
+    assert found.entry == report.entry and found.agreement == report.agreement
     for layer in report.layers:
-        figures = found["layers"][layer.name]
-        assert (figures["mean"], figures["std"]) == (layer.mean, layer.std)
-        histogram = figures["histogram"]
-        assert dict(zip(*histogram.values(), strict=True)) == layer.off
-        assert figures["off"]["-1"] == layer.off.get(-1, 0.0)
+        figures = found.layers[layer.name]
+        assert (figures.mean, figures.std) == (layer.mean, layer.std)
+        histogram = figures.histogram
+        pairs = zip(histogram.steps, histogram.share, strict=True)
+        assert dict(pairs) == layer.off
+        assert figures.off["-1"] == layer.off.get(-1, 0.0)
         below = sum(share for k, share in layer.off.items() if k < -2)
-        assert figures["off"]["below"] == below
-        assert sum(figures["off"].values()) == pytest.approx(1)
+        assert figures.off["below"] == below
+        assert sum(figures.off.values()) == pytest.approx(1)
+        assert f"\n{layer.name} " in str(found)
+    assert str(found).endswith(found.diagnosis)
 
 
 def test_disagreements_by_hand():
@@ -370,7 +371,7 @@ def test_pictures_of_a_network():
     snn = snn_keras.convert(ann, 3)
     found = analysis.mismatch(ann, snn, x)
     ax = analysis.plot_mismatch(found)
-    off = found["layers"]["act2"]["off"]
+    off = found.layers["act2"].off
     widths = [abs(b.get_width()) for b in ax.patches if round(b.get_y() + 0.31) == 1]
     wanted = [off[k] for k in ("-1", "-2", "below", "+1", "+2", "above")]
     assert widths == pytest.approx([100 * share for share in wanted])

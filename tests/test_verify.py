@@ -109,7 +109,7 @@ def test_an_error_before_the_first_neuron_is_named(neuron):
     assert "in front of 'act0', in 'scale', 'dense0'" in str(report)
     assert report.to_dict()["before"] == "act0"
     found = snn_keras.analysis.mismatch(model, snn, x)
-    assert found["before"] == "act0" and "in front of 'act0'" in found["diagnosis"]
+    assert found.before == "act0" and "in front of 'act0'" in found.diagnosis
 
 
 def test_an_error_between_neurons_or_behind_them_is_named():

@@ -11,6 +11,9 @@ from snn_keras.analysis.energy_of_runs import Energy as Energy
 from snn_keras.analysis.energy_of_runs import LayerEnergy as LayerEnergy
 from snn_keras.analysis.energy_of_runs import Operations as Operations
 from snn_keras.analysis.energy_of_runs import energy as energy
+from snn_keras.analysis.layer_errors import Histogram as Histogram
+from snn_keras.analysis.layer_errors import LayerErrors as LayerErrors
+from snn_keras.analysis.layer_errors import Mismatch as Mismatch
 from snn_keras.analysis.layer_errors import mismatch as mismatch
 from snn_keras.analysis.plots import (
     plot_confusion_of_disagreements as plot_confusion_of_disagreements,

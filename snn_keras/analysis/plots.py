@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from snn_keras.analysis.energy_of_runs import Energy
+from snn_keras.analysis.layer_errors import Mismatch
 from snn_keras.analysis.spikes import SpikeStatistics
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ FILLS = (
 MOST_CLASSES = 12  # rows and columns of a matrix that can be read
 
 
-def plot_mismatch(mismatch: dict, ax: "Axes | None" = None) -> "Axes":
+def plot_mismatch(mismatch: Mismatch, ax: "Axes | None" = None) -> "Axes":
     """Draws the share of neurons off by whole steps, one bar a layer.
 
     To the left the neurons that send too little, to the right those that send too
@@ -34,7 +35,7 @@ def plot_mismatch(mismatch: dict, ax: "Axes | None" = None) -> "Axes":
     Returns:
         The axes.
     """
-    layers = mismatch["layers"]
+    layers = mismatch.layers
     ax = new_axes(ax, rows=len(layers))
     sides = ((-1, ("-1", "-2", "below")), (1, ("+1", "+2", "above")))
     reached = [0.1]
@@ -42,16 +43,16 @@ def plot_mismatch(mismatch: dict, ax: "Axes | None" = None) -> "Axes":
         for sign, names in sides:
             start = 0.0
             for name, fill, size in zip(names, FILLS, ("1", "2", "more"), strict=False):
-                share = 100 * figures["off"][name]
+                share = 100 * figures.off[name]
                 label = f"off by {size}" if (row, sign) == (0, 1) else None
                 _bar(ax, row, sign * share, sign * start, label=label, **fill)
                 start += share
-        reached.append(max(100 * sum(figures["off"][k] for k in s) for _, s in sides))
+        reached.append(max(100 * sum(figures.off[k] for k in s) for _, s in sides))
     ax.axvline(0, color="black", linewidth=1)
     most = 1.08 * max(reached)
     ax.set(xlim=(-most, most), xlabel="share of neurons (%): too little | too much")
     ax.xaxis.set_major_formatter(lambda x, _: f"{abs(x):g}")
-    names = [f"{k}\n{v['off']['0']:.1%} right" for k, v in layers.items()]
+    names = [f"{k}\n{v.off['0']:.1%} right" for k, v in layers.items()]
     _rows(ax, names)
     ax.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, 1.14), ncols=3)
     return ax

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from snn_keras.analysis.layer_errors import OFF
 from snn_keras.analysis.plots import plot_mismatch
 from snn_keras.analysis.reporting.html import (
     Html,
@@ -62,24 +63,23 @@ def mismatch(figures: dict) -> Html:
             "compare with."
         )
         return section("mismatch", title, element("p", text))
-    layers = found["layers"]
+    layers = found.layers
 
     def plot(ax):
         plot_mismatch(found, ax)
 
-    names = list(next(iter(layers.values()))["off"])
     rows = [
         (
             name,
-            number(layer["mean"], "{:+.3f}"),
-            number(layer["std"], "{:.3f}"),
-            *(percent(layer["off"][key]) for key in names),
-            number(layer["own"], "{:.3f}"),
+            number(layer.mean, "{:+.3f}"),
+            number(layer.std, "{:.3f}"),
+            *(percent(layer.off[key]) for key in OFF),
+            number(layer.own, "{:.3f}"),
         )
         for name, layer in layers.items()
     ]
     labels = {"below": "less than -2", "above": "more than +2"}
-    header = ("layer", "mean", "std", *(labels.get(k, k) for k in names), "own error")
+    header = ("layer", "mean", "std", *(labels.get(k, k) for k in OFF), "own error")
     alt = "Share of neurons of every layer that are off by one, two or more steps"
     caption = (
         "Share of neurons that send too little (left) or too much (right), by how many "
@@ -91,8 +91,8 @@ def mismatch(figures: dict) -> Html:
         element(
             "p",
             "Decoded output of the spiking neurons minus the source's activation, in "
-            f"quantization steps, {found['samples']:,} samples. In short: "
-            f"{found['diagnosis']}",
+            f"quantization steps, {found.samples:,} samples. In short: "
+            f"{found.diagnosis}",
         ),
         figure(drawn(plot, alt, len(layers)), caption),
         table("Mismatch in quantization steps, share of neurons", header, rows),
