@@ -11,6 +11,7 @@ import pytest
 import snn_keras
 from apps import data
 from snn_keras import analysis
+from snn_keras.analysis import ClassPair, Flip
 from snn_keras.figures import Figures
 from snn_keras.layers import LSQReLU, NoisySpike
 from snn_keras.neurons import NoisyLIFCell
@@ -180,7 +181,7 @@ def test_networks_without_some_figures(tmp_path, kind):
     assert (figures["plan"] is None) == (kind == "relu")
     assert (figures["accuracy"] is None) == (kind == "settle")
     if kind in ("bit_serial", "settle"):  # exact
-        assert figures["disagreements"]["count"] == 0
+        assert figures["disagreements"].count == 0
         shares = [layer.off["0"] for layer in figures["mismatch"].layers.values()]
         assert shares == [1.0, 1.0]
     if kind == "bit_serial":
@@ -239,7 +240,7 @@ def test_networks_that_are_no_classifiers(tmp_path, end):
         off = np.abs(over_time[-1] - source)
         differ = off > 0.1 * source.std(dtype="float64")
         title = "Root mean square error"
-        assert found["flips"][0]["sample"] == off.reshape(20, -1).max(1).argmax()
+        assert found.flips[0].sample == off.reshape(20, -1).max(1).argmax()
     else:
 
         def answers(outputs):
@@ -255,11 +256,11 @@ def test_networks_that_are_no_classifiers(tmp_path, end):
     assert accuracy["source"] == pytest.approx(score(source))
     assert accuracy["spiking"] == pytest.approx([score(z) for z in over_time])
     assert accuracy["at_end"] == accuracy["spiking"][-1]
-    assert (found["answers"], found["count"]) == (differ.size, differ.sum())
-    assert 0 < found["count"] < found["answers"]
-    assert found["share"] == pytest.approx(differ.mean())
+    assert (found.answers, found.count) == (differ.size, differ.sum())
+    assert 0 < found.count < found.answers
+    assert found.share == pytest.approx(differ.mean())
     assert list(page.tables[f"{title} on 20 samples"]) == ["source", "T = 1", "T = 2"]
-    assert figures["network"]["answer"] == found["answer"]
+    assert figures["network"]["answer"] == found.answer
     assert figures["mismatch"].outputs[0].share == pytest.approx(1 - differ.mean())
 
 
@@ -309,12 +310,10 @@ def test_disagreements_by_hand():
     found = analysis.disagreements(
         eye[[0, 1, 2, 0, 0]], eye[[0, 2, 2, 1, 1]], [0, 2, 2, 0, 2]
     )
-    assert found["pairs"] == [
-        {"source": 0, "spiking": 1, "count": 2},
-        {"source": 1, "spiking": 2, "count": 1},
-    ]
-    assert (found["count"], found["gained"], found["lost"]) == (3, 1, 1)
-    assert found["flips"][0] == {"sample": 1, "source": 1, "spiking": 2, "label": 2}
+    assert found.pairs == (ClassPair(0, 1, 2), ClassPair(1, 2, 1))
+    assert (found.count, found.gained, found.lost) == (3, 1, 1)
+    assert found.flips[0] == Flip(1, 1, source=1, spiking=2, label=2)
+    assert "3 of 5 answers differ" in str(found) and str(found).endswith("1, 3 and 4")
     with pytest.raises(ValueError, match=r"\(5, 3\) and \(4, 3\)"):
         analysis.disagreements(eye[[0] * 5], eye[[0] * 4])
     with pytest.raises(ValueError, match=r"a class for each of the 3 samples"):
@@ -326,23 +325,23 @@ def test_disagreements_of_maps_and_of_numbers_by_hand():
     source = eye[[[0, 1], [2, 2], [1, 0]]]  # three samples of two positions
     spiking = eye[[[0, 2], [2, 2], [0, 2]]]
     found = analysis.disagreements(source, spiking, [[0, 2], [2, 2], [1, 1]])
-    assert (found["answers"], found["count"], found["share"]) == (6, 3, 0.5)
-    assert found["flips"] == [{"sample": 2, "count": 2}, {"sample": 0, "count": 1}]
-    assert (found["gained"], found["lost"]) == (1, 1)
-    assert {(p["source"], p["spiking"]) for p in found["pairs"]} == {
+    assert (found.answers, found.count, found.share) == (6, 3, 0.5)
+    assert found.flips == (Flip(2, 2), Flip(0, 1))
+    assert (found.gained, found.lost) == (1, 1)
+    assert {(pair.source, pair.spiking) for pair in found.pairs} == {
         *((1, 2), (1, 0), (0, 2))
     }
     # A standard deviation of 2: what is further than 0.2 away differs.
     source = np.array([[3.0], [-1.0], [3.0], [-1.0]])
     spiking = source + np.array([[0.25], [0.125], [-1.0], [0.0]])
     found = analysis.disagreements(source, spiking, [3, -1, 2, -1])
-    assert (found["answer"], found["count"], found["spread"]) == ("numbers", 2, 2.0)
-    assert found["flips"] == [
-        {"sample": 2, "source": 3.0, "spiking": 2.0, "label": 2},
-        {"sample": 0, "source": 3.0, "spiking": 3.25, "label": 3},
-    ]
+    assert (found.answer, found.count, found.spread) == ("numbers", 2, 2.0)
+    assert found.flips == (Flip(2, 1, 3.0, 2.0, 2), Flip(0, 1, 3.0, 3.25, 3))
+    assert "2 of 4 numbers are further than 0.1" in str(found)
+    with pytest.raises(ValueError, match="numbers have no confusion matrix"):
+        analysis.plot_confusion_of_disagreements(found)
     sides = analysis.disagreements([[0.25], [0.75]], [[0.5], [1.0]], answer="sides")
-    assert sides["pairs"] == [{"source": 0, "spiking": 1, "count": 1}]
+    assert sides.pairs == (ClassPair(0, 1, 1),)
 
 
 def test_pictures_hold_what_they_are_given():
@@ -355,14 +354,11 @@ def test_pictures_hold_what_they_are_given():
         analysis.plot_raster(spikes, sample=3)
     ax = analysis.plot_potentials(spikes, {"a": [1, 1], "b": [1]}, spikes)
     assert len(ax.get_yticks()) == 3
-    flips = {
-        "samples": 9,
-        "count": 3,
-        "pairs": [{"source": 4, "spiking": 0, "count": 3}],
-    }
+    flips = analysis.disagreements(np.eye(5)[[4, 4, 1]], np.eye(5)[[0, 0, 1]])
     ax = analysis.plot_confusion_of_disagreements(flips)
-    assert ax.images[0].get_array().tolist() == [[0, 0], [3, 0]]
-    assert not analysis.plot_confusion_of_disagreements({**flips, "pairs": []}).images
+    assert ax.images[0].get_array().tolist() == [[0, 0], [2, 0]]
+    same = analysis.disagreements(np.eye(5), np.eye(5))
+    assert not analysis.plot_confusion_of_disagreements(same).images
     matplotlib.pyplot.close("all")
 
 

@@ -6,6 +6,9 @@ from snn_keras.analysis.accuracy import answers_by_timesteps as answers_by_times
 from snn_keras.analysis.accuracy import (
     plot_accuracy_over_time as plot_accuracy_over_time,
 )
+from snn_keras.analysis.disagreement import ClassPair as ClassPair
+from snn_keras.analysis.disagreement import Disagreements as Disagreements
+from snn_keras.analysis.disagreement import Flip as Flip
 from snn_keras.analysis.disagreement import disagreements as disagreements
 from snn_keras.analysis.energy_of_runs import Energy as Energy
 from snn_keras.analysis.energy_of_runs import LayerEnergy as LayerEnergy

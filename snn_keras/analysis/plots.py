@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from snn_keras.analysis.disagreement import Disagreements
 from snn_keras.analysis.energy_of_runs import Energy
 from snn_keras.analysis.layer_errors import Mismatch
 from snn_keras.analysis.spikes import SpikeStatistics
@@ -120,7 +121,7 @@ def plot_energy(energies: Mapping[str, Energy], ax: "Axes | None" = None) -> "Ax
 
 
 def plot_confusion_of_disagreements(
-    disagreements: dict,
+    disagreements: Disagreements,
     class_names: Sequence[str] | None = None,
     ax: "Axes | None" = None,
 ) -> "Axes":
@@ -129,18 +130,25 @@ def plot_confusion_of_disagreements(
     Where many classes disagree, the most frequent are drawn.
 
     Args:
-        disagreements: As `analysis.disagreements` gives it.
+        disagreements: As `analysis.disagreements` gives it, of classes or sides.
         class_names: Names of the classes, in order; their numbers by default.
         ax: Matplotlib axes to draw on; new ones by default.
 
     Returns:
         The axes.
+
+    Raises:
+        ValueError: if the answers are numbers.
     """
-    pairs = disagreements["pairs"]
+    pairs = disagreements.pairs
+    if pairs is None:
+        raise ValueError(
+            "numbers have no confusion matrix. Received: disagreements with "
+            f"answer={disagreements.answer!r}. Remedy: those of classes or sides."
+        )
     classes, left_out = _most_frequent(pairs)
     ax = new_axes(ax, rows=max(6, len(classes)))
-    answers = disagreements.get("answers", disagreements["samples"])
-    title = f"{disagreements['count']:,} of {answers:,} answers differ"
+    title = f"{disagreements.count:,} of {disagreements.answers:,} answers differ"
     ax.set_title(title + (f", {left_out} not drawn" if left_out else ""), fontsize=10)
     if not classes:
         ax.set_axis_off()
@@ -148,8 +156,8 @@ def plot_confusion_of_disagreements(
     matrix = np.zeros((len(classes), len(classes)), int)
     place = {name: i for i, name in enumerate(classes)}
     for pair in pairs:
-        if pair["source"] in place and pair["spiking"] in place:
-            matrix[place[pair["source"]], place[pair["spiking"]]] = pair["count"]
+        if pair.source in place and pair.spiking in place:
+            matrix[place[pair.source], place[pair.spiking]] = pair.count
     ax.imshow(matrix, cmap="Blues", vmin=0, vmax=max(1, matrix.max()))
     for (i, j), count in np.ndenumerate(matrix):
         text = str(count) if count else ("-" if i == j else "")
@@ -204,8 +212,8 @@ def _most_frequent(pairs):
     """The classes to draw, in order, and how many disagreements they leave out."""
     count = {}
     for pair in pairs:
-        for name in (pair["source"], pair["spiking"]):
-            count[name] = count.get(name, 0) + pair["count"]
+        for name in (pair.source, pair.spiking):
+            count[name] = count.get(name, 0) + pair.count
     classes = sorted(sorted(count, key=lambda c: -count[c])[:MOST_CLASSES])
-    out = (p["count"] for p in pairs if not {p["source"], p["spiking"]} <= set(classes))
+    out = (p.count for p in pairs if not {p.source, p.spiking} <= set(classes))
     return classes, sum(out)

@@ -31,7 +31,7 @@ def summary(figures: dict) -> Html:
             (f"{measure} of the spiking network", scored(accuracy["at_end"], measure)),
         ]
     entries += [
-        ("answers that differ", percent(figures["disagreements"]["share"])),
+        ("answers that differ", percent(figures["disagreements"].share)),
         ("spikes a sample", number(figures["spikes"].spikes, "{:,.0f}")),
         *(
             (f"energy, {name} (source: 1)", number(found.ratio, "{:.2f}"))
