@@ -12,7 +12,6 @@ import snn_keras
 from apps import data
 from snn_keras import analysis
 from snn_keras.analysis import ClassPair, Flip
-from snn_keras.figures import Figures
 from snn_keras.layers import LSQReLU, NoisySpike
 from snn_keras.neurons import NoisyLIFCell
 from tests.graphs import dyadic
@@ -85,7 +84,7 @@ def written(tmp_path, ann, snn, x, y, **options):
     path = tmp_path / "report.html"
     figures = analysis.report(ann, snn, x, y, path, **options)
     page = Page(path)
-    assert page.figures == json.loads(json.dumps(figures, default=Figures.as_dict))
+    assert page.figures == json.loads(json.dumps(figures.as_dict()))
     assert path.stat().st_size < 5e6
     check_sound(page)
     return figures, page
@@ -119,46 +118,49 @@ def test_report_says_what_the_functions_say(tmp_path):
     figures, page = written(tmp_path, ann, snn, x, y, samples=10, batch_size=10)
     part = x[:10]
     accuracy = analysis.accuracy_by_timesteps(snn, x, y, 10, 0)
-    assert figures["accuracy"]["spiking"] == accuracy.tolist()
+    assert figures.accuracy.spiking == tuple(accuracy.tolist())
     answers = ann.predict(x, verbose=0)
-    assert figures["accuracy"]["source"] == np.mean(answers.argmax(-1) == y)
-    assert figures["mismatch"] == analysis.mismatch(ann, snn, part, 10)
-    assert figures["spikes"] == analysis.spike_statistics(snn, part, 10)
-    for name, found in figures["energy"].items():
+    assert figures.accuracy.source == np.mean(answers.argmax(-1) == y)
+    assert figures.mismatch == analysis.mismatch(ann, snn, part, 10)
+    assert figures.spikes == analysis.spike_statistics(snn, part, 10)
+    for name, found in figures.energy.items():
         assert found == analysis.energy(snn, part, 10, name)
     outputs = snn.predict(x, verbose=0)
-    assert figures["disagreements"] == analysis.disagreements(answers, outputs, y)
-    for name, layer in figures["traces"]["layers"].items():
-        chosen = {"layers": name, "neurons": layer["neurons"], "traces": True}
+    assert figures.disagreements == analysis.disagreements(answers, outputs, y)
+    for name, layer in figures.traces.layers.items():
+        chosen = {"layers": name, "neurons": layer.neurons, "traces": True}
         for what in ("spikes", "potentials"):
             z = analysis.record(snn, x[:1], what=what, **chosen)[name]
-            assert layer[what] == z[:, 0].T.tolist()
+            assert np.array_equal(getattr(layer, what), z[:, 0].T)
     check_tables(page, figures)
+    shown = str(figures).splitlines()
+    assert shown[0].split() == ["figure", "small_snn,", "T", "=", "6"]
+    assert shown[3].endswith(f" {figures.accuracy.at_end:.2%}")
 
 
 def check_tables(page, figures):
     """The numbers of the tables are those of the figures."""
     table = page.tables["Accuracy on 20 samples"]
-    for t, value in enumerate(figures["accuracy"]["spiking"], start=1):
+    for t, value in enumerate(figures.accuracy.spiking, start=1):
         assert table[f"T = {t}"][0] == value
-    assert table["source"] == [figures["accuracy"]["source"]]
+    assert table["source"] == [figures.accuracy.source]
     table = page.tables["Mismatch in quantization steps, share of neurons"]
-    for name, layer in figures["mismatch"].layers.items():
+    for name, layer in figures.mismatch.layers.items():
         off = layer.off.values()
         assert table[name] == [layer.mean, layer.std, *off, layer.own]
     table = page.tables["Spikes, a run of one sample"]
     steps = page.tables["Spikes a sample at each step"]
-    for i, (name, layer) in enumerate(figures["spikes"].layers.items()):
+    for i, (name, layer) in enumerate(figures.spikes.layers.items()):
         shares = (layer.rate, layer.sparsity)
         assert table[name] == [layer.spikes, layer.neurons, *shares]
         assert [row[i] for row in steps.values()] == list(layer.over_time)
     table = page.tables["Operations of an inference"]
     kinds = ("multiply", "add", "shift", "compare")
-    found = figures["energy"]["32 bit"]
+    found = figures.energy["32 bit"]
     assert table["spiking network"] == [getattr(found.spiking, kind) for kind in kinds]
     assert table["source"] == [getattr(found.source, kind) for kind in kinds]
     table = page.tables["Energy of an inference, nJ"]
-    for name, found in figures["energy"].items():
+    for name, found in figures.energy.items():
         pair = [side.energy / 1e3 for side in (found.source, found.spiking)]
         assert table[name] == [*pair, found.ratio]
 
@@ -177,17 +179,17 @@ def test_networks_without_some_figures(tmp_path, kind):
         snn = snn_keras.convert(ann, 3, "bit_serial")
     labels = {"settle": None, "lif": np.eye(4)[y]}.get(kind, y)
     figures, _ = written(tmp_path, ann, snn, x, labels, timesteps=None)
-    assert (figures["mismatch"] is None) == (kind == "lif")
-    assert (figures["plan"] is None) == (kind == "relu")
-    assert (figures["accuracy"] is None) == (kind == "settle")
+    assert (figures.mismatch is None) == (kind == "lif")
+    assert (figures.plan is None) == (kind == "relu")
+    assert (figures.accuracy is None) == (kind == "settle")
     if kind in ("bit_serial", "settle"):  # exact
-        assert figures["disagreements"].count == 0
-        shares = [layer.off["0"] for layer in figures["mismatch"].layers.values()]
+        assert figures.disagreements.count == 0
+        shares = [layer.off["0"] for layer in figures.mismatch.layers.values()]
         assert shares == [1.0, 1.0]
     if kind == "bit_serial":
         accuracy = analysis.accuracy_by_timesteps(snn, x, y, verbose=0)
-        assert figures["accuracy"]["spiking"] == accuracy.tolist()
-        assert figures["accuracy"]["at_end"] == figures["accuracy"]["source"]
+        assert figures.accuracy.spiking == tuple(accuracy.tolist())
+        assert figures.accuracy.at_end == figures.accuracy.source
 
 
 def other(end):
@@ -230,7 +232,7 @@ def test_networks_that_are_no_classifiers(tmp_path, end):
     figures, page = written(tmp_path, ann, snn, batches_of(x, y), y)
     source = ann.predict(x, verbose=0)
     over_time = snn.predict_over_time(x, verbose=0)
-    found = figures["disagreements"]
+    found = figures.disagreements
     if end in ("number", "depth"):
         right = y.reshape(source.shape)
 
@@ -251,17 +253,17 @@ def test_networks_that_are_no_classifiers(tmp_path, end):
 
         differ = answers(over_time[-1]) != answers(source)
         title = "Accuracy"
-    accuracy = figures["accuracy"]
-    assert accuracy["measure"] == title.lower()
-    assert accuracy["source"] == pytest.approx(score(source))
-    assert accuracy["spiking"] == pytest.approx([score(z) for z in over_time])
-    assert accuracy["at_end"] == accuracy["spiking"][-1]
+    accuracy = figures.accuracy
+    assert accuracy.measure == title.lower()
+    assert accuracy.source == pytest.approx(score(source))
+    assert accuracy.spiking == pytest.approx([score(z) for z in over_time])
+    assert accuracy.at_end == accuracy.spiking[-1]
     assert (found.answers, found.count) == (differ.size, differ.sum())
     assert 0 < found.count < found.answers
     assert found.share == pytest.approx(differ.mean())
     assert list(page.tables[f"{title} on 20 samples"]) == ["source", "T = 1", "T = 2"]
-    assert figures["network"]["answer"] == found.answer
-    assert figures["mismatch"].outputs[0].share == pytest.approx(1 - differ.mean())
+    assert figures.network.answer == found.answer
+    assert figures.mismatch.outputs[0].share == pytest.approx(1 - differ.mean())
 
 
 def test_bad_requests_come_before_the_work(tmp_path):

@@ -25,6 +25,12 @@ from snn_keras.analysis.plots import plot_energy as plot_energy
 from snn_keras.analysis.plots import plot_mismatch as plot_mismatch
 from snn_keras.analysis.plots import plot_spike_rates as plot_spike_rates
 from snn_keras.analysis.recording import record as record
+from snn_keras.analysis.reporting import AccuracyFigures as AccuracyFigures
+from snn_keras.analysis.reporting import LayerTraces as LayerTraces
+from snn_keras.analysis.reporting import NetworkFigures as NetworkFigures
+from snn_keras.analysis.reporting import PlanFigures as PlanFigures
+from snn_keras.analysis.reporting import ReportFigures as ReportFigures
+from snn_keras.analysis.reporting import TraceFigures as TraceFigures
 from snn_keras.analysis.reporting import report as report
 from snn_keras.analysis.spikes import LayerSpikes as LayerSpikes
 from snn_keras.analysis.spikes import SpikeStatistics as SpikeStatistics

@@ -8,6 +8,7 @@ from snn_keras.analysis.plots import (
     plot_confusion_of_disagreements,
     whole_steps,
 )
+from snn_keras.analysis.reporting.figures import ReportFigures
 from snn_keras.analysis.reporting.html import (
     Html,
     element,
@@ -17,34 +18,34 @@ from snn_keras.analysis.reporting.html import (
     table,
 )
 from snn_keras.analysis.reporting.pictures import drawn, thumbnails
-from snn_keras.analysis.reporting.sections import MOST_ROWS, scored, some
+from snn_keras.analysis.reporting.sections import MOST_ROWS, some
 from snn_keras.typing import Inputs
 
 MOST_FLIPS = 24  # pictures of samples with two answers
 
 
-def accuracy(figures: dict) -> Html:
+def accuracy(figures: ReportFigures) -> Html:
     """Accuracy, or the error of numbers, against time steps, the source as a line."""
-    found = figures["accuracy"]
+    found = figures.accuracy
     if found is None:
         text = "There are no labels: accuracy is not known, see the disagreements."
         return section("accuracy", "Accuracy", element("p", text))
-    measure, title = found["measure"], found["measure"].capitalize()
-    steps, reached = found["timesteps"], found["spiking"]
+    measure, title = found.measure, found.measure.capitalize()
+    steps, reached = found.timesteps, found.spiking
 
     def row(name, value):
-        return name, scored(value, measure), _difference(value, found)
+        return name, number(value, found.form), _difference(value, found)
 
     rows = [
-        ("source", scored(found["source"], measure), ""),
+        ("source", number(found.source, found.form), ""),
         *(row(f"T = {steps[i]}", reached[i]) for i in some(range(len(steps)))),
     ]
     if not steps:
-        rows.append(row("spiking, at rest", found["at_end"]))
+        rows.append(row("spiking, at rest", found.at_end))
     header = ("network", measure, "minus the source")
-    children = [table(f"{title} on {figures['samples']:,} samples", header, rows)]
+    children = [table(f"{title} on {figures.samples:,} samples", header, rows)]
     if len(steps) > 1:
-        children.insert(0, _picture(figures["network"]["source"], found, title))
+        children.insert(0, _picture(figures.network.source, found, title))
     note = " ".join(filter(None, (_note_on_answers(figures), _note_on_steps(figures))))
     return section(
         "accuracy",
@@ -56,12 +57,12 @@ def accuracy(figures: dict) -> Html:
 
 def _picture(name, found, title):
     def plot(ax):
-        if found["measure"] == "accuracy":
+        if found.measure == "accuracy":
             plot_accuracy_over_time(
-                {name: found["spiking"]},
-                {name: found["source"]},
+                {name: found.spiking},
+                {name: found.source},
                 ax,
-                {name: found["timesteps"]},
+                {name: found.timesteps},
             )
         else:
             _plot_error(name, found, ax)
@@ -73,26 +74,26 @@ def _picture(name, found, title):
 
 
 def _plot_error(name, found, ax):
-    steps, reached = found["timesteps"], found["spiking"]
+    steps, reached = found.timesteps, found.spiking
     label = f"{name}: spiking, T = {steps[-1]}: {reached[-1]:.4g}"
     (line,) = ax.plot(steps, reached, marker="o", label=label)
-    label = f"{name}: source network: {found['source']:.4g}"
-    ax.axhline(found["source"], color=line.get_color(), linestyle="--", label=label)
-    ax.set(xlabel="time steps T", ylabel=found["measure"])
+    label = f"{name}: source network: {found.source:.4g}"
+    ax.axhline(found.source, color=line.get_color(), linestyle="--", label=label)
+    ax.set(xlabel="time steps T", ylabel=found.measure)
     whole_steps(ax)
     ax.grid(alpha=0.3)
 
 
 def _difference(value, found):
-    if found["measure"] == "accuracy":
-        points = 100 * (value - found["source"])
+    if found.measure == "accuracy":
+        points = 100 * (value - found.source)
         return element("data", f"{points:+.2f} points", value=repr(points))
-    return number(value - found["source"], "{:+.4g}")
+    return number(value - found.source, "{:+.4g}")
 
 
 def _note_on_answers(figures):
     """What is counted as an answer, where it is not a sample's class."""
-    found = figures["disagreements"]
+    found = figures.disagreements
     several = found.answers // found.samples
     text = {
         "classes": "",
@@ -103,15 +104,15 @@ def _note_on_answers(figures):
 
 
 def _note_on_steps(figures):
-    network = figures["network"]
-    if network["timesteps"] == "settle":
+    network = figures.network
+    if network.timesteps == "settle":
         return "The network runs until no neuron fires any more: it has one answer."
-    if network["extra_steps"]:
+    if network.extra_steps:
         return (
-            f"Before the run come {network['extra_steps']} extra steps, which cost as "
+            f"Before the run come {network.extra_steps} extra steps, which cost as "
             "much as any other."
         )
-    if network["neurons"] == ["BitSerialCell"]:
+    if network.neurons == ("BitSerialCell",):
         return (
             "Bit-serial neurons have no answer before their last bit: every number of "
             "steps is a run of its own, with signals of so many bits."
@@ -119,9 +120,11 @@ def _note_on_steps(figures):
     return ""
 
 
-def disagreements(figures: dict, x: Inputs, class_names: Sequence[str] | None) -> Html:
+def disagreements(
+    figures: ReportFigures, x: Inputs, class_names: Sequence[str] | None
+) -> Html:
     """Answers that differ, and the samples that they belong to."""
-    found = figures["disagreements"]
+    found = figures.disagreements
     children = [element("p", found.summary())]
     if found.pairs:
         children.append(_pairs(found, class_names))

@@ -4,6 +4,7 @@ import numpy as np
 
 from snn_keras.analysis.energy_of_runs import KINDS
 from snn_keras.analysis.plots import plot_energy, plot_spike_rates
+from snn_keras.analysis.reporting.figures import ReportFigures
 from snn_keras.analysis.reporting.html import (
     Html,
     element,
@@ -25,9 +26,9 @@ SOURCES = {
 LANES = 8  # neurons whose potentials are drawn
 
 
-def spikes(figures: dict) -> Html:
+def spikes(figures: ReportFigures) -> Html:
     """Spikes and their rates, layer by layer and step by step."""
-    found = figures["spikes"]
+    found = figures.spikes
     layers = found.layers
 
     def row(name, layer):
@@ -55,7 +56,7 @@ def spikes(figures: dict) -> Html:
         "Spikes",
         element(
             "p",
-            f"Means over {figures['inspected']:,} samples. The rate is spikes divided "
+            f"Means over {figures.inspected:,} samples. The rate is spikes divided "
             "by neurons and steps, sparsity the rest.",
         ),
         element("div", children, class_="pair"),
@@ -76,9 +77,9 @@ def _spikes_over_time(found):
     return table("Spikes a sample at each step", ("", *layers), rows)
 
 
-def energy(figures: dict) -> Html:
+def energy(figures: ReportFigures) -> Html:
     """Operations and energy beside the source's."""
-    found = figures["energy"]
+    found = figures.energy
     first = next(iter(found.values()))
     sides = {"source": "source", "spiking": "spiking network"}
     operations = [
@@ -122,7 +123,7 @@ def energy(figures: dict) -> Html:
         element(
             "p",
             "A spike is an addition at every weight that it reaches; memory and the "
-            f"moving of spikes are not counted. Means over {figures['inspected']:,} "
+            f"moving of spikes are not counted. Means over {figures.inspected:,} "
             "samples.",
         ),
         element(
@@ -152,23 +153,23 @@ def energy(figures: dict) -> Html:
     )
 
 
-def neurons(figures: dict) -> Html:
+def neurons(figures: ReportFigures) -> Html:
     """Single neurons on one sample: when they fire, and their potentials."""
-    found = figures["traces"]
-    layers = found["layers"]
+    found = figures.traces
+    layers = found.layers
 
     def array(name, key):
         """[neurons, T] -> [T, 1, neurons]"""
-        return np.asarray(layers[name][key]).T[:, None]
+        return np.asarray(getattr(layers[name], key)).T[:, None]
 
     spikes = {name: array(name, "spikes") for name in layers}
     lanes = max(1, LANES // len(layers))
     potentials = {name: array(name, "potentials")[..., :lanes] for name in layers}
-    thresholds = {name: layer["thresholds"] for name, layer in layers.items()}
+    thresholds = {name: layer.thresholds for name, layer in layers.items()}
     known = None if None in thresholds.values() else thresholds
 
     def plot(ax):
-        numbers = {name: layer["neurons"] for name, layer in layers.items()}
+        numbers = {name: layer.neurons for name, layer in layers.items()}
         plot_potentials(potentials, known, spikes, numbers, ax=ax)
 
     rows = sum(z.shape[-1] for z in spikes.values()) / 4
@@ -180,9 +181,9 @@ def neurons(figures: dict) -> Html:
     listed = [
         (
             name,
-            number(len(layer["neurons"])),
-            number(int(np.count_nonzero(layer["spikes"]))),
-            ", ".join(map(str, layer["neurons"])),
+            number(len(layer.neurons)),
+            number(int(np.count_nonzero(layer.spikes))),
+            ", ".join(map(str, layer.neurons)),
         )
         for name, layer in layers.items()
     ]
@@ -190,7 +191,7 @@ def neurons(figures: dict) -> Html:
     return section(
         "neurons",
         "Single neurons",
-        element("p", f"Sample {found['sample']}, {found['timesteps']} steps."),
+        element("p", f"Sample {found.sample}, {found.timesteps} steps."),
         element(
             "div",
             figure(raster, "Spikes: a bar each; a cross where one is taken back."),

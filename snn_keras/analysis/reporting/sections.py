@@ -6,6 +6,7 @@ import numpy as np
 
 from snn_keras.analysis.layer_errors import OFF
 from snn_keras.analysis.plots import plot_mismatch
+from snn_keras.analysis.reporting.figures import ReportFigures
 from snn_keras.analysis.reporting.html import (
     Html,
     element,
@@ -20,42 +21,21 @@ from snn_keras.analysis.reporting.pictures import drawn
 MOST_ROWS = 17  # of a table over time
 
 
-def summary(figures: dict) -> Html:
+def summary(figures: ReportFigures) -> Html:
     """The figures that matter most, side by side."""
-    accuracy, energy = figures["accuracy"], figures["energy"]
-    entries = []
-    if accuracy is not None:
-        measure = accuracy["measure"]
-        entries += [
-            (f"{measure} of the source", scored(accuracy["source"], measure)),
-            (f"{measure} of the spiking network", scored(accuracy["at_end"], measure)),
-        ]
-    entries += [
-        ("answers that differ", percent(figures["disagreements"].share)),
-        ("spikes a sample", number(figures["spikes"].spikes, "{:,.0f}")),
-        *(
-            (f"energy, {name} (source: 1)", number(found.ratio, "{:.2f}"))
-            for name, found in energy.items()
-        ),
-    ]
     return element(
         "dl",
         [
-            element("div", element("dt", name), element("dd", value))
-            for name, value in entries
+            element("div", element("dt", name), element("dd", number(value, form)))
+            for name, value, form in figures.headlines()
         ],
         class_="summary",
     )
 
 
-def scored(value: float, measure: str) -> Html:
-    """An accuracy as a percentage, an error as a number."""
-    return percent(value) if measure == "accuracy" else number(value, "{:.4g}")
-
-
-def mismatch(figures: dict) -> Html:
+def mismatch(figures: ReportFigures) -> Html:
     """Decoded signals beside the source's activations, layer by layer."""
-    found = figures["mismatch"]
+    found = figures.mismatch
     title = "Mismatch by layer"
     if found is None:
         text = (
@@ -99,9 +79,9 @@ def mismatch(figures: dict) -> Html:
     )
 
 
-def plan(figures: dict) -> Html:
+def plan(figures: ReportFigures) -> Html:
     """What each layer of the source became."""
-    found = figures["plan"]
+    found = figures.plan
     title = "Plan"
     if found is None:
         text = (
@@ -112,8 +92,8 @@ def plan(figures: dict) -> Html:
     return section(
         "plan",
         title,
-        element("p", f"{found['verdict']}."),
-        table(caption, found["header"], found["rows"]),
+        element("p", f"{found.verdict}."),
+        table(caption, found.header, found.rows),
     )
 
 
