@@ -65,9 +65,7 @@ def main(argv):
         title=FLAGS.title,
         overwrite=FLAGS.overwrite,
     )
-    accuracy = figures["accuracy"]
-    print(f"accuracy of the source network {accuracy['source']:.2%}")
-    print(f"accuracy of the spiking one    {accuracy['at_end']:.2%}")
+    print(figures)
     print(f"wrote {FLAGS.output}")
 
 

@@ -128,8 +128,8 @@ def measure(table, row, path, data_dir, samples=0, batch_size=100, known=None):
 def costs(snn, images, batch_size):
     """Spikes and energy of a run of four steps."""
     found = analysis.energy(snn, images, batch_size)
-    spikes = [layer["spikes"] for layer in found["layers"].values()]
-    return {"spikes_at_4": sum(spikes), "energy_at_4": found["ratio"]}
+    spikes = [layer.spikes for layer in found.layers.values()]
+    return {"spikes_at_4": sum(spikes), "energy_at_4": found.ratio}
 
 
 def settled(model, images, batch_size):

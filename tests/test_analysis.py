@@ -1,5 +1,7 @@
 """What analysis counts is what the reference counts."""
 
+import json
+
 import keras
 import numpy as np
 import pytest
@@ -21,25 +23,28 @@ def test_spikes_are_those_of_the_reference(seed, neuron):
         network.nodes, network.inputs, timesteps, neuron, phase=phase
     )
     found = analysis.spike_statistics(snn, network.keras_inputs, batch_size=2)
-    assert found["layers"]
-    for name in found["layers"]:
+    assert found.layers
+    for name, layer in found.layers.items():
         spikes = trace.spikes[name]
         _, samples, *shape = spikes.shape
-        assert found["layers"][name]["neurons"] == np.prod(shape)
-        assert found["layers"][name]["spikes"] * samples == np.count_nonzero(spikes)
-    assert found["spikes"] == sum(x["spikes"] for x in found["layers"].values())
+        assert layer.neurons == np.prod(shape)
+        assert layer.spikes * samples == np.count_nonzero(spikes)
+    assert found.spikes == sum(layer.spikes for layer in found.layers.values())
+    rows = [line.split()[0] for line in str(found).splitlines()[3:]]
+    assert rows == [*found.layers, "whole"]
+    assert json.loads(json.dumps(found.as_dict()))["spikes"] == found.spikes
 
 
 @pytest.mark.parametrize("fused", [True, False])
 def test_bit_serial_spikes_are_the_bits(fused):
     network = Maker(2, levels=(7,)).make()
     snn = snn_keras.convert(network.model, 3, "bit_serial", fused=fused)
-    found = analysis.spike_statistics(snn, network.keras_inputs)["layers"]
+    found = analysis.spike_statistics(snn, network.keras_inputs).layers
     levels = reference.integer_activation(network.nodes, network.inputs)
     assert found
     for name, counted in found.items():
         bits = sum(int(k).bit_count() for k in levels[name].ravel())
-        assert counted["spikes"] * len(levels[name]) == pytest.approx(bits)
+        assert counted.spikes * len(levels[name]) == pytest.approx(bits)
 
 
 @pytest.mark.parametrize("neuron, steps", [("if", 5), ("bit_serial", 3)])

@@ -175,7 +175,7 @@ def test_every_output_is_measured_by_its_kind():
     assert report.agreement == pytest.approx(np.min(shares, axis=0).mean())
     assert "output 'side': same answer on" in str(report)
     assert "all outputs together: " in str(report)
-    content = report.to_dict()
+    content = report.as_dict()
     assert [y["answer"] for y in content["outputs"]] == [
         *("numbers", "classes", "classes", "numbers", "sides")
     ]

@@ -17,18 +17,9 @@ ROOT = PACKAGE.parent
 
 # Each folder or module may use those in the layers before its own.
 LAYERS = [
-    {"typing"},
-    {
-        "answers",
-        "errors",
-        "files",
-        "text",
-        "ops",
-        "graph",
-        "inputs",
-        "backend",
-        "warning",
-    },
+    {"typing", "figures"},
+    {"answers", "errors", "files", "text", "ops", "graph", "inputs"},
+    {"backend", "warning"},
     {"random"},
     {"coding"},
     {"layers", "neurons"},
@@ -175,8 +166,8 @@ snn = snn_keras.convert(ann, 3)
 print(snn.predict(x, verbose=0).shape)
 snn_keras.verify(ann, snn, x)
 # Four neurons of threshold 1.5 receive 3, and fire at all three steps.
-energy = snn_keras.analysis.energy(snn, x)["layers"]["last"]
-assert energy["spiking"]["add"] == 4 * 3 * 2
+energy = snn_keras.analysis.energy(snn, x).layers["last"]
+assert energy.spiking.add == 4 * 3 * 2
 assert snn_keras.export.quantize_weights(snn, x).predict(x).shape == (4, 2)
 snn.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
 snn.fit(x, y, verbose=0)

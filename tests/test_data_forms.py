@@ -84,7 +84,7 @@ def test_calibration_takes_the_first_samples_of_what_is_endless():
 
 
 ANALYSING = {
-    "verify": lambda ann, snn, x: snn_keras.verify(ann, snn, x).to_dict(),
+    "verify": lambda ann, snn, x: snn_keras.verify(ann, snn, x).as_dict(),
     "mismatch": analysis.mismatch,
     "predict": lambda ann, snn, x: snn.predict(x, verbose=0),
     "predict_over_time": lambda ann, snn, x: snn.predict_over_time(x, verbose=0),

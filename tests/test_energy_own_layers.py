@@ -97,8 +97,8 @@ def test_an_own_layer_costs_what_a_dense_of_its_weights_costs(shape, zeros):
         model.set_weights(weights)
     one, other = (found_in(model, currents(*shape)) for model in models)
     for key in ("spiking", "source", "ratio", "steps"):
-        assert one[key] == other[key]
-    assert one["layers"][own.name]["spiking"]["add"] > 0
+        assert getattr(one, key) == getattr(other, key)
+    assert one.layers[own.name].spiking.add > 0
 
 
 def test_what_an_own_layer_reaches_is_found_once(monkeypatch):
@@ -126,8 +126,8 @@ def test_of_mixed_precision_every_spike_is_counted(policy):
     x = neurons("sent")(inputs)
     x = layers.Flatten()(layers.GlobalAveragePooling1D(keepdims=True)(x))
     model = keras.Model(inputs, layers.Dense(3, name="head")(x))
-    found = found_in(model, np.ones((1, 40, 10)), steps=9)["layers"]
-    assert found["head"]["spiking"]["add"] == 3 * 9 * 400 == 3 * found["sent"]["spikes"]
+    found = found_in(model, np.ones((1, 40, 10)), steps=9).layers
+    assert found["head"].spiking.add == 3 * 9 * 400 == 3 * found["sent"].spikes
 
 
 def test_images_of_any_size():
@@ -139,7 +139,7 @@ def test_images_of_any_size():
     inputs = keras.Input((4, 5, 2))
     fixed = keras.Model(inputs, open_size(inputs))
     one, other = (found_in(model, currents(4, 5, 2)) for model in (open_size, fixed))
-    assert one["layers"] == other["layers"]
+    assert one.layers == other.layers
 
 
 @pytest.mark.parametrize("form", [list, dict, "generator"])
@@ -161,11 +161,11 @@ def test_attention_multiplies_in_its_projections():
     x = neurons("sent")(inputs)
     x = layers.MultiHeadAttention(2, 5, name="attend")(x, x)
     model = keras.Model(inputs, neurons("last")(x))
-    found = found_in(model, currents(3, 4))["layers"]["attend"]
+    found = found_in(model, currents(3, 4)).layers["attend"]
     # 3 places, 2 heads: queries, keys, values of 5 channels, out of 4; and back.
     once = 3 * 2 * (3 * 4 * 5 + 5 * 4)
-    assert found["source"]["multiply"] == once
-    assert found["spiking"]["multiply"] == 4 * once  # of numbers, at every step
+    assert found.source.multiply == once
+    assert found.spiking.multiply == 4 * once  # of numbers, at every step
 
 
 def test_constants_in_products_hold_weights():
@@ -173,13 +173,13 @@ def test_constants_in_products_hold_weights():
     inputs = keras.Input((2, 4))
     x = neurons("sent")(ops.matmul(inputs, matrix))
     x = neurons("last")(ops.einsum("abc,cd->abd", x, np.ones((3, 5))))
-    found = found_in(keras.Model(inputs, x), currents(2, 4))["layers"]
+    found = found_in(keras.Model(inputs, x), currents(2, 4)).layers
     (numbers,) = [v for k, v in found.items() if k.startswith("matmul")]
-    assert numbers["spiking"]["multiply"] == numbers["source"]["multiply"] == 2 * 11
+    assert numbers.spiking.multiply == numbers.source.multiply == 2 * 11
     (spikes,) = [v for k, v in found.items() if k.startswith("einsum")]
-    assert spikes["spiking"]["add"] == 5 * found["sent"]["spikes"] > 0
-    assert spikes["spiking"]["multiply"] == 0
-    assert spikes["source"]["multiply"] == 2 * 3 * 5
+    assert spikes.spiking.add == 5 * found["sent"].spikes > 0
+    assert spikes.spiking.multiply == 0
+    assert spikes.source.multiply == 2 * 3 * 5
 
 
 def test_functions_that_repeat_the_source_send_numbers():
@@ -188,9 +188,9 @@ def test_functions_that_repeat_the_source_send_numbers():
     x = snn_keras.layers.NoisySpike(name="sent")(inputs)
     x = layers.Flatten()(layers.MaxPooling1D(2)(x))
     x = snn_keras.layers.NoisySpike(name="last")(layers.Dense(3, name="head")(x))
-    found = found_in(keras.Model(inputs, x), currents(4, 2), steps=2)["layers"]["head"]
-    assert found["spiking"]["multiply"] == 2 * 4 * 3
-    assert found["source"]["multiply"] == 4 * 3
+    found = found_in(keras.Model(inputs, x), currents(4, 2), steps=2).layers["head"]
+    assert found.spiking.multiply == 2 * 4 * 3
+    assert found.source.multiply == 4 * 3
 
 
 def test_layers_that_no_rule_calls_linear_are_refused():
@@ -211,9 +211,9 @@ def test_what_is_looked_up_is_not_multiplied(kind):
     inputs = keras.Input((3,), dtype="int32")
     x = layers.Dense(2, name="fc")(kind(5, 4, name="tokens")(inputs))
     model = keras.Model(inputs, neurons("sent")(x))
-    found = found_in(model, np.array([[0, 4, 2]]))["layers"]
+    found = found_in(model, np.array([[0, 4, 2]])).layers
     assert "tokens" not in found
-    assert found["fc"]["source"]["multiply"] == 3 * 4 * 2
+    assert found["fc"].source.multiply == 3 * 4 * 2
 
 
 def test_a_rule_makes_a_refused_layer_count():
@@ -221,10 +221,10 @@ def test_a_rule_makes_a_refused_layer_count():
     model = keras.Model(inputs, neurons("sent")(Unknown(4, name="mine")(inputs)))
     snn_keras.rule(Unknown)(type("UnknownRule", (rules.Affine,), {}))
     try:
-        found = found_in(model, currents(6))["layers"]["mine"]
+        found = found_in(model, currents(6)).layers["mine"]
     finally:
         del rules._RULES[Unknown]
-    assert found["source"]["multiply"] == 6 * 4
+    assert found.source.multiply == 6 * 4
 
 
 def test_layers_too_large_to_try_are_refused(monkeypatch):
@@ -234,9 +234,9 @@ def test_layers_too_large_to_try_are_refused(monkeypatch):
         ValueError, match=r"'mine' \(Mix\).*its 5 outputs.*its 6 inputs"
     ):
         found_in(model, currents(6))
-    assert found_in(network(layers.Dense(5)), currents(6))["ratio"] > 0  # a remedy
+    assert found_in(network(layers.Dense(5)), currents(6)).ratio > 0  # a remedy
     monkeypatch.setitem(registry._FORMS, Mix, form_of_mix)  # another
-    assert found_in(model, currents(6))["layers"]["mine"]["source"]["add"] == 6 * 5
+    assert found_in(model, currents(6)).layers["mine"].source.add == 6 * 5
 
 
 def test_layers_that_give_no_numbers_are_refused():

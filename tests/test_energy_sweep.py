@@ -134,7 +134,7 @@ class Sweep:
         self.types = {type(node.operation) for node in trace(model).nodes}
         snn = snn_keras.convert(model, STEPS)
         snn.run_eagerly = keras.backend.backend() == "tensorflow"
-        self.layers = analysis.energy(snn, list(xs.values()))["layers"]
+        self.layers = analysis.energy(snn, list(xs.values())).layers
 
 
 def once(make):
@@ -179,10 +179,10 @@ def test_spikes_are_additions_at_every_synapse(case, float64):
     counted = sweep.layers[sweep.names[case]]
     additions = sum((s @ j).sum() for s, j in zip(spikes, jacobians, strict=True))
     assert additions > 0
-    assert counted["spiking"]["add"] == additions / 2  # samples
-    assert counted["spiking"]["multiply"] == 0
+    assert counted.spiking.add == additions / 2  # samples
+    assert counted.spiking.multiply == 0
     synapses = sum(j.sum() for j in jacobians)
-    assert counted["source"]["multiply"] == counted["source"]["add"] == synapses
+    assert counted.source.multiply == counted.source.add == synapses
 
 
 @pytest.mark.parametrize("case", WEIGHTS)
@@ -190,8 +190,8 @@ def test_numbers_are_multiplied_at_every_synapse(case, float64):
     sweep = weighing(is_static=True)
     counted = sweep.layers[sweep.names[case]]
     synapses = sum(j.sum() for j in sweep.jacobians[case])
-    for side in ("spiking", "source"):
-        assert counted[side]["multiply"] == counted[side]["add"] == synapses
+    for side in (counted.spiking, counted.source):
+        assert side.multiply == side.add == synapses
 
 
 @pytest.mark.parametrize("case", PASSING)
@@ -202,10 +202,10 @@ def test_spikes_are_handed_on_to_the_weights_behind(case, float64):
     fan_out = fan_of_conv_behind(arriving.shape[1])
     counted = sweep.layers[f"behind {case}"]
     assert arriving.sum() > 0
-    assert counted["spiking"]["add"] == (arriving @ fan_out).sum() / 2
-    assert counted["spiking"]["multiply"] == 0
+    assert counted.spiking.add == (arriving @ fan_out).sum() / 2
+    assert counted.spiking.multiply == 0
     depends = np.any([j.any(axis=0) for j in jacobians], axis=0)
-    assert counted["source"]["multiply"] == depends @ fan_out
+    assert counted.source.multiply == depends @ fan_out
 
 
 @pytest.mark.parametrize("case", PASSING)
@@ -216,9 +216,9 @@ def test_spikes_that_meet_no_weights_are_additions_at_the_neuron(case, float64):
     counted = sweep.layers[f"meets {case}"]
     # The neuron adds at every step, and at every spike of its own.
     size = arriving.shape[1] + spikes[0].shape[1]
-    own = counted["spikes"] + STEPS * size
+    own = counted.spikes + STEPS * size
     added = (arriving.sum() + spikes[0].sum()) / 2  # by the case, and past it
-    assert counted["spiking"]["add"] == added + own
+    assert counted.spiking.add == added + own
 
 
 @pytest.mark.parametrize("case", PASSING)
@@ -227,8 +227,8 @@ def test_numbers_are_handed_on_to_the_weights_behind(case, float64):
     counted = sweep.layers[f"behind {case}"]
     depends = np.any([j.any(axis=0) for j in sweep.jacobians[case]], axis=0)
     expected = depends @ fan_of_conv_behind(len(depends))
-    assert counted["spiking"]["multiply"] == expected
-    assert counted["source"]["multiply"] == expected
+    assert counted.spiking.multiply == expected
+    assert counted.source.multiply == expected
 
 
 def test_separable_convolutions_cost_two_layers(float64):
@@ -247,9 +247,9 @@ def test_separable_convolutions_cost_two_layers(float64):
             (spikes,) = sweep.spikes["separable"]
             counted = sweep.layers[sweep.names["separable"]]
             additions = (spikes @ first).sum() / 2
-            assert counted["spiking"]["multiply"] == STEPS * second
-            assert counted["spiking"]["add"] == additions + STEPS * second
-            assert counted["source"]["multiply"] == first.sum() + second
+            assert counted.spiking.multiply == STEPS * second
+            assert counted.spiking.add == additions + STEPS * second
+            assert counted.source.multiply == first.sum() + second
 
 
 def test_every_linear_rule_is_tried(float64):

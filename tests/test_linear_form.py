@@ -345,17 +345,17 @@ def sent(snn, images):
 
 def test_own_layers_are_counted(own):
     snn, x = own
-    found, spikes = analysis.energy(snn, x)["layers"], sent(snn, x)
+    found, spikes = analysis.energy(snn, x).layers, sent(snn, x)
     count = spikes["first"].sum(1).astype(float)  # [B, 5, 4, 3]
     met = np.zeros((5, 4))  # of four windows, those that an entry is in
     for row, column in np.ndindex(4, 3):
         met[row : row + 2, column : column + 2] += 1
     added = np.einsum("bhwc,hw->b", count, met).mean()
-    assert found["blur"]["spiking"]["add"] == added
-    assert found["blur"]["source"]["multiply"] == 4 * 3 * 4 * 3
-    assert found["blur"]["spiking"]["multiply"] == 0
-    assert found["mix"]["spiking"]["add"] == 3 * spikes["second"].sum() / len(x)
-    assert found["mix"]["source"]["multiply"] == 4 * 3 * 3 * 3
+    assert found["blur"].spiking.add == added
+    assert found["blur"].source.multiply == 4 * 3 * 4 * 3
+    assert found["blur"].spiking.multiply == 0
+    assert found["mix"].spiking.add == 3 * spikes["second"].sum() / len(x)
+    assert found["mix"].source.multiply == 4 * 3 * 3 * 3
 
 
 def assert_integers(snn, x):

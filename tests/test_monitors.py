@@ -95,14 +95,14 @@ def test_sums_chunks_and_statistics_agree(kind):
             total = traces[what][name].sum(0, dtype="float64")
             assert sums[what][name] == pytest.approx(total / snn.timesteps, abs=1e-6)
     statistics = analysis.spike_statistics(snn, x, batch_size=3)
-    for name, layer in statistics["layers"].items():
+    for name, layer in statistics.layers.items():
         z = traces["spikes"][name] != 0
         by_step = z.reshape(len(z), -1).sum(1) / len(x)
-        assert layer["over_time"] == by_step.tolist()
-        assert layer["spikes"] == z.sum() / len(x)
-        assert layer["rate"] == layer["spikes"] / z[:, 0].size
-        assert layer["sparsity"] == 1 - layer["rate"]
-    assert statistics["steps"] == snn.timesteps
+        assert layer.over_time == tuple(by_step.tolist())
+        assert layer.spikes == z.sum() / len(x)
+        assert layer.rate == layer.spikes / z[:, 0].size
+        assert layer.sparsity == 1 - layer.rate
+    assert statistics.steps == snn.timesteps
 
 
 @pytest.mark.parametrize("kind", ["if", "signed", "bit_serial", "fused"])
@@ -154,8 +154,8 @@ def test_networks_that_settle():
     for name in expected:
         assert np.array_equal(counts[name], expected[name])
     found = analysis.spike_statistics(settled, x)
-    assert found["layers"]["act1"]["over_time"] is None
-    assert found["spikes"] == analysis.spike_statistics(run, x)["spikes"]
+    assert found.layers["act1"].over_time is None
+    assert found.spikes == analysis.spike_statistics(run, x).spikes
     with pytest.raises(ValueError, match=r"no fixed number of steps.*with_timesteps"):
         analysis.record(settled, x, traces=True)
 

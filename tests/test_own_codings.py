@@ -139,9 +139,9 @@ def test_one_spike_says_its_activation_exactly(levels, fused):
         at = np.where(z.any(axis=0), z.argmax(axis=0) + 1, 0)
         assert z.sum(axis=0).max() == 1 and np.array_equal(at, sent_at), name
     found = analysis.spike_statistics(snn, x)
-    assert found["spikes"] * len(x) == sum(z.sum() for z in spikes.values())
+    assert found.spikes * len(x) == sum(z.sum() for z in spikes.values())
     # A spike is an addition at each of the three weights behind it.
-    additions = analysis.energy(snn, x)["layers"]["head"]["spiking"]["add"]
+    additions = analysis.energy(snn, x).layers["head"].spiking.add
     assert additions == 3 * spikes["act2"].sum() / len(x)
     with pytest.raises(ValueError, match=r"a whole run|one pass"):
         snn.stream()

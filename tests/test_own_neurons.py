@@ -114,12 +114,12 @@ def test_bursts_run_and_are_counted():
     assert all(np.array_equal(recorded[name], z) for name, z in spikes.items())
     statistics = analysis.spike_statistics(snn, x)
     for name, z in spikes.items():
-        assert statistics["layers"][name]["spikes"] == z.sum() / len(x)
+        assert statistics.layers[name].spikes == z.sum() / len(x)
     # A spike is an addition at each of the weights behind it.
-    found = analysis.energy(snn, x)["layers"]
+    found = analysis.energy(snn, x).layers
     for layer, name, fan_out in (("second", "act1", 4), ("out", "act2", 3)):
         additions = fan_out * spikes[name].sum() / len(x)
-        assert found[layer]["spiking"]["add"] == additions, layer
+        assert found[layer].spiking.add == additions, layer
     report = snn_keras.verify(model, snn, x)
     assert [layer.name for layer in report.layers] == ["act1", "act2"]
 

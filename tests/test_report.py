@@ -11,6 +11,7 @@ import pytest
 import snn_keras
 from apps import data
 from snn_keras import analysis
+from snn_keras.analysis import ClassPair, Flip
 from snn_keras.layers import LSQReLU, NoisySpike
 from snn_keras.neurons import NoisyLIFCell
 from tests.graphs import dyadic
@@ -83,7 +84,7 @@ def written(tmp_path, ann, snn, x, y, **options):
     path = tmp_path / "report.html"
     figures = analysis.report(ann, snn, x, y, path, **options)
     page = Page(path)
-    assert page.figures == json.loads(json.dumps(figures))
+    assert page.figures == json.loads(json.dumps(figures.as_dict()))
     assert path.stat().st_size < 5e6
     check_sound(page)
     return figures, page
@@ -117,48 +118,51 @@ def test_report_says_what_the_functions_say(tmp_path):
     figures, page = written(tmp_path, ann, snn, x, y, samples=10, batch_size=10)
     part = x[:10]
     accuracy = analysis.accuracy_by_timesteps(snn, x, y, 10, 0)
-    assert figures["accuracy"]["spiking"] == accuracy.tolist()
+    assert figures.accuracy.spiking == tuple(accuracy.tolist())
     answers = ann.predict(x, verbose=0)
-    assert figures["accuracy"]["source"] == np.mean(answers.argmax(-1) == y)
-    assert figures["mismatch"] == analysis.mismatch(ann, snn, part, 10)
-    assert figures["spikes"] == analysis.spike_statistics(snn, part, 10)
-    for name, found in figures["energy"].items():
+    assert figures.accuracy.source == np.mean(answers.argmax(-1) == y)
+    assert figures.mismatch == analysis.mismatch(ann, snn, part, 10)
+    assert figures.spikes == analysis.spike_statistics(snn, part, 10)
+    for name, found in figures.energy.items():
         assert found == analysis.energy(snn, part, 10, name)
     outputs = snn.predict(x, verbose=0)
-    assert figures["disagreements"] == analysis.disagreements(answers, outputs, y)
-    for name, layer in figures["traces"]["layers"].items():
-        chosen = {"layers": name, "neurons": layer["neurons"], "traces": True}
+    assert figures.disagreements == analysis.disagreements(answers, outputs, y)
+    for name, layer in figures.traces.layers.items():
+        chosen = {"layers": name, "neurons": layer.neurons, "traces": True}
         for what in ("spikes", "potentials"):
             z = analysis.record(snn, x[:1], what=what, **chosen)[name]
-            assert layer[what] == z[:, 0].T.tolist()
+            assert np.array_equal(getattr(layer, what), z[:, 0].T)
     check_tables(page, figures)
+    shown = str(figures).splitlines()
+    assert shown[0].split() == ["figure", "small_snn,", "T", "=", "6"]
+    assert shown[3].endswith(f" {figures.accuracy.at_end:.2%}")
 
 
 def check_tables(page, figures):
     """The numbers of the tables are those of the figures."""
     table = page.tables["Accuracy on 20 samples"]
-    for t, value in enumerate(figures["accuracy"]["spiking"], start=1):
+    for t, value in enumerate(figures.accuracy.spiking, start=1):
         assert table[f"T = {t}"][0] == value
-    assert table["source"] == [figures["accuracy"]["source"]]
+    assert table["source"] == [figures.accuracy.source]
     table = page.tables["Mismatch in quantization steps, share of neurons"]
-    for name, layer in figures["mismatch"]["layers"].items():
-        off = layer["off"].values()
-        assert table[name] == [layer["mean"], layer["std"], *off, layer["own"]]
+    for name, layer in figures.mismatch.layers.items():
+        off = layer.off.values()
+        assert table[name] == [layer.mean, layer.std, *off, layer.own]
     table = page.tables["Spikes, a run of one sample"]
     steps = page.tables["Spikes a sample at each step"]
-    for i, (name, layer) in enumerate(figures["spikes"]["layers"].items()):
-        wanted = ("spikes", "neurons", "rate", "sparsity")
-        assert table[name] == [layer[key] for key in wanted]
-        assert [row[i] for row in steps.values()] == layer["over_time"]
+    for i, (name, layer) in enumerate(figures.spikes.layers.items()):
+        shares = (layer.rate, layer.sparsity)
+        assert table[name] == [layer.spikes, layer.neurons, *shares]
+        assert [row[i] for row in steps.values()] == list(layer.over_time)
     table = page.tables["Operations of an inference"]
     kinds = ("multiply", "add", "shift", "compare")
-    found = figures["energy"]["32 bit"]
-    assert table["spiking network"] == [found["spiking"][kind] for kind in kinds]
-    assert table["source"] == [found["source"][kind] for kind in kinds]
+    found = figures.energy["32 bit"]
+    assert table["spiking network"] == [getattr(found.spiking, kind) for kind in kinds]
+    assert table["source"] == [getattr(found.source, kind) for kind in kinds]
     table = page.tables["Energy of an inference, nJ"]
-    for name, found in figures["energy"].items():
-        pair = [found[side]["energy"] / 1e3 for side in ("source", "spiking")]
-        assert table[name] == [*pair, found["ratio"]]
+    for name, found in figures.energy.items():
+        pair = [side.energy / 1e3 for side in (found.source, found.spiking)]
+        assert table[name] == [*pair, found.ratio]
 
 
 @pytest.mark.parametrize("kind", ["bit_serial", "settle", "lif", "relu"])
@@ -175,17 +179,17 @@ def test_networks_without_some_figures(tmp_path, kind):
         snn = snn_keras.convert(ann, 3, "bit_serial")
     labels = {"settle": None, "lif": np.eye(4)[y]}.get(kind, y)
     figures, _ = written(tmp_path, ann, snn, x, labels, timesteps=None)
-    assert (figures["mismatch"] is None) == (kind == "lif")
-    assert (figures["plan"] is None) == (kind == "relu")
-    assert (figures["accuracy"] is None) == (kind == "settle")
+    assert (figures.mismatch is None) == (kind == "lif")
+    assert (figures.plan is None) == (kind == "relu")
+    assert (figures.accuracy is None) == (kind == "settle")
     if kind in ("bit_serial", "settle"):  # exact
-        assert figures["disagreements"]["count"] == 0
-        shares = [x["off"]["0"] for x in figures["mismatch"]["layers"].values()]
+        assert figures.disagreements.count == 0
+        shares = [layer.off["0"] for layer in figures.mismatch.layers.values()]
         assert shares == [1.0, 1.0]
     if kind == "bit_serial":
         accuracy = analysis.accuracy_by_timesteps(snn, x, y, verbose=0)
-        assert figures["accuracy"]["spiking"] == accuracy.tolist()
-        assert figures["accuracy"]["at_end"] == figures["accuracy"]["source"]
+        assert figures.accuracy.spiking == tuple(accuracy.tolist())
+        assert figures.accuracy.at_end == figures.accuracy.source
 
 
 def other(end):
@@ -228,7 +232,7 @@ def test_networks_that_are_no_classifiers(tmp_path, end):
     figures, page = written(tmp_path, ann, snn, batches_of(x, y), y)
     source = ann.predict(x, verbose=0)
     over_time = snn.predict_over_time(x, verbose=0)
-    found = figures["disagreements"]
+    found = figures.disagreements
     if end in ("number", "depth"):
         right = y.reshape(source.shape)
 
@@ -238,7 +242,7 @@ def test_networks_that_are_no_classifiers(tmp_path, end):
         off = np.abs(over_time[-1] - source)
         differ = off > 0.1 * source.std(dtype="float64")
         title = "Root mean square error"
-        assert found["flips"][0]["sample"] == off.reshape(20, -1).max(1).argmax()
+        assert found.flips[0].sample == off.reshape(20, -1).max(1).argmax()
     else:
 
         def answers(outputs):
@@ -249,19 +253,17 @@ def test_networks_that_are_no_classifiers(tmp_path, end):
 
         differ = answers(over_time[-1]) != answers(source)
         title = "Accuracy"
-    accuracy = figures["accuracy"]
-    assert accuracy["measure"] == title.lower()
-    assert accuracy["source"] == pytest.approx(score(source))
-    assert accuracy["spiking"] == pytest.approx([score(z) for z in over_time])
-    assert accuracy["at_end"] == accuracy["spiking"][-1]
-    assert (found["answers"], found["count"]) == (differ.size, differ.sum())
-    assert 0 < found["count"] < found["answers"]
-    assert found["share"] == pytest.approx(differ.mean())
+    accuracy = figures.accuracy
+    assert accuracy.measure == title.lower()
+    assert accuracy.source == pytest.approx(score(source))
+    assert accuracy.spiking == pytest.approx([score(z) for z in over_time])
+    assert accuracy.at_end == accuracy.spiking[-1]
+    assert (found.answers, found.count) == (differ.size, differ.sum())
+    assert 0 < found.count < found.answers
+    assert found.share == pytest.approx(differ.mean())
     assert list(page.tables[f"{title} on 20 samples"]) == ["source", "T = 1", "T = 2"]
-    assert figures["network"]["answer"] == found["answer"]
-    assert figures["mismatch"]["outputs"][0]["share"] == pytest.approx(
-        1 - differ.mean()
-    )
+    assert figures.network.answer == found.answer
+    assert figures.mismatch.outputs[0].share == pytest.approx(1 - differ.mean())
 
 
 def test_bad_requests_come_before_the_work(tmp_path):
@@ -290,16 +292,19 @@ def test_mismatch_is_that_of_verify():
     ann, x, _ = source()
     snn = snn_keras.convert(ann, 3)
     found, report = analysis.mismatch(ann, snn, x), snn_keras.verify(ann, snn, x)
-    assert found["entry"] == report.entry and found["agreement"] == report.agreement
+    assert found.entry == report.entry and found.agreement == report.agreement
     for layer in report.layers:
-        figures = found["layers"][layer.name]
-        assert (figures["mean"], figures["std"]) == (layer.mean, layer.std)
-        histogram = figures["histogram"]
-        assert dict(zip(*histogram.values(), strict=True)) == layer.off
-        assert figures["off"]["-1"] == layer.off.get(-1, 0.0)
+        figures = found.layers[layer.name]
+        assert (figures.mean, figures.std) == (layer.mean, layer.std)
+        histogram = figures.histogram
+        pairs = zip(histogram.steps, histogram.share, strict=True)
+        assert dict(pairs) == layer.off
+        assert figures.off["-1"] == layer.off.get(-1, 0.0)
         below = sum(share for k, share in layer.off.items() if k < -2)
-        assert figures["off"]["below"] == below
-        assert sum(figures["off"].values()) == pytest.approx(1)
+        assert figures.off["below"] == below
+        assert sum(figures.off.values()) == pytest.approx(1)
+        assert f"\n{layer.name} " in str(found)
+    assert str(found).endswith(found.diagnosis)
 
 
 def test_disagreements_by_hand():
@@ -307,12 +312,10 @@ def test_disagreements_by_hand():
     found = analysis.disagreements(
         eye[[0, 1, 2, 0, 0]], eye[[0, 2, 2, 1, 1]], [0, 2, 2, 0, 2]
     )
-    assert found["pairs"] == [
-        {"source": 0, "spiking": 1, "count": 2},
-        {"source": 1, "spiking": 2, "count": 1},
-    ]
-    assert (found["count"], found["gained"], found["lost"]) == (3, 1, 1)
-    assert found["flips"][0] == {"sample": 1, "source": 1, "spiking": 2, "label": 2}
+    assert found.pairs == (ClassPair(0, 1, 2), ClassPair(1, 2, 1))
+    assert (found.count, found.gained, found.lost) == (3, 1, 1)
+    assert found.flips[0] == Flip(1, 1, source=1, spiking=2, label=2)
+    assert "3 of 5 answers differ" in str(found) and str(found).endswith("1, 3 and 4")
     with pytest.raises(ValueError, match=r"\(5, 3\) and \(4, 3\)"):
         analysis.disagreements(eye[[0] * 5], eye[[0] * 4])
     with pytest.raises(ValueError, match=r"a class for each of the 3 samples"):
@@ -324,23 +327,23 @@ def test_disagreements_of_maps_and_of_numbers_by_hand():
     source = eye[[[0, 1], [2, 2], [1, 0]]]  # three samples of two positions
     spiking = eye[[[0, 2], [2, 2], [0, 2]]]
     found = analysis.disagreements(source, spiking, [[0, 2], [2, 2], [1, 1]])
-    assert (found["answers"], found["count"], found["share"]) == (6, 3, 0.5)
-    assert found["flips"] == [{"sample": 2, "count": 2}, {"sample": 0, "count": 1}]
-    assert (found["gained"], found["lost"]) == (1, 1)
-    assert {(p["source"], p["spiking"]) for p in found["pairs"]} == {
+    assert (found.answers, found.count, found.share) == (6, 3, 0.5)
+    assert found.flips == (Flip(2, 2), Flip(0, 1))
+    assert (found.gained, found.lost) == (1, 1)
+    assert {(pair.source, pair.spiking) for pair in found.pairs} == {
         *((1, 2), (1, 0), (0, 2))
     }
     # A standard deviation of 2: what is further than 0.2 away differs.
     source = np.array([[3.0], [-1.0], [3.0], [-1.0]])
     spiking = source + np.array([[0.25], [0.125], [-1.0], [0.0]])
     found = analysis.disagreements(source, spiking, [3, -1, 2, -1])
-    assert (found["answer"], found["count"], found["spread"]) == ("numbers", 2, 2.0)
-    assert found["flips"] == [
-        {"sample": 2, "source": 3.0, "spiking": 2.0, "label": 2},
-        {"sample": 0, "source": 3.0, "spiking": 3.25, "label": 3},
-    ]
+    assert (found.answer, found.count, found.spread) == ("numbers", 2, 2.0)
+    assert found.flips == (Flip(2, 1, 3.0, 2.0, 2), Flip(0, 1, 3.0, 3.25, 3))
+    assert "2 of 4 numbers are further than 0.1" in str(found)
+    with pytest.raises(ValueError, match="numbers have no confusion matrix"):
+        analysis.plot_confusion_of_disagreements(found)
     sides = analysis.disagreements([[0.25], [0.75]], [[0.5], [1.0]], answer="sides")
-    assert sides["pairs"] == [{"source": 0, "spiking": 1, "count": 1}]
+    assert sides.pairs == (ClassPair(0, 1, 1),)
 
 
 def test_pictures_hold_what_they_are_given():
@@ -353,14 +356,11 @@ def test_pictures_hold_what_they_are_given():
         analysis.plot_raster(spikes, sample=3)
     ax = analysis.plot_potentials(spikes, {"a": [1, 1], "b": [1]}, spikes)
     assert len(ax.get_yticks()) == 3
-    flips = {
-        "samples": 9,
-        "count": 3,
-        "pairs": [{"source": 4, "spiking": 0, "count": 3}],
-    }
+    flips = analysis.disagreements(np.eye(5)[[4, 4, 1]], np.eye(5)[[0, 0, 1]])
     ax = analysis.plot_confusion_of_disagreements(flips)
-    assert ax.images[0].get_array().tolist() == [[0, 0], [3, 0]]
-    assert not analysis.plot_confusion_of_disagreements({**flips, "pairs": []}).images
+    assert ax.images[0].get_array().tolist() == [[0, 0], [2, 0]]
+    same = analysis.disagreements(np.eye(5), np.eye(5))
+    assert not analysis.plot_confusion_of_disagreements(same).images
     matplotlib.pyplot.close("all")
 
 
@@ -369,17 +369,17 @@ def test_pictures_of_a_network():
     snn = snn_keras.convert(ann, 3)
     found = analysis.mismatch(ann, snn, x)
     ax = analysis.plot_mismatch(found)
-    off = found["layers"]["act2"]["off"]
+    off = found.layers["act2"].off
     widths = [abs(b.get_width()) for b in ax.patches if round(b.get_y() + 0.31) == 1]
     wanted = [off[k] for k in ("-1", "-2", "below", "+1", "+2", "above")]
     assert widths == pytest.approx([100 * share for share in wanted])
     rates = analysis.spike_statistics(snn, x)
     widths = [b.get_width() for b in analysis.plot_spike_rates(rates).patches]
-    layers = [layer["rate"] for layer in rates["layers"].values()]
-    assert widths == pytest.approx([100 * r for r in [*layers, rates["rate"]]])
+    bars = [*rates.layers.values(), rates]
+    assert widths == pytest.approx([100 * figures.rate for figures in bars])
     found = analysis.energy(snn, x)
     widths = [b.get_width() for b in analysis.plot_energy({"32 bit": found}).patches]
-    assert sum(widths[4:]) == pytest.approx(found["spiking"]["energy"] / 1e3)
+    assert sum(widths[4:]) == pytest.approx(found.spiking.energy / 1e3)
     matplotlib.pyplot.close("all")
 
 

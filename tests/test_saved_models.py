@@ -28,7 +28,7 @@ def test_a_shipped_network_loads_and_converts(file):
     plain = file.stem.endswith("_float")  # its ReLUs take their thresholds from data
     snn = snn_keras.convert(model, timesteps=2, data=images if plain else None)
     assert snn.timesteps == 2 and snn.output_shape == model.output_shape
-    rates = snn_keras.analysis.spike_statistics(snn, images)["layers"]
-    assert rates and all(layer["spikes"] > 0 for layer in rates.values())
+    rates = snn_keras.analysis.spike_statistics(snn, images).layers
+    assert rates and all(layer.spikes > 0 for layer in rates.values())
     command = json.loads(file.with_suffix(".json").read_text())["command"]
     assert f"/{file.name} " in f"{command} " and "--output=" in command

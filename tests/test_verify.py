@@ -108,9 +108,9 @@ def test_an_error_before_the_first_neuron_is_named(neuron):
     assert report.layers[0].between == ("scale", "dense0")
     assert report.layers[1].before_rms == 0 and report.behind is None
     assert "in front of 'act0', in 'scale', 'dense0'" in str(report)
-    assert report.to_dict()["before"] == "act0"
+    assert report.as_dict()["before"] == "act0"
     found = snn_keras.analysis.mismatch(model, snn, x)
-    assert found["before"] == "act0" and "in front of 'act0'" in found["diagnosis"]
+    assert found.before == "act0" and "in front of 'act0'" in found.diagnosis
 
 
 def test_an_error_between_neurons_or_behind_them_is_named():
@@ -180,7 +180,7 @@ def test_rounding_is_not_blamed(timesteps, power, blamed):
 def test_report_as_plain_values():
     model, x = chain()
     report = snn_keras.verify(model, snn_keras.convert(model, 4), x)
-    content = report.to_dict()
+    content = report.as_dict()
     assert content["timesteps"] == 4 and content["samples"] == len(x)
     assert [layer["name"] for layer in content["layers"]] == [
         f"act{i}" for i in range(6)

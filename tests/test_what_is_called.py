@@ -146,7 +146,7 @@ def test_energy_with_a_constant_is_that_of_the_function(layer):
     h = neurons()(dense()(x)) + CONSTANT
     model = keras.Model(x, behind(h if layer is layers.Add else h / 2))
     figures = [
-        analysis.energy(snn_keras.convert(m, 3, "if"), X)["spiking"]
+        analysis.energy(snn_keras.convert(m, 3, "if"), X).spiking
         for m in (merged(layer), model)
     ]
     assert figures[0] == figures[1]

@@ -552,7 +552,7 @@ def test_open_sizes_are_measured():
     model = open_network()
     snn = snn_keras.convert(model, 4)
     found = snn_keras.analysis.spike_statistics(snn, IMAGES)
-    sizes = [layer["neurons"] for layer in found["layers"].values()]
+    sizes = [layer.neurons for layer in found.layers.values()]
     assert sizes == [6 * 6 * 4, 1 * 1 * 4]
     report = snn_keras.verify(model, snn, IMAGES)
     assert report.samples == len(IMAGES)

@@ -6,8 +6,17 @@ from snn_keras.analysis.accuracy import answers_by_timesteps as answers_by_times
 from snn_keras.analysis.accuracy import (
     plot_accuracy_over_time as plot_accuracy_over_time,
 )
+from snn_keras.analysis.disagreement import ClassPair as ClassPair
+from snn_keras.analysis.disagreement import Disagreements as Disagreements
+from snn_keras.analysis.disagreement import Flip as Flip
 from snn_keras.analysis.disagreement import disagreements as disagreements
+from snn_keras.analysis.energy_of_runs import Energy as Energy
+from snn_keras.analysis.energy_of_runs import LayerEnergy as LayerEnergy
+from snn_keras.analysis.energy_of_runs import Operations as Operations
 from snn_keras.analysis.energy_of_runs import energy as energy
+from snn_keras.analysis.layer_errors import Histogram as Histogram
+from snn_keras.analysis.layer_errors import LayerErrors as LayerErrors
+from snn_keras.analysis.layer_errors import Mismatch as Mismatch
 from snn_keras.analysis.layer_errors import mismatch as mismatch
 from snn_keras.analysis.plots import (
     plot_confusion_of_disagreements as plot_confusion_of_disagreements,
@@ -16,7 +25,15 @@ from snn_keras.analysis.plots import plot_energy as plot_energy
 from snn_keras.analysis.plots import plot_mismatch as plot_mismatch
 from snn_keras.analysis.plots import plot_spike_rates as plot_spike_rates
 from snn_keras.analysis.recording import record as record
+from snn_keras.analysis.reporting import AccuracyFigures as AccuracyFigures
+from snn_keras.analysis.reporting import LayerTraces as LayerTraces
+from snn_keras.analysis.reporting import NetworkFigures as NetworkFigures
+from snn_keras.analysis.reporting import PlanFigures as PlanFigures
+from snn_keras.analysis.reporting import ReportFigures as ReportFigures
+from snn_keras.analysis.reporting import TraceFigures as TraceFigures
 from snn_keras.analysis.reporting import report as report
+from snn_keras.analysis.spikes import LayerSpikes as LayerSpikes
+from snn_keras.analysis.spikes import SpikeStatistics as SpikeStatistics
 from snn_keras.analysis.spikes import spike_statistics as spike_statistics
 from snn_keras.analysis.traces import plot_potentials as plot_potentials
 from snn_keras.analysis.traces import plot_raster as plot_raster

@@ -1,9 +1,112 @@
 """Where a spiking network answers otherwise than its source."""
 
+import dataclasses
+
 import numpy as np
 
 from snn_keras.answers import TOLERANCE, Answer, spread_of
+from snn_keras.figures import Figures
+from snn_keras.text import listed, table
 from snn_keras.typing import Array
+
+MOST_PAIRS = 10  # in a table
+
+
+@dataclasses.dataclass(frozen=True)
+class ClassPair(Figures):
+    """How often one class of the source became another one.
+
+    Attributes:
+        source, spiking: The classes, or sides, that the two networks answer.
+        count: Answers, positions of maps counted one by one.
+    """
+
+    source: int
+    spiking: int
+    count: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Flip(Figures):
+    """A sample on which two networks answer otherwise.
+
+    Attributes:
+        sample: Its index.
+        count: Answers that differ there.
+        source, spiking: Both answers, where a sample has one; else None.
+        label: The right answer, where a sample has one and it is known; else None.
+    """
+
+    sample: int
+    count: int
+    source: float | None = None
+    spiking: float | None = None
+    label: float | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Disagreements(Figures):
+    """What `disagreements` finds. Print it, or take `as_dict()`.
+
+    Attributes:
+        answer: What the outputs answer: `"classes"`, `"sides"` (of 1/2) or `"numbers"`.
+        samples: Samples compared.
+        answers: Answers compared: samples times positions.
+        count: Answers that differ. Numbers do where they are further apart than 0.1
+            of `spread`.
+        share: Their share, in [0, 1].
+        flips: A `Flip` of each sample with different answers; of numbers, the largest
+            difference first.
+        pairs: Of classes and sides, a `ClassPair` of each two that became one another,
+            the most frequent first; else None.
+        gained, lost: Of classes and sides, with labels: the answers that the spiking
+            network alone, and the source alone, has right; else None.
+        spread: Of numbers, the source's standard deviation; else None.
+        relative: Of numbers, the root mean square difference as a share of `spread`;
+            else None.
+    """
+
+    answer: str
+    samples: int
+    answers: int
+    count: int
+    share: float
+    flips: tuple[Flip, ...]
+    pairs: tuple[ClassPair, ...] | None = None
+    gained: int | None = None
+    lost: int | None = None
+    spread: float | None = None
+    relative: float | None = None
+
+    def summary(self) -> str:
+        """In words: how many answers differ, and for better or for worse."""
+        if self.answer == Answer.NUMBERS:
+            return (
+                f"{self.count:,} of {self.answers:,} numbers are further than "
+                f"{TOLERANCE} of the source's spread, {self.spread:.4g}, from the "
+                "source's. The root mean square difference is "
+                f"{self.relative:.3g} of that spread."
+            )
+        if not self.count:
+            return f"All {self.answers:,} answers are the source's."
+        text = f"{self.count:,} of {self.answers:,} answers differ."
+        if self.gained is not None:
+            text += (
+                f" On {self.gained:,} of them the spiking network alone is right, on "
+                f"{self.lost:,} the source alone."
+            )
+        return text
+
+    def __str__(self):
+        lines = [self.summary()]
+        if self.pairs:
+            rows = [(x.source, x.spiking, x.count) for x in self.pairs[:MOST_PAIRS]]
+            header = ("source", "spiking network", "answers")
+            lines.append(table([header, *(tuple(map(str, row)) for row in rows)]))
+        if self.flips:
+            samples = listed([str(flip.sample) for flip in self.flips])
+            lines.append(f"samples with other answers: {samples}")
+        return "\n".join(lines)
 
 
 def disagreements(
@@ -11,7 +114,7 @@ def disagreements(
     spiking_outputs: Array,
     labels: Array = None,
     answer: str | None = None,
-) -> dict:
+) -> Disagreements:
     """Compares the answers of two networks, sample by sample.
 
     Args:
@@ -24,19 +127,7 @@ def disagreements(
             else numbers.
 
     Returns:
-        `{"answer": ..., "samples": ..., "answers": samples times positions, "count":
-        answers that differ, "share": ..., "flips": ...}`. `"flips"` holds samples with
-        different answers, `{"sample": index}` and, for one answer a sample, its
-        `"source"`, `"spiking"` and, with `labels`, `"label"`; else the `"count"` of
-        answers that differ there.
-
-        Of classes and sides also `"pairs": [{"source": class, "spiking": class,
-        "count": ...}]`, the most frequent first; and with `labels` "gained" and "lost",
-        the answers that the spiking network alone, and the source alone, has right.
-
-        Numbers differ where they are further apart than 0.1 of the source's standard
-        deviation, `"spread"`; `"relative"` is the root mean square difference as a
-        share of that. Their flips begin with the largest difference.
+        A `Disagreements`.
 
     Raises:
         ValueError: if the outputs are not those of two networks on one data set, or
@@ -55,15 +146,15 @@ def disagreements(
     source, spiking = map(answer.of, outputs)
     compare = _numbers if answer is Answer.NUMBERS else _classes
     differ, order, figures = compare(source, spiking, labels)
-    return {
-        "answer": str(answer),
-        "samples": len(source),
-        "answers": source.size,
-        "count": int(differ.sum()),
-        "share": float(differ.mean()),
+    return Disagreements(
+        answer=str(answer),
+        samples=len(source),
+        answers=source.size,
+        count=int(differ.sum()),
+        share=float(differ.mean()),
+        flips=tuple(_flip(i, differ, source, spiking, labels) for i in order),
         **figures,
-        "flips": [_flip(i, differ, source, spiking, labels) for i in order],
-    }
+    )
 
 
 def _classes(source, spiking, labels):
@@ -73,11 +164,8 @@ def _classes(source, spiking, labels):
         np.stack([source[differ], spiking[differ]]), axis=1, return_counts=True
     )
     order = np.argsort(-counts, kind="stable")
-    pairs = [
-        {"source": int(first), "spiking": int(second), "count": int(count)}
-        for first, second, count in zip(*found[:, order], counts[order], strict=True)
-    ]
-    figures = {"pairs": pairs}
+    pairs = zip(*found[:, order], counts[order], strict=True)
+    figures = {"pairs": tuple(ClassPair(*map(int, pair)) for pair in pairs)}
     if labels is not None:
         gained = np.sum((spiking == labels) & (source != labels))
         lost = np.sum((source == labels) & (spiking != labels))
@@ -102,10 +190,9 @@ def _by_size(sizes):
 
 
 def _flip(sample, differ, source, spiking, labels):
+    count = int(differ[sample].sum())
     if differ.shape[1] > 1:
-        return {"sample": sample, "count": int(differ[sample].sum())}
+        return Flip(sample, count)
     answers = {"source": source, "spiking": spiking, "label": labels}
-    return {
-        "sample": sample,
-        **{k: y[sample, 0].item() for k, y in answers.items() if y is not None},
-    }
+    said = {k: y[sample, 0].item() for k, y in answers.items() if y is not None}
+    return Flip(sample, count, **said)

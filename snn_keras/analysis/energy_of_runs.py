@@ -1,5 +1,6 @@
 """The energy of a run, from its operations and what each costs in silicon."""
 
+import dataclasses
 from collections.abc import Mapping
 
 import numpy as np
@@ -8,11 +9,14 @@ from keras import tree
 from snn_keras.analysis.operations import OperationCounter
 from snn_keras.analysis.recording import neurons_of
 from snn_keras.analysis.spikes import steps_of_runs
+from snn_keras.figures import Figures
 from snn_keras.inputs import batches, check_data
 from snn_keras.simulate.model import SpikingModel
+from snn_keras.text import table
 from snn_keras.typing import Inputs
 
 SIDES = ("spiking", "source")
+KINDS = ("multiply", "add", "shift", "compare")
 
 # Picojoules an operation at 45 nm. "32 bit" and "8 bit": Datta et al. 2024, table 4.
 # "float32": M. Horowitz, Computing's energy problem, 2014 (multiply-accumulate 4.6,
@@ -25,12 +29,86 @@ CONSTANTS = {
 }
 
 
+@dataclasses.dataclass(frozen=True)
+class Operations(Figures):
+    """Operations of a run and what they cost: means over samples.
+
+    Attributes:
+        multiply, add, shift, compare: How many of each kind.
+        energy: What all of them cost, in picojoules.
+    """
+
+    multiply: float
+    add: float
+    shift: float
+    compare: float
+    energy: float
+
+
+@dataclasses.dataclass(frozen=True)
+class LayerEnergy(Figures):
+    """What a layer costs in a run: means over samples.
+
+    Attributes:
+        spiking: `Operations` of the layer in the spiking network.
+        source: `Operations` of the layer in the source network.
+        spikes: Spikes that it sends; 0 where it is no layer of neurons.
+        neurons: Number of its neurons; 0 where it is no layer of neurons.
+    """
+
+    spiking: Operations
+    source: Operations
+    spikes: float
+    neurons: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Energy(Figures):
+    """What `energy` counts: means over samples. Print it, or take `as_dict()`.
+
+    Attributes:
+        spiking: `Operations` of the spiking network.
+        source: `Operations` of the source network.
+        ratio: Energy of the spiking network over the source's.
+        steps: Steps of a run, extra ones among them.
+        layers: A `LayerEnergy` by the name of each layer that is counted.
+        constants: Picojoules by kind of operation.
+    """
+
+    spiking: Operations
+    source: Operations
+    ratio: float
+    steps: float
+    layers: dict[str, LayerEnergy]
+    constants: dict[str, float]
+
+    def __str__(self):
+        rows = [_row(name, x.spiking, x.source) for name, x in self.layers.items()]
+        whole = _row("whole network", self.spiking, self.source)
+        return "\n".join(
+            [
+                "operations and energy of the spiking network, energy of the source; "
+                f"{self.steps:g} steps, means over samples",
+                table([("layer", *KINDS, "energy, nJ", "source, nJ"), *rows, whole]),
+                f"energy over the source's: {self.ratio:.3f}",
+            ]
+        )
+
+
+def _row(name, spiking, source):
+    return (
+        name,
+        *(f"{getattr(spiking, kind):,.1f}" for kind in KINDS),
+        *(f"{side.energy / 1e3:,.3f}" for side in (spiking, source)),
+    )
+
+
 def energy(
     snn: SpikingModel,
     x: Inputs,
     batch_size: int = 32,
     constants: str | Mapping[str, float] = "32 bit",
-) -> dict:
+) -> Energy:
     r"""Counts the operations of a run, and what they cost, beside the source network.
 
     * **Synapses.** A spike is one addition at every weight that it reaches, whatever
@@ -69,10 +147,7 @@ def energy(
             "shift": ..., "compare": ...}` in picojoules.
 
     Returns:
-        Means over the samples: `{"spiking": {"multiply": ..., "add": ..., "shift":
-        ..., "compare": ..., "energy": picojoules}, "source": the same, "ratio":
-        spiking over source, "steps": ..., "layers": {name: {"spiking": ...,
-        "source": ..., "spikes": ..., "neurons": ...}}, "constants": ...}`.
+        An `Energy`.
 
     Raises:
         ValueError: if `x` or `constants` do not fit, or it cannot be told what a layer
@@ -97,30 +172,29 @@ def energy(
                 for kind, value in figures.items():
                     each = np.broadcast_to(value, steps.shape)
                     total[side][kind] += float(np.sum(each))
-    means = {name: _mean(total, samples) for name, total in totals.items()}
-    whole = {
-        side: {
-            kind: sum(layer[side][kind] for layer in means.values()) for kind in costs
-        }
-        for side in SIDES
-    }
-    counted = {**whole, "steps": float(all_steps / samples), "layers": means}
-    return _priced(counted, costs)
+    layers = {name: _mean(total, samples, costs) for name, total in totals.items()}
+    return _whole(layers, float(all_steps / samples), costs)
 
 
-def at_costs(found: dict, constants: str | Mapping[str, float]) -> dict:
+def at_costs(found: Energy, constants: str | Mapping[str, float]) -> Energy:
     """What `energy` found, at other costs: nothing is counted anew."""
-    return _priced(found, costs_of(constants))
+    costs = costs_of(constants)
+    layers = {}
+    for name, layer in found.layers.items():
+        spiking, source = (
+            _priced(side.as_dict(), costs) for side in (layer.spiking, layer.source)
+        )
+        layers[name] = dataclasses.replace(layer, spiking=spiking, source=source)
+    return _whole(layers, found.steps, costs)
 
 
 def costs_of(constants: str | Mapping[str, float]) -> dict[str, float]:
     """Picojoules by operation, from the name of a set or from a dict."""
-    kinds = set(CONSTANTS["32 bit"])
     costs = CONSTANTS.get(constants) if isinstance(constants, str) else constants
-    if not isinstance(costs, dict) or set(costs) != kinds:
+    if not isinstance(costs, dict) or set(costs) != set(KINDS):
         raise ValueError(
             f"constants must be one of {sorted(CONSTANTS)}, or a dict with the keys "
-            f"{sorted(kinds)}. Received: {constants!r}"
+            f"{sorted(KINDS)}. Received: {constants!r}"
         )
     return dict(costs)
 
@@ -140,32 +214,36 @@ def _operations(found, steps, cell):
 
 def _nothing(found):
     """A layer's totals before the first batch."""
-    sides = {side: dict.fromkeys(CONSTANTS["32 bit"], 0.0) for side in SIDES}
+    sides = {side: dict.fromkeys(KINDS, 0.0) for side in SIDES}
     return {**sides, "spikes": 0.0, "neurons": found.get("neurons", 0)}
 
 
-def _mean(total, samples):
-    sides = {
-        side: {kind: value / samples for kind, value in total[side].items()}
+def _mean(total, samples, costs):
+    """A `LayerEnergy` from a layer's totals."""
+    spiking, source = (
+        _priced({kind: value / samples for kind, value in total[side].items()}, costs)
         for side in SIDES
-    }
-    return {**total, **sides, "spikes": total["spikes"] / samples}
+    )
+    return LayerEnergy(spiking, source, total["spikes"] / samples, total["neurons"])
 
 
-def _priced(found, costs):
-    """What was counted, with its energy at these costs."""
+def _whole(layers, steps, costs):
+    """An `Energy` from those of the layers."""
+    spiking, source = (
+        _sum([getattr(layer, side) for layer in layers.values()], costs)
+        for side in SIDES
+    )
+    ratio = spiking.energy / source.energy
+    return Energy(spiking, source, ratio, steps, layers, costs)
 
-    def priced(figures):
-        sides = {}
-        for side in SIDES:
-            spent = sum(costs[kind] * figures[side][kind] for kind in costs)
-            sides[side] = {**figures[side], "energy": spent}
-        return {**figures, **sides}
 
-    whole = priced(found)
-    return {
-        **whole,
-        "ratio": whole["spiking"]["energy"] / whole["source"]["energy"],
-        "layers": {name: priced(layer) for name, layer in found["layers"].items()},
-        "constants": costs,
-    }
+def _sum(operations, costs):
+    counts = {kind: sum(getattr(x, kind) for x in operations) for kind in KINDS}
+    return _priced(counts, costs)
+
+
+def _priced(counts, costs):
+    """`Operations` of these numbers, at these costs."""
+    counts = {kind: counts[kind] for kind in KINDS}
+    spent = sum(costs[kind] * count for kind, count in counts.items())
+    return Operations(**counts, energy=spent)

@@ -1,19 +1,108 @@
-"""How far each layer of a spiking network is from its source, as plain numbers."""
+"""How far each layer of a spiking network is from its source, by whole steps."""
 
 import dataclasses
 
 import keras
 
 from snn_keras.conversion import verify
+from snn_keras.conversion.answers import Agreement
+from snn_keras.figures import Figures
 from snn_keras.simulate.model import SpikingModel
-from snn_keras.typing import Inputs
+from snn_keras.text import table
+from snn_keras.typing import Inputs, Timesteps
 
 WITHIN = 2  # steps: mismatches beyond are summed up
+OFF = ("below", "-2", "-1", "0", "+1", "+2", "above")
+
+
+@dataclasses.dataclass(frozen=True)
+class Histogram(Figures):
+    """Shares of a layer's neurons by mismatch, over samples and neurons.
+
+    Attributes:
+        steps: Mismatches that occur, in whole quantization steps.
+        share: The share of neurons with each of them, in [0, 1].
+    """
+
+    steps: tuple[int, ...]
+    share: tuple[float, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class LayerErrors(Figures):
+    """How far a layer is from its source, in quantization steps.
+
+    Attributes:
+        mean, std: Of the mismatch before it is rounded.
+        off: Shares of neurons by mismatch, in [0, 1]: `{"below", "-2", "-1", "0", "+1",
+            "+2", "above"}`.
+        histogram: All of them, a `Histogram`.
+        own: Root mean square of the error that the layer itself adds.
+        before: Root mean square of the error that enters between the neurons before
+            and these.
+    """
+
+    mean: float
+    std: float
+    off: dict[str, float]
+    histogram: Histogram
+    own: float
+    before: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Mismatch(Figures):
+    """What `mismatch` finds. Print it, or take `as_dict()`.
+
+    Attributes:
+        timesteps: Steps of the run, as `SpikingModel.timesteps`.
+        samples: Samples compared.
+        agreement: Share of samples with the source's answer, in [0, 1].
+        outputs: A `snn_keras.conversion.answers.Agreement` of each output: what is
+            compared there, and how well it agrees.
+        layers: A `LayerErrors` by the name of each layer of neurons.
+        entry: The layer that adds the largest error, or None.
+        before: The layer in front of which the largest error enters, or None.
+        behind: The output at which most error enters behind the last neurons, or None.
+        diagnosis: In words, where errors enter, what is wrong there and what helps.
+    """
+
+    timesteps: Timesteps
+    samples: int
+    agreement: float
+    outputs: tuple[Agreement, ...]
+    layers: dict[str, LayerErrors]
+    entry: str | None
+    before: str | None
+    behind: str | None
+    diagnosis: str
+
+    def __str__(self):
+        header = ("layer", "mean", "std", *OFF, "own")
+        return "\n".join(
+            [
+                "decoded spikes minus source activation, in quantization steps, and "
+                f"shares of neurons; T = {self.timesteps}, {self.samples} samples",
+                table([header, *(_row(*item) for item in self.layers.items())]),
+                f"same answer on {self.agreement:.2%} of samples",
+                self.diagnosis,
+            ]
+        )
+
+
+def _row(name, layer):
+    return (
+        name,
+        f"{layer.mean:+.3f}",
+        f"{layer.std:.3f}",
+        *(f"{share:.1%}" for share in layer.off.values()),
+        f"{layer.own:.3f}",
+    )
 
 
 def mismatch(
     ann: keras.Model, snn: SpikingModel, x: Inputs, batch_size: int = 32
-) -> dict:
+) -> Mismatch:
     r"""The distribution of every layer's mismatch, in whole quantization steps.
 
     $$e = \lfloor (\phi - a)/s \rceil$$
@@ -28,17 +117,7 @@ def mismatch(
         batch_size: As for `snn_keras.verify`.
 
     Returns:
-        `{"timesteps": ..., "samples": ..., "agreement": share of samples with the
-        source's answer, "outputs": [what is compared at each output and how well it
-        agrees, the attributes of `snn_keras.conversion.answers.Agreement`], "layers":
-        {name: {"mean", "std": of the mismatch before it is rounded, "off": shares of
-        neurons, `{"below", "-2", "-1", "0", "+1", "+2", "above"}`, "histogram":
-        `{"steps": [...], "share": [...]}`, "own": root mean square of what the layer
-        itself adds, "before": of what enters between the neurons before and these}},
-        "entry": the layer that adds most, or None, "before": the layer in front of
-        which most enters, or None, "behind": the output at which most enters behind
-        the last neurons, or None, "diagnosis": in words, where errors enter, what is
-        wrong there and what helps}`.
+        A `Mismatch`.
 
     Raises:
         ConversionError, ValueError: As `snn_keras.verify`.
@@ -46,35 +125,31 @@ def mismatch(
     Source: Huang et al. 2024, figure 2.
     """
     report = verify(ann, snn, x, batch_size)
-    layers = {layer.name: layer for layer in report.layers}
-    return {
-        "timesteps": report.timesteps,
-        "samples": report.samples,
-        "agreement": report.agreement,
-        "outputs": [dataclasses.asdict(output) for output in report.outputs],
-        "layers": {name: _figures(layer) for name, layer in layers.items()},
-        "entry": report.entry,
-        "before": report.before,
-        "behind": report.behind,
-        "diagnosis": "; ".join(line.rstrip(".") for line in report.diagnoses()),
-    }
+    return Mismatch(
+        timesteps=report.timesteps,
+        samples=report.samples,
+        agreement=report.agreement,
+        outputs=report.outputs,
+        layers={layer.name: _figures(layer) for layer in report.layers},
+        entry=report.entry,
+        before=report.before,
+        behind=report.behind,
+        diagnosis="; ".join(line.rstrip(".") for line in report.diagnoses()),
+    )
 
 
 def _figures(layer):
-    within = range(-WITHIN, WITHIN + 1)
-    return {
-        "mean": layer.mean,
-        "std": layer.std,
-        "off": {
-            "below": float(sum(v for k, v in layer.off.items() if k < -WITHIN)),
-            **{_name(k): float(layer.off.get(k, 0.0)) for k in within},
-            "above": float(sum(v for k, v in layer.off.items() if k > WITHIN)),
-        },
-        "histogram": {"steps": list(layer.off), "share": list(layer.off.values())},
-        "own": layer.own_rms,
-        "before": layer.before_rms,
-    }
-
-
-def _name(size):
-    return f"{size:+d}" if size else "0"
+    off = layer.off
+    shares = (
+        sum(share for k, share in off.items() if k < -WITHIN),
+        *(off.get(k, 0.0) for k in range(-WITHIN, WITHIN + 1)),
+        sum(share for k, share in off.items() if k > WITHIN),
+    )
+    return LayerErrors(
+        mean=layer.mean,
+        std=layer.std,
+        off=dict(zip(OFF, map(float, shares), strict=True)),
+        histogram=Histogram(tuple(off), tuple(off.values())),
+        own=layer.own_rms,
+        before=layer.before_rms,
+    )

@@ -5,6 +5,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from snn_keras.analysis.disagreement import Disagreements
+from snn_keras.analysis.energy_of_runs import Energy
+from snn_keras.analysis.layer_errors import Mismatch
+from snn_keras.analysis.spikes import SpikeStatistics
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
@@ -18,7 +23,7 @@ FILLS = (
 MOST_CLASSES = 12  # rows and columns of a matrix that can be read
 
 
-def plot_mismatch(mismatch: dict, ax: "Axes | None" = None) -> "Axes":
+def plot_mismatch(mismatch: Mismatch, ax: "Axes | None" = None) -> "Axes":
     """Draws the share of neurons off by whole steps, one bar a layer.
 
     To the left the neurons that send too little, to the right those that send too
@@ -31,7 +36,7 @@ def plot_mismatch(mismatch: dict, ax: "Axes | None" = None) -> "Axes":
     Returns:
         The axes.
     """
-    layers = mismatch["layers"]
+    layers = mismatch.layers
     ax = new_axes(ax, rows=len(layers))
     sides = ((-1, ("-1", "-2", "below")), (1, ("+1", "+2", "above")))
     reached = [0.1]
@@ -39,22 +44,22 @@ def plot_mismatch(mismatch: dict, ax: "Axes | None" = None) -> "Axes":
         for sign, names in sides:
             start = 0.0
             for name, fill, size in zip(names, FILLS, ("1", "2", "more"), strict=False):
-                share = 100 * figures["off"][name]
+                share = 100 * figures.off[name]
                 label = f"off by {size}" if (row, sign) == (0, 1) else None
                 _bar(ax, row, sign * share, sign * start, label=label, **fill)
                 start += share
-        reached.append(max(100 * sum(figures["off"][k] for k in s) for _, s in sides))
+        reached.append(max(100 * sum(figures.off[k] for k in s) for _, s in sides))
     ax.axvline(0, color="black", linewidth=1)
     most = 1.08 * max(reached)
     ax.set(xlim=(-most, most), xlabel="share of neurons (%): too little | too much")
     ax.xaxis.set_major_formatter(lambda x, _: f"{abs(x):g}")
-    names = [f"{k}\n{v['off']['0']:.1%} right" for k, v in layers.items()]
+    names = [f"{k}\n{v.off['0']:.1%} right" for k, v in layers.items()]
     _rows(ax, names)
     ax.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, 1.14), ncols=3)
     return ax
 
 
-def plot_spike_rates(statistics: dict, ax: "Axes | None" = None) -> "Axes":
+def plot_spike_rates(statistics: SpikeStatistics, ax: "Axes | None" = None) -> "Axes":
     """Draws the spikes a neuron and step of every layer, in percent.
 
     Args:
@@ -64,11 +69,11 @@ def plot_spike_rates(statistics: dict, ax: "Axes | None" = None) -> "Axes":
     Returns:
         The axes.
     """
-    layers = statistics["layers"]
+    layers = statistics.layers
     ax = new_axes(ax, rows=len(layers))
     bars = [*layers.values(), statistics]
     for row, figures in enumerate(bars):
-        share = 100 * figures["rate"]
+        share = 100 * figures.rate
         _bar(ax, row, share, 0, **FILLS[figures is statistics])
         ax.annotate(
             f"{share:.1f}",
@@ -83,7 +88,7 @@ def plot_spike_rates(statistics: dict, ax: "Axes | None" = None) -> "Axes":
     return ax
 
 
-def plot_energy(energies: Mapping[str, dict], ax: "Axes | None" = None) -> "Axes":
+def plot_energy(energies: Mapping[str, Energy], ax: "Axes | None" = None) -> "Axes":
     """Draws the energy of a run beside the source's, by kind of operation.
 
     Args:
@@ -94,20 +99,20 @@ def plot_energy(energies: Mapping[str, dict], ax: "Axes | None" = None) -> "Axes
         The axes.
     """
     sides = ("source", "spiking")
-    bars = [(name, side, e[side]) for name, e in energies.items() for side in sides]
+    bars = [(k, side, getattr(e, side)) for k, e in energies.items() for side in sides]
     ax = new_axes(ax, rows=len(bars))
-    most = max(figures["energy"] for *_, figures in bars)
+    most = max(operations.energy for *_, operations in bars)
     unit, size = ("µJ", 1e6) if most >= 1e6 else ("nJ", 1e3)
     kinds = ("multiply", "add", "compare", "shift")
-    for row, (name, side, figures) in enumerate(bars):
-        start = 0.0
+    for row, (name, side, operations) in enumerate(bars):
+        start, found = 0.0, energies[name]
         for kind, fill in zip(kinds, FILLS, strict=True):
-            part = figures[kind] * energies[name]["constants"][kind] / size
+            part = getattr(operations, kind) * found.constants[kind] / size
             _bar(ax, row, part, start, label=None if row else kind, **fill)
             start += part
-        text = f"{figures['energy'] / size:.3g}"
+        text = f"{operations.energy / size:.3g}"
         if side == "spiking":
-            text += f" ({energies[name]['ratio']:.2f} of source)"
+            text += f" ({found.ratio:.2f} of source)"
         ax.annotate(text, (start, row), (4, 0), textcoords="offset points", va="center")
     ax.set(xlabel=f"energy of an inference ({unit})", xlim=(0, 1.75 * most / size))
     _rows(ax, [f"{side}\n{name}" for name, side, _ in bars])
@@ -116,7 +121,7 @@ def plot_energy(energies: Mapping[str, dict], ax: "Axes | None" = None) -> "Axes
 
 
 def plot_confusion_of_disagreements(
-    disagreements: dict,
+    disagreements: Disagreements,
     class_names: Sequence[str] | None = None,
     ax: "Axes | None" = None,
 ) -> "Axes":
@@ -125,18 +130,25 @@ def plot_confusion_of_disagreements(
     Where many classes disagree, the most frequent are drawn.
 
     Args:
-        disagreements: As `analysis.disagreements` gives it.
+        disagreements: As `analysis.disagreements` gives it, of classes or sides.
         class_names: Names of the classes, in order; their numbers by default.
         ax: Matplotlib axes to draw on; new ones by default.
 
     Returns:
         The axes.
+
+    Raises:
+        ValueError: if the answers are numbers.
     """
-    pairs = disagreements["pairs"]
+    pairs = disagreements.pairs
+    if pairs is None:
+        raise ValueError(
+            "numbers have no confusion matrix. Received: disagreements with "
+            f"answer={disagreements.answer!r}. Remedy: those of classes or sides."
+        )
     classes, left_out = _most_frequent(pairs)
     ax = new_axes(ax, rows=max(6, len(classes)))
-    answers = disagreements.get("answers", disagreements["samples"])
-    title = f"{disagreements['count']:,} of {answers:,} answers differ"
+    title = f"{disagreements.count:,} of {disagreements.answers:,} answers differ"
     ax.set_title(title + (f", {left_out} not drawn" if left_out else ""), fontsize=10)
     if not classes:
         ax.set_axis_off()
@@ -144,8 +156,8 @@ def plot_confusion_of_disagreements(
     matrix = np.zeros((len(classes), len(classes)), int)
     place = {name: i for i, name in enumerate(classes)}
     for pair in pairs:
-        if pair["source"] in place and pair["spiking"] in place:
-            matrix[place[pair["source"]], place[pair["spiking"]]] = pair["count"]
+        if pair.source in place and pair.spiking in place:
+            matrix[place[pair.source], place[pair.spiking]] = pair.count
     ax.imshow(matrix, cmap="Blues", vmin=0, vmax=max(1, matrix.max()))
     for (i, j), count in np.ndenumerate(matrix):
         text = str(count) if count else ("-" if i == j else "")
@@ -200,8 +212,8 @@ def _most_frequent(pairs):
     """The classes to draw, in order, and how many disagreements they leave out."""
     count = {}
     for pair in pairs:
-        for name in (pair["source"], pair["spiking"]):
-            count[name] = count.get(name, 0) + pair["count"]
+        for name in (pair.source, pair.spiking):
+            count[name] = count.get(name, 0) + pair.count
     classes = sorted(sorted(count, key=lambda c: -count[c])[:MOST_CLASSES])
-    out = (p["count"] for p in pairs if not {p["source"], p["spiking"]} <= set(classes))
+    out = (p.count for p in pairs if not {p.source, p.spiking} <= set(classes))
     return classes, sum(out)

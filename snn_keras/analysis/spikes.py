@@ -1,22 +1,86 @@
 """Spikes of a run, counted layer by layer."""
 
+import dataclasses
 import math
 
 import numpy as np
 from keras import ops, tree
 
 from snn_keras.analysis.recording import Recorder, Recorders, neurons_of
+from snn_keras.figures import Figures
 from snn_keras.inputs import check_data
 from snn_keras.simulate import Monitored
 from snn_keras.simulate.activity import LayerActivity
 from snn_keras.simulate.model import SpikingModel
+from snn_keras.text import table
 from snn_keras.time.spiking import Neurons as NeuronLayer
 from snn_keras.typing import Array, Inputs
 
 
+@dataclasses.dataclass(frozen=True)
+class LayerSpikes(Figures):
+    """Spikes of a layer of neurons in a run: means over samples.
+
+    Attributes:
+        spikes: Spikes of a run.
+        neurons: Number of neurons.
+        rate: Spikes by neuron and step, in [0, 1].
+        sparsity: 1 minus the rate.
+        over_time: Spikes at each step, `(timesteps,)`; None where a run has no fixed
+            number of steps.
+    """
+
+    spikes: float
+    neurons: int
+    rate: float
+    sparsity: float
+    over_time: tuple[float, ...] | None
+
+
+@dataclasses.dataclass(frozen=True)
+class SpikeStatistics(Figures):
+    """What `spike_statistics` counts. Print it, or take `as_dict()`.
+
+    Attributes:
+        spikes: Spikes of a run, the mean over samples.
+        neurons: Number of neurons.
+        rate: Spikes by neuron and step, in [0, 1].
+        sparsity: 1 minus the rate.
+        steps: Steps of a run, without extra ones before it; the mean over samples
+            where they settle.
+        layers: A `LayerSpikes` by the name of each layer of neurons.
+    """
+
+    spikes: float
+    neurons: int
+    rate: float
+    sparsity: float
+    steps: float
+    layers: dict[str, LayerSpikes]
+
+    def __str__(self):
+        header = ("layer", "spikes", "neurons", "rate", "sparsity")
+        rows = [_row(name, layer) for name, layer in self.layers.items()]
+        return "\n".join(
+            [
+                f"spikes of a run; {self.steps:g} steps, means over samples",
+                table([header, *rows, _row("whole network", self)]),
+            ]
+        )
+
+
+def _row(name, figures):
+    return (
+        name,
+        f"{figures.spikes:,.1f}",
+        f"{figures.neurons:,}",
+        *(f"{share:.2%}" for share in (figures.rate, figures.sparsity)),
+    )
+
+
 def spike_statistics(
     snn: SpikingModel, x: Inputs, batch_size: int | None = None, verbose: int | str = 0
-) -> dict:
+) -> SpikeStatistics:
     r"""Counts the spikes of a run.
 
     A spike is any output of a neuron other than 0, in whichever sign. Extra
@@ -32,36 +96,31 @@ def spike_statistics(
         verbose: As for `predict`.
 
     Returns:
-        `{"spikes": mean spikes a sample, "neurons": number of neurons, "rate": ...,
-        "sparsity": ..., "steps": steps of a run, the mean over samples where they
-        settle, "layers": {name: {"spikes", "neurons", "rate", "sparsity",
-        "over_time": mean spikes a sample at each step, a list of T, or None where a
-        run has no fixed number of steps}}}`.
+        A `SpikeStatistics`.
     """
     layers = neurons_of(snn)
     x = check_data(x, snn.program.graph)
-    timesteps = None if snn.coding.settles else snn.timesteps
+    timesteps = steps = snn.timesteps
+    if snn.coding.settles:
+        timesteps = None
+        steps = float(steps_of_runs(snn, x, batch_size, verbose).mean())
     monitor = Recorders(
         {"spikes": Recorder(_SpikesOfLayer(), timesteps), "neurons": _NeuronsOfLayer()}
     )
     _, recorded = Monitored(snn, monitor).predict(x, batch_size, verbose)
-    steps = timesteps
-    if timesteps is None:
-        steps = float(steps_of_runs(snn, x, batch_size, verbose).mean())
     found = {}
     for name in layers:
         counts = recorded[name]["spikes"]
         sums = counts.sum(axis=0, dtype="int64")  # of (samples, steps)
         samples = len(counts)
         spikes = float(sums.sum() / samples)
-        found[name] = {
+        found[name] = LayerSpikes(
             **_rates(spikes, int(recorded[name]["neurons"][0]), steps),
-            "over_time": None if timesteps is None else (sums / samples).tolist(),
-        }
-    spikes, neurons = (
-        sum(layer[key] for layer in found.values()) for key in ("spikes", "neurons")
-    )
-    return {**_rates(spikes, neurons, steps), "steps": steps, "layers": found}
+            over_time=None if timesteps is None else tuple((sums / samples).tolist()),
+        )
+    spikes = sum(layer.spikes for layer in found.values())
+    neurons = sum(layer.neurons for layer in found.values())
+    return SpikeStatistics(**_rates(spikes, neurons, steps), steps=steps, layers=found)
 
 
 def steps_of_runs(

@@ -12,6 +12,7 @@ from snn_keras.answers import TOLERANCE, Answer, class_axis, spread_of
 from snn_keras.conversion import normalize
 from snn_keras.conversion._keras import operation_types
 from snn_keras.conversion.functions import Kind, kind_of
+from snn_keras.figures import Figures
 from snn_keras.graph import Graph, trace
 
 _SIGMOIDS = operation_types("Sigmoid", "HardSigmoid")
@@ -24,7 +25,7 @@ _SHAPING = (
 
 
 @dataclasses.dataclass(frozen=True)
-class Agreement:
+class Agreement(Figures):
     """How well a spiking network's answers at one output agree with its source's.
 
     Attributes:

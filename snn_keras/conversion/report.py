@@ -4,11 +4,12 @@ import dataclasses
 
 import numpy as np
 
+from snn_keras.figures import Figures
 from snn_keras.text import table
 
 
 @dataclasses.dataclass(frozen=True)
-class LayerMismatch:
+class LayerMismatch(Figures):
     """How one layer's decoded spikes differ from the source's activation.
 
     All in units of the quantization step, over samples and neurons. Where the
@@ -121,8 +122,8 @@ REMEDIES = {
 
 
 @dataclasses.dataclass(frozen=True)
-class Report:
-    """What `verify` found; print it, or take `to_dict()`.
+class Report(Figures):
+    """What `verify` found; print it, or take `as_dict()`.
 
     Attributes:
         timesteps: Steps of the run.
@@ -202,11 +203,11 @@ class Report:
     def _of(self, name):
         return next(layer for layer in self.layers if layer.name == name)
 
-    def to_dict(self) -> dict:
-        """The report as plain values, ready for JSON."""
+    def as_dict(self) -> dict:
+        """The attributes and properties as plain values, ready for JSON."""
         derived = ("output_error", "exact", "entry", "before", "behind", "collapse")
         return {
-            **dataclasses.asdict(self),
+            **super().as_dict(),
             **{name: getattr(self, name) for name in derived},
         }
 

@@ -8,6 +8,7 @@ from snn_keras.analysis.plots import (
     plot_confusion_of_disagreements,
     whole_steps,
 )
+from snn_keras.analysis.reporting.figures import ReportFigures
 from snn_keras.analysis.reporting.html import (
     Html,
     element,
@@ -17,35 +18,34 @@ from snn_keras.analysis.reporting.html import (
     table,
 )
 from snn_keras.analysis.reporting.pictures import drawn, thumbnails
-from snn_keras.analysis.reporting.sections import MOST_ROWS, scored, some
-from snn_keras.answers import TOLERANCE
+from snn_keras.analysis.reporting.sections import MOST_ROWS, some
 from snn_keras.typing import Inputs
 
 MOST_FLIPS = 24  # pictures of samples with two answers
 
 
-def accuracy(figures: dict) -> Html:
+def accuracy(figures: ReportFigures) -> Html:
     """Accuracy, or the error of numbers, against time steps, the source as a line."""
-    found = figures["accuracy"]
+    found = figures.accuracy
     if found is None:
         text = "There are no labels: accuracy is not known, see the disagreements."
         return section("accuracy", "Accuracy", element("p", text))
-    measure, title = found["measure"], found["measure"].capitalize()
-    steps, reached = found["timesteps"], found["spiking"]
+    measure, title = found.measure, found.measure.capitalize()
+    steps, reached = found.timesteps, found.spiking
 
     def row(name, value):
-        return name, scored(value, measure), _difference(value, found)
+        return name, number(value, found.form), _difference(value, found)
 
     rows = [
-        ("source", scored(found["source"], measure), ""),
+        ("source", number(found.source, found.form), ""),
         *(row(f"T = {steps[i]}", reached[i]) for i in some(range(len(steps)))),
     ]
     if not steps:
-        rows.append(row("spiking, at rest", found["at_end"]))
+        rows.append(row("spiking, at rest", found.at_end))
     header = ("network", measure, "minus the source")
-    children = [table(f"{title} on {figures['samples']:,} samples", header, rows)]
+    children = [table(f"{title} on {figures.samples:,} samples", header, rows)]
     if len(steps) > 1:
-        children.insert(0, _picture(figures["network"]["source"], found, title))
+        children.insert(0, _picture(figures.network.source, found, title))
     note = " ".join(filter(None, (_note_on_answers(figures), _note_on_steps(figures))))
     return section(
         "accuracy",
@@ -57,12 +57,12 @@ def accuracy(figures: dict) -> Html:
 
 def _picture(name, found, title):
     def plot(ax):
-        if found["measure"] == "accuracy":
+        if found.measure == "accuracy":
             plot_accuracy_over_time(
-                {name: found["spiking"]},
-                {name: found["source"]},
+                {name: found.spiking},
+                {name: found.source},
                 ax,
-                {name: found["timesteps"]},
+                {name: found.timesteps},
             )
         else:
             _plot_error(name, found, ax)
@@ -74,45 +74,45 @@ def _picture(name, found, title):
 
 
 def _plot_error(name, found, ax):
-    steps, reached = found["timesteps"], found["spiking"]
+    steps, reached = found.timesteps, found.spiking
     label = f"{name}: spiking, T = {steps[-1]}: {reached[-1]:.4g}"
     (line,) = ax.plot(steps, reached, marker="o", label=label)
-    label = f"{name}: source network: {found['source']:.4g}"
-    ax.axhline(found["source"], color=line.get_color(), linestyle="--", label=label)
-    ax.set(xlabel="time steps T", ylabel=found["measure"])
+    label = f"{name}: source network: {found.source:.4g}"
+    ax.axhline(found.source, color=line.get_color(), linestyle="--", label=label)
+    ax.set(xlabel="time steps T", ylabel=found.measure)
     whole_steps(ax)
     ax.grid(alpha=0.3)
 
 
 def _difference(value, found):
-    if found["measure"] == "accuracy":
-        points = 100 * (value - found["source"])
+    if found.measure == "accuracy":
+        points = 100 * (value - found.source)
         return element("data", f"{points:+.2f} points", value=repr(points))
-    return number(value - found["source"], "{:+.4g}")
+    return number(value - found.source, "{:+.4g}")
 
 
 def _note_on_answers(figures):
     """What is counted as an answer, where it is not a sample's class."""
-    found = figures["disagreements"]
-    several = found["answers"] // found["samples"]
+    found = figures.disagreements
+    several = found.answers // found.samples
     text = {
         "classes": "",
         "sides": "An answer is the side of 1/2 on which an output lies.",
         "numbers": "",
-    }[found["answer"]]
+    }[found.answer]
     return f"A sample has {several:,} answers. {text}".strip() if several > 1 else text
 
 
 def _note_on_steps(figures):
-    network = figures["network"]
-    if network["timesteps"] == "settle":
+    network = figures.network
+    if network.timesteps == "settle":
         return "The network runs until no neuron fires any more: it has one answer."
-    if network["extra_steps"]:
+    if network.extra_steps:
         return (
-            f"Before the run come {network['extra_steps']} extra steps, which cost as "
+            f"Before the run come {network.extra_steps} extra steps, which cost as "
             "much as any other."
         )
-    if network["neurons"] == ["BitSerialCell"]:
+    if network.neurons == ("BitSerialCell",):
         return (
             "Bit-serial neurons have no answer before their last bit: every number of "
             "steps is a run of its own, with signals of so many bits."
@@ -120,41 +120,24 @@ def _note_on_steps(figures):
     return ""
 
 
-def disagreements(figures: dict, x: Inputs, class_names: Sequence[str] | None) -> Html:
+def disagreements(
+    figures: ReportFigures, x: Inputs, class_names: Sequence[str] | None
+) -> Html:
     """Answers that differ, and the samples that they belong to."""
-    found = figures["disagreements"]
-    children = [element("p", _in_words(found))]
-    if found["count"] and "pairs" in found:
+    found = figures.disagreements
+    children = [element("p", found.summary())]
+    if found.pairs:
         children.append(_pairs(found, class_names))
-    elif found["flips"] and "source" in found["flips"][0]:
-        children.append(_largest(found["flips"]))
-    if found["count"]:
+    elif found.flips and found.flips[0].source is not None:
+        children.append(_largest(found.flips))
+    if found.count:
         children.append(_flips(found, x, class_names))
     return section("disagreements", "Disagreements", children)
 
 
-def _in_words(found):
-    if found["answer"] == "numbers":
-        return (
-            f"{found['count']:,} of {found['answers']:,} numbers are further than "
-            f"{TOLERANCE} of the source's spread, {found['spread']:.4g}, from the "
-            "source's. The root mean square difference is "
-            f"{found['relative']:.3g} of that spread."
-        )
-    if not found["count"]:
-        return f"All {found['answers']:,} answers are the source's."
-    text = f"{found['count']:,} of {found['answers']:,} answers differ. "
-    if "gained" in found:
-        text += (
-            f"On {found['gained']:,} of them the spiking network alone is right, on "
-            f"{found['lost']:,} the source alone."
-        )
-    return text
-
-
 def _pairs(found, class_names):
     """Which answer became which, as a matrix and as a table."""
-    classes = {p[k] for p in found["pairs"] for k in ("source", "spiking")}
+    classes = {k for pair in found.pairs for k in (pair.source, pair.spiking)}
 
     def plot(ax):
         plot_confusion_of_disagreements(found, class_names, ax)
@@ -163,11 +146,11 @@ def _pairs(found, class_names):
     caption = "How often which answer of the source became which other one."
     rows = [
         (
-            _class(pair["source"], class_names),
-            _class(pair["spiking"], class_names),
-            number(pair["count"]),
+            _class(pair.source, class_names),
+            _class(pair.spiking, class_names),
+            number(pair.count),
         )
-        for pair in found["pairs"][:MOST_ROWS]
+        for pair in found.pairs[:MOST_ROWS]
     ]
     header = ("source", "spiking network", "answers")
     pair = [
@@ -179,43 +162,44 @@ def _pairs(found, class_names):
 
 def _largest(flips):
     """The numbers that differ most."""
-    kinds = [k for k in ("source", "spiking", "label") if k in flips[0]]
+    names = {"source": "source", "spiking": "spiking network", "label": "right"}
+    kinds = [k for k in names if getattr(flips[0], k) is not None]
     rows = [
-        (str(flip["sample"]), *(number(flip[k], "{:.4g}") for k in kinds))
+        (str(flip.sample), *(number(getattr(flip, k), "{:.4g}") for k in kinds))
         for flip in flips[:MOST_ROWS]
     ]
-    names = {"source": "source", "spiking": "spiking network", "label": "right"}
     header = ("sample", *(names[k] for k in kinds))
     return table("The largest differences", header, rows)
 
 
 def _flips(found, x, class_names):
     """The samples whose answer flips, as pictures where they are images."""
-    flips = found["flips"][:MOST_FLIPS]
-    images = thumbnails(x, [flip["sample"] for flip in flips])
+    flips = found.flips[:MOST_FLIPS]
+    images = thumbnails(x, [flip.sample for flip in flips])
     if not images:
         return []
     items = []
     for flip in flips:
-        lines = [f"no. {flip['sample']}", *_lines(flip, found, class_names)]
+        lines = [f"no. {flip.sample}", *_lines(flip, found, class_names)]
         text = [element("span", line) for line in lines]
-        items.append(element("li", figure(images[flip["sample"]], text)))
-    title = f"Samples whose answer flips, {len(flips)} of {len(found['flips']):,}"
+        items.append(element("li", figure(images[flip.sample], text)))
+    title = f"Samples whose answer flips, {len(flips)} of {len(found.flips):,}"
     return [element("h3", title), element("ul", items, class_="thumbnails")]
 
 
 def _lines(flip, found, class_names):
-    if "count" in flip:
-        several = found["answers"] // found["samples"]
-        return [f"{flip['count']:,} of {several:,} differ"]
+    if flip.source is None:
+        several = found.answers // found.samples
+        return [f"{flip.count:,} of {several:,} differ"]
 
     def said(value):
-        if found["answer"] == "numbers":
+        if found.answer == "numbers":
             return f"{value:.4g}"
         return _class(value, class_names)
 
     names = {"source": "source", "spiking": "spiking", "label": "right"}
-    return [f"{names[k]}: {said(flip[k])}" for k in names if k in flip]
+    answers = {names[k]: getattr(flip, k) for k in names}
+    return [f"{k}: {said(y)}" for k, y in answers.items() if y is not None]
 
 
 def _class(value, class_names):

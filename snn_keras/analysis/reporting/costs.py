@@ -2,7 +2,9 @@
 
 import numpy as np
 
+from snn_keras.analysis.energy_of_runs import KINDS
 from snn_keras.analysis.plots import plot_energy, plot_spike_rates
+from snn_keras.analysis.reporting.figures import ReportFigures
 from snn_keras.analysis.reporting.html import (
     Html,
     element,
@@ -22,21 +24,20 @@ SOURCES = {
     "45 nm; a comparison as an addition, a shift as in table 4 of Datta et al. 2024",
 }
 LANES = 8  # neurons whose potentials are drawn
-KINDS = ("multiply", "add", "shift", "compare")
 
 
-def spikes(figures: dict) -> Html:
+def spikes(figures: ReportFigures) -> Html:
     """Spikes and their rates, layer by layer and step by step."""
-    found = figures["spikes"]
-    layers = found["layers"]
+    found = figures.spikes
+    layers = found.layers
 
     def row(name, layer):
         return (
             name,
-            number(layer["spikes"], "{:,.1f}"),
-            number(layer["neurons"]),
-            percent(layer["rate"]),
-            percent(layer["sparsity"]),
+            number(layer.spikes, "{:,.1f}"),
+            number(layer.neurons),
+            percent(layer.rate),
+            percent(layer.sparsity),
         )
 
     rows = [row(name, layer) for name, layer in layers.items()]
@@ -55,7 +56,7 @@ def spikes(figures: dict) -> Html:
         "Spikes",
         element(
             "p",
-            f"Means over {figures['inspected']:,} samples. The rate is spikes divided "
+            f"Means over {figures.inspected:,} samples. The rate is spikes divided "
             "by neurons and steps, sparsity the rest.",
         ),
         element("div", children, class_="pair"),
@@ -63,38 +64,41 @@ def spikes(figures: dict) -> Html:
 
 
 def _spikes_over_time(found):
-    layers = found["layers"]
-    if any(layer["over_time"] is None for layer in layers.values()):
+    layers = found.layers
+    if any(layer.over_time is None for layer in layers.values()):
         return []
     rows = [
         (
             f"step {t + 1}",
-            *(number(layer["over_time"][t], "{:,.1f}") for layer in layers.values()),
+            *(number(layer.over_time[t], "{:,.1f}") for layer in layers.values()),
         )
-        for t in some(range(found["steps"]))
+        for t in some(range(found.steps))
     ]
     return table("Spikes a sample at each step", ("", *layers), rows)
 
 
-def energy(figures: dict) -> Html:
+def energy(figures: ReportFigures) -> Html:
     """Operations and energy beside the source's."""
-    found = figures["energy"]
+    found = figures.energy
     first = next(iter(found.values()))
     sides = {"source": "source", "spiking": "spiking network"}
     operations = [
-        (label, *(number(first[side][kind], "{:,.0f}") for kind in KINDS))
+        (
+            label,
+            *(number(getattr(getattr(first, side), kind), "{:,.0f}") for kind in KINDS),
+        )
         for side, label in sides.items()
     ]
     prices = [
         (
             name,
-            *(number(e[side]["energy"] / 1e3, "{:,.1f}") for side in sides),
-            number(e["ratio"], "{:.3f}"),
+            *(number(getattr(e, side).energy / 1e3, "{:,.1f}") for side in sides),
+            number(e.ratio, "{:.3f}"),
         )
         for name, e in found.items()
     ]
     constants = [
-        (name, *(number(e["constants"][k], "{:g}") for k in KINDS))
+        (name, *(number(e.constants[k], "{:g}") for k in KINDS))
         for name, e in found.items()
     ]
     origins = [element("li", f"{name}: {SOURCES[name]}.") for name in found]
@@ -102,12 +106,12 @@ def energy(figures: dict) -> Html:
         (
             name,
             *(
-                number(e["layers"][name][side]["energy"] / 1e3, "{:,.2f}")
+                number(getattr(e.layers[name], side).energy / 1e3, "{:,.2f}")
                 for e in found.values()
                 for side in sides
             ),
         )
-        for name in first["layers"]
+        for name in first.layers
     ]
     by_layer = [f"{label}, {name}" for name in found for label in sides.values()]
     alt = "Energy of the source and of the spiking network, by kind of operation"
@@ -119,7 +123,7 @@ def energy(figures: dict) -> Html:
         element(
             "p",
             "A spike is an addition at every weight that it reaches; memory and the "
-            f"moving of spikes are not counted. Means over {figures['inspected']:,} "
+            f"moving of spikes are not counted. Means over {figures.inspected:,} "
             "samples.",
         ),
         element(
@@ -149,23 +153,23 @@ def energy(figures: dict) -> Html:
     )
 
 
-def neurons(figures: dict) -> Html:
+def neurons(figures: ReportFigures) -> Html:
     """Single neurons on one sample: when they fire, and their potentials."""
-    found = figures["traces"]
-    layers = found["layers"]
+    found = figures.traces
+    layers = found.layers
 
     def array(name, key):
         """[neurons, T] -> [T, 1, neurons]"""
-        return np.asarray(layers[name][key]).T[:, None]
+        return np.asarray(getattr(layers[name], key)).T[:, None]
 
     spikes = {name: array(name, "spikes") for name in layers}
     lanes = max(1, LANES // len(layers))
     potentials = {name: array(name, "potentials")[..., :lanes] for name in layers}
-    thresholds = {name: layer["thresholds"] for name, layer in layers.items()}
+    thresholds = {name: layer.thresholds for name, layer in layers.items()}
     known = None if None in thresholds.values() else thresholds
 
     def plot(ax):
-        numbers = {name: layer["neurons"] for name, layer in layers.items()}
+        numbers = {name: layer.neurons for name, layer in layers.items()}
         plot_potentials(potentials, known, spikes, numbers, ax=ax)
 
     rows = sum(z.shape[-1] for z in spikes.values()) / 4
@@ -177,9 +181,9 @@ def neurons(figures: dict) -> Html:
     listed = [
         (
             name,
-            number(len(layer["neurons"])),
-            number(int(np.count_nonzero(layer["spikes"]))),
-            ", ".join(map(str, layer["neurons"])),
+            number(len(layer.neurons)),
+            number(int(np.count_nonzero(layer.spikes))),
+            ", ".join(map(str, layer.neurons)),
         )
         for name, layer in layers.items()
     ]
@@ -187,7 +191,7 @@ def neurons(figures: dict) -> Html:
     return section(
         "neurons",
         "Single neurons",
-        element("p", f"Sample {found['sample']}, {found['timesteps']} steps."),
+        element("p", f"Sample {found.sample}, {found.timesteps} steps."),
         element(
             "div",
             figure(raster, "Spikes: a bar each; a cross where one is taken back."),

@@ -1,5 +1,6 @@
-"""The figures of a report: plain values, ready for JSON."""
+"""The figures of a report."""
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 
 import keras
@@ -7,20 +8,22 @@ import numpy as np
 from keras import tree
 
 from snn_keras.analysis.accuracy import steps_of
-from snn_keras.analysis.disagreement import disagreements
-from snn_keras.analysis.energy_of_runs import at_costs, energy
-from snn_keras.analysis.layer_errors import mismatch
+from snn_keras.analysis.disagreement import Disagreements, disagreements
+from snn_keras.analysis.energy_of_runs import Energy, at_costs, energy
+from snn_keras.analysis.layer_errors import Mismatch, mismatch
 from snn_keras.analysis.recording import neurons_of
-from snn_keras.analysis.reporting.traces import traces
-from snn_keras.analysis.spikes import spike_statistics
+from snn_keras.analysis.reporting.traces import TraceFigures, traces
+from snn_keras.analysis.spikes import SpikeStatistics, spike_statistics
 from snn_keras.answers import Answer
 from snn_keras.conversion import normalize, plan
 from snn_keras.conversion.answers import answers_of
 from snn_keras.errors import ConversionError
+from snn_keras.figures import Figures
 from snn_keras.inputs import batches, check_count
 from snn_keras.simulate.model import SpikingModel
+from snn_keras.text import table
 from snn_keras.time import BiasCorrection, OnePassSpiking
-from snn_keras.typing import Inputs
+from snn_keras.typing import Inputs, Timesteps
 
 ENERGY_CONSTANTS = ("32 bit", "float32")
 MEASURES = {
@@ -28,6 +31,123 @@ MEASURES = {
     Answer.SIDES: "accuracy",
     Answer.NUMBERS: "root mean square error",
 }
+
+
+@dataclasses.dataclass(frozen=True)
+class NetworkFigures(Figures):
+    """The networks of a report.
+
+    Attributes:
+        source, spiking: Their names.
+        neurons: Names of the classes of the spiking network's cells.
+        timesteps: Steps of the run, as `SpikingModel.timesteps`.
+        extra_steps: Steps before the run.
+        parameters: Number of the source's parameters.
+        backend: Keras's backend.
+        answer: What the output answers: `"classes"`, `"sides"` (of 1/2) or `"numbers"`.
+    """
+
+    source: str
+    spiking: str
+    neurons: tuple[str, ...]
+    timesteps: Timesteps
+    extra_steps: int
+    parameters: int
+    backend: str
+    answer: str
+
+
+@dataclasses.dataclass(frozen=True)
+class AccuracyFigures(Figures):
+    """How good the answers are.
+
+    Attributes:
+        measure: `"accuracy"`, in [0, 1], or `"root mean square error"`, in the unit of
+            the output.
+        timesteps: Numbers of steps; none where a run has no fixed number.
+        spiking: The spiking network's measure at each of them.
+        at_end: Its measure at the end of a run.
+        source: The source's.
+    """
+
+    measure: str
+    timesteps: tuple[int, ...]
+    spiking: tuple[float, ...]
+    at_end: float
+    source: float
+
+    @property
+    def form(self) -> str:
+        """The format of the measure for people."""
+        return "{:.2%}" if self.measure == "accuracy" else "{:.4g}"
+
+
+@dataclasses.dataclass(frozen=True)
+class PlanFigures(Figures):
+    """What each layer of the source becomes, in words.
+
+    Attributes:
+        header, rows: The table that a `snn_keras.Plan` prints.
+        verdict: Whether all that is built is exact.
+    """
+
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    verdict: str
+
+
+@dataclasses.dataclass(frozen=True)
+class ReportFigures(Figures):
+    """The figures of a `report`. Print what matters most, or take `as_dict()`.
+
+    Attributes:
+        network: `NetworkFigures`.
+        samples: Samples whose answers are compared.
+        inspected: How many of them mismatch, spikes and energy are of.
+        accuracy: `AccuracyFigures`, None without labels.
+        mismatch: A `Mismatch`, None where the source's neurons fire at random.
+        spikes: `SpikeStatistics`.
+        energy: An `Energy` by the name of the constants.
+        traces: `TraceFigures`.
+        disagreements: `Disagreements`.
+        plan: `PlanFigures`, None where the source was quantized before it was
+            converted.
+    """
+
+    network: NetworkFigures
+    samples: int
+    inspected: int
+    accuracy: AccuracyFigures | None
+    mismatch: Mismatch | None
+    spikes: SpikeStatistics
+    energy: dict[str, Energy]
+    traces: TraceFigures
+    disagreements: Disagreements
+    plan: PlanFigures | None
+
+    def headlines(self) -> list[tuple[str, float, str]]:
+        """What matters most: names, values, and their formats for people."""
+        lines = []
+        if found := self.accuracy:
+            lines += [
+                (f"{found.measure} of the source", found.source, found.form),
+                (f"{found.measure} of the spiking network", found.at_end, found.form),
+            ]
+        return [
+            *lines,
+            ("answers that differ", self.disagreements.share, "{:.2%}"),
+            ("spikes a sample", self.spikes.spikes, "{:,.0f}"),
+            *(
+                (f"energy, {name} (source: 1)", found.ratio, "{:.2f}")
+                for name, found in self.energy.items()
+            ),
+        ]
+
+    def __str__(self):
+        network = self.network
+        header = ("figure", f"{network.spiking}, T = {network.timesteps}")
+        rows = [(name, form.format(value)) for name, value, form in self.headlines()]
+        return table([header, *rows])
 
 
 def gather(
@@ -39,7 +159,7 @@ def gather(
     batch_size: int = 32,
     timesteps: Sequence[int] | None = None,
     neurons: Mapping[str, Sequence[int]] | None = None,
-) -> dict:
+) -> ReportFigures:
     """All figures of a report; the arguments and the result are those of `report`.
 
     `x` is in the structure of the inputs, as `check_data` gives it.
@@ -53,31 +173,29 @@ def gather(
     shown = traces(snn, part, neurons)
     source = _output(ann.predict(x, batch_size=batch_size, verbose=0))
     labels = None if y is None else answer.labels(y, source.shape)
-    accuracy, spiking = _answers(snn, x, answer, labels, batch_size, timesteps)
-    if accuracy is not None:
-        accuracy["source"] = answer.score(source, labels)
+    accuracy, spiking = _answers(snn, x, answer, source, labels, batch_size, timesteps)
     found = energy(snn, part, batch_size, ENERGY_CONSTANTS[0])
-    return {
-        "network": {
-            "source": ann.name,
-            "spiking": snn.name,
-            "neurons": sorted({type(cell).__name__ for cell in cells}),
-            "timesteps": snn.timesteps,
-            "extra_steps": snn.extra_steps,
-            "parameters": ann.count_params(),
-            "backend": keras.backend.backend(),
-            "answer": str(answer),
-        },
-        "samples": count,
-        "inspected": min(samples, count),
-        "accuracy": accuracy,
-        "mismatch": _mismatch(ann, snn, part, batch_size),
-        "spikes": spike_statistics(snn, part, batch_size),
-        "energy": {name: at_costs(found, name) for name in ENERGY_CONSTANTS},
-        "traces": shown,
-        "disagreements": disagreements(source, spiking, y, answer),
-        "plan": _plan(ann, snn),
-    }
+    return ReportFigures(
+        network=NetworkFigures(
+            source=ann.name,
+            spiking=snn.name,
+            neurons=tuple(sorted({type(cell).__name__ for cell in cells})),
+            timesteps=snn.timesteps,
+            extra_steps=snn.extra_steps,
+            parameters=ann.count_params(),
+            backend=keras.backend.backend(),
+            answer=str(answer),
+        ),
+        samples=count,
+        inspected=min(samples, count),
+        accuracy=accuracy,
+        mismatch=_mismatch(ann, snn, part, batch_size),
+        spikes=spike_statistics(snn, part, batch_size),
+        energy={name: at_costs(found, name) for name in ENERGY_CONSTANTS},
+        traces=shown,
+        disagreements=disagreements(source, spiking, y, answer),
+        plan=_plan(ann, snn),
+    )
 
 
 def _answer(ann, snn):
@@ -97,7 +215,7 @@ def _output(outputs):
     return tree.flatten(outputs)[0]
 
 
-def _answers(snn, x, answer, labels, batch_size, timesteps):
+def _answers(snn, x, answer, source, labels, batch_size, timesteps):
     """How good the answers are at the steps wanted, and the outputs at the end."""
     settings = {"batch_size": batch_size, "verbose": 0}
     steps = [] if snn.coding.settles else steps_of(snn, timesteps)
@@ -111,12 +229,14 @@ def _answers(snn, x, answer, labels, batch_size, timesteps):
         runs = (snn.with_timesteps(t).predict(x, **settings) for t in steps)
         reached = [answer.score(_output(y), labels) for y in runs]
     outputs = over_time[-1] if len(over_time) else _output(snn.predict(x, **settings))
-    return {
-        "measure": MEASURES[answer],
-        "timesteps": [int(t) for t in steps],
-        "spiking": reached,
-        "at_end": answer.score(outputs, labels),
-    }, outputs
+    accuracy = AccuracyFigures(
+        measure=MEASURES[answer],
+        timesteps=tuple(map(int, steps)),
+        spiking=tuple(reached),
+        at_end=answer.score(outputs, labels),
+        source=answer.score(source, labels),
+    )
+    return accuracy, outputs
 
 
 def _mismatch(ann, snn, x, batch_size):
@@ -141,8 +261,4 @@ def _plan(ann, snn):
     except ConversionError:
         return None
     header, *rows = made.rows()
-    return {
-        "header": list(header),
-        "rows": [list(row) for row in rows],
-        "verdict": made.verdict(),
-    }
+    return PlanFigures(tuple(header), tuple(map(tuple, rows)), made.verdict())

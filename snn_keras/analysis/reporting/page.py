@@ -9,7 +9,7 @@ import numpy as np
 
 from snn_keras.analysis.recording import neurons_of
 from snn_keras.analysis.reporting import answers, costs, pictures, sections
-from snn_keras.analysis.reporting.figures import gather
+from snn_keras.analysis.reporting.figures import ReportFigures, gather
 from snn_keras.analysis.reporting.html import Html, element, join
 from snn_keras.analysis.reporting.style import STYLE
 from snn_keras.files import check_target, written_whole
@@ -32,7 +32,7 @@ def report(
     title: str | None = None,
     class_names: Sequence[str] | None = None,
     overwrite: bool = False,
-) -> dict:
+) -> ReportFigures:
     """Writes one HTML file about a conversion, and returns its figures.
 
     The file needs no network and no script; it shows accuracy by time steps, mismatch,
@@ -62,10 +62,7 @@ def report(
         overwrite: Whether to replace a file that is there.
 
     Returns:
-        The figures, a plain dict: `{"network", "samples", "inspected", "accuracy",
-        "mismatch", "spikes", "energy", "traces", "disagreements", "plan"}`; mismatch,
-        spikes and disagreements as the functions of that name give them, energy by
-        constants; None for what this network does not have.
+        The figures, `ReportFigures`.
 
     Raises:
         FileExistsError, FileNotFoundError: if the file cannot be written.
@@ -85,7 +82,10 @@ def report(
 
 
 def document(
-    title: str, figures: dict, x: Inputs, class_names: Sequence[str] | None = None
+    title: str,
+    figures: ReportFigures,
+    x: Inputs,
+    class_names: Sequence[str] | None = None,
 ) -> str:
     """The page that shows `figures`; see `report`."""
     parts = [
@@ -111,7 +111,7 @@ def document(
         element("style", Html(STYLE)),
     ]
     # As text of a script: "</" would end it.
-    content = Html(json.dumps(figures).replace("</", "<\\/"))
+    content = Html(json.dumps(figures.as_dict()).replace("</", "<\\/"))
     script = element("script", content, type="application/json", id="figures")
     body = [header, element("main", parts), script]
     page = element("html", element("head", head), element("body", body), lang="en")
@@ -119,12 +119,12 @@ def document(
 
 
 def _described(figures):
-    network = figures["network"]
-    steps = network["timesteps"]
+    network = figures.network
+    steps = network.timesteps
     run = "run until it settles" if steps == "settle" else f"{steps} time steps"
-    cells = ", ".join(network["neurons"])
+    cells = ", ".join(network.neurons)
     return (
-        f"{network['source']}, {network['parameters']:,} parameters; {cells}, {run}; "
-        f"answers of {figures['samples']:,} samples, mismatch, spikes and energy of "
-        f"{figures['inspected']:,}; {network['backend']}."
+        f"{network.source}, {network.parameters:,} parameters; {cells}, {run}; "
+        f"answers of {figures.samples:,} samples, mismatch, spikes and energy of "
+        f"{figures.inspected:,}; {network.backend}."
     )

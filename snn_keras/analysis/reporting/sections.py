@@ -4,7 +4,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from snn_keras.analysis.layer_errors import OFF
 from snn_keras.analysis.plots import plot_mismatch
+from snn_keras.analysis.reporting.figures import ReportFigures
 from snn_keras.analysis.reporting.html import (
     Html,
     element,
@@ -19,42 +21,21 @@ from snn_keras.analysis.reporting.pictures import drawn
 MOST_ROWS = 17  # of a table over time
 
 
-def summary(figures: dict) -> Html:
+def summary(figures: ReportFigures) -> Html:
     """The figures that matter most, side by side."""
-    accuracy, energy = figures["accuracy"], figures["energy"]
-    entries = []
-    if accuracy is not None:
-        measure = accuracy["measure"]
-        entries += [
-            (f"{measure} of the source", scored(accuracy["source"], measure)),
-            (f"{measure} of the spiking network", scored(accuracy["at_end"], measure)),
-        ]
-    entries += [
-        ("answers that differ", percent(figures["disagreements"]["share"])),
-        ("spikes a sample", number(figures["spikes"]["spikes"], "{:,.0f}")),
-        *(
-            (f"energy, {name} (source: 1)", number(found["ratio"], "{:.2f}"))
-            for name, found in energy.items()
-        ),
-    ]
     return element(
         "dl",
         [
-            element("div", element("dt", name), element("dd", value))
-            for name, value in entries
+            element("div", element("dt", name), element("dd", number(value, form)))
+            for name, value, form in figures.headlines()
         ],
         class_="summary",
     )
 
 
-def scored(value: float, measure: str) -> Html:
-    """An accuracy as a percentage, an error as a number."""
-    return percent(value) if measure == "accuracy" else number(value, "{:.4g}")
-
-
-def mismatch(figures: dict) -> Html:
+def mismatch(figures: ReportFigures) -> Html:
     """Decoded signals beside the source's activations, layer by layer."""
-    found = figures["mismatch"]
+    found = figures.mismatch
     title = "Mismatch by layer"
     if found is None:
         text = (
@@ -62,24 +43,23 @@ def mismatch(figures: dict) -> Html:
             "compare with."
         )
         return section("mismatch", title, element("p", text))
-    layers = found["layers"]
+    layers = found.layers
 
     def plot(ax):
         plot_mismatch(found, ax)
 
-    names = list(next(iter(layers.values()))["off"])
     rows = [
         (
             name,
-            number(layer["mean"], "{:+.3f}"),
-            number(layer["std"], "{:.3f}"),
-            *(percent(layer["off"][key]) for key in names),
-            number(layer["own"], "{:.3f}"),
+            number(layer.mean, "{:+.3f}"),
+            number(layer.std, "{:.3f}"),
+            *(percent(layer.off[key]) for key in OFF),
+            number(layer.own, "{:.3f}"),
         )
         for name, layer in layers.items()
     ]
     labels = {"below": "less than -2", "above": "more than +2"}
-    header = ("layer", "mean", "std", *(labels.get(k, k) for k in names), "own error")
+    header = ("layer", "mean", "std", *(labels.get(k, k) for k in OFF), "own error")
     alt = "Share of neurons of every layer that are off by one, two or more steps"
     caption = (
         "Share of neurons that send too little (left) or too much (right), by how many "
@@ -91,17 +71,17 @@ def mismatch(figures: dict) -> Html:
         element(
             "p",
             "Decoded output of the spiking neurons minus the source's activation, in "
-            f"quantization steps, {found['samples']:,} samples. In short: "
-            f"{found['diagnosis']}",
+            f"quantization steps, {found.samples:,} samples. In short: "
+            f"{found.diagnosis}",
         ),
         figure(drawn(plot, alt, len(layers)), caption),
         table("Mismatch in quantization steps, share of neurons", header, rows),
     )
 
 
-def plan(figures: dict) -> Html:
+def plan(figures: ReportFigures) -> Html:
     """What each layer of the source became."""
-    found = figures["plan"]
+    found = figures.plan
     title = "Plan"
     if found is None:
         text = (
@@ -112,8 +92,8 @@ def plan(figures: dict) -> Html:
     return section(
         "plan",
         title,
-        element("p", f"{found['verdict']}."),
-        table(caption, found["header"], found["rows"]),
+        element("p", f"{found.verdict}."),
+        table(caption, found.header, found.rows),
     )
 
 

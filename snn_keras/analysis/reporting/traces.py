@@ -1,11 +1,13 @@
 """Single neurons of a report: which are shown, and what they do."""
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 from keras import ops, tree
 
 from snn_keras.analysis.recording import Neurons, Recorder, neurons_of, record
+from snn_keras.figures import Figures
 from snn_keras.simulate import Monitored
 from snn_keras.simulate.model import SpikingModel
 from snn_keras.typing import Inputs
@@ -14,9 +16,42 @@ MOST_LAYERS = 6  # in the pictures of single neurons
 RASTER = 60  # neurons in the raster
 
 
+@dataclasses.dataclass(frozen=True)
+class LayerTraces(Figures):
+    """What chosen neurons of a layer do in a run.
+
+    Attributes:
+        neurons: Their flat indices.
+        thresholds: Their thresholds, `(neurons,)`; None where they change from step
+            to step.
+        spikes: `(neurons, timesteps)`, as `record` gives them.
+        potentials: `(neurons, timesteps)`, in the units of the threshold.
+    """
+
+    neurons: tuple[int, ...]
+    thresholds: tuple[float, ...] | None
+    spikes: tuple[tuple[int, ...], ...]
+    potentials: tuple[tuple[float, ...], ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class TraceFigures(Figures):
+    """What single neurons do in a run of one sample.
+
+    Attributes:
+        sample: The sample's index.
+        timesteps: Steps of the run.
+        layers: `LayerTraces` by the name of each layer that is shown.
+    """
+
+    sample: int
+    timesteps: int
+    layers: dict[str, LayerTraces]
+
+
 def traces(
     snn: SpikingModel, x: Inputs, neurons: Mapping[str, Sequence[int]] | None = None
-) -> dict:
+) -> TraceFigures:
     """Spikes and potentials of chosen neurons, for the first sample of `x`.
 
     Args:
@@ -25,9 +60,7 @@ def traces(
         neurons: `{layer: flat indices}`; by default some that fire.
 
     Returns:
-        `{"sample": 0, "timesteps": ..., "layers": {name: {"neurons": [...],
-        "thresholds": [...], or None where they change from step to step, "spikes":
-        a list of T for each neuron, "potentials": the same}}}`.
+        `TraceFigures`.
     """
     if neurons is not None and not isinstance(neurons, Mapping):
         raise ValueError(
@@ -41,18 +74,20 @@ def traces(
     what = ("spikes", "potentials")
     found = record(snn, x, list(chosen), what, traces=True, neurons=chosen)
     layers = neurons_of(snn)
-    return {
-        "sample": 0,
-        "timesteps": snn.timesteps,
-        "layers": {
-            name: {
-                "neurons": [int(i) for i in indices],
-                "thresholds": _thresholds(snn.coding, layers[name].cell, indices),
-                **{w: found[w][name][:, 0].T.tolist() for w in what},
-            }
-            for name, indices in chosen.items()
-        },
-    }
+    shown = {}
+    for name, indices in chosen.items():
+        spikes, potentials = (_rows(found[w][name][:, 0].T) for w in what)
+        shown[name] = LayerTraces(
+            neurons=tuple(int(i) for i in indices),
+            thresholds=_thresholds(snn.coding, layers[name].cell, indices),
+            spikes=spikes,
+            potentials=potentials,
+        )
+    return TraceFigures(sample=0, timesteps=snn.timesteps, layers=shown)
+
+
+def _rows(array):
+    return tuple(map(tuple, array.tolist()))
 
 
 def _settled(snn, x):
@@ -86,4 +121,4 @@ def _thresholds(coding, cell, indices):
     if coding.charges_first:
         return None
     each = np.ravel(cell.theta_value())  # one, or one for each channel
-    return each[np.asarray(indices) % len(each)].tolist()
+    return tuple(each[np.asarray(indices) % len(each)].tolist())
