@@ -54,7 +54,7 @@ def judge(case, position, form) -> collections.Counter:
             return found
         except Exception as error:  # of whatever class Keras and its backends raise
             lacking = LACKING[keras.backend.backend()]
-            if {case.name, str(case)}.isdisjoint(lacking):
+            if {case.name, str(case), f"{case}, {form}"}.isdisjoint(lacking):
                 raise Violation(f"{case}: {error}") from error
             return collections.Counter(lacking=1)
 

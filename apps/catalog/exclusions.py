@@ -35,7 +35,7 @@ EXCLUDED = {
     "MaxNumBoundingBoxes": _BOXES,
 }
 
-# Names, and cases, of which Keras itself does not build or run every network.
+# Names, cases, and forms of cases, of which Keras does not build or run every network.
 _NOWHERE = {
     "layers.RandomCrop": "crops in training alone, and tells another shape",
     "layers.RMSNormalization(axis=1)": "fails",
@@ -47,6 +47,7 @@ _NOWHERE = {
     "ops.split(indices_or_sections=2, axis=0)": "takes no odd batch",
     "ops.split(indices_or_sections=[1, 3], axis=0)": "tells a wrong shape",
     "ops.correlate(constant)": "takes vectors alone",
+    "ops.nonzero(), time_distributed": "has no samples",
     "ops.cond(any(x > 1))": "fails on symbolic tensors",
     "ops.custom_gradient": "takes no symbolic tensor",
     "ops.lstsq(constant, x)": "takes no open batch",

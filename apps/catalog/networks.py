@@ -22,9 +22,21 @@ def positions_of(case: Case) -> tuple:
 
 def forms_of(case: Case) -> tuple:
     """The forms in which a case may stand."""
-    is_alone, alike = len(case.shapes) == 1, len(set(case.shapes)) == 1
-    possible = {"shared": alike, "time_distributed": is_alone}
+    possible = {
+        "shared": len(set(case.shapes)) == 1,
+        "time_distributed": len(case.shapes) == 1 and _is_of_samples(case),
+    }
     return tuple(form for form in FORMS if possible.get(form, True))
+
+
+def _is_of_samples(case):
+    """Whether what a case of one signal makes has an axis of samples."""
+    x = keras.Input(case.shapes[0], dtype=case.dtype)
+    try:
+        outputs = tree.flatten(case.apply(x))
+    except Exception:  # of whatever class: Keras has no network with it
+        return True
+    return all(y.shape and y.shape[0] is None for y in outputs)
 
 
 def network(case: Case, position: str, form: str = "alone") -> keras.Model:
