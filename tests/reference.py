@@ -373,6 +373,34 @@ class SignedIF:
         return self.threshold * self.spike
 
 
+class MultiThresholdIF:
+    """Sends the power of two of theta that is nearest to u, with its sign (METHODS 2).
+
+    lambda_k = theta / 2^k; +lambda_k for 3/4 lambda_k <= u, the largest such; for
+    u <= -3/4 lambda_k -lambda_k, the largest that leaves the sum sent >= 0. What
+    METHODS leaves open: where the nearest would take back more than was sent, the
+    largest that does not. A spike is counted in units of the smallest size.
+    """
+
+    def __init__(self, threshold, sizes=8):
+        self.least = threshold / 2.0 ** (sizes - 1)
+        self.sizes, self.potential, self.sent = sizes, 0.0, 0.0
+
+    def step(self, current):
+        """One time step; returns z_t."""
+        u = self.potential + current
+        z = np.zeros_like(u)
+        for k in range(self.sizes):  # from the largest size on
+            size = self.least * 2.0 ** (self.sizes - 1 - k)
+            free = z == 0
+            z = np.where(free & (u >= 0.75 * size), size, z)
+            back = (u <= -0.75 * size) & (self.sent - size >= 0)
+            z = np.where(free & back, -size, z)
+        self.spike = (z / self.least).astype(np.int64)
+        self.potential, self.sent = u - z, self.sent + z
+        return z
+
+
 class BitSerialIF:
     """Integrates all T steps, then fires bit by bit (METHODS 2; 002 eq. 8).
 
@@ -628,6 +656,7 @@ def simulate(
       "if"          mean over the t steps
       "signed"      sum / P: a spike is worth theta_l = P s_l, a count one step s_l
       "bit_serial"  sum, of spikes worth s 2^(b-t) and of 1/T of what is static
+      "multi_threshold"  mean over the t steps; spikes in units of theta / 2^7
     ``phase`` is P, for "signed" alone; ``initial`` "zero" leaves out the pre-charge;
     ``frames``, for "if", are inputs (batch, time, ...), one for each step.
     """
@@ -643,7 +672,14 @@ def simulate(
         return _trace(*_collect(steps), divisor=lambda t: P)
     if neuron == "bit_serial":
         return _simulate_bit_serial(nodes, inputs, timesteps, initial)
-    raise ValueError(f"neuron must be if, signed or bit_serial, got {neuron!r}")
+    if neuron == "multi_threshold":
+        neurons = {
+            node.name: MultiThresholdIF(_if_threshold(node))
+            for node in _activations(nodes)
+        }
+        steps = islice(_steps(nodes, inputs, neurons, frames=frames), timesteps)
+        return _trace(*_collect(steps), divisor=lambda t: t)
+    raise ValueError(f"no reference of neurons {neuron!r}")
 
 
 def settle(

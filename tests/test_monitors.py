@@ -71,7 +71,7 @@ def test_traces_are_those_of_the_reference(seed, neuron):
     found = analysis.record(snn, network.keras_inputs, what=what, traces=True)
     assert found["spikes"] and set(found["spikes"]) <= set(trace.spikes)
     for name in found["spikes"]:
-        assert np.array_equal(found["spikes"][name], trace.spikes[name]), name
+        assert np.array_equal(found["spikes"][name], np.sign(trace.spikes[name])), name
         assert np.array_equal(found["potentials"][name], trace.potentials[name]), name
 
 

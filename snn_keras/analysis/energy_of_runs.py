@@ -112,8 +112,8 @@ def energy(
     r"""Counts the operations of a run, and what they cost, beside the source network.
 
     * **Synapses.** A spike is one addition at every weight that it reaches, whatever
-      the weight's value. Weights on zero padding are not counted, nor are constants
-      that are added (biases).
+      the weight's value; a spike that carries a size is a shift beside it. Weights on
+      zero padding are not counted, nor are constants that are added (biases).
     * **Linear operations without weights** hand a spike on, once to every output that
       depends on the element where it is: average pooling folds into the weights behind
       it. So do batch normalization and other scalings of channels; a constant factor of
@@ -202,7 +202,8 @@ def costs_of(constants: str | Mapping[str, float]) -> dict[str, float]:
 def _operations(found, steps, cell):
     """Operations of a layer by side and kind, of each sample."""
     macs = found.get("multiply_accumulate", 0.0)
-    spiking = {"add": found["add"] + macs, "multiply": macs}
+    shift = found.get("shift", 0.0)
+    spiking = {"add": found["add"] + macs, "multiply": macs, "shift": shift}
     source = dict.fromkeys(("add", "multiply"), found.get("source", 0.0))
     if cell is not None:
         updates = steps * found["neurons"]

@@ -30,11 +30,14 @@ class Signal:
         numbers: `(2, ...)`: 1 where the element holds a number at every step, and 1
             where the source network's holds one.
         is_static: Whether these numbers are the same at all steps.
+        sized: As `spikes`, of those alone that carry a size, for which the weight is
+            shifted; None where there are none.
     """
 
     spikes: np.ndarray
     numbers: np.ndarray
     is_static: bool
+    sized: np.ndarray | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -68,9 +71,9 @@ class OperationCounter(Monitored):
             steps: Steps of the run, of each sample.
 
         Returns:
-            `{name: {"add": (batch,), "multiply_accumulate": (batch,), "source":
-            multiply-accumulates of the source's layer, "spikes": (batch,), "neurons":
-            number}}`, with what each has.
+            `{name: {"add": (batch,), "shift": (batch,), "multiply_accumulate":
+            (batch,), "source": multiply-accumulates of the source's layer, "spikes":
+            (batch,), "neurons": number}}`, with what each has.
 
         Raises:
             ValueError: if what an operation costs is not known.
@@ -101,7 +104,8 @@ class OperationCounter(Monitored):
         operation = node.operation
         signals = [values[x] for x in node.inputs]
         if isinstance(operation, NeuronLayer):
-            return _fire(signals[0], np.asarray(spikes[operation.name]))
+            sent = np.asarray(spikes[operation.name])
+            return _fire(signals[0], sent, operation.cell.has_sizes)
         if isinstance(operation, Present):
             return {}, dataclasses.replace(signals[0], is_static=False)
         if isinstance(operation, Readout):
@@ -133,15 +137,20 @@ class OperationCounter(Monitored):
         """What a layer with weights adds, and multiplies and adds."""
         found = self._once(synapses, node)
         inside = found.inside * math.prod(lead)
-        add, numbers = np.zeros(len(steps)), np.full(2, inside)
+        add, shift = np.zeros(len(steps)), np.zeros(len(steps))
+        numbers = np.full(2, inside)
         for fan_out, signal in zip(found.fan_out, signals, strict=True):
             weights = np.broadcast_to(fan_out, signal.shape).ravel()
             add += signal.spikes.reshape(len(steps), -1).astype("float64") @ weights
+            if signal.sized is not None:
+                sized = signal.sized.reshape(len(steps), -1).astype("float64")
+                shift += sized @ weights
             numbers += signal.numbers.reshape(2, -1).astype("float64") @ weights
         is_static = all(signal.is_static for signal in signals)
         times = np.ones_like(steps) if is_static else steps
         return {
             "add": add,
+            "shift": shift,
             "multiply_accumulate": numbers[0] * times,
             "source": numbers[1],
         }
@@ -166,8 +175,16 @@ class OperationCounter(Monitored):
             way = self._once(events.way, node)
             counts, numbers = at_each(way, spikes), at_each(way, numbers)
             marks = [(y != 0).astype("float32") for y in numbers]
-        pairs = zip(counts, marks, strict=True)
-        return [Signal(*maps, is_static=is_static) for maps in pairs]
+        sized = [None] * len(counts)
+        if any(signal.sized is not None for signal in signals):
+            sent = [
+                np.zeros_like(x.spikes) if x.sized is None else x.sized for x in signals
+            ]
+            sized = at_each(self._once(events.way, node), sent)
+        return [
+            Signal(count, mark, is_static, size)
+            for count, mark, size in zip(counts, marks, sized, strict=True)
+        ]
 
     def _once(self, function, node):
         """What `function` finds of a node, once for each layer and shape."""
@@ -180,7 +197,7 @@ class OperationCounter(Monitored):
         return self._found[key]
 
 
-def _fire(signal, spikes):
+def _fire(signal, spikes, has_sizes):
     """Neurons: what they add up that no weight layer did, and what they send."""
     figures = {
         "add": _sums(signal.spikes),
@@ -189,7 +206,8 @@ def _fire(signal, spikes):
     }
     numbers = np.zeros((2, *spikes.shape[1:]), "float32")
     numbers[1] = 1
-    return figures, Signal(spikes.astype("float32"), numbers, is_static=False)
+    spikes = spikes.astype("float32")
+    return figures, Signal(spikes, numbers, False, spikes if has_sizes else None)
 
 
 def _numbers(batch, shape, is_static):

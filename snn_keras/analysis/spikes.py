@@ -23,6 +23,8 @@ class LayerSpikes(Figures):
 
     Attributes:
         spikes: Spikes of a run.
+        bits: Bits of what is sent for them: where spikes carry a size and a sign,
+            several for each.
         neurons: Number of neurons.
         rate: Spikes by neuron and step, in [0, 1].
         sparsity: 1 minus the rate.
@@ -31,6 +33,7 @@ class LayerSpikes(Figures):
     """
 
     spikes: float
+    bits: float
     neurons: int
     rate: float
     sparsity: float
@@ -43,6 +46,7 @@ class SpikeStatistics(Figures):
 
     Attributes:
         spikes: Spikes of a run, the mean over samples.
+        bits: Bits of what is sent for them, likewise.
         neurons: Number of neurons.
         rate: Spikes by neuron and step, in [0, 1].
         sparsity: 1 minus the rate.
@@ -52,6 +56,7 @@ class SpikeStatistics(Figures):
     """
 
     spikes: float
+    bits: float
     neurons: int
     rate: float
     sparsity: float
@@ -59,7 +64,7 @@ class SpikeStatistics(Figures):
     layers: dict[str, LayerSpikes]
 
     def __str__(self):
-        header = ("layer", "spikes", "neurons", "rate", "sparsity")
+        header = ("layer", "spikes", "bits", "neurons", "rate", "sparsity")
         rows = [_row(name, layer) for name, layer in self.layers.items()]
         return "\n".join(
             [
@@ -73,6 +78,7 @@ def _row(name, figures):
     return (
         name,
         f"{figures.spikes:,.1f}",
+        f"{figures.bits:,.1f}",
         f"{figures.neurons:,}",
         *(f"{share:.2%}" for share in (figures.rate, figures.sparsity)),
     )
@@ -109,18 +115,24 @@ def spike_statistics(
     )
     _, recorded = Monitored(snn, monitor).predict(x, batch_size, verbose)
     found = {}
-    for name in layers:
+    for name, layer in layers.items():
         counts = recorded[name]["spikes"]
         sums = counts.sum(axis=0, dtype="int64")  # of (samples, steps)
         samples = len(counts)
         spikes = float(sums.sum() / samples)
         found[name] = LayerSpikes(
             **_rates(spikes, int(recorded[name]["neurons"][0]), steps),
+            bits=spikes * layer.cell.bits_per_spike,
             over_time=None if timesteps is None else tuple((sums / samples).tolist()),
         )
     spikes = sum(layer.spikes for layer in found.values())
     neurons = sum(layer.neurons for layer in found.values())
-    return SpikeStatistics(**_rates(spikes, neurons, steps), steps=steps, layers=found)
+    return SpikeStatistics(
+        **_rates(spikes, neurons, steps),
+        bits=sum(layer.bits for layer in found.values()),
+        steps=steps,
+        layers=found,
+    )
 
 
 def steps_of_runs(

@@ -38,16 +38,17 @@ def convert(
             activations (`snn_keras.layers.LSQReLU`, `QCFS`).
         timesteps: Time steps of a run, an integer >= 1; or `"settle"`, with
             signed neurons: run until no neuron fires any more.
-        neuron: `"auto"` (what the activation's class names), `"if"`,
-            `"signed"`, `"bit_serial"`, a configured cell of `snn_keras.neurons`
-            whose threshold is set layer by layer, or a dict of these by the
-            activations' names.
+        neuron: `"auto"` (what the activation's class names), `"if"`, `"signed"`,
+            `"bit_serial"`, `"multi_threshold"`, a configured cell of
+            `snn_keras.neurons` whose threshold is set layer by layer, or a dict of
+            these by the activations' names.
         data: Calibration inputs, as `model.predict` takes them; of a dataset or a
             generator, which may be endless, the first 4,096 samples. With them a
             model with plain ReLUs converts too: its activations are quantized first. A
             model that is quantized already stays as it is.
-        levels: Levels to quantize plain ReLUs to: `timesteps` by default, and for
-            bit-serial neurons all that `timesteps` bits hold.
+        levels: Levels to quantize plain ReLUs to: `timesteps` by default, for
+            bit-serial neurons all that `timesteps` bits hold, and for multi-threshold
+            neurons all that their sizes do.
         calibration: How `data` sets the thresholds of plain ReLUs: `"mse"`,
             `"max"`, `"percentile"` or `"lsq"`; see `quantize_activations`.
         bias_correction: Whether to correct each channel's bias and initial
@@ -105,8 +106,9 @@ def levels_of_run(
     """
     chosen = list(neuron.values()) if isinstance(neuron, dict) else [neuron]
     cells = [by_name[n]() if n in by_name else n for n in chosen]
-    codings = [
-        cell.coding(1, ()) if isinstance(cell, SpikingCell) else Rate(1)
+    return max(
+        cell.levels(cell.coding(1, ()).with_timesteps(timesteps))
+        if isinstance(cell, SpikingCell)
+        else Rate(timesteps).levels
         for cell in cells
-    ]
-    return max(coding.with_timesteps(timesteps).levels for coding in codings)
+    )

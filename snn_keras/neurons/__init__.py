@@ -6,6 +6,9 @@ from snn_keras.neurons.charging_cell import ChargingCell as ChargingCell
 from snn_keras.neurons.corrected_if_cells import OffsetSpikesCell as OffsetSpikesCell
 from snn_keras.neurons.corrected_if_cells import SRPCell as SRPCell
 from snn_keras.neurons.if_cell import IFCell as IFCell
+from snn_keras.neurons.multi_threshold_cell import (
+    MultiThresholdIFCell as MultiThresholdIFCell,
+)
 from snn_keras.neurons.noisy_lif_cell import NoisyLIFCell as NoisyLIFCell
 from snn_keras.neurons.signed_if_cell import SignedIFCell as SignedIFCell
 
@@ -14,6 +17,7 @@ by_name = {
     "if": IFCell,
     "signed": SignedIFCell,
     "bit_serial": BitSerialCell,
+    "multi_threshold": MultiThresholdIFCell,
     "lif": NoisyLIFCell,
     "srp": SRPCell,
     "cos": OffsetSpikesCell,

@@ -35,6 +35,8 @@ class SpikingCell(keras.layers.Layer):
     codings = (Rate, Switched)  # those that it works in
     extra_steps = 0  # steps spent on `rehearse` before the run
     most_spikes = 1  # that a neuron sends in one step
+    has_sizes = False  # whether a spike says by which power of two it counts
+    bits_per_spike = 1  # what is sent for a spike, beside where it comes from
 
     def __init__(
         self, threshold: float | Sequence[float] | np.ndarray = 1.0, **kwargs
@@ -159,6 +161,10 @@ class SpikingCell(keras.layers.Layer):
             activations: The network's quantized activations.
         """
         return Rate(timesteps)
+
+    def levels(self, coding: Coding) -> int:
+        """How many positive levels of an activation a run of the neuron tells apart."""
+        return coding.levels
 
     def works_in(self, coding: Coding) -> bool:
         """Whether the neuron reads and sends signals of this coding."""

@@ -139,6 +139,56 @@ class SignedFire(Fire):
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
+class FireSizes(Fire):
+    r"""Multi-threshold neurons: $\pm 2^k$, $k = 0, \dots, n - 1$, or 0.
+
+    In units of the smallest size $\lambda = \Theta / 2^{n - 1}$, a multiple of 4:
+    $+2^k$ where $u \ge \tfrac{3}{4} 2^k \lambda$, the largest such; where
+    $u \le -\tfrac{3}{4} 2^k \lambda$ and $2^k$ is no more than what was sent, $-2^k$,
+    the largest such; $u \leftarrow u - \lambda z$. Its state: the potential, and what
+    was sent.
+    """
+
+    sizes: int = 1
+    state_names = ("potential", "sent")
+
+    @property
+    def least(self) -> np.ndarray:
+        """The smallest size."""
+        return self.threshold >> (self.sizes - 1)
+
+    def thresholds(self) -> list[tuple[int, np.ndarray]]:
+        """`(size, potential from which on it is sent)`, the smallest first."""
+        each = 3 * (self.least >> 2)
+        return [(1 << k, each << k) for k in range(self.sizes)]
+
+    def initial_state(self) -> tuple:
+        return *super().initial_state(), np.zeros(self.shape, np.int64)
+
+    def run(
+        self, values: Sequence[np.ndarray], state: tuple, step: int
+    ) -> tuple[np.ndarray, tuple]:
+        u, sent = state[0] + values[0], state[1]
+        z = np.zeros_like(u)
+        for size, bound in self.thresholds():
+            z = np.where(u >= bound, size, z)
+            z = np.where((u <= -bound) & (sent >= size), -size, z)
+        return z, (u - self.least * z, sent + z)
+
+    def bounds(self, x: Interval, *, steps: int) -> Interval:
+        most = np.int64(1 << (self.sizes - 1))
+        return Interval(-most, most)
+
+    def state_bounds(self, x: Interval, *, steps: int) -> tuple:
+        (potential,) = super().state_bounds(x, steps=steps)
+        # A spike leaves no more than a third of itself on the other side.
+        low = np.minimum(potential.low, -self.threshold)
+        high = np.maximum(potential.high, self.threshold)
+        sent = Interval(np.int64(0), np.int64(steps << (self.sizes - 1)))
+        return Interval(low, high), sent
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
 class FireBits(Fire):
     r"""Bit-serial neurons: what they send in `bits` steps, as one integer.
 

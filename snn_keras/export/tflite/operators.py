@@ -337,6 +337,26 @@ def _(operation: integer.SignedFire, to, x):
 
 
 @lower.register
+def _(operation: integer.FireSizes, to, x):
+    shape, z = operation.shape, None
+    potential, before = to.states[operation.name]
+    u = to.plus(potential, x, shape)
+    for size, bound in operation.thresholds():
+        fires = to.where("GREATER_EQUAL", u, to.constant(bound), shape)
+        if before is not None:
+            below = to.where("LESS_EQUAL", u, to.constant(-bound), shape)
+            may = to.where("GREATER_EQUAL", before, to.constant(size), shape)
+            fires = to.binary("SUB", fires, to.binary("MUL", below, may, shape), shape)
+        more = to.constant(size - size // 2)  # than the size below it
+        adds = to.binary("MUL", fires, more, shape)
+        z = adds if z is None else to.binary("ADD", z, adds, shape)
+    least = to.constant(operation.least)
+    u = to.binary("SUB", u, to.binary("MUL", z, least, shape), shape)
+    to.states[operation.name] = [u, to.plus(before, z, shape)]
+    return z
+
+
+@lower.register
 def _(operation: integer.FireBits, to, x):
     shape, level = operation.shape, None
     u = to.binary("ADD", x, to.constant(operation.initial), shape)

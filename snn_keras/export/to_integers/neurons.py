@@ -43,7 +43,7 @@ def bias_correction(writer: IntegerWriter, call: Call) -> ScaledTensor:
 
 integer_form = CellForms(
     'a network that snn_keras.convert(model, timesteps, neuron="if") makes, or '
-    '"signed" or "bit_serial" neurons'
+    '"signed", "bit_serial" or "multi_threshold" neurons'
 )
 
 
@@ -92,6 +92,13 @@ def _bit_serial(cell, layer):
 
         arguments["most"] = most
     return NeuronForm(integer.FireBits, arguments, parts, cell.theta_value() / 2**bits)
+
+
+@integer_form(neurons.MultiThresholdIFCell)
+def _multi_threshold(cell, layer):
+    least = cell.theta_value() / 2 ** (cell.sizes - 1)
+    parts = 2 ** (cell.sizes + 1)  # three quarters of the smallest size are whole
+    return NeuronForm(integer.FireSizes, {"sizes": cell.sizes}, parts, least)
 
 
 @rule(time.Spiking, time.OnePassSpiking)

@@ -1,0 +1,138 @@
+"""Multi-threshold neurons: what they send and keep is what came in."""
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+import snn_keras
+from snn_keras import analysis
+from snn_keras.errors import ConversionError
+from snn_keras.layers import LSQReLU
+from snn_keras.neurons import MultiThresholdIFCell
+from tests import reference
+from tests.graphs import Maker, dyadic, seeds
+
+
+def run(cell, currents):
+    """What a cell sends, `(steps, batch, features)`, and its state at the end."""
+    cell.build((None, currents.shape[-1]))
+    state, sent = cell.initial_state(currents.shape[1:]), []
+    for current in currents:
+        z, state = cell(ops.convert_to_tensor(current, "float32"), state)
+        sent.append(ops.convert_to_numpy(z))
+    return np.stack(sent), [ops.convert_to_numpy(x) for x in state]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_what_was_sent_and_what_is_left_is_what_came_in(seed):
+    rng = np.random.default_rng(seed)
+    theta = dyadic(rng, (5,), 8, 4) ** 2 + 0.5
+    sizes, currents = int(rng.integers(1, 9)), dyadic(rng, (9, 4, 5), 16, 32)
+    sent, (potential, _) = run(MultiThresholdIFCell(theta, sizes=sizes), currents)
+    assert np.array_equal(sent.sum(0) + potential, currents.sum(0))
+    neuron = reference.MultiThresholdIF(theta, sizes)
+    for z, current in zip(sent, currents, strict=True):
+        assert np.array_equal(z, neuron.step(current))
+    assert (np.cumsum(sent, axis=0) >= 0).all()
+
+
+def test_sizes_by_hand():
+    """theta = 1, sizes 1, 1/2, 1/4: the nearest, until less than 3/16 is left."""
+    currents = np.array([2.0, 0.0, 0.0, -1.375, 0.0, 0.0, -4.0])[:, None, None]
+    sent, (potential, total) = run(MultiThresholdIFCell(1.0, sizes=3), currents)
+    assert sent.ravel().tolist() == [1.0, 1.0, 0.0, -1.0, -0.5, 0.0, -0.5]
+    assert total.item() == 0 and potential.item() == -3.375
+
+
+@pytest.mark.parametrize("timesteps", [1, 4])
+@pytest.mark.parametrize("seed", seeds(200, quick=5))
+def test_networks_are_those_of_the_reference(seed, timesteps):
+    """Every spike, every potential, every output; and the law, of every neuron."""
+    network = Maker(seed).make()
+    snn = snn_keras.convert(network.model, timesteps, "multi_threshold")
+    trace = reference.simulate(
+        network.nodes, network.inputs, timesteps, "multi_threshold"
+    )
+    what = ("spikes", "potentials", "currents")
+    found = analysis.record(snn, network.keras_inputs, what=what, traces=True)
+    steps = {n.name: n.params.get("step") for n in network.nodes}
+    levels = {n.name: n.params.get("levels") for n in network.nodes}
+    assert found["spikes"]
+    for name, potentials in found["potentials"].items():
+        assert np.array_equal(potentials, trace.potentials[name])
+        assert np.array_equal(found["spikes"][name], np.sign(trace.spikes[name]))
+        least = np.asarray(steps[name]) * levels[name] / 2**7
+        sent = (least * trace.spikes[name]).sum(0)
+        assert np.array_equal(sent + potentials[-1], found["currents"][name].sum(0))
+    outputs = keras.tree.flatten(snn.predict_over_time(network.keras_inputs, verbose=0))
+    for name, y in zip(network.outputs, outputs, strict=True):
+        np.testing.assert_allclose(y, trace.decoded(name), rtol=1e-6, atol=1e-6)
+
+
+def chain():
+    rng = np.random.default_rng(0)
+    inputs = keras.Input((6,))
+    x = LSQReLU(4, initial_step=0.5, name="act1")(keras.layers.Dense(5)(inputs))
+    x = LSQReLU(4, initial_step=0.5, name="act2")(
+        keras.layers.Dense(4, name="second")(x)
+    )
+    model = keras.Model(inputs, keras.layers.Dense(3, name="out")(x))
+    for layer in model.layers:
+        if hasattr(layer, "kernel"):
+            layer.set_weights([dyadic(rng, w.shape, 8, 8) for w in layer.get_weights()])
+    return model, dyadic(rng, (7, 6), 16, 64)
+
+
+def test_a_spike_costs_an_addition_and_a_shift_at_each_weight():
+    model, x = chain()
+    snn = snn_keras.convert(model, 3, "multi_threshold")
+    statistics = analysis.spike_statistics(snn, x)
+    found = analysis.energy(snn, x).layers
+    for layer, name, fan_out, neurons in (
+        ("second", "act1", 4, 5),
+        ("out", "act2", 3, 4),
+    ):
+        spikes = statistics.layers[name].spikes
+        assert spikes > 0 and statistics.layers[name].bits == 4 * spikes
+        assert found[layer].spiking.add == fan_out * spikes
+        assert found[layer].spiking.shift == fan_out * spikes
+        # A sign and three bisections at each of 3 steps; a spike resets and counts.
+        assert found[name].spiking.compare == 3 * neurons * (1 + 4)
+        assert found[name].spiking.add == 3 * neurons + 2 * spikes
+    assert statistics.bits == 4 * statistics.spikes
+
+
+def test_more_steps_come_closer_to_the_source():
+    model, x = chain()
+    source = model.predict(x, verbose=0)
+    errors = [
+        np.abs(
+            snn_keras.convert(model, steps, "multi_threshold").predict(x, verbose=0)
+            - source
+        ).mean()
+        for steps in (1, 4, 64)
+    ]
+    assert errors[0] > errors[1] > errors[2]
+
+
+def test_an_early_answer_is_that_of_a_shorter_run():
+    model, x = chain()
+    long = snn_keras.convert(model, 4, "multi_threshold")
+    short = snn_keras.convert(model, 2, "multi_threshold")
+    over_time = long.predict_over_time(x, verbose=0)
+    assert np.array_equal(over_time[1], short.predict(x, verbose=0))
+
+
+@pytest.mark.parametrize("sizes", [0, 17, 2.5, True])
+def test_sizes_are_checked(sizes):
+    with pytest.raises(ValueError, match="sizes must be an integer"):
+        MultiThresholdIFCell(sizes=sizes)
+
+
+def test_it_has_no_nir(tmp_path):
+    pytest.importorskip("nir", reason="pip install snn_keras[nir]")
+    model, _ = chain()
+    snn = snn_keras.convert(model, 4, "multi_threshold")
+    with pytest.raises(ConversionError, match=r"MultiThresholdIFCell.*Remedy"):
+        snn_keras.export.to_nir(snn, tmp_path / "net.nir")
