@@ -82,7 +82,7 @@ def theta_of(model, name):
 
 
 def real_channels(model):
-    """What a spike adds to each channel, and the offset of each, in float64."""
+    """What a threshold sent adds to each channel, and their offsets, in float64."""
     layer, norm = model.get_layer("layer"), model.get_layer("norm")
     gamma, beta, mean, variance = (w.astype("float64") for w in norm.get_weights())
     gain = gamma / np.sqrt(variance + norm.epsilon)
@@ -125,7 +125,9 @@ def assert_channels_are_nearest(model, net):
     real_kernel, real_offset = real_channels(model)
     theta = theta_of(model, "second")
     assert_nearest(offset, real_offset, parts, theta)
-    real_kernel = real_kernel.reshape(kernel.shape)
+    (first,) = (x for x in net.operations if x.name == "first")
+    units = 2 ** (getattr(first, "sizes", 1) - 1)  # to a threshold
+    real_kernel = real_kernel.reshape(kernel.shape) / units
     assert_nearest(kernel * gain, real_kernel, parts, theta, gain)
 
 
