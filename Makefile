@@ -4,6 +4,7 @@
 # make test-slow   the slow ones
 # make test-overnight   ten thousand random networks: an hour or two
 # make test-torch   the laws on PyTorch, in an environment without TensorFlow
+# make test-versions   the laws on the oldest Keras that setup.cfg allows, and the newest
 # make test-compiled   all but the slow ones, every network compiled: see tests/conftest.py
 # make reproduce ROW=digits_adaptor_if   a row of docs/results.md from nothing
 # make bench  how fast it runs, beside its source and, where installed, SpikingJelly
@@ -12,12 +13,15 @@
 PYTHON ?= python3
 BIN := .venv/bin
 QUICK := "not slow and not overnight"
-ON_TORCH := lossless spike_for_spike ops layers own_codings own_neurons step_function \
+OLDEST_KERAS := $(shell sed -n "s/^ *keras>=//p" setup.cfg)
+PINNED_KERAS := $(shell sed -n "s/^keras==//p" constraints.txt)
+LAWS := lossless spike_for_spike ops layers own_codings own_neurons step_function \
   corrected_neurons noisy_lif temporal_difference verify early_exit energy monitors \
   architecture spiking_model what_is_computed
+TEST_LAWS := -m pytest -q -m $(QUICK) $(LAWS:%=tests/test_%.py)
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: venv demo test test-slow test-overnight test-torch test-compiled reproduce bench docs lint clean
+.PHONY: venv demo test test-slow test-overnight test-torch test-versions test-compiled reproduce bench docs lint clean
 
 venv: .venv/.installed
 
@@ -43,14 +47,26 @@ test-overnight: venv
 	KERAS_BACKEND=tensorflow $(BIN)/python -m tests.run -m overnight
 
 test-torch: .venv-torch/.installed
-	KERAS_BACKEND=torch .venv-torch/bin/python -m pytest -q -m $(QUICK) \
-	  $(addprefix tests/test_,$(addsuffix .py,$(ON_TORCH)))
+	KERAS_BACKEND=torch .venv-torch/bin/python $(TEST_LAWS)
 
-.venv-torch/.installed: setup.cfg constraints.txt
-	$(PYTHON) -m venv .venv-torch
-	.venv-torch/bin/python -m pip install --quiet --disable-pip-version-check \
-	  --constraint constraints.txt torch keras numpy absl-py pytest hypothesis matplotlib
-	.venv-torch/bin/python -m pip install --quiet --no-deps --editable .
+test-versions: .venv-oldest/.installed .venv-newest/.installed
+	KERAS_BACKEND=jax .venv-oldest/bin/python $(TEST_LAWS)
+	.venv-newest/bin/python -m pip install --quiet --disable-pip-version-check \
+	  --upgrade keras
+	KERAS_BACKEND=jax .venv-newest/bin/python $(TEST_LAWS)
+
+# Environments without TensorFlow, each with a backend and a Keras.
+.venv-torch/.installed: OWN := torch keras==$(PINNED_KERAS)
+.venv-oldest/.installed: OWN := jax keras==$(OLDEST_KERAS)
+.venv-newest/.installed: OWN := jax keras
+
+.venv-%/.installed: setup.cfg constraints.txt
+	$(PYTHON) -m venv $(@D)
+	grep -v "^keras==" constraints.txt > $(@D)/constraints.txt
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check \
+	  --constraint $(@D)/constraints.txt $(OWN) numpy absl-py pytest hypothesis matplotlib
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps \
+	  --editable .
 	touch $@
 
 test-compiled: venv
@@ -80,4 +96,4 @@ lint: venv
 	$(BIN)/mypy snn_keras
 
 clean:
-	rm -rf .venv build dist *.egg-info demo
+	rm -rf .venv .venv-* build dist *.egg-info demo

@@ -1,6 +1,6 @@
 """A Keras model's graph as plain data: trace it, run it, rebuild it.
 
-`trace` is the only place that reads Keras's own record of a functional model.
+`trace` takes Keras's own record of a functional model, which `_keras.py` reads.
 Nested models are laid open, a Sequential model is a chain, and every call of a
 shared layer is a node of its own, with a name of its own.
 """
@@ -8,11 +8,13 @@ shared layer is a node of its own, with a name of its own.
 import dataclasses
 import inspect
 import sys
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable
 from typing import Any
 
 import keras
 from keras import ops, tree
+
+from snn_keras._keras import calls_of, functional_of, has_mask, maker_of
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -177,7 +179,7 @@ def trace(model: keras.Model) -> Graph:
         ValueError: if the model is not built, or its graph is not all that it does.
     """
     check_has_graph(model)
-    functional = _functional(model)
+    functional = functional_of(model)
     input_names = tuple(x.name for x in functional.inputs)
     _check_always_given(model, functional)
     names = Names(input_names)
@@ -194,8 +196,8 @@ def trace(model: keras.Model) -> Graph:
 
 def _check_always_given(model, functional):
     """Raises a ValueError where an input may be None."""
-    layers = [x._keras_history.operation for x in functional.inputs]
-    names = [x.name for x in layers if getattr(x, "optional", False)]
+    makers = map(maker_of, functional.inputs)
+    names = [x.name for x in makers if getattr(x, "optional", False)]
     if names:
         raise ValueError(
             f"Inputs {names} of model '{model.name}' are optional, and what is "
@@ -318,11 +320,6 @@ def computes_as(operation: Any, base: type) -> bool:
     )
 
 
-def _functional(model):
-    """The functional model that a Sequential model is inside; others as they are."""
-    return model._functional if isinstance(model, keras.Sequential) else model
-
-
 def _unwrap(structure):
     """A single tensor out of its list, as models from `.h5` files hold it."""
     alone = isinstance(structure, (list, tuple)) and len(structure) == 1
@@ -330,8 +327,8 @@ def _unwrap(structure):
 
 
 def _tensor(x):
-    masked = getattr(x, "_keras_mask", None) is not None
-    return Tensor(tuple(x.shape), keras.backend.standardize_dtype(x.dtype), masked)
+    dtype = keras.backend.standardize_dtype(x.dtype)
+    return Tensor(tuple(x.shape), dtype, has_mask(x))
 
 
 def _inline(model, arguments, nodes: list, names: "Names"):
@@ -340,13 +337,13 @@ def _inline(model, arguments, nodes: list, names: "Names"):
         id(theirs): _as_input(ours, theirs, model, nodes, names)
         for theirs, ours in _inputs_of(model, arguments)
     }
-    for place, (operation, args, kwargs, outputs) in enumerate(_calls(model)):
+    for place, (operation, args, kwargs, outputs) in enumerate(calls_of(model)):
         args, kwargs = tree.map_structure(
             lambda x: values.get(id(x), x), (args, _stated(operation, kwargs))
         )
         argument = args[0] if args else next(iter(kwargs.values()), None)
         if is_graph(operation) and not _is_lost(operation, kwargs, argument):
-            produced = _inline(_functional(operation), argument, nodes, names)
+            produced = _inline(functional_of(operation), argument, nodes, names)
         else:
             produced = tree.map_structure(_tensor, outputs)
             name, site = names.unique(operation.name), (id(model), place)
@@ -397,7 +394,7 @@ def as_input(x: Tensor, wanted: Any, name: str, names: "Names") -> list[Node]:
     found = []
     for change in _changes(x, wanted):
         made = change(keras.KerasTensor(x.shape, x.dtype))
-        operation, y = made._keras_history.operation, _tensor(made)
+        operation, y = maker_of(made), _tensor(made)
         found.append(Node(names.unique(f"{name}_input"), operation, (x,), {}, (y,)))
         x = y
     return found
@@ -433,14 +430,14 @@ def _as_input(x, wanted, model, nodes, names):
 def _is_lost(model, kwargs, argument):
     """Whether something that a nested model is called with is not in its own graph."""
     masked = any("mask" in name for name in kwargs) and takes_masks(model)
-    pairs = _inputs_of(_functional(model), argument)
+    pairs = _inputs_of(functional_of(model), argument)
     changed = any(getattr(x, "masked", False) and _changes(x, t) for t, x in pairs)
     return masked or changed or kwargs.get("training")
 
 
 def takes_masks(model: keras.Model) -> bool:
     """Whether a layer of the model, nested ones included, looks at a mask."""
-    for operation in _functional(model).operations:
+    for operation in functional_of(model).operations:
         if is_graph(operation):
             if takes_masks(operation):
                 return True
@@ -456,16 +453,6 @@ def _trains_by_default(operation):
         return False
     parameter = inspect.signature(operation.call).parameters.get("training")
     return parameter is not None and parameter.default is True
-
-
-def _calls(model) -> Iterator[tuple]:
-    """Yields `(operation, args, kwargs, outputs)` of a model, in running order."""
-    for depth in sorted(model._nodes_by_depth, reverse=True):
-        for node in model._nodes_by_depth[depth]:
-            if node.is_input:
-                continue
-            arguments = node.arguments
-            yield node.operation, arguments.args, arguments.kwargs, node.outputs
 
 
 class Names:

@@ -11,8 +11,8 @@ import numpy as np
 from keras import layers, ops
 
 import snn_keras
+from snn_keras._keras import LayerScale
 from snn_keras.conversion import rules
-from snn_keras.conversion._keras import LayerScale
 
 
 @keras.saving.register_keras_serializable("sweep")

@@ -3,6 +3,7 @@
 import ast
 import importlib
 import pathlib
+import re
 import subprocess
 import sys
 
@@ -17,7 +18,7 @@ ROOT = PACKAGE.parent
 
 # Each folder or module may use those in the layers before its own.
 LAYERS = [
-    {"typing", "figures"},
+    {"typing", "figures", "_keras"},
     {"answers", "errors", "files", "text", "ops", "graph", "inputs"},
     {"backend", "warning"},
     {"random"},
@@ -41,6 +42,9 @@ MAY_USE_TENSORFLOW = {
     "source.py",  # shapes of a model of tf_keras, inside a function
     "tfmot.py",  # its wrappers are stripped by itself, inside a function
 }
+OF_KERAS = PACKAGE / "_keras.py"
+OF_KERAS_2 = PACKAGE / "interop" / "source.py", PACKAGE / "interop" / "tfmot.py"
+OF_PYTHON = {"_getframe", "_exit"}
 
 
 def rank(name):
@@ -78,15 +82,51 @@ def test_dependencies_point_one_way(path):
 
 
 @pytest.mark.parametrize("path", files(), ids=lambda p: str(p.relative_to(ROOT)))
-def test_no_stray_tensorflow_or_private_keras(path):
+def test_no_stray_tensorflow(path):
     for name, node in imports(path):
         root = name.split(".")[0]
         if root.startswith("tensorflow"):
             assert path.name in MAY_USE_TENSORFLOW, name
             if path.name != "tensorflow.py":
                 assert node.col_offset > 0, f"{name} is imported at the top"
-        if name.startswith("keras.src"):
-            assert path.name == "_keras.py", name
+
+
+def is_of_self(attribute):
+    return isinstance(attribute.value, ast.Name) and attribute.value.id == "self"
+
+
+def names_defined(path):
+    """The names of methods and attributes of a file's classes."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ClassDef):
+            yield from (x.name for x in node.body if isinstance(x, ast.FunctionDef))
+        elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+            yield from [node.attr] if is_of_self(node) else []
+
+
+def private_names_used(path):
+    """Pairs of an attribute's private name and whether it is one of `self`."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        name, of_self = "", False
+        if isinstance(node, ast.Attribute):
+            name, of_self = node.attr, is_of_self(node)
+        elif isinstance(node, ast.keyword):  # vars(x).update(_name=1)
+            name = node.arg or ""
+        elif isinstance(node, ast.Call) and len(node.args) > 1:  # getattr(x, "_name")
+            name = str(getattr(node.args[1], "value", ""))
+        if re.match("_[a-z]", name):
+            yield name, of_self
+
+
+def test_private_names_of_keras_stand_in_one_place():
+    """All others are of the same file's classes, or of bases in the package."""
+    defined = {path: set(names_defined(path)) for path in files()}
+    anywhere = set().union(*defined.values())
+    for path in defined.keys() - {OF_KERAS}:
+        assert "keras.src" not in path.read_text(), path
+        for name, of_self in private_names_used(path):
+            own = anywhere if of_self else defined[path]
+            assert path in OF_KERAS_2 or name in own | OF_PYTHON, (path, name)
 
 
 BASES = {"SpikingCell", "ChargingCell", "SourceActivation", "QuantizedActivation"}

@@ -11,7 +11,7 @@ from keras import layers, ops
 
 import snn_keras
 from snn_keras import analysis, linear
-from snn_keras.conversion._keras import LayerScale
+from snn_keras._keras import LayerScale
 from snn_keras.export import from_nir, quantize_weights, to_nir
 from snn_keras.graph import trace
 from snn_keras.layers import LSQReLU

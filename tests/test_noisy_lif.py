@@ -125,7 +125,7 @@ def test_spikes_are_the_references(stage, noise):
 @pytest.mark.parametrize("noise", ["gaussian", "uniform"])
 def test_training_noise_spans_0_to_1_about_a_half(noise):
     layer = NoisySpike(noise, seed=0)
-    drawn = np.asarray(layer._draw(np.zeros((50, 20, 20), "float32")))
+    drawn = np.asarray(layer._draw(keras.ops.zeros((50, 20, 20))))
     assert drawn.min() >= 0 and drawn.max() <= 1
     assert abs(drawn.mean() - 0.5) < 0.01
     assert drawn.std() > 0.1

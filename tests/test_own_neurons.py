@@ -143,8 +143,8 @@ def test_bursts_are_exported():
     assert np.array_equal(whole.predict(x), snn.predict(x, verbose=0))
 
 
-@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="LiteRT reads it")
 def test_bursts_run_in_a_file(tmp_path):
+    pytest.importorskip("ai_edge_litert", reason="pip install snn_keras[export]")
     model, x = network()
     snn = snn_keras.convert(model, TIMESTEPS, BurstCell())
     export.to_tflite(snn, tmp_path / "bursts.tflite", x)

@@ -263,7 +263,7 @@ def test_source_is_unchanged():
 
 
 @pytest.mark.compiled
-@pytest.mark.parametrize("jit_compile", [True, False])
+@pytest.mark.parametrize("jit_compile", [True, False], ids=["xla", "eager"])
 def test_training_either_network_leaves_the_other_alone(jit_compile):
     """Their weights may share memory until one of them is trained."""
     model, x = source()

@@ -6,7 +6,7 @@ import keras
 from keras import layers
 
 from snn_keras import linear
-from snn_keras.conversion._keras import operation_types
+from snn_keras._keras import operation_types
 from snn_keras.conversion.rules import Identity, Linear, Refusal, rule_for
 from snn_keras.graph import Node, computes_as
 from snn_keras.linear.forms import Form

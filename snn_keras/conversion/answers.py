@@ -8,9 +8,9 @@ import keras
 import numpy as np
 from keras import layers, tree
 
+from snn_keras._keras import operation_types
 from snn_keras.answers import TOLERANCE, Answer, class_axis, spread_of
 from snn_keras.conversion import normalize
-from snn_keras.conversion._keras import operation_types
 from snn_keras.conversion.functions import Kind, kind_of
 from snn_keras.figures import Figures
 from snn_keras.graph import Graph, trace

@@ -10,8 +10,8 @@ import keras
 import numpy as np
 from keras import ops, tree
 
+from snn_keras._keras import copy_of, lookup_of, output_shape_of
 from snn_keras.conversion import forms
-from snn_keras.conversion._keras import copy_of
 from snn_keras.conversion.normalize import (
     WRAPPERS,
     own_activation,
@@ -125,12 +125,9 @@ def _copy(node, inner=None):
 
 def _copy_assets(source, copy):
     """Copies what is no weight: a vocabulary, and how often its words occur."""
-    variables, (theirs, own) = (
-        {},
-        (getattr(layer, "_lookup_layer", layer) for layer in (source, copy)),
-    )
-    theirs.save_own_variables(variables)
-    own.load_own_variables(variables)
+    variables: dict = {}
+    lookup_of(source).save_own_variables(variables)
+    lookup_of(copy).load_own_variables(variables)
     with tempfile.TemporaryDirectory() as folder:
         source.save_assets(folder)
         copy.load_assets(folder)
@@ -240,7 +237,7 @@ def _made_anew(source, name, inner=None):
             return FunctionLayer(source.function, **settings)
         return keras.layers.Lambda(
             source.function,
-            source._output_shape,
+            output_shape_of(source),
             arguments=source.arguments,
             **settings,
         )

@@ -2,7 +2,7 @@
 
 from keras import layers
 
-from snn_keras.conversion._keras import LayerScale
+from snn_keras._keras import LayerScale
 from snn_keras.conversion.normalize import FUSING, innermost
 from snn_keras.conversion.rules import (
     Affine,

@@ -14,7 +14,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from snn_keras.conversion._keras import operation_types
+from snn_keras._keras import maker_of, operation_types
 from snn_keras.conversion.functions import Kind, described, kind_of
 from snn_keras.conversion.wrapped import (
     Closed,
@@ -242,10 +242,9 @@ def without_masks(nodes: list[Node], graph: Graph, names: Names) -> list[Node]:
         if is_relu(node.operation) and of_functions.issuperset(node.outputs):
             (x,) = node.inputs
             copy = ops.copy(keras.KerasTensor(x.shape, x.dtype))
-            operation = copy._keras_history.operation
             y = dataclasses.replace(x, masked=False)
             name = names.unique(f"{node.name}_input")
-            kept.append(Node(name, operation, (x,), {}, (y,)))
+            kept.append(Node(name, maker_of(copy), (x,), {}, (y,)))
             node = dataclasses.replace(node, args=(y,), kwargs={})
         kept.append(node)
     return kept

@@ -2,7 +2,7 @@
 
 from keras import tree
 
-from snn_keras.conversion._keras import operation_types
+from snn_keras._keras import operation_types
 from snn_keras.conversion.layer_rules import Homogeneous
 from snn_keras.conversion.rules import Affine, Linear, rule
 from snn_keras.conversion.samples import is_signal

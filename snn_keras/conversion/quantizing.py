@@ -7,8 +7,8 @@ from typing import Any
 import keras
 from keras import tree
 
+from snn_keras._keras import copy_of, operation_types
 from snn_keras.conversion import normalize
-from snn_keras.conversion._keras import copy_of, operation_types
 from snn_keras.conversion.building import Copies, new_inputs, policy
 from snn_keras.conversion.calibration import RULES, calibrate
 from snn_keras.conversion.rules import is_quantized, neurons_of

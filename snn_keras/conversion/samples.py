@@ -11,7 +11,7 @@ import keras
 import numpy as np
 from keras import layers, tree
 
-from snn_keras.conversion._keras import TAKES_SINGLE_IMAGES
+from snn_keras._keras import TAKES_SINGLE_IMAGES
 from snn_keras.conversion.functions import Kind, kind_of
 from snn_keras.conversion.stage import Stage
 from snn_keras.graph import Node, Tensor, comes_with_keras, is_graph

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 from keras import dtype_policies, layers, ops, tree
 
-from snn_keras.conversion._keras import operation_types
+from snn_keras._keras import operation_types
 from snn_keras.graph import (
     Names,
     Node,

@@ -10,7 +10,7 @@ import keras
 from keras import activations, layers
 
 from snn_keras import time
-from snn_keras.conversion._keras import operation_types
+from snn_keras._keras import operation_types
 from snn_keras.errors import ConversionError
 from snn_keras.graph import Graph, Node, Tensor, comes_with_keras
 from snn_keras.linear import NoForm, form_of

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import keras
 from keras import ops, tree
 
+from snn_keras._keras import maker_of
 from snn_keras.interop.errors import Untranslatable
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ def function_of(layer: "tf_keras.layers.Layer") -> Callable:
                 raise Untranslatable(f"Keras 3 operations have no {name} for it")
         made = operation(*(_slices(given[name][0]) for name in names))
         # Else it has a name of its own, which a layer may have, too.
-        tree.flatten(made)[0]._keras_history.operation.name = layer.name
+        maker_of(tree.flatten(made)[0]).name = layer.name
         return made
 
     return apply

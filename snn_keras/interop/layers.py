@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import keras
 
-from snn_keras.conversion._keras import LayerScale
+from snn_keras._keras import LayerScale
 from snn_keras.interop.activations import activation_of
 from snn_keras.interop.errors import Untranslatable
-from snn_keras.interop.source import is_of_tf_keras
+from snn_keras.interop.source import is_of_tf_keras, lookup_of
 from snn_keras.interop.weights import INNER, is_layer, take_weights
 
 if TYPE_CHECKING:
@@ -160,7 +160,7 @@ def _config(layer):
         words = layer.get_vocabulary(include_special_tokens=False)
         config["vocabulary"] = words or None
         if config["output_mode"] == "tf_idf":
-            lookup = getattr(layer, "_lookup_layer", layer)
+            lookup = lookup_of(layer)
             config["idf_weights"] = lookup.idf_weights.numpy()[-len(words) :]
     if "bin_boundaries" in config:
         edges = [float(edge) for edge in layer.bin_boundaries]

@@ -108,6 +108,11 @@ def layer_behind(tensor: Array) -> "tf_keras.layers.Layer":
     return tensor._keras_history.layer
 
 
+def lookup_of(layer: "tf_keras.layers.Layer") -> "tf_keras.layers.Layer":
+    """The layer with the vocabulary: inside a TextVectorization; others themselves."""
+    return getattr(layer, "_lookup_layer", layer)
+
+
 def is_large_enough(probe: "tf_keras.Model", batch: list[np.ndarray]) -> bool:
     """Whether no layer of a model is left without a row or column of such a batch.
 

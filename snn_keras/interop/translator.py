@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import keras
 from keras import tree
 
+from snn_keras._keras import maker_of, tensors_behind
 from snn_keras.errors import ConversionError
 from snn_keras.graph import Names
 from snn_keras.interop import source, tfmot
@@ -141,7 +142,7 @@ class Translator:
         return Taken(model, made, calls)
 
     def _are_named(self, tensors):
-        self._named |= {id(x._keras_history.operation) for x in tensors}
+        self._named |= {id(maker_of(x)) for x in tensors}
 
     def _name_hidden(self, outputs):
         """Gives operations that layers put into the graph names that no layer has.
@@ -151,11 +152,11 @@ class Translator:
         """
         waiting, seen = tree.flatten(outputs), set()
         while waiting:
-            operation, index, _ = waiting.pop()._keras_history
-            node = operation._inbound_nodes[index]
-            if id(node) not in seen:
-                seen.add(id(node))
-                waiting += node.input_tensors
+            tensor = waiting.pop()
+            if id(tensor) not in seen:
+                seen.add(id(tensor))
+                waiting += tensors_behind(tensor)
+                operation = maker_of(tensor)
                 if id(operation) not in self._named:
                     operation.name = self._names.unique(operation.name)
                     self._named.add(id(operation))

@@ -5,7 +5,7 @@ import math
 import numpy as np
 from keras import layers
 
-from snn_keras.conversion._keras import operation_types
+from snn_keras._keras import operation_types
 from snn_keras.graph import Tensor
 from snn_keras.linear.forms import Along, array
 from snn_keras.linear.moves import Concatenate, Crop, Pad, Repeat, Reshape, Transpose

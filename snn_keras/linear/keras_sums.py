@@ -4,7 +4,7 @@ import keras
 import numpy as np
 from keras import layers
 
-from snn_keras.conversion._keras import LayerScale, operation_types
+from snn_keras._keras import LayerScale, operation_types
 from snn_keras.conversion.rules import Identity, kinds_with
 from snn_keras.graph import Tensor
 from snn_keras.linear.forms import Scale, Sum, Total, array

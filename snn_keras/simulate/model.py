@@ -12,6 +12,7 @@ from keras import tree
 
 from snn_keras import files
 from snn_keras import graph as graph_lib
+from snn_keras._keras import maker_of, tensors_behind
 from snn_keras.backend import backend
 from snn_keras.coding import Coding
 from snn_keras.inputs import batches, check_count, check_data
@@ -282,11 +283,9 @@ class SpikingModel(FastFeeding, keras.Model):
 
 def _name_of(tensor):
     """The name of the layer that makes a KerasTensor, or a readout's input."""
-    made = tensor._keras_history
-    if not isinstance(made.operation, Readout):
-        return made.operation.name
-    (currents,) = made.operation._inbound_nodes[made.node_index].input_tensors
-    return currents._keras_history.operation.name
+    if isinstance(maker_of(tensor), Readout):
+        (tensor,) = tensors_behind(tensor)
+    return maker_of(tensor).name
 
 
 class _OverTime(FastFeeding, keras.Model):

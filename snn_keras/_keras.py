@@ -1,0 +1,77 @@
+"""What Keras does not export: the one place that reads its private names.
+
+`a + b` on KerasTensors puts an instance of a private operation class into the graph,
+the graph itself is recorded in private attributes, and `keras.applications` and the
+preprocessing hold layers of their own.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import keras
+from keras.src.activations import activations
+from keras.src.applications.convnext import LayerScale as LayerScale
+from keras.src.layers.preprocessing.image_preprocessing import (
+    base_image_preprocessing_layer as _preprocessing,
+)
+from keras.src.ops import core, einops, image, linalg, math, nn, numpy
+
+# Layers that take three axes for those of one image.
+TAKES_SINGLE_IMAGES = _preprocessing.BaseImagePreprocessingLayer
+
+
+def operation_types(*names: str) -> tuple[type, ...]:
+    """The classes of these `keras.ops`, by their names in camel case."""
+    modules = (numpy, nn, core, activations, math, image, linalg, einops)
+    found = []
+    for name in names:
+        module = next(m for m in modules if hasattr(m, name))
+        found.append(getattr(module, name))
+    return tuple(found)
+
+
+def copy_of(operation: keras.Operation) -> keras.Operation:
+    """An operation that is no layer, apart from the graphs that it stands in."""
+    found = object.__new__(type(operation))
+    vars(found).update(vars(operation), _inbound_nodes=[], _outbound_nodes=[])
+    return found
+
+
+def maker_of(tensor: keras.KerasTensor) -> keras.Operation:
+    """The operation that gives a tensor of a graph."""
+    return tensor._keras_history.operation
+
+
+def tensors_behind(tensor: keras.KerasTensor) -> list:
+    """The tensors that the operation is called on which gives a tensor of a graph."""
+    history = tensor._keras_history
+    return history.operation._inbound_nodes[history.node_index].input_tensors
+
+
+def has_mask(tensor: keras.KerasTensor) -> bool:
+    """Whether Keras hands a mask on with a tensor of a graph."""
+    return getattr(tensor, "_keras_mask", None) is not None
+
+
+def functional_of(model: keras.Model) -> keras.Model:
+    """The functional model that a Sequential model is inside; others as they are."""
+    return model._functional if isinstance(model, keras.Sequential) else model
+
+
+def calls_of(model: keras.Model) -> Iterator[tuple]:
+    """Yields `(operation, args, kwargs, outputs)` of a model, in running order."""
+    for depth in sorted(model._nodes_by_depth, reverse=True):
+        for node in model._nodes_by_depth[depth]:
+            if not node.is_input:
+                args, kwargs = node.arguments.args, node.arguments.kwargs
+                yield node.operation, args, kwargs, node.outputs
+
+
+def output_shape_of(layer: keras.layers.Lambda) -> Any:
+    """The `output_shape` that a Lambda layer was made with."""
+    return layer._output_shape
+
+
+def lookup_of(layer: keras.layers.Layer) -> keras.layers.Layer:
+    """The layer with the vocabulary: inside a TextVectorization; others themselves."""
+    return getattr(layer, "_lookup_layer", layer)
