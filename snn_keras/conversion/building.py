@@ -125,7 +125,7 @@ def _copy(node, inner=None):
 
 def _copy_assets(source, copy):
     """Copies what is no weight: a vocabulary, and how often its words occur."""
-    variables: dict = {}
+    variables = {}
     lookup_of(source).save_own_variables(variables)
     lookup_of(copy).load_own_variables(variables)
     with tempfile.TemporaryDirectory() as folder:
