@@ -4,21 +4,27 @@ from collections.abc import Mapping
 
 import keras
 
-from snn_keras.coding import Rate
 from snn_keras.conversion import normalize
 from snn_keras.conversion.bias_correction import correct_biases
 from snn_keras.conversion.building import build
 from snn_keras.conversion.planning import check_timesteps, plan
 from snn_keras.conversion.quantizing import has_unquantized, quantize_activations
+from snn_keras.conversion.rules import is_quantized, neurons_of
+from snn_keras.graph import Graph
 from snn_keras.inputs import CALIBRATION_SAMPLES, arrays_of
-from snn_keras.neurons import SpikingCell, by_name
+from snn_keras.layers import SourceActivation
+from snn_keras.neurons import IFCell, SpikingCell, by_name
 from snn_keras.simulate import SpikingModel
 from snn_keras.typing import Inputs
+
+# In fewer steps multi-threshold neurons come closer to a float network, else bit-serial
+# ones do.
+STEPS_FOR_BITS = 6
 
 
 def convert(
     model: keras.Model,
-    timesteps: int | str,
+    timesteps: int | str | None = None,
     neuron: str | SpikingCell | Mapping[str, str | SpikingCell] = "auto",
     data: Inputs = None,
     *,
@@ -36,10 +42,13 @@ def convert(
     Args:
         model: A functional or Sequential `keras.Model` with quantized
             activations (`snn_keras.layers.LSQReLU`, `QCFS`).
-        timesteps: Time steps of a run, an integer >= 1; or `"settle"`, with
-            signed neurons: run until no neuron fires any more.
-        neuron: `"auto"` (what the activation's class names), `"if"`, `"signed"`,
-            `"bit_serial"`, `"multi_threshold"`, a configured cell of
+        timesteps: Time steps of a run, an integer >= 1; or `"settle"`, with signed
+            neurons: run until no neuron fires any more. None: as many as the neurons
+            need to be exact; where they never are, the levels of the activations;
+            8 for a float network.
+        neuron: `"auto"` (what the activation's class names; for a float network
+            `"bit_serial"`, and `"multi_threshold"` for less than 6 steps), `"if"`,
+            `"signed"`, `"bit_serial"`, `"multi_threshold"`, a configured cell of
             `snn_keras.neurons` whose threshold is set layer by layer, or a dict of
             these by the activations' names.
         data: Calibration inputs, as `model.predict` takes them; of a dataset or a
@@ -77,8 +86,12 @@ def convert(
         data = arrays_of(data, CALIBRATION_SAMPLES)
     source = graph = normalize.normal_form(model)
     if data is not None and has_unquantized(graph):
+        if not is_quantized(graph):
+            timesteps, neuron = for_float_network(
+                graph, timesteps, neuron, needs_rate=bias_correction
+            )
         if levels is None:
-            levels = levels_of_run(timesteps, neuron)
+            levels = levels_of_run(timesteps, neuron, graph)
         graph = normalize.normal_form(
             quantize_activations(graph, levels, data=data, calibration=calibration)
         )
@@ -96,19 +109,50 @@ def convert(
     return snn
 
 
+def for_float_network(
+    graph: Graph,
+    timesteps: int | str | None,
+    neuron: str | SpikingCell | Mapping[str, str | SpikingCell],
+    needs_rate: bool,
+) -> tuple[int | str, str | SpikingCell | Mapping[str, str | SpikingCell]]:
+    """The steps and the neurons of a float network; prints what was chosen for it."""
+    given = timesteps, neuron
+    if neuron == "auto":
+        few = isinstance(timesteps, int) and timesteps < STEPS_FOR_BITS
+        neuron = "multi_threshold" if few or needs_rate else "bit_serial"
+    if timesteps is None:
+        timesteps = max(cell.float_timesteps for cell in cells_of(neuron))
+    if given != (timesteps, neuron):
+        print(
+            f"{graph.name}: neuron={neuron!r}, timesteps={timesteps!r}, chosen for a "
+            "float network; these arguments choose others"
+        )
+    return timesteps, neuron
+
+
+def cells_of(neuron: str | SpikingCell | Mapping[str, str | SpikingCell]) -> list:
+    """The cells among what `neuron` names, in their default form."""
+    chosen = list(neuron.values()) if isinstance(neuron, dict) else [neuron]
+    cells = [by_name[n]() if n in by_name else n for n in chosen]
+    return [cell if isinstance(cell, SpikingCell) else IFCell() for cell in cells]
+
+
 def levels_of_run(
-    timesteps: int | str, neuron: str | SpikingCell | Mapping[str, str | SpikingCell]
+    timesteps: int | str | None,
+    neuron: str | SpikingCell | Mapping[str, str | SpikingCell],
+    graph: Graph,
 ) -> int:
     """The levels that neurons tell apart in `timesteps` steps.
+
+    Where these are None, the levels of the activations that are quantized already.
 
     Raises:
         ValueError: if the run has no number of steps that would say so.
     """
-    chosen = list(neuron.values()) if isinstance(neuron, dict) else [neuron]
-    cells = [by_name[n]() if n in by_name else n for n in chosen]
+    if timesteps is None:
+        made = [node.operation for node in neurons_of(graph)]
+        return max(x.levels for x in made if isinstance(x, SourceActivation))
     return max(
         cell.levels(cell.coding(1, ()).with_timesteps(timesteps))
-        if isinstance(cell, SpikingCell)
-        else Rate(timesteps).levels
-        for cell in cells
+        for cell in cells_of(neuron)
     )

@@ -97,7 +97,7 @@ class Context:
     def __init__(
         self,
         graph: Graph,
-        timesteps: int | str,
+        timesteps: int | str | None,
         neuron: str | SpikingCell | Mapping[str, str | SpikingCell],
         input_steps: int | None,
         fused: bool,
@@ -161,6 +161,9 @@ class Context:
             )
         if input_steps is not None:
             coding = coding.with_input_steps(input_steps)
+        if timesteps is None:
+            enough = [cell.enough_timesteps(activations) for cell in cells] or [1]
+            timesteps = SETTLE if SETTLE in enough else max(enough)
         return coding.with_timesteps(timesteps)
 
 
@@ -183,7 +186,7 @@ def _template(node, neuron):
 
 def plan(
     model: keras.Model | Graph,
-    timesteps: int | str,
+    timesteps: int | str | None = None,
     neuron: str | SpikingCell | Mapping[str, str | SpikingCell] = "auto",
     *,
     input_steps: int | None = None,
@@ -258,9 +261,9 @@ def plan(
     return Plan(graph, context.coding, tuple(steps), bias_correction)
 
 
-def check_timesteps(timesteps: int | str) -> None:
+def check_timesteps(timesteps: int | str | None) -> None:
     """Raises a ValueError unless a run may be of that length."""
-    if timesteps != SETTLE:
+    if timesteps not in (None, SETTLE):
         check_count("timesteps", timesteps)
 
 

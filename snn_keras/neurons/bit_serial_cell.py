@@ -49,6 +49,7 @@ class BitSerialCell(ChargingCell):
     """
 
     codings = (Radix,)
+    float_timesteps = 8
 
     def __init__(
         self,
@@ -65,6 +66,10 @@ class BitSerialCell(ChargingCell):
                 f"saturation={saturation!r}"
             )
         self.saturation: Any = saturation
+
+    def enough_timesteps(self, activations: Sequence[SourceActivation]) -> int | str:
+        """The bits of the highest level."""
+        return int(super().enough_timesteps(activations)).bit_length()
 
     def operations(self, updates: float, spikes: float) -> dict[str, float]:
         return {**super().operations(updates, spikes), "shift": updates}

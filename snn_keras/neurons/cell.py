@@ -34,6 +34,7 @@ class SpikingCell(keras.layers.Layer):
     num_states = 1
     codings = (Rate, Switched)  # those that it works in
     extra_steps = 0  # steps spent on `rehearse` before the run
+    float_timesteps = 32  # in which a float network, just quantized, loses little
     most_spikes = 1  # that a neuron sends in one step
     has_sizes = False  # whether a spike says by which power of two it counts
     bits_per_spike = 1  # what is sent for a spike, beside where it comes from
@@ -161,6 +162,14 @@ class SpikingCell(keras.layers.Layer):
             activations: The network's quantized activations.
         """
         return Rate(timesteps)
+
+    def enough_timesteps(self, activations: Sequence[SourceActivation]) -> int | str:
+        """The steps with which it is exact, or the levels where it is not for sure.
+
+        Args:
+            activations: As for `coding`.
+        """
+        return max((activation.levels for activation in activations), default=1)
 
     def levels(self, coding: Coding) -> int:
         """How many positive levels of an activation a run of the neuron tells apart."""

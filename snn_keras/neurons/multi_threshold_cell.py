@@ -52,6 +52,7 @@ class MultiThresholdIFCell(SpikingCell):
 
     num_states = 2
     codings = (Rate,)
+    float_timesteps = 8
     has_sizes = True
 
     def __init__(
@@ -72,6 +73,10 @@ class MultiThresholdIFCell(SpikingCell):
     @property
     def bits_per_spike(self) -> int:
         return 1 + math.ceil(math.log2(self.sizes))
+
+    def enough_timesteps(self, activations: Sequence[SourceActivation]) -> int | str:
+        """Few: more steps come closer, and none is the last."""
+        return 4
 
     def levels(self, coding: Coding) -> int:
         return 2**self.sizes - 1

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from snn_keras.coding import Coding, Rate, Switched
+from snn_keras.coding import SETTLE, Coding, Rate, Switched
 from snn_keras.layers.source_activation import SourceActivation
 from snn_keras.neurons.cell import STAIRCASE, SpikingCell, check_share
 from snn_keras.ops import spike
@@ -82,6 +82,10 @@ class SignedIFCell(SpikingCell):
             return super().coding(timesteps, activations)
         levels = [activation.levels for activation in activations]
         return Switched(timesteps, max(levels, key=levels.count) if levels else 1)
+
+    def enough_timesteps(self, activations: Sequence[SourceActivation]) -> int | str:
+        """Until no neuron fires, where there is a ceiling."""
+        return super().enough_timesteps(activations) if self.ceiling is None else SETTLE
 
     def initial_state(self, shape: Shape) -> list:
         theta = self.theta.value

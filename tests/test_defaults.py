@@ -1,0 +1,78 @@
+"""The shortest call: what `convert` chooses where nothing is said."""
+
+import keras
+import numpy as np
+import pytest
+
+import snn_keras
+from snn_keras.layers import LSQReLU, NoisySpike
+from snn_keras.neurons import BitSerialCell, MultiThresholdIFCell
+
+
+def network(activation):
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((6,))
+    x = activation(name="act1")(keras.layers.Dense(16)(inputs))
+    x = activation(name="act2")(keras.layers.Dense(12)(x))
+    x = keras.layers.Dense(4)(x)
+    return keras.Model(inputs, x, name="net")
+
+
+X = np.random.default_rng(0).normal(size=(200, 6)).astype("float32")
+
+
+def quantized(levels=5):
+    return network(lambda name: LSQReLU(levels, initial_step=0.25, name=name))
+
+
+@pytest.mark.parametrize(
+    ("neuron", "timesteps"),
+    [("auto", 5), ("if", 5), ("bit_serial", 3), ("signed", "settle"), ("srp", 5)],
+)
+def test_a_quantized_network_takes_the_steps_that_its_neurons_need(neuron, timesteps):
+    model = quantized()
+    snn = snn_keras.convert(model, neuron=neuron)
+    assert snn.timesteps == timesteps
+    assert str(snn_keras.plan(model, neuron=neuron)) == str(
+        snn_keras.plan(model, timesteps, neuron)
+    )
+    if neuron in ("bit_serial", "signed"):
+        ours, theirs = (m.predict(X, verbose=0) for m in (snn, model))
+        np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-5)
+
+
+def test_noise_trained_neurons_take_the_steps_of_their_paper():
+    assert snn_keras.convert(network(NoisySpike)).timesteps == 5
+
+
+def cells(snn):
+    return {type(layer.cell) for layer in snn.layers if hasattr(layer, "cell")}
+
+
+def test_a_float_network_gives_its_answers(capsys):
+    """`convert(model, data=x)`: eight bits an activation, and one line that says so."""
+    model = network(keras.layers.ReLU)
+    snn = snn_keras.convert(model, data=X)
+    assert cells(snn) == {BitSerialCell} and snn.timesteps == 8
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.startswith("net: neuron='bit_serial', timesteps=8, chosen")
+    ours, theirs = (m.predict(X, verbose=0).argmax(-1) for m in (snn, model))
+    assert np.mean(ours == theirs) >= 0.99
+
+
+@pytest.mark.parametrize(
+    ("timesteps", "kind"),
+    [(1, MultiThresholdIFCell), (5, MultiThresholdIFCell), (6, BitSerialCell)],
+)
+def test_a_float_network_in_few_steps(timesteps, kind):
+    snn = snn_keras.convert(network(keras.layers.ReLU), timesteps, data=X)
+    assert cells(snn) == {kind} and snn.timesteps == timesteps
+
+
+def test_what_is_said_is_done(capsys):
+    model = network(keras.layers.ReLU)
+    snn = snn_keras.convert(model, neuron="multi_threshold", data=X)
+    assert cells(snn) == {MultiThresholdIFCell} and snn.timesteps == 8
+    capsys.readouterr()
+    snn_keras.convert(model, 3, "if", data=X)
+    assert not capsys.readouterr().out
