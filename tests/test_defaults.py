@@ -69,6 +69,13 @@ def test_a_float_network_in_few_steps(timesteps, kind):
     assert cells(snn) == {kind} and snn.timesteps == timesteps
 
 
+def test_more_bits_than_a_float_holds_do_no_harm():
+    model = network(keras.layers.ReLU)
+    snn = snn_keras.convert(model, 40, data=X)
+    ours, theirs = (m.predict(X, verbose=0) for m in (snn, model))
+    np.testing.assert_allclose(ours, theirs, atol=1e-3)
+
+
 def test_what_is_said_is_done(capsys):
     model = network(keras.layers.ReLU)
     snn = snn_keras.convert(model, neuron="multi_threshold", data=X)

@@ -71,6 +71,10 @@ class BitSerialCell(ChargingCell):
         """The bits of the highest level."""
         return int(super().enough_timesteps(activations)).bit_length()
 
+    def levels(self, coding: Coding) -> int:
+        """All that its bits hold, up to 16 of them: float32 tells few more apart."""
+        return 2 ** min(coding.timesteps, 16) - 1
+
     def operations(self, updates: float, spikes: float) -> dict[str, float]:
         return {**super().operations(updates, spikes), "shift": updates}
 
