@@ -1,8 +1,8 @@
 """Names of Keras operations and layers that Keras does not export.
 
 `a + b` on KerasTensors puts an instance of a private operation class into the
-graph, and `keras.applications` hold layers of their own; this module is the one
-place that names those classes.
+graph, and `keras.applications` defines layers of its own. Only this module names
+those classes.
 """
 
 import keras
@@ -13,7 +13,7 @@ from keras.src.layers.preprocessing.image_preprocessing import (
 )
 from keras.src.ops import core, einops, image, linalg, math, nn, numpy
 
-# Layers that take three axes for those of one image.
+# Layers that take an input with three axes for a single image.
 TAKES_SINGLE_IMAGES = _preprocessing.BaseImagePreprocessingLayer
 
 
@@ -28,7 +28,7 @@ def operation_types(*names) -> tuple[type, ...]:
 
 
 def copy_of(operation: keras.Operation) -> keras.Operation:
-    """An operation that is no layer, apart from the graphs that it stands in."""
+    """A copy of an operation that is no layer; it belongs to no graph yet."""
     found = object.__new__(type(operation))
     vars(found).update(vars(operation), _inbound_nodes=[], _outbound_nodes=[])
     return found
