@@ -1,4 +1,4 @@
-"""snn_keras: from a Keras model to a spiking network with the same answers."""
+"""snn_keras converts Keras models into spiking networks with the same answers."""
 
 import importlib
 
@@ -22,15 +22,15 @@ from snn_keras.simulate import SpikingModel as SpikingModel
 
 __version__ = "0.1.0"
 
-# Loaded when they are first used: they need packages that not everybody installs.
-_LATER = ("analysis", "export", "interop")
+# These modules are imported on first use, because they need optional packages.
+_LAZY = ("analysis", "export", "interop")
 
 
 def __getattr__(name):
-    if name in _LATER:
+    if name in _LAZY:
         return importlib.import_module(f"snn_keras.{name}")
     raise AttributeError(f"module 'snn_keras' has no attribute {name!r}")
 
 
 def __dir__():
-    return sorted([*globals(), *_LATER])
+    return sorted([*globals(), *_LAZY])

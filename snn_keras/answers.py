@@ -1,23 +1,24 @@
-"""What the outputs of a network answer, and when two answers are the same."""
+"""The answers that a network's outputs give, and when two answers are equal."""
 
 import enum
 
 import keras
 import numpy as np
 
-# Numbers are the same answer within so many standard deviations of the source's.
+# Two numbers are the same answer if they differ by at most this many standard
+# deviations of the source's numbers.
 TOLERANCE = 0.1
 
 
 class Answer(enum.StrEnum):
-    """What an output answers.
+    """The kind of answer that an output gives.
 
-    CLASSES: one of several classes, whose entry is the largest, for each sample or, in
-        a map, for each position.
-    SIDES: yes or no in every entry, above or below 1/2: what a sigmoid gives.
-    NUMBERS: a number in every entry.
+    CLASSES: for each sample or, in a map, each position, the class with the largest
+        entry.
+    SIDES: yes or no for every entry, above or below 1/2, as after a sigmoid.
+    NUMBERS: a number for every entry.
 
-    Answers are arrays `(samples, positions)`; of a network that classifies, with one
+    Answers are arrays `(samples, positions)`; a network that classifies has one
     position.
     """
 
@@ -27,7 +28,7 @@ class Answer(enum.StrEnum):
 
     @classmethod
     def by_shape(cls, shape: tuple[int, ...]) -> "Answer":
-        """What outputs of a shape `(samples, ...)` answer, if nothing else is known."""
+        """The kind of answer of outputs of a shape `(samples, ...)`, by default."""
         several = len(shape) > 1 and shape[class_axis(len(shape))] != 1
         return cls.CLASSES if several else cls.NUMBERS
 
@@ -41,16 +42,16 @@ class Answer(enum.StrEnum):
         return y.reshape(len(y), -1)
 
     def labels(self, y: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-        """The right answers, checked.
+        """The right answers `(samples, positions)`, after checking them.
 
         Args:
-            y: Of classes, their numbers for each sample and position, or 1 at the right
-                entry and 0 elsewhere. Of sides, 0 and 1. Of numbers, numbers. An axis
-                of one entry at the end may be left out.
-            shape: Of the outputs, `(samples, ...)`.
+            y: For classes, the class numbers for each sample and position, or one-hot
+                labels; for sides, 0 and 1; for numbers, numbers. A last axis of length
+                1 may be missing.
+            shape: The shape of the outputs, `(samples, ...)`.
 
         Raises:
-            ValueError: if they are of another shape or type.
+            ValueError: if they have another shape or type.
         """
         shape, y = tuple(shape), np.asarray(y)
         wanted = list(shape)
@@ -82,14 +83,11 @@ class Answer(enum.StrEnum):
             )
 
     def score(self, outputs: np.ndarray, labels: np.ndarray) -> float:
-        """How good outputs are: the share that is right; the error of numbers.
+        """The share of right answers; for numbers, the root mean square error.
 
         Args:
-            outputs: `(samples, ...)`.
-            labels: As `labels` gives them.
-
-        Returns:
-            The share of right answers; of numbers, the root mean square error.
+            outputs: The outputs, `(samples, ...)`.
+            labels: The right answers that `labels` returned.
         """
         answers = self.of(outputs)
         if self is Answer.NUMBERS:
@@ -110,7 +108,7 @@ _OTHERWISE = {
 
 
 def _without_ones(shape):
-    """A shape without the axes of one entry at its end."""
+    """A shape without trailing axes of length 1."""
     shape = list(shape)
     while len(shape) > 1 and shape[-1] == 1:
         shape.pop()
@@ -118,12 +116,12 @@ def _without_ones(shape):
 
 
 def class_axis(rank: int) -> int:
-    """The axis of an output's classes: the last, or that of the image format's."""
+    """The class axis of an output: the last, or 1 for channels-first images."""
     first = keras.config.image_data_format() == "channels_first"
     return 1 if first and rank > 3 else -1
 
 
 def spread_of(numbers: np.ndarray) -> float:
-    """Their standard deviation; their root mean square where they are all the same."""
+    """The standard deviation; the root mean square if all numbers are equal."""
     spread = float(np.std(numbers))
     return spread or float(np.sqrt(np.mean(np.square(numbers))))

@@ -1,4 +1,4 @@
-"""Callbacks that look at the spiking network while its source trains."""
+"""Callbacks that evaluate the spiking network while its source is trained."""
 
 from snn_keras.training.residual_noise import ResidualNoise as ResidualNoise
 from snn_keras.training.spiking_validation import (

@@ -1,7 +1,7 @@
 """Codings: how a number is spread over the time steps of a run.
 
-A network has one coding. Its cells name it, the layers with a time axis hold it, and
-whoever needs to know what a signal means asks it: nothing else knows.
+A network has one coding, which its cells choose and its layers with a time axis hold.
+Only the coding defines what a signal means.
 """
 
 import dataclasses
@@ -12,7 +12,7 @@ import numpy as np
 from snn_keras import inputs
 from snn_keras.typing import Array, Timesteps
 
-# The length of a run that goes on until no neuron fires any more.
+# The value of `timesteps` for a run that goes on until no neuron fires.
 SETTLE = "settle"
 
 
@@ -20,22 +20,22 @@ SETTLE = "settle"
 class Coding:
     r"""How a number is spread over the steps t = 1, 2, ... T of a run.
 
-    The input, and the constant part of every affine map, enter at step t with the gain
-    $g_t$. A signal $x_1, x_2, \dots$ decodes after step t to $S_t / n_t$, with
-    $S_t = x_1 + \dots + x_t$ and the divisor $n_t$. Linear maps then act on every
-    step alone, as long as the sum of the gains is the divisor at the end.
+    The input, and the constant part of every affine map, is multiplied by the gain
+    $g_t$ at step t. A signal $x_1, x_2, \dots$ decodes after step t to $S_t / n_t$,
+    with $S_t = x_1 + \dots + x_t$ and the divisor $n_t$. Linear maps then run at every
+    step, provided that the sum of all gains is the divisor at the last step.
 
-    A subclass says what is special of it, in the properties and methods below.
+    A subclass overrides the properties and methods below.
 
     Args:
-        timesteps: Steps T of a run, an integer >= 1.
+        timesteps: Number of steps T of a run, an integer >= 1.
     """
 
     timesteps: Timesteps
 
     any_time = True  # whether an answer may be read before the last step
-    # Whether neurons fire once their whole input is in: then only the sum of a signal
-    # counts, and a run may be made in one pass over sums.
+    # Whether neurons fire only after their whole input. Then only the sum of a signal
+    # matters, and all steps may be computed in one pass from sums.
     charges_first = False
     repeats_source = False  # whether every step is a pass of the source network
 
@@ -45,42 +45,42 @@ class Coding:
                 'timesteps="settle" needs neurons whose input is switched off after '
                 'some steps: neuron="signed". Others never come to rest.'
             )
-        _hold_count(self, "timesteps")
+        _check_count(self, "timesteps")
 
     @property
     def settles(self) -> bool:
-        """Whether a run goes on until no neuron fires any more."""
+        """Whether a run goes on until no neuron fires."""
         return self.timesteps == SETTLE
 
     @property
     def input_steps(self) -> int | None:
-        """Steps for which the input is on, as a whole; None for all of them."""
+        """Number of steps in which the whole input is on; None for all steps."""
         return None
 
     @property
     def levels(self) -> int:
-        """How many positive levels a run tells apart."""
+        """The number of positive levels that a signal can have."""
         return self.timesteps
 
     def gain(self, t: Array) -> Array:
-        """The share $g_t$ of the input that enters at step `t`.
+        """The gain $g_t$, by which the input is multiplied at step `t`.
 
         Args:
-            t: A number of a step, 1 for the first, or an array or a tensor of such.
+            t: The number of a step, from 1, or an array or tensor of such numbers.
 
         Returns:
-            A number, or a boolean or a number for each entry of `t`.
+            A number, or a number or boolean for each entry of `t`.
         """
         return 1 if self.input_steps is None else t <= self.input_steps
 
     @property
     def is_steady(self) -> bool:
-        """Whether the whole input enters at every step."""
+        """Whether the gain is 1 at every step."""
         gain = self.gain(np.arange(1, 3))
         return np.ndim(gain) == 0 and gain == 1
 
     def divisor(self, t: Array) -> Array:
-        """$n_t$, by which what arrived up to step `t` is divided to decode it.
+        """The divisor $n_t$, which decodes a sum up to step `t`.
 
         Args:
             t: As for `gain`.
@@ -91,7 +91,7 @@ class Coding:
         return t if self.input_steps is None else self.input_steps
 
     def threshold_of(self, activation: keras.layers.Layer) -> np.ndarray:
-        r"""The threshold with which a spike a step is the activation's highest level.
+        r"""The threshold with which one spike per step decodes to the highest level.
 
         $\theta = p s$, for a spike that decodes to $\theta / T$.
 
@@ -101,11 +101,11 @@ class Coding:
         return activation.threshold_value()
 
     def with_timesteps(self, timesteps: int | str) -> "Coding":
-        """The same coding of runs of another length."""
+        """The same coding for runs of another length."""
         return dataclasses.replace(self, timesteps=timesteps)
 
     def with_input_steps(self, input_steps: int) -> "Coding":
-        """The same coding, with an input that is on for so many steps."""
+        """The same coding with an input that is on for `input_steps` steps."""
         raise ValueError(
             "input_steps is for signed neurons, whose input is switched off after so "
             f"many steps. Received: input_steps={input_steps!r} with neurons of the "
@@ -113,7 +113,7 @@ class Coding:
         )
 
     def steps_by(self, steps: Array) -> Array:
-        """Steps of a run whose last neuron fires at step `steps`."""
+        """The number of steps of a run whose last spike is at step `steps`."""
         return self.timesteps
 
     def __str__(self):
@@ -130,7 +130,7 @@ class Coding:
 @keras.saving.register_keras_serializable("snn_keras")
 @dataclasses.dataclass(frozen=True)
 class Rate(Coding):
-    """A number is the mean over the steps: $g_t = 1$, $n_t = t$."""
+    """Rate coding: a number is the mean over the steps, $g_t = 1$, $n_t = t$."""
 
 
 @keras.saving.register_keras_serializable("snn_keras")
@@ -138,12 +138,12 @@ class Rate(Coding):
 class Switched(Coding):
     r"""The input is on for P steps, then off: $g_t = [t \le P]$, $n_t = P$.
 
-    What comes later corrects what was sent before. A spike of size $\theta = P s$
-    decodes to one step s.
+    Later spikes correct earlier ones. A spike of size $\theta = P s$ decodes to one
+    quantization step s.
 
     Args:
-        timesteps: Steps of a run, or "settle": it goes on until no neuron fires.
-        on: Steps P for which the input is on, an integer >= 1.
+        timesteps: Number of steps of a run; or "settle", until no neuron fires.
+        on: Number of steps P in which the input is on, an integer >= 1.
 
     Source: Li et al. 2022, algorithm 1.
     """
@@ -151,7 +151,7 @@ class Switched(Coding):
     on: int = 1
 
     def __post_init__(self):
-        _hold_count(self, "on", "input_steps")
+        _check_count(self, "on", "input_steps")
         if not self.settles:
             super().__post_init__()
 
@@ -185,15 +185,15 @@ class Switched(Coding):
 @keras.saving.register_keras_serializable("snn_keras")
 @dataclasses.dataclass(frozen=True)
 class Radix(Coding):
-    r"""A number is the sum of spikes worth $2^{-1}, 2^{-2}, \dots$: its bits.
+    r"""Radix coding: spikes are bits, worth $2^{-1}, 2^{-2}, \dots$; a number is a sum.
 
-    A neuron needs its whole input before it fires, so only the sum of that counts: all
-    enters at the first step, $g_t = [t \le 1]$, and $n_t = 1$. (The paper lets $1/T$
-    of every constant part enter at each of T steps, which sums to the same but for T
-    rounding errors.) There is no answer before the last step.
+    A neuron fires only after its whole input, so only the input's sum matters. All of
+    it enters at the first step: $g_t = [t \le 1]$ and $n_t = 1$. (In the paper, $1/T$
+    of every constant part enters at each of T steps; the sum is the same except for
+    rounding.) There is no answer before the last step.
 
     Args:
-        timesteps: Bits T of a number, an integer >= 1.
+        timesteps: Number of bits T, an integer >= 1.
 
     Source: Datta et al. 2024, eq. 7-8.
     """
@@ -221,7 +221,7 @@ class Repeated(Coding):
     repeats_source = True
 
 
-def _hold_count(coding, attribute, name=None):
-    """Has an attribute be an int, or raises a ValueError unless it is one >= 1."""
+def _check_count(coding, attribute, name=None):
+    """Makes an attribute an int; raises a ValueError unless it is an integer >= 1."""
     value = inputs.check_count(name or attribute, getattr(coding, attribute))
     object.__setattr__(coding, attribute, value)

@@ -2,4 +2,4 @@
 
 
 class ConversionError(ValueError):
-    """A model cannot be converted; the message names every layer in the way."""
+    """A model cannot be converted; the message says why, and what to do."""

@@ -1,12 +1,12 @@
-"""What is measured, by name."""
+"""The base class of results that consist of named figures."""
 
 import dataclasses
 
 
 @dataclasses.dataclass(frozen=True)
 class Figures:
-    """Base of what is measured: frozen dataclasses, which may hold one another."""
+    """Base of frozen dataclasses of figures, which may contain one another."""
 
     def as_dict(self) -> dict:
-        """The attributes by name, plain values all the way down, ready for JSON."""
+        """The attributes by name, as nested plain values, ready for JSON."""
         return dataclasses.asdict(self)

@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all."""
+"""Writes files either completely or not at all."""
 
 import contextlib
 import os
@@ -7,10 +7,10 @@ from collections.abc import Iterator
 
 
 def check_target(path: str | os.PathLike, overwrite: bool) -> pathlib.Path:
-    """`path`, if a file may be written there.
+    """Returns `path`, if a file may be written there.
 
     Raises:
-        FileExistsError: if there is one, unless `overwrite`.
+        FileExistsError: if the file exists, unless `overwrite`.
         FileNotFoundError: if its folder does not exist.
     """
     path = pathlib.Path(path)
@@ -26,16 +26,16 @@ def check_target(path: str | os.PathLike, overwrite: bool) -> pathlib.Path:
 
 @contextlib.contextmanager
 def written_whole(path: str | os.PathLike) -> Iterator[pathlib.Path]:
-    """Gives a path beside `path` to write to; then renames it, or removes it.
+    """Context manager: a temporary path that becomes `path` if all goes well.
 
     Raises:
-        OSError: if it cannot be written, with what was there before still there.
+        OSError: if the file cannot be written; an existing file then stays.
     """
     path = pathlib.Path(path)
-    beside = path.with_name(f".{path.stem}.partial{path.suffix}")
+    partial = path.with_name(f".{path.stem}.partial{path.suffix}")
     try:
-        yield beside
-        os.replace(beside, path)
+        yield partial
+        os.replace(partial, path)
     except OSError as error:
         raise OSError(
             error.errno,
@@ -43,14 +43,14 @@ def written_whole(path: str | os.PathLike) -> Iterator[pathlib.Path]:
             "is as it was. Remedy: room and permission to write there",
         ) from error
     finally:
-        beside.unlink(missing_ok=True)
+        partial.unlink(missing_ok=True)
 
 
 def read(path: str | os.PathLike, remedy: str) -> bytes:
     """The content of a file.
 
     Raises:
-        FileNotFoundError: if there is none.
+        FileNotFoundError: if it does not exist.
     """
     path = pathlib.Path(path)
     if not path.is_file():

@@ -1,8 +1,8 @@
-"""A Keras model's graph as plain data: trace it, run it, rebuild it.
+"""A Keras model's graph as plain data, which can be run and rebuilt.
 
-`trace` takes Keras's own record of a functional model, which `_keras.py` reads.
-Nested models are laid open, a Sequential model is a chain, and every call of a
-shared layer is a node of its own, with a name of its own.
+`trace` reads Keras's own record of a functional model, by `_keras.py`. Nested models
+are unpacked, a Sequential model is a chain, and every call of a shared layer is a node
+of its own, with its own name.
 """
 
 import dataclasses
@@ -19,11 +19,11 @@ from snn_keras._keras import calls_of, functional_of, has_mask, maker_of
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Tensor:
-    """An edge of the graph: what one node produces.
+    """An edge of the graph: an input of the graph, or an output of a node.
 
     Attributes:
-        shape, dtype: Of the tensor.
-        masked: Whether Keras hands a mask on with it.
+        shape, dtype: Its shape and dtype.
+        masked: Whether it carries a Keras mask.
     """
 
     shape: tuple
@@ -36,15 +36,14 @@ class Node:
     """One call of an operation.
 
     Attributes:
-        name: Unique in the graph: the layer's name, numbered from the second
-            call on.
+        name: A unique name: the layer's, numbered from the second call on.
         operation: The `keras.layers.Layer` or `keras.Operation` called.
-        args, kwargs: Its arguments, with `Tensor`s where tensors go; `training` only
-            where the call asks for it against the layer's own default.
-        outputs: The tensors it returns, flat.
-        unread: Those of the outputs that nothing in the model reads.
-        site: The place of the call in the model that it was written in. The calls of
-            a submodel that is used twice have the same.
+        args, kwargs: Its arguments, with `Tensor`s in place of tensors; `training` only
+            if the call sets it to True against the layer's default.
+        outputs: A flat tuple of the tensors that it returns.
+        unread: The outputs that nothing in the model reads.
+        site: Identifies the call in the model where it was written. If a submodel is
+            used several times, its calls have the same site each time.
     """
 
     name: str
@@ -57,13 +56,13 @@ class Node:
 
     @property
     def inputs(self) -> list:
-        """The tensors among the arguments, flat."""
+        """A flat list of the tensors among the arguments."""
         leaves = tree.flatten((self.args, self.kwargs))
         return [x for x in leaves if isinstance(x, Tensor)]
 
     @property
     def constants(self) -> list:
-        """The arrays among the arguments, flat: the graph does not make them."""
+        """A flat list of the arrays among the arguments, which no node computes."""
         leaves = tree.flatten((self.args, self.kwargs))
         return [x for x in leaves if not isinstance(x, Tensor) and hasattr(x, "shape")]
 
@@ -76,13 +75,14 @@ class Node:
     def call(
         self, operation: keras.Operation, values: dict, training: bool | None = None
     ) -> Any:
-        """Calls `operation` as this node does, on `values` of its tensors.
+        """Calls `operation` with this node's arguments.
 
         Args:
-            operation: The node's own, or one in its place.
+            operation: The node's operation, or a replacement.
             values: The value of each tensor.
-            training: For layers, as `Model.fit` (True) and `Model.predict` (False) set
-                it, whatever a layer's own default; None, where a graph is being built.
+            training: For layers, True as in `Model.fit` or False as in
+                `Model.predict`, which override a layer's default; None while a graph
+                is built.
         """
         args, kwargs = fill((self.args, self.kwargs), values)
         if training is not None and isinstance(operation, keras.layers.Layer):
@@ -90,20 +90,20 @@ class Node:
         return operation(*args, **kwargs)
 
     def describe(self) -> str:
-        """Name and type, as messages give them."""
+        """Name and type, for messages."""
         return f"'{self.name}' ({type(self.operation).__name__})"
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Graph:
-    """Nodes in an order in which they can run, and the ends of the graph.
+    """The nodes of a model in running order, and its inputs and outputs.
 
     Attributes:
         name: The model's name.
         inputs, outputs: `Tensor`s in the structure of the model's inputs and
             outputs.
-        input_names, output_names: Names of the inputs and of the outputs, flat.
-        nodes: The calls, each after all that it needs.
+        input_names, output_names: Flat tuples of the names of inputs and outputs.
+        nodes: The calls, each after the calls whose outputs it needs.
     """
 
     name: str
@@ -114,11 +114,11 @@ class Graph:
     output_names: tuple = ()
 
     def cast(self, inputs: Any, lead: int = 1) -> Any:
-        """Tensors in the dtypes and ranks of the model's inputs, as Keras casts them.
+        """Casts tensors to the dtypes and ranks of the model's inputs, as Keras does.
 
         Args:
             inputs: Tensors in the structure of the model's inputs.
-            lead: Axes in front of what the model's inputs have behind the batch.
+            lead: Number of leading axes: 1 for the batch, 2 for batch and time.
         """
 
         def fit(x, expected):
@@ -126,7 +126,7 @@ class Graph:
                 return None
             x = ops.convert_to_tensor(x, sparse=False)
             wanted = (None,) * lead + expected.shape[1:]
-            for change in _changes(x, Tensor(wanted, expected.dtype)):
+            for change in _conversions(x, Tensor(wanted, expected.dtype)):
                 x = change(x)
             return x
 
@@ -137,10 +137,10 @@ class Graph:
         """Runs the graph on `inputs`, in the structure of the model's inputs.
 
         Args:
-            inputs: Values (tensors, KerasTensors, anything `call` takes).
+            inputs: Values: tensors, KerasTensors, or anything that `call` accepts.
             call: `call(node, values)` returns the node's outputs, given the
-                values of all tensors so far; by default it calls the node's own
-                operation, in inference.
+                values of all tensors so far. By default it calls the node's
+                operation in inference mode.
 
         Returns:
             The values of the outputs, in the structure of the model's outputs.
@@ -176,7 +176,8 @@ def trace(model: keras.Model) -> Graph:
     """Reads the graph of a functional or Sequential model.
 
     Raises:
-        ValueError: if the model is not built, or its graph is not all that it does.
+        ValueError: if the model is not built, or its graph does not show all that it
+            computes.
     """
     check_has_graph(model)
     functional = functional_of(model)
@@ -195,7 +196,7 @@ def trace(model: keras.Model) -> Graph:
 
 
 def _check_always_given(model, functional):
-    """Raises a ValueError where an input may be None."""
+    """Raises a ValueError if an input may be None."""
     makers = map(maker_of, functional.inputs)
     names = [x.name for x in makers if getattr(x, "optional", False)]
     if names:
@@ -207,7 +208,7 @@ def _check_always_given(model, functional):
 
 
 def check_has_graph(model: keras.Model) -> None:
-    """Raises a ValueError unless `model` is all that its graph says."""
+    """Raises a ValueError unless the model's graph shows all that it computes."""
     if not isinstance(model, keras.Model):
         raise ValueError(
             "Expected a keras.Model, functional or Sequential. Received: "
@@ -234,7 +235,7 @@ def check_has_graph(model: keras.Model) -> None:
             "functional API, inputs = keras.Input(...), "
             "keras.Model(inputs, outputs)."
         )
-    own = _own_computation(model, (*_COMPUTES, *_ASKS))
+    own = _own_computation(model, (*_COMPUTE_METHODS, *_USER_METHODS))
     if own:
         raise ValueError(
             f"Model '{model.name}' ({type(model).__name__}) has a {own} of its own, so "
@@ -245,7 +246,7 @@ def check_has_graph(model: keras.Model) -> None:
 
 
 def is_graph(operation: Any) -> bool:
-    """Whether `operation` is a model whose graph is all that it does."""
+    """Whether `operation` is a model whose graph shows all that it computes."""
     return _has_graph(operation) and not _own_computation(operation)
 
 
@@ -255,16 +256,16 @@ def _has_graph(operation):
     return isinstance(operation, keras.Model) and hasattr(operation, "operations")
 
 
-# Methods that give a model's answers: inside another, and to its user.
-_COMPUTES = ("call", "__call__", "predict_step")
-_ASKS = (
+# Methods that compute a model's outputs, and methods by which users obtain them.
+_COMPUTE_METHODS = ("call", "__call__", "predict_step")
+_USER_METHODS = (
     *("predict", "predict_on_batch", "make_predict_function"),
     *("test_step", "test_on_batch", "make_test_function", "evaluate"),
 )
 
 
-def _own_computation(model, methods=_COMPUTES):
-    """The method by which a model computes something else than its graph, or ""."""
+def _own_computation(model, methods=_COMPUTE_METHODS):
+    """The overridden method that may compute something else than the graph, or ""."""
     for name in methods:
         if name in vars(model):
             return name
@@ -279,8 +280,8 @@ def _own_computation(model, methods=_COMPUTES):
 def comes_with_keras(thing: Any) -> bool:
     """Whether a class or a function is Keras's own.
 
-    A function may bear the name and the module of another, as `functools.wraps` gives
-    them; that of Keras is what Keras has by that name.
+    Name and module alone do not decide: `functools.wraps` copies them. It must be the
+    object that Keras has under that name.
     """
     module = getattr(thing, "__module__", None) or ""
     found = sys.modules.get(module) if module.split(".")[0] == "keras" else None
@@ -289,7 +290,7 @@ def comes_with_keras(thing: Any) -> bool:
     return found is not None and found is thing
 
 
-# What a derived class may define without computing something else than its base.
+# Attributes that a derived class may define and still compute what its base computes.
 _HARMLESS = {
     *("__init__", "__doc__", "__module__", "__qualname__", "__annotations__"),
     *("__dict__", "__weakref__", "__firstlineno__", "__static_attributes__"),
@@ -303,9 +304,9 @@ _HARMLESS = {
 def computes_as(operation: Any, base: type) -> bool:
     """Whether an operation computes what the class `base` computes.
 
-    That is so for `base` itself, and for a derived class that overrides nothing of it
-    but how it is made, saved and described. A class may name more that those derived
-    from it may define, in `open_to_derived`.
+    True for `base` itself, and for a derived class that overrides only how it is
+    constructed, saved and described. A class may allow more overrides, by listing
+    their names in `open_to_derived`.
     """
     kind = type(operation)
     if not issubclass(kind, base) or "call" in vars(operation):
@@ -321,7 +322,7 @@ def computes_as(operation: Any, base: type) -> bool:
 
 
 def _unwrap(structure):
-    """A single tensor out of its list, as models from `.h5` files hold it."""
+    """Unpacks a list of one tensor, as models from `.h5` files have it."""
     alone = isinstance(structure, (list, tuple)) and len(structure) == 1
     return structure[0] if alone else structure
 
@@ -339,7 +340,7 @@ def _inline(model, arguments, nodes: list, names: "Names"):
     }
     for place, (operation, args, kwargs, outputs) in enumerate(calls_of(model)):
         args, kwargs = tree.map_structure(
-            lambda x: values.get(id(x), x), (args, _stated(operation, kwargs))
+            lambda x: values.get(id(x), x), (args, _explicit(operation, kwargs))
         )
         argument = args[0] if args else next(iter(kwargs.values()), None)
         if is_graph(operation) and not _is_lost(operation, kwargs, argument):
@@ -356,11 +357,11 @@ def _inline(model, arguments, nodes: list, names: "Names"):
     return tree.map_structure(lambda x: values[id(x)], model.output)
 
 
-def _stated(operation, kwargs):
-    """Keyword arguments without those that Keras has filled in.
+def _explicit(operation, kwargs):
+    """Keyword arguments without those that Keras has added.
 
-    `fit` and `predict` set `training` whatever a call recorded. Only a True against
-    the layer's own default is kept: its user wanted something by it.
+    `fit` and `predict` set `training`, whatever a call recorded. Only a True that
+    differs from the layer's default is kept, because the user must have set it.
     """
     kept = {k: v for k, v in kwargs.items() if "mask" not in k or v is not None}
     if kept.get("training") is not True or _trains_by_default(operation):
@@ -369,10 +370,10 @@ def _stated(operation, kwargs):
 
 
 def _inputs_of(model, arguments):
-    """Pairs of a functional model's inputs and what it is called on, as Keras does.
+    """Pairs of a model's inputs and arguments, matched as Keras matches them.
 
-    A dict goes by the names of inputs that are a list; all else in flat order, in which
-    what is too much at the end is left out.
+    A dict is matched to a list of inputs by their names; everything else in flat
+    order, without surplus arguments at the end.
     """
     inputs = _unwrap(model.input)
     if isinstance(arguments, dict) and not isinstance(inputs, dict):
@@ -381,18 +382,18 @@ def _inputs_of(model, arguments):
 
 
 def as_input(x: Tensor, wanted: Any, name: str, names: "Names") -> list[Node]:
-    """The nodes that bring `x` into the dtype and rank of a nested model's input.
+    """The nodes that convert `x` to the dtype and rank of a nested model's input.
 
     Keras does so at each call of a model.
 
     Args:
-        x: What the model is called on.
+        x: The argument of the model.
         wanted: The model's input, with a `shape` and a `dtype`.
-        name: The model's.
+        name: The model's name.
         names: Names that are in use.
     """
     found = []
-    for change in _changes(x, wanted):
+    for change in _conversions(x, wanted):
         made = change(keras.KerasTensor(x.shape, x.dtype))
         operation, y = maker_of(made), _tensor(made)
         found.append(Node(names.unique(f"{name}_input"), operation, (x,), {}, (y,)))
@@ -400,8 +401,8 @@ def as_input(x: Tensor, wanted: Any, name: str, names: "Names") -> list[Node]:
     return found
 
 
-def _changes(x, wanted) -> list:
-    """Functions of `keras.ops` that bring `x` into the dtype and rank of `wanted`."""
+def _conversions(x, wanted) -> list:
+    """Functions that convert `x` to the dtype and rank of `wanted`."""
     dtype, more = wanted.dtype, len(x.shape) - len(wanted.shape)
     last = (x if more > 0 else wanted).shape[-1:]
     changes = []
@@ -415,28 +416,28 @@ def _changes(x, wanted) -> list:
 
 
 def _as_input(x, wanted, model, nodes, names):
-    """`x` as an input of `model`; appends the nodes that make it so."""
+    """`x`, converted to an input of `model`; appends the nodes that convert it."""
     if isinstance(x, Tensor):
         made = as_input(x, wanted, model.name, names)
         nodes.extend(made)
         return made[-1].output if made else x
     if x is not None:  # a constant
         x = ops.convert_to_tensor(x)
-        for change in _changes(x, wanted):
+        for change in _conversions(x, wanted):
             x = change(x)
     return x
 
 
 def _is_lost(model, kwargs, argument):
-    """Whether something that a nested model is called with is not in its own graph."""
+    """Whether unpacking a nested model would lose a mask or `training=True`."""
     masked = any("mask" in name for name in kwargs) and takes_masks(model)
     pairs = _inputs_of(functional_of(model), argument)
-    changed = any(getattr(x, "masked", False) and _changes(x, t) for t, x in pairs)
+    changed = any(getattr(x, "masked", False) and _conversions(x, t) for t, x in pairs)
     return masked or changed or kwargs.get("training")
 
 
 def takes_masks(model: keras.Model) -> bool:
-    """Whether a layer of the model, nested ones included, looks at a mask."""
+    """Whether a layer of the model or of its nested models reads a mask."""
     for operation in functional_of(model).operations:
         if is_graph(operation):
             if takes_masks(operation):
@@ -456,7 +457,7 @@ def _trains_by_default(operation):
 
 
 class Names:
-    """Hands out each name once, numbering what comes again.
+    """Makes names unique, by numbering repeated ones.
 
     Args:
         taken: Names that are in use.

@@ -1,4 +1,4 @@
-"""Inputs that users give: read, checked, and cut into batches."""
+"""Reads and checks the inputs that users give, and divides them into batches."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -9,9 +9,9 @@ from keras import backend, tree, utils
 from snn_keras.graph import Graph
 from snn_keras.typing import Inputs
 
-# Samples of a dataset or a generator that calibration reads: more change little.
+# Samples of a dataset or generator that calibration reads; more would change little.
 CALIBRATION_SAMPLES = 4096
-# Beyond so many samples or bytes, what does not say where it ends counts as endless.
+# An iterable of unknown length counts as endless beyond this many samples or bytes.
 MOST_SAMPLES = 1_000_000
 MOST_BYTES = 2**32
 
@@ -27,31 +27,31 @@ def batches(data: Any, batch_size: int) -> Iterator[Any]:
 
 
 def arrays_of(data: Inputs, limit: int | None = None) -> Any:
-    """Reads inputs in any form that `predict` takes, as NumPy arrays.
+    """Reads inputs of any kind that `predict` accepts, as NumPy arrays.
 
-    * Arrays, tensors, data frames, lists of numbers or of texts; or a dict, list or
+    * Arrays, tensors, data frames, lists of numbers or strings; or a dict, list or
       tuple of these, one for each input.
-    * What gives batches: a `tf.data.Dataset`, a `keras.utils.PyDataset`, a data loader
-      of PyTorch or Grain, a generator, or any other iterable. A batch is `x`, `(x, y)`
+    * Iterables of batches: a `tf.data.Dataset`, a `keras.utils.PyDataset`, a data
+      loader of PyTorch or Grain, a generator, or any other. A batch is `x`, `(x, y)`
       or `(x, y, weights)`, as in Keras; only `x` is kept.
 
     Args:
         data: The inputs.
-        limit: Samples to read of what gives batches, which may then be endless; None
-            for all. Arrays are never cut.
+        limit: Number of samples to read of an iterable of batches, which may then be
+            endless; None reads all. Arrays are always kept whole.
 
     Returns:
-        Arrays, in the structure in which the inputs came.
+        Arrays, in the structure of the inputs.
 
     Raises:
-        ValueError: if there are no samples, or no end of them, or batches do not fit
-            together.
+        ValueError: if there are no samples, or endlessly many, or if batches do not
+            fit together.
     """
     return _joined(_read(data, limit), limit) if _gives_batches(data) else _arrays(data)
 
 
 def _read(data, limit):
-    """The inputs of all batches, or of as many as `limit` samples take."""
+    """The inputs of all batches, or of enough batches for `limit` samples."""
     if limit is None and _is_endless(data):
         raise ValueError(
             "data has no end, and all of it is wanted. Remedy: a part of it, such as "
@@ -76,27 +76,27 @@ def _read(data, limit):
 
 
 def for_keras(data: Inputs) -> Any:
-    """`data` as `keras.Model.predict` takes it: datasets as they are, else arrays.
+    """`data` as `keras.Model.predict` accepts it: datasets unchanged, else arrays.
 
     Raises:
         ValueError: as `arrays_of`.
     """
     if _gives_batches(data) and _is_endless(data):
-        return arrays_of(data)  # which refuses it
+        return arrays_of(data)  # raises the error
     is_read = isinstance(data, (list, tuple)) or hasattr(data, "__next__")
     return arrays_of(data) if is_read else data
 
 
 def _gives_batches(data):
-    """Whether it is iterated over to get batches, and is no array or structure."""
+    """Whether it is an iterable of batches, not an array or a structure of arrays."""
     is_whole = isinstance(data, (dict, list, tuple, *_VALUES))
     is_array = hasattr(data, "__array__") or hasattr(data, "toarray")
     return hasattr(data, "__iter__") and not is_whole and not is_array
 
 
 def _is_endless(data):
-    """Whether it says of itself that it has no end."""
-    if hasattr(data, "cardinality"):  # tf.data: -1 is endless, -2 not known
+    """Whether it declares itself endless."""
+    if hasattr(data, "cardinality"):  # tf.data: -1 means endless, -2 unknown
         return int(data.cardinality()) == -1
     return isinstance(data, utils.PyDataset) and data.num_batches is None
 
@@ -109,7 +109,7 @@ def _knows_its_length(data):
 
 
 def _arrays(data):
-    """A structure of arrays; a list of numbers or texts alone is an array itself."""
+    """A structure of arrays; a list of numbers or strings becomes one array."""
     if isinstance(data, dict):
         return {name: _arrays(x) for name, x in data.items()}
     if isinstance(data, (list, tuple)):
@@ -119,13 +119,13 @@ def _arrays(data):
         return tuple(parts) if isinstance(data, tuple) else list(parts)
     if hasattr(data, "toarray"):  # a sparse matrix of SciPy
         return data.toarray()
-    if hasattr(data, "detach"):  # a tensor of PyTorch, on whatever device
+    if hasattr(data, "detach"):  # a tensor of PyTorch, on any device
         data = data.detach().cpu()
     return np.asarray(data)
 
 
 def _joined(parts, limit):
-    """One structure of arrays from those of the batches."""
+    """Joins the structures of arrays of all batches into one."""
     if not parts:
         raise ValueError(
             "data gave no batch. Remedy: give it at least one; a generator gives its "
@@ -147,8 +147,8 @@ def check_data(data: Inputs, graph: Graph, limit: int | None = None) -> Any:
     """Returns `data` as arrays in the structure of the graph's inputs.
 
     Args:
-        data: In any form that `arrays_of` reads; dicts go by the inputs' names. As in
-            Keras, a last axis of one entry may be missing, or one too many.
+        data: Inputs of any kind that `arrays_of` reads; a dict has the inputs' names
+            as keys. As in Keras, a last axis of length 1 may be missing or added.
         graph: A `snn_keras.graph.Graph`.
         limit: As for `arrays_of`.
 
@@ -171,7 +171,7 @@ def in_structure(data: Any, graph: Graph) -> Any:
     """`data`, arrays or tensors, in the structure of the graph's inputs.
 
     Raises:
-        ValueError: if it is of another structure, or a dict without their names.
+        ValueError: if its structure differs, or a dict does not have the inputs' names.
     """
     inputs = graph.inputs
     is_list = isinstance(data, (list, tuple))
@@ -200,9 +200,10 @@ def in_structure(data: Any, graph: Graph) -> Any:
 
 
 def _without_more(data, inputs):
-    """A dict without the entries that are no inputs, where Keras takes it so.
+    """A dict without the entries that are no inputs.
 
-    Keras takes the entries in the order of their names, whatever the names are.
+    Keras uses the first entries in the order of names, whatever the names are; if
+    these are not the inputs, this is an error.
     """
     if not set(inputs) < set(data) or any(map(tree.is_nested, inputs.values())):
         return data
@@ -217,7 +218,7 @@ def _without_more(data, inputs):
 
 
 def _checked(name, x, expected):
-    """The array for an input, in the rank of that; a ValueError if it does not fit."""
+    """The array, in the rank of its input; raises a ValueError if it does not fit."""
     fitted = _of_rank(x, len(expected.shape), expected.shape[-1:])
     fits = len(fitted.shape) == len(expected.shape) and all(
         wanted in (None, got)
@@ -255,7 +256,7 @@ def _checked(name, x, expected):
 
 
 def _of_rank(x, rank, last):
-    """`x` with a last axis of 1 more or less, where its rank asks for it."""
+    """`x` with a last axis of length 1 added or removed to have this rank."""
     if x.ndim == rank + 1 and x.shape[-1] == 1:
         return x[..., 0]
     return x[..., None] if x.ndim == rank - 1 and last == (1,) else x

@@ -21,17 +21,17 @@ from snn_keras.typing import Array
 def round_half_up(x: Array) -> Array:
     """Rounds to the nearest integer, halves up: `floor(x + 1/2)`.
 
-    An integrate-and-fire neuron that starts at half its threshold fires on
-    `u >= theta`, so halves go up; `keras.ops.round` takes them to even.
+    An integrate-and-fire neuron that starts at half its threshold fires if
+    `u >= theta`, so it rounds halves up; `keras.ops.round` rounds them to even.
     """
     return ops.floor(x + 0.5)
 
 
 def divide_by_integer(x: Array, n: Array) -> Array:
-    """`x / n`, exact where compilers multiply by a rounded reciprocal instead.
+    """`x / n`, exact although compilers may multiply by a rounded reciprocal.
 
-    The quotient is corrected by its remainder. Compilers fold that away where
-    they know `n`, so `n` is hidden from them.
+    The quotient is corrected by its remainder. Compilers that know `n` would remove
+    the correction, so `n` is hidden from them.
     """
     x = ops.convert_to_tensor(x)
     n = ops.cast(ops.where(x == x, float(n), 1.0), x.dtype)
@@ -51,8 +51,8 @@ def quantize(v: Array, step: Array, levels: Array) -> Array:
 
     Gradients (Li 2023, eq. 4-5; learned step size quantization):
 
-    * to `v`: 1 where `0 < v/s < p`, else 0;
-    * to `step`: 0 below the range, `round(v/s) - v/s` inside, `p` above it.
+    * with respect to `v`: 1 where `0 < v/s < p`, else 0;
+    * with respect to `step`: 0 below the range, `round(v/s) - v/s` inside, `p` above.
 
     Args:
         v: Pre-activation, any shape.
@@ -82,9 +82,9 @@ def quantize(v: Array, step: Array, levels: Array) -> Array:
 def level_of(v: Array, step: Array, levels: Array) -> Array:
     """The level of `v`, `round(clip(v / step, 0, levels))`, without a gradient.
 
-    It is exact at the edges between levels: compilers replace a division by an
-    approximate reciprocal, so the quotient is only a first guess, which the
-    products `(k + 1/2) * step` correct. They are what a neuron compares with.
+    It is exact at the edges between levels. Compilers may replace a division by an
+    approximate reciprocal, so the quotient is only a first guess, and is corrected by
+    the products `(k + 1/2) * step`, with which a neuron compares, too.
     """
     guess = round_half_up(v / step)
     too_low = ops.cast(v >= (guess + 0.5) * step, v.dtype)
@@ -97,7 +97,7 @@ def add_step_noise(v: Array, step: Array, noise: Array) -> Array:
 
     $$v' = v + \epsilon s, \qquad \partial v' / \partial s = 0$$
 
-    Quantizing $v'$ then has the gradient of eq. 10 to the step,
+    Quantizing $v'$ then has the gradient of eq. 10 with respect to the step,
     $\lfloor v/s + \epsilon \rceil - (v/s + \epsilon)$.
     """
     return v + ops.convert_to_tensor(noise) * ops.stop_gradient(step)
@@ -122,12 +122,12 @@ def spike(
     Args:
         u: Membrane potential.
         threshold: Firing threshold > 0, broadcastable to `u`.
-        surrogate: Gives the derivative of the spike to `(u - threshold) /
-            threshold`, which is used in the backward pass.
+        surrogate: Returns the derivative of the spike with respect to `(u -
+            threshold) / threshold`, for the backward pass.
         strict: Whether to fire only where `u > threshold`.
 
     Returns:
-        0 or 1 for each element, of the dtype of `u`; NaN where `u` is that.
+        0 or 1 for each element, in the dtype of `u`; NaN where `u` is NaN.
     """
 
     @ops.custom_gradient
@@ -169,9 +169,9 @@ def spread(x: Array, half_range: float) -> Array:
 def uniform_at(shape: tuple[int, ...], seed: Array, step: Array) -> Array:
     """Draws from U(0, 1), fixed by the integers `seed` and `step`.
 
-    A counter-based generator: the numbers are a hash of seed, step and place. They
-    need no state, so that `step` may be a tensor in a loop; and being made of
-    integers, they are the same on every backend, compiled or not.
+    A counter-based generator: the numbers are a hash of seed, step and index. It has no
+    state, so `step` may be a tensor in a loop. It computes with integers, so the
+    numbers are the same on every backend, compiled or not.
 
     Args:
         shape: Shape of the result.
@@ -194,13 +194,13 @@ def uniform_at(shape: tuple[int, ...], seed: Array, step: Array) -> Array:
 def normal_at(shape: tuple[int, ...], seed: Array, step: Array) -> Array:
     """Draws from N(0, 1), fixed by the integers `seed` and `step`.
 
-    See `uniform_at`, of which they are the quantiles.
+    They are the normal quantiles of the numbers of `uniform_at`.
     """
     return math.sqrt(2.0) * ops.erfinv(2.0 * uniform_at(shape, seed, step) - 1.0)
 
 
 def _hash(x):
-    """Integers of 32 bits, mixed."""
+    """The hash lowbias32 of 32-bit integers."""
     for shift, factor in ((16, 0x7FEB352D), (15, 0x846CA68B)):
         x = ops.bitwise_xor(x, ops.right_shift(x, _unsigned(shift)))
         x = _low_bits(x * _unsigned(factor))
@@ -212,7 +212,7 @@ def _unsigned(value):
 
 
 def _low_bits(x):
-    """The lowest 32 bits of integers: all of them, where they are of 32 bits."""
+    """The lowest 32 bits of integers of 32 or 64 bits."""
     is_wide = keras.backend.standardize_dtype(x.dtype) == "int64"
     return ops.bitwise_and(x, 0xFFFFFFFF) if is_wide else x
 
@@ -227,8 +227,8 @@ def count_bits(level: Array, num_bits: int) -> Array:
 def bit_sparsity(a: Array, step: Array, levels: Array) -> Array:
     """The number of one bits of quantized activations, with a surrogate gradient.
 
-    Each of the b bits has derivative 1 to `a` where `0 < a < levels * step`,
-    and 0 elsewhere (Datta et al. 2024, eq. 9-10).
+    The derivative of each of the b bits with respect to `a` is 1 where
+    `0 < a < levels * step`, and 0 elsewhere (Datta et al. 2024, eq. 9-10).
 
     Args:
         a: Quantized activations, multiples of `step`.

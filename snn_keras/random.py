@@ -1,4 +1,4 @@
-"""Random numbers in the shape of a tensor, apart on every replica of a training."""
+"""Random numbers for training, which differ between replicas."""
 
 import keras
 from keras import ops
@@ -7,15 +7,15 @@ from snn_keras.backend import backend
 from snn_keras.ops import normal_at, uniform_at
 from snn_keras.typing import Array
 
-_APART = 0x9E3779B9  # how far the seeds of replicas lie apart
+_SEED_DISTANCE = 0x9E3779B9  # distance between the seeds of two replicas
 
 
 def uniform_like(x: Array, seed: keras.random.SeedGenerator) -> Array:
     """Draws from U(0, 1), float32, in the shape of the tensor `x`.
 
-    They are a hash (`ops.uniform_at`), cheap enough to be computed where it is used:
-    XLA copies what draws them into every kernel that needs them, and with the
-    generators of the backends that costs more than all else in a layer.
+    They are a hash (`ops.uniform_at`), which is cheap to compute several times: XLA
+    draws them again in every kernel that needs them. With the backends' generators
+    that would cost more than everything else in a layer.
 
     Args:
         x: A tensor.
@@ -38,9 +38,9 @@ def _normal(x, seed, step):
 
 
 def _key(seed):
-    """Seed and count of the next draw, integers; others on every replica."""
+    """Seed and count of the next draw, integers; the seed differs between replicas."""
     first, count = ops.unstack(ops.cast(seed.next(), "uint32"))
     replica = backend.replica()
     if replica is not None:
-        first += ops.cast(replica, "uint32") * ops.cast(_APART, "uint32")
+        first += ops.cast(replica, "uint32") * ops.cast(_SEED_DISTANCE, "uint32")
     return first, count

@@ -1,4 +1,4 @@
-"""Rules: what a layer does to a signal over time; bases for rules of your own."""
+"""Rules: how a layer acts on signals over time; base classes for your own rules."""
 
 from snn_keras.conversion.rules import Affine as Affine
 from snn_keras.conversion.rules import Difference as Difference

@@ -1,10 +1,10 @@
-"""Plain text for people."""
+"""Formats tables and lists as plain text."""
 
 from collections.abc import Sequence
 
 
 def table(rows: Sequence[Sequence[str]]) -> str:
-    """Rows of text as a table, the first a header."""
+    """Formats rows of strings as a table; the first row is the header."""
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     lines = [
         "  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip()
@@ -15,7 +15,7 @@ def table(rows: Sequence[Sequence[str]]) -> str:
 
 
 def listed(items: Sequence[str], most: int = 10) -> str:
-    """Items of a sentence, of which no more than `most` are named.
+    """Formats items for a sentence, naming at most `most` of them.
 
     >>> listed(["a", "b", "c", "d"], most=2)
     'a, b and 2 more'

@@ -1,8 +1,8 @@
-"""The types of what Keras does not name, in signatures."""
+"""Types for signatures, which Keras does not define."""
 
 from typing import Any
 
-Array = Any  # a tensor of the backend, or what converts to one
-Timesteps = Any  # an integer, or "settle" where a run has no fixed number
-Inputs = Any  # inputs in any form that Model.predict takes
-Shape = tuple[int | None, ...]  # a size of None is open
+Array = Any  # a tensor of the backend, or anything that converts to one
+Timesteps = Any  # an integer, or "settle" if a run has no fixed number of steps
+Inputs = Any  # inputs of any kind that Model.predict accepts
+Shape = tuple[int | None, ...]  # None is an unknown length

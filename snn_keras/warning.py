@@ -1,4 +1,4 @@
-"""Warnings that name the line of the user's."""
+"""Warnings that point to a line of the user's code."""
 
 import os
 import sys
@@ -12,7 +12,7 @@ _INSIDE = tuple(
 
 
 def warn(message: str) -> None:
-    """Warns of the line outside of this package and of Keras that led here."""
+    """Issues a warning for the calling line outside of this package and of Keras."""
     level, frame = 1, sys._getframe(1)
     while frame.f_back and frame.f_code.co_filename.startswith(_INSIDE):
         level, frame = level + 1, frame.f_back

@@ -296,10 +296,13 @@ def test_what_is_not_a_model_is_refused(use, other, received):
 def test_timesteps_are_refused(timesteps):
     model, floats = source(), relu_source()
     snn = snn_keras.convert(model, 4)
-    for use in (
+    chosen = (  # where None leaves the choice to us
         lambda: snn_keras.convert(model, timesteps),
         lambda: snn_keras.convert(floats, timesteps, data=samples()),
         lambda: snn_keras.plan(model, timesteps),
+    )
+    for use in (
+        *(chosen if timesteps is not None else ()),
         lambda: snn.with_timesteps(timesteps),
     ):
         with pytest.raises(

@@ -1,4 +1,4 @@
-"""What a spiking network does: accuracy over time, spikes, operations, energy."""
+"""Analysis of spiking networks: accuracy over time, spikes, operations, energy."""
 
 from snn_keras.analysis.accuracy import accuracy_by_timesteps as accuracy_by_timesteps
 from snn_keras.analysis.accuracy import accuracy_over_time as accuracy_over_time

@@ -1,4 +1,4 @@
-"""Accuracy at every time step, as numbers and as a picture."""
+"""Accuracy at every time step, as numbers and as a plot."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -20,8 +20,8 @@ def accuracy_over_time(
     """The share of right answers after each step.
 
     Args:
-        outputs: `(timesteps, samples, classes)`, as
-            `SpikingModel.predict_over_time` gives them.
+        outputs: `(timesteps, samples, classes)`, the result of
+            `SpikingModel.predict_over_time`.
         labels: `(samples,)`, the right classes.
 
     Returns:
@@ -40,8 +40,8 @@ def accuracy_by_timesteps(
 ) -> np.ndarray:
     """The share of right answers of runs of 1, 2, ... T steps.
 
-    Where signals are coded by a rate one run gives them all; bit-serial
-    networks run anew for every number of steps.
+    With rate coding, one run gives all of them; bit-serial networks run once for
+    every number of steps.
 
     Args:
         snn: A `SpikingModel` of T steps.
@@ -52,7 +52,7 @@ def accuracy_by_timesteps(
         timesteps: The numbers of steps, from 1 to T; by default all of them.
 
     Returns:
-        NumPy array, in [0, 1], an entry for each of `timesteps`.
+        NumPy array in [0, 1], with an entry for each of `timesteps`.
     """
     answers = answers_by_timesteps(snn, x, batch_size, verbose, timesteps)
     return np.mean(answers == np.asarray(labels), axis=-1)
@@ -65,7 +65,7 @@ def answers_by_timesteps(
     verbose: int | str = "auto",
     timesteps: Sequence[int] | None = None,
 ) -> np.ndarray:
-    """The answers of runs of 1, 2, ... T steps, each sample's class.
+    """Each sample's class in runs of 1, 2, ... T steps.
 
     Args:
         snn, x, batch_size, verbose, timesteps: As for `accuracy_by_timesteps`.
@@ -77,13 +77,13 @@ def answers_by_timesteps(
     if snn.coding.any_time:
         outputs = snn.predict_over_time(x, batch_size, verbose)
         return outputs.argmax(-1)[np.subtract(steps, 1)]
-    x = check_data(x, snn.program.graph)  # read once, for several runs
+    x = check_data(x, snn.program.graph)  # read only once, for several runs
     runs = map(snn.with_timesteps, steps)
     return np.stack([run.predict(x, batch_size, verbose).argmax(-1) for run in runs])
 
 
 def steps_of(snn: SpikingModel, timesteps: Sequence[int] | None = None) -> list:
-    """`timesteps`, or all of a run; a ValueError where a run has no such steps."""
+    """`timesteps`, or 1, ... T; raises a ValueError if a run has no such steps."""
     if snn.coding.settles:
         raise ValueError(
             "a network that runs until it settles has no fixed number of steps. "
@@ -104,14 +104,14 @@ def plot_accuracy_over_time(
     ax: "Axes | None" = None,
     timesteps: Mapping[str, Sequence[int]] | None = None,
 ) -> "Axes":
-    """Draws accuracy against time steps, one line a network.
+    """Draws accuracy against time steps, one line per network.
 
     Args:
         accuracies: `{label: (timesteps,) array in [0, 1]}`.
         ann_accuracy: `{label: accuracy}` of the source networks, drawn as
             horizontal lines in the colour of their network, or None.
         ax: Matplotlib axes to draw on; new ones by default.
-        timesteps: `{label: the numbers of steps}` where they are not 1, 2, ... T.
+        timesteps: `{label: the numbers of steps}` if they are not 1, 2, ... T.
 
     Returns:
         The axes.

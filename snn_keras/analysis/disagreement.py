@@ -1,4 +1,4 @@
-"""Where a spiking network answers otherwise than its source."""
+"""The samples on which a spiking network and its source give different answers."""
 
 import dataclasses
 
@@ -9,7 +9,7 @@ from snn_keras.figures import Figures
 from snn_keras.text import listed, table
 from snn_keras.typing import Array
 
-MOST_PAIRS = 10  # in a table
+MOST_PAIRS = 10  # most rows in a table
 
 
 @dataclasses.dataclass(frozen=True)
@@ -17,8 +17,8 @@ class ClassPair(Figures):
     """How often one class of the source became another one.
 
     Attributes:
-        source, spiking: The classes, or sides, that the two networks answer.
-        count: Answers, positions of maps counted one by one.
+        source, spiking: The answers (classes or sides) of the two networks.
+        count: Number of such answers; each position of a map counts.
     """
 
     source: int
@@ -28,13 +28,13 @@ class ClassPair(Figures):
 
 @dataclasses.dataclass(frozen=True)
 class Flip(Figures):
-    """A sample on which two networks answer otherwise.
+    """A sample on which two networks give different answers.
 
     Attributes:
         sample: Its index.
-        count: Answers that differ there.
-        source, spiking: Both answers, where a sample has one; else None.
-        label: The right answer, where a sample has one and it is known; else None.
+        count: Number of its answers that differ.
+        source, spiking: Both answers, if a sample has only one; else None.
+        label: The right answer, if a sample has only one and it is known; else None.
     """
 
     sample: int
@@ -46,23 +46,23 @@ class Flip(Figures):
 
 @dataclasses.dataclass(frozen=True)
 class Disagreements(Figures):
-    """What `disagreements` finds. Print it, or take `as_dict()`.
+    """The result of `disagreements`. Print it, or use `as_dict()`.
 
     Attributes:
-        answer: What the outputs answer: `"classes"`, `"sides"` (of 1/2) or `"numbers"`.
-        samples: Samples compared.
-        answers: Answers compared: samples times positions.
-        count: Answers that differ. Numbers do where they are further apart than 0.1
-            of `spread`.
-        share: Their share, in [0, 1].
-        flips: A `Flip` of each sample with different answers; of numbers, the largest
-            difference first.
-        pairs: Of classes and sides, a `ClassPair` of each two that became one another,
+        answer: The kind of answer: `"classes"`, `"sides"` (of 1/2) or `"numbers"`.
+        samples: Number of samples compared.
+        answers: Number of answers compared: samples times positions.
+        count: Number of answers that differ; numbers differ if they are more than 0.1
+            of `spread` apart.
+        share: The share of answers that differ, in [0, 1].
+        flips: A `Flip` for each sample with different answers; for numbers, the
+            largest difference first.
+        pairs: For classes and sides, a `ClassPair` for each pair of different answers,
             the most frequent first; else None.
-        gained, lost: Of classes and sides, with labels: the answers that the spiking
-            network alone, and the source alone, has right; else None.
-        spread: Of numbers, the source's standard deviation; else None.
-        relative: Of numbers, the root mean square difference as a share of `spread`;
+        gained, lost: For classes and sides with labels, the numbers of answers that
+            only the spiking network, and only the source, has right; else None.
+        spread: For numbers, the source's standard deviation; else None.
+        relative: For numbers, the root mean square difference as a share of `spread`;
             else None.
     """
 
@@ -79,7 +79,7 @@ class Disagreements(Figures):
     relative: float | None = None
 
     def summary(self) -> str:
-        """In words: how many answers differ, and for better or for worse."""
+        """A sentence: how many answers differ, and how many of each are right."""
         if self.answer == Answer.NUMBERS:
             return (
                 f"{self.count:,} of {self.answers:,} numbers are further than "
@@ -118,20 +118,21 @@ def disagreements(
     """Compares the answers of two networks, sample by sample.
 
     Args:
-        source_outputs: `(samples, classes)`, the source network's outputs; of a map
-            `(samples, ..., classes)`; of numbers `(samples, 1)` or `(samples, ..., 1)`.
-        spiking_outputs: The spiking network's, of the same shape.
+        source_outputs: The source network's outputs, `(samples, classes)`; for maps
+            `(samples, ..., classes)`; for numbers `(samples, 1)` or
+            `(samples, ..., 1)`.
+        spiking_outputs: The spiking network's outputs, of the same shape.
         labels: The right answers, as for `snn_keras.analysis.report`, or None.
-        answer: What the outputs answer, `"classes"`, `"sides"` (of 1/2, as a sigmoid
-            gives) or `"numbers"`; by default classes where there are several entries,
-            else numbers.
+        answer: The kind of answer, `"classes"`, `"sides"` (of 1/2, after a sigmoid)
+            or `"numbers"`; by default classes if there are several entries, else
+            numbers.
 
     Returns:
         A `Disagreements`.
 
     Raises:
-        ValueError: if the outputs are not those of two networks on one data set, or
-            the labels do not fit them.
+        ValueError: if the outputs do not fit each other, or the labels do not fit
+            them.
     """
     outputs = [np.asarray(source_outputs), np.asarray(spiking_outputs)]
     shapes = [y.shape for y in outputs]
@@ -158,7 +159,7 @@ def disagreements(
 
 
 def _classes(source, spiking, labels):
-    """Which answers differ, the samples in order, and figures of classes."""
+    """Which answers differ, the order of samples, and figures of classes."""
     differ = source != spiking
     found, counts = np.unique(
         np.stack([source[differ], spiking[differ]]), axis=1, return_counts=True
@@ -174,7 +175,7 @@ def _classes(source, spiking, labels):
 
 
 def _numbers(source, spiking, labels):
-    """Which answers differ, the samples in order, and figures of numbers."""
+    """Which answers differ, the order of samples, and figures of numbers."""
     off, spread = np.abs(spiking - source), spread_of(source)
     differ = off > TOLERANCE * spread
     size = float(np.sqrt(np.mean(np.square(off))))
@@ -184,7 +185,7 @@ def _numbers(source, spiking, labels):
 
 
 def _by_size(sizes):
-    """Indices of those above 0, the largest first."""
+    """The indices of sizes above 0, the largest first."""
     order = np.argsort(-sizes, kind="stable")
     return order[sizes[order] > 0].tolist()
 

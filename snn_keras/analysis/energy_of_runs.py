@@ -1,4 +1,4 @@
-"""The energy of a run, from its operations and what each costs in silicon."""
+"""The energy of a run, from its operations and the energy of each in hardware."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -18,10 +18,10 @@ from snn_keras.typing import Inputs
 SIDES = ("spiking", "source")
 KINDS = ("multiply", "add", "shift", "compare")
 
-# Picojoules an operation at 45 nm. "32 bit" and "8 bit": Datta et al. 2024, table 4.
+# Picojoules per operation at 45 nm. "32 bit" and "8 bit": Datta et al. 2024, table 4.
 # "float32": M. Horowitz, Computing's energy problem, 2014 (multiply-accumulate 4.6,
-# accumulate 0.9); it has no comparison and no shift, which are taken as an addition's
-# and as that of table 4.
+# accumulate 0.9). It gives no comparison, taken to be an addition here, and no shift,
+# taken from table 4.
 CONSTANTS = {
     "32 bit": {"multiply": 3.1, "add": 0.1, "shift": 0.13, "compare": 0.08},
     "8 bit": {"multiply": 0.2, "add": 0.03, "shift": 0.024, "compare": 0.03},
@@ -31,11 +31,11 @@ CONSTANTS = {
 
 @dataclasses.dataclass(frozen=True)
 class Operations(Figures):
-    """Operations of a run and what they cost: means over samples.
+    """Operations of a run and their energy: means over samples.
 
     Attributes:
-        multiply, add, shift, compare: How many of each kind.
-        energy: What all of them cost, in picojoules.
+        multiply, add, shift, compare: Number of operations of each kind.
+        energy: The energy of all of them, in picojoules.
     """
 
     multiply: float
@@ -47,13 +47,13 @@ class Operations(Figures):
 
 @dataclasses.dataclass(frozen=True)
 class LayerEnergy(Figures):
-    """What a layer costs in a run: means over samples.
+    """The operations of a layer in a run: means over samples.
 
     Attributes:
         spiking: `Operations` of the layer in the spiking network.
         source: `Operations` of the layer in the source network.
-        spikes: Spikes that it sends; 0 where it is no layer of neurons.
-        neurons: Number of its neurons; 0 where it is no layer of neurons.
+        spikes: Number of spikes that it sends; 0 if it is no layer of neurons.
+        neurons: Number of its neurons; 0 if it is no layer of neurons.
     """
 
     spiking: Operations
@@ -64,14 +64,14 @@ class LayerEnergy(Figures):
 
 @dataclasses.dataclass(frozen=True)
 class Energy(Figures):
-    """What `energy` counts: means over samples. Print it, or take `as_dict()`.
+    """The result of `energy`: means over samples. Print it, or use `as_dict()`.
 
     Attributes:
         spiking: `Operations` of the spiking network.
         source: `Operations` of the source network.
-        ratio: Energy of the spiking network over the source's.
-        steps: Steps of a run, extra ones among them.
-        layers: A `LayerEnergy` by the name of each layer that is counted.
+        ratio: Energy of the spiking network divided by the source's.
+        steps: Steps of a run, including extra steps.
+        layers: `{name: LayerEnergy}` for each layer that is counted.
         constants: Picojoules by kind of operation.
     """
 
@@ -109,40 +109,40 @@ def energy(
     batch_size: int = 32,
     constants: str | Mapping[str, float] = "32 bit",
 ) -> Energy:
-    r"""Counts the operations of a run, and what they cost, beside the source network.
+    r"""Counts the operations and the energy of a run, and those of the source network.
 
-    * **Synapses.** A spike is one addition at every weight that it reaches, whatever
-      the weight's value; a spike that carries a size is a shift beside it. Weights on
-      zero padding are not counted, nor are constants that are added (biases).
+    * **Synapses.** A spike costs one addition at every weight that it reaches, whatever
+      the weight's value; a spike that carries a size costs a shift besides. Weights on
+      zero padding are not counted, nor are biases.
     * **Linear operations without weights** hand a spike on, once to every output that
-      depends on the element where it is: average pooling folds into the weights behind
-      it. So do batch normalization and other scalings of channels; a constant factor of
-      0 hands nothing on. A spike that reaches a neuron past all weights (a shortcut)
-      is one addition there.
-    * **Numbers** take a multiplication and an addition at every weight: once a run for
-      what does not change (all before the first neuron), at every step behind a
+      depends on the spike's element: average pooling folds into later weights. So do
+      batch normalization and other scalings of channels; a constant factor of 0 hands
+      nothing on. A spike that reaches a neuron without meeting a weight (a shortcut)
+      costs one addition there.
+    * **Numbers** cost a multiplication and an addition at every weight: once per run if
+      they do not change (everything before the first neuron), at every step after a
       temporal difference.
-    * **Neurons** take, at every step and for every spike, what their cell's
-      `operations` says; extra steps of SRP and COS are counted as steps, their spikes
-      are not.
-    * **The source network**: a multiplication and an addition at every weight, a
-      comparison at every activation.
+    * **Neurons** cost, for steps and spikes, what their cell's `operations` says. Extra
+      steps of SRP and COS count as steps; their spikes do not count.
+    * **The source network** costs a multiplication and an addition at every weight, and
+      a comparison at every activation.
 
-    Both sides have the same synapses. They follow from a layer's linear form: Keras's
-    layers have one, and `snn_keras.linear.form` gives one to yours. Any other layer
-    that a rule calls linear (`snn_keras.rule`) is tried out, and taken as one matrix:
-    with a weight wherever an output depends on an input, whatever the values of its
-    trainable weights.
+    Both networks have the same synapses. They follow from a layer's linear form:
+    Keras's layers have one, and `snn_keras.linear.form` registers one for yours. Any
+    other layer whose rule is linear (`snn_keras.rule`) is tried out, and counted as
+    one matrix, with a weight wherever an output depends on an input, whatever the
+    values of its trainable weights.
 
-    Not counted, on either side: reading and writing memory, moving spikes, random
-    numbers, and functions without weights other than linear ones (max pooling, softmax,
-    products of signals, ...); of attention, the projections are counted. Other layers
-    with weights are refused.
+    Not counted for either network: reading and writing memory, moving spikes, random
+    numbers, and nonlinear functions without weights (max pooling, softmax, products of
+    signals, ...). Of attention, the projections are counted. Other layers with weights
+    raise an error.
 
     Args:
         snn: A `SpikingModel`.
-        x: Inputs, in any form that `predict` takes; all batches of a dataset are read.
-        batch_size: Samples a batch.
+        x: Inputs, of any kind that `predict` accepts; all batches of a dataset are
+            read.
+        batch_size: Samples per batch.
         constants: "32 bit", "8 bit", "float32", or `{"multiply": ..., "add": ...,
             "shift": ..., "compare": ...}` in picojoules.
 
@@ -150,8 +150,8 @@ def energy(
         An `Energy`.
 
     Raises:
-        ValueError: if `x` or `constants` do not fit, or it cannot be told what a layer
-            multiplies and adds.
+        ValueError: if `x` or `constants` do not fit, or if the operations of a layer
+            cannot be determined.
 
     Source: Datta et al. 2024, section A.4 and table 4.
     """
@@ -166,7 +166,7 @@ def energy(
         steps = steps_of_runs(snn, part, count).astype("float64") + snn.extra_steps
         all_steps += steps.sum()
         for name, found in counter.of_batch(part, steps).items():
-            total = totals.setdefault(name, _nothing(found))
+            total = totals.setdefault(name, _zero_totals(found))
             total["spikes"] += float(np.sum(found.get("spikes", 0.0)))
             for side, figures in _operations(found, steps, cells.get(name)).items():
                 for kind, value in figures.items():
@@ -177,7 +177,7 @@ def energy(
 
 
 def at_costs(found: Energy, constants: str | Mapping[str, float]) -> Energy:
-    """What `energy` found, at other costs: nothing is counted anew."""
+    """A result of `energy` with other constants; nothing is counted again."""
     costs = costs_of(constants)
     layers = {}
     for name, layer in found.layers.items():
@@ -189,7 +189,7 @@ def at_costs(found: Energy, constants: str | Mapping[str, float]) -> Energy:
 
 
 def costs_of(constants: str | Mapping[str, float]) -> dict[str, float]:
-    """Picojoules by operation, from the name of a set or from a dict."""
+    """Picojoules by kind of operation, from the name of a set or from a dict."""
     costs = CONSTANTS.get(constants) if isinstance(constants, str) else constants
     if not isinstance(costs, dict) or set(costs) != set(KINDS):
         raise ValueError(
@@ -200,7 +200,7 @@ def costs_of(constants: str | Mapping[str, float]) -> dict[str, float]:
 
 
 def _operations(found, steps, cell):
-    """Operations of a layer by side and kind, of each sample."""
+    """Operations of a layer, `{network: {kind: number for each sample}}`."""
     macs = found.get("multiply_accumulate", 0.0)
     shift = found.get("shift", 0.0)
     spiking = {"add": found["add"] + macs, "multiply": macs, "shift": shift}
@@ -213,7 +213,7 @@ def _operations(found, steps, cell):
     return {"spiking": spiking, "source": source}
 
 
-def _nothing(found):
+def _zero_totals(found):
     """A layer's totals before the first batch."""
     sides = {side: dict.fromkeys(KINDS, 0.0) for side in SIDES}
     return {**sides, "spikes": 0.0, "neurons": found.get("neurons", 0)}
@@ -229,7 +229,7 @@ def _mean(total, samples, costs):
 
 
 def _whole(layers, steps, costs):
-    """An `Energy` from those of the layers."""
+    """An `Energy` from the `LayerEnergy` of all layers."""
     spiking, source = (
         _sum([getattr(layer, side) for layer in layers.values()], costs)
         for side in SIDES
@@ -244,7 +244,7 @@ def _sum(operations, costs):
 
 
 def _priced(counts, costs):
-    """`Operations` of these numbers, at these costs."""
+    """`Operations` with these counts and constants."""
     counts = {kind: counts[kind] for kind in KINDS}
     spent = sum(costs[kind] * count for kind, count in counts.items())
     return Operations(**counts, energy=spent)

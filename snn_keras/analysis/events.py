@@ -1,4 +1,4 @@
-"""Spikes on their way through linear operations without weights."""
+"""How spikes pass through linear operations without weights."""
 
 from collections.abc import Callable
 
@@ -12,27 +12,27 @@ from snn_keras.time import BiasCorrection
 
 
 def way(node: Node) -> Callable[[list[np.ndarray]], list[np.ndarray]]:
-    """How a node hands spikes on.
+    """The function by which a node hands spikes on.
 
-    A spike arrives once at every output that depends on the element where it is.
+    A spike arrives once at every output that depends on the spike's element.
 
     Args:
         node: A `snn_keras.graph.Node` of a linear operation, not inside a wrapper,
-            without weights or with such as scale each channel.
+            without weights or with weights that only scale channels.
 
     Returns:
-        A function of a list of arrays `(rows, ...)`, the spikes at each element of each
-        input, that gives such a list for the outputs.
+        A function from the numbers of spikes at each element of the inputs, a list of
+        arrays `(rows, ...)`, to those of the outputs.
 
     Raises:
-        ValueError: if it is too large to try out what it reaches.
+        ValueError: if the operation is too large to be tried out.
     """
     form = _form(node)
     return _tried(node) if form is None else lambda counts: [form.hand_on(*counts)]
 
 
 def marked(node: Node, masks: list[np.ndarray]) -> list[np.ndarray]:
-    """Where the outputs depend on elements of the inputs whose mask is not 0."""
+    """Marks outputs that depend on input elements whose mask is not 0."""
     form = _form(node)
     if form is None:
         return probing.marked(node, masks)
@@ -42,7 +42,7 @@ def marked(node: Node, masks: list[np.ndarray]) -> list[np.ndarray]:
 def _form(node):
     """The form by which a node hands spikes on, or None.
 
-    Weights that scale fold into others, whatever they are: one of 0 is a weight too.
+    Trainable scales fold into other weights whatever their values, so they count as 1.
     """
     form = known_form(node)
     scales = isinstance(form, Scale) and getattr(node.operation, "weights", ())
@@ -52,7 +52,7 @@ def _form(node):
 
 
 def _tried(node):
-    """The way of an operation of which no more is known than what it does."""
+    """The function by which a node without a form hands spikes on, by trial."""
     sources, pairs = probing.copied(node), []
     is_more = sources == probing.MORE
     if is_more.any():

@@ -1,4 +1,4 @@
-"""How far each layer of a spiking network is from its source, by whole steps."""
+"""The errors of each layer of a spiking network, in whole quantization steps."""
 
 import dataclasses
 
@@ -11,7 +11,7 @@ from snn_keras.simulate.model import SpikingModel
 from snn_keras.text import table
 from snn_keras.typing import Inputs, Timesteps
 
-WITHIN = 2  # steps: mismatches beyond are summed up
+WITHIN = 2  # in steps; larger mismatches are counted together
 OFF = ("below", "-2", "-1", "0", "+1", "+2", "above")
 
 
@@ -20,8 +20,8 @@ class Histogram(Figures):
     """Shares of a layer's neurons by mismatch, over samples and neurons.
 
     Attributes:
-        steps: Mismatches that occur, in whole quantization steps.
-        share: The share of neurons with each of them, in [0, 1].
+        steps: The mismatches that occur, in whole quantization steps.
+        share: The share of neurons with each mismatch, in [0, 1].
     """
 
     steps: tuple[int, ...]
@@ -30,14 +30,14 @@ class Histogram(Figures):
 
 @dataclasses.dataclass(frozen=True)
 class LayerErrors(Figures):
-    """How far a layer is from its source, in quantization steps.
+    """The errors of a layer, in quantization steps.
 
     Attributes:
-        mean, std: Of the mismatch before it is rounded.
-        off: Shares of neurons by mismatch, in [0, 1]: `{"below", "-2", "-1", "0", "+1",
-            "+2", "above"}`.
-        histogram: All of them, a `Histogram`.
-        own: Root mean square of the error that the layer itself adds.
+        mean, std: Mean and standard deviation of the mismatch before rounding.
+        off: Shares of neurons by mismatch, in [0, 1], with the keys "below", "-2",
+            "-1", "0", "+1", "+2", "above".
+        histogram: A `Histogram` of all mismatches.
+        own: Root mean square of the layer's own error.
         before: Root mean square of the error that enters between the neurons before
             and these.
     """
@@ -52,19 +52,19 @@ class LayerErrors(Figures):
 
 @dataclasses.dataclass(frozen=True)
 class Mismatch(Figures):
-    """What `mismatch` finds. Print it, or take `as_dict()`.
+    """The result of `mismatch`. Print it, or use `as_dict()`.
 
     Attributes:
         timesteps: Steps of the run, as `SpikingModel.timesteps`.
         samples: Samples compared.
         agreement: Share of samples with the source's answer, in [0, 1].
-        outputs: A `snn_keras.conversion.answers.Agreement` of each output: what is
-            compared there, and how well it agrees.
-        layers: A `LayerErrors` by the name of each layer of neurons.
-        entry: The layer that adds the largest error, or None.
-        before: The layer in front of which the largest error enters, or None.
-        behind: The output at which most error enters behind the last neurons, or None.
-        diagnosis: In words, where errors enter, what is wrong there and what helps.
+        outputs: A `snn_keras.conversion.answers.Agreement` for each output.
+        layers: `{name: LayerErrors}` for each layer of neurons.
+        entry: The layer with the largest error of its own, or None.
+        before: The layer before which the largest error enters, or None.
+        behind: The output with the largest error from after the last neurons, or None.
+        diagnosis: Sentences that say where errors enter, what is wrong, and what
+            helps.
     """
 
     timesteps: Timesteps
@@ -108,7 +108,7 @@ def mismatch(
     $$e = \lfloor (\phi - a)/s \rceil$$
 
     with $\phi$ the decoded output of a spiking neuron, $a$ the source's activation and
-    $s$ the step. `snn_keras.verify` says besides what causes it and what helps.
+    $s$ the step. `snn_keras.verify` also reports causes and remedies.
 
     Args:
         ann: As for `snn_keras.verify`.

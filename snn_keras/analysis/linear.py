@@ -1,4 +1,4 @@
-"""Which operations of a spiking network are linear, and which of them have weights."""
+"""Determines which operations of a network are linear, and which have weights."""
 
 import enum
 
@@ -12,14 +12,13 @@ from snn_keras.graph import Node, computes_as
 from snn_keras.linear.forms import Form
 from snn_keras.time import BiasCorrection
 
-# Functions of Keras that multiply two operands: where one of them is constant, it holds
-# weights.
+# Functions of Keras that multiply two operands; a constant operand counts as weights.
 _PRODUCTS = operation_types(
     *("Matmul", "Dot", "Einsum", "Tensordot", "Inner", "Outer", "Vdot", "Kron"),
     *("Cross", "Correlate", "Conv", "DepthwiseConv", "SeparableConv", "ConvTranspose"),
 )
-# Not linear, with weights that only scale or shift.
-_WEIGHTS_ASIDE = (
+# Nonlinear layers whose weights only scale or shift; they are not counted.
+_NOT_COUNTED = (
     layers.LayerNormalization,
     layers.GroupNormalization,
     layers.RMSNormalization,
@@ -27,12 +26,12 @@ _WEIGHTS_ASIDE = (
     layers.Attention,
     layers.AdditiveAttention,
 )
-# Not linear, and holds projections that are.
+# Nonlinear layers that contain linear projections.
 _ATTENTION = (layers.MultiHeadAttention, layers.GroupQueryAttention)
 
 
 def known_form(node: Node) -> Form | None:
-    """The linear form of a node; None where it has none, and is tried out."""
+    """The linear form of a node; None if it has none and must be tried out."""
     try:
         return linear.form_of(node)
     except linear.NoForm:
@@ -40,12 +39,13 @@ def known_form(node: Node) -> Form | None:
 
 
 class Kind(enum.Enum):
-    """What an operation does to spikes and numbers.
+    """How an operation treats spikes and numbers.
 
-    WEIGHS: it is linear and has weights, or holds projections that are; these are
-        counted, and it gives numbers.
-    HANDS_ON: it is linear without weights, or they fold into others'.
-    COMPUTES: it is any other function, and gives numbers.
+    WEIGHS: it is linear with weights, or contains linear projections. Its weights are
+        counted, and its outputs are numbers.
+    HANDS_ON: it is linear without weights, or its weights fold into others. It hands
+        spikes on.
+    COMPUTES: it is any other function. Its outputs are numbers.
     """
 
     WEIGHS = enum.auto()
@@ -54,10 +54,10 @@ class Kind(enum.Enum):
 
 
 def kind_of(node: Node) -> Kind:
-    """What a node does, its operation not inside a wrapper.
+    """The kind of a node, which must not be a wrapper.
 
     Raises:
-        ValueError: if it has weights and is not linear, so that they are not counted.
+        ValueError: if it is nonlinear with weights, which cannot be counted.
     """
     operation, form = node.operation, known_form(node)
     if has_projections(operation) or (form is not None and form.weighs):
@@ -67,7 +67,7 @@ def kind_of(node: Node) -> Kind:
         is_scale = form is not None or computes_as(operation, BiasCorrection)
         folds = is_scale or not (has_weights or _is_product(node))
         return Kind.HANDS_ON if folds else Kind.WEIGHS
-    aside = any(computes_as(operation, kind) for kind in _WEIGHTS_ASIDE)
+    aside = any(computes_as(operation, kind) for kind in _NOT_COUNTED)
     if has_weights and not aside and not _looks_up(node):
         raise ValueError(
             f"energy cannot count what {node.describe()} multiplies and adds: it has "
@@ -80,12 +80,12 @@ def kind_of(node: Node) -> Kind:
 
 
 def has_projections(operation: keras.Operation) -> bool:
-    """Whether it is attention, of which the projections are counted."""
+    """Whether it is attention, whose projections are counted."""
     return any(computes_as(operation, kind) for kind in _ATTENTION)
 
 
 def _is_linear(node):
-    """Whether a node is linear in its inputs, but for a constant."""
+    """Whether a node is linear or affine in its inputs."""
     rule = rule_for(node.operation)
     if isinstance(rule, Identity) and len(node.inputs) == 1:
         rule = Linear()
@@ -101,7 +101,7 @@ def _is_linear(node):
 
 
 def _looks_up(node):
-    """Whether its weights are looked up, and not multiplied by."""
+    """Whether its weights are a table that is looked up."""
     if computes_as(node.operation, layers.ReversibleEmbedding):
         given = [*node.args, *node.kwargs.values()]
         return not any(x is True for x in given)
@@ -109,5 +109,5 @@ def _looks_up(node):
 
 
 def _is_product(node):
-    """Whether a function of Keras multiplies by what a constant holds."""
+    """Whether it is a function of Keras that multiplies two operands."""
     return any(computes_as(node.operation, kind) for kind in _PRODUCTS)

@@ -1,4 +1,4 @@
-"""Additions and multiplications of a spiking network, counted from its spikes."""
+"""Counts the additions and multiplications of a spiking network from its spikes."""
 
 import dataclasses
 import functools
@@ -22,13 +22,13 @@ from snn_keras.typing import Array
 
 @dataclasses.dataclass(frozen=True)
 class Signal:
-    """What travels along an edge: which of its elements cost something.
+    """A signal, described by what its elements cost at the next weights.
 
     Attributes:
-        spikes: `(batch, ...)`: the spikes that arrive at each element in a run, not
-            yet added up anywhere.
-        numbers: `(2, ...)`: 1 where the element holds a number at every step, and 1
-            where the source network's holds one.
+        spikes: `(batch, ...)`: the number of spikes that arrive at each element in a
+            run and have not been added up yet.
+        numbers: `(2, ...)`: 1 where the element is a number at every step, in the
+            spiking network and in the source network; else 0.
         is_static: Whether these numbers are the same at all steps.
         sized: As `spikes`, of those alone that carry a size, for which the weight is
             shifted; None where there are none.
@@ -48,11 +48,11 @@ class Signal:
 class OperationCounter(Monitored):
     """Counts the operations of a run, layer by layer.
 
-    Additions: each spike is one at every synapse that it reaches. Linear operations
-    without weights hand spikes on (average pooling folds into the weights behind it).
-    Multiply-accumulates: numbers that reach a weight layer are one at each of its
-    weights; numbers from before the first neuron once a run, others at every step.
-    Weights on zero padding are not counted.
+    A spike costs an addition at every synapse that it reaches. Linear operations
+    without weights hand spikes on (average pooling folds into later weights). A number
+    costs a multiply-accumulate at every weight that it reaches: once per run if it
+    comes from before the first neuron, else at every step. Weights on zero padding
+    are not counted.
 
     Args:
         snn: A `SpikingModel`.
@@ -68,15 +68,15 @@ class OperationCounter(Monitored):
 
         Args:
             x: Arrays, in the structure of the model's inputs.
-            steps: Steps of the run, of each sample.
+            steps: Number of steps of each sample's run.
 
         Returns:
             `{name: {"add": (batch,), "shift": (batch,), "multiply_accumulate":
             (batch,), "source": multiply-accumulates of the source's layer, "spikes":
-            (batch,), "neurons": number}}`, with what each has.
+            (batch,), "neurons": number}}`; each layer has only the keys that apply.
 
         Raises:
-            ValueError: if what an operation costs is not known.
+            ValueError: if the cost of an operation cannot be determined.
         """
         _, spikes = self.predict_on_batch(x)
         found, values = {}, {}
@@ -100,7 +100,7 @@ class OperationCounter(Monitored):
         return found
 
     def _node(self, node, values, spikes, steps):
-        """What a node costs, and its outputs' signals."""
+        """A node's operations, and the signals of its outputs."""
         operation = node.operation
         signals = [values[x] for x in node.inputs]
         if isinstance(operation, NeuronLayer):
@@ -117,11 +117,11 @@ class OperationCounter(Monitored):
         return self._operate(inner, arriving, steps, type(operation))
 
     def _operate(self, node, signals, steps, wrapper):
-        """The same, of a node that does the same at every step."""
+        """`_node` for a node that does the same at every step."""
         batch = len(steps)
         is_static = all(signal.is_static for signal in signals)
         is_difference = issubclass(wrapper, TemporalDifference)
-        if is_difference:  # its function is of the sums so far, which are numbers
+        if is_difference:  # its inputs are the sums so far, which are numbers
             signals = [_numbers(batch, s.shape, is_static=False) for s in signals]
         inner, lead = unwrapped(node)
         kind = self._once(kind_of, inner)
@@ -134,7 +134,7 @@ class OperationCounter(Monitored):
         return figures, [_numbers(batch, shape, is_static) for shape in shapes]
 
     def _weigh(self, node, lead, signals, steps):
-        """What a layer with weights adds, and multiplies and adds."""
+        """The additions and multiply-accumulates of a layer with weights."""
         found = self._once(synapses, node)
         inside = found.inside * math.prod(lead)
         add, shift = np.zeros(len(steps)), np.zeros(len(steps))
@@ -156,10 +156,10 @@ class OperationCounter(Monitored):
         }
 
     def _hand_on(self, node, lead, signals):
-        """The signals behind a linear operation without weights."""
+        """The output signals of a linear operation without weights."""
 
         def at_each(function, maps):
-            """Calls `function` with the leading axes of its maps among their rows."""
+            """Calls `function` on maps whose `lead` axes are folded into the rows."""
             folded = [x.reshape(-1, *x.shape[1 + len(lead) :]) for x in maps]
             rows = (len(maps[0]), *lead)
             return [y.reshape(*rows, *y.shape[1:]) for y in function(folded)]
@@ -167,7 +167,7 @@ class OperationCounter(Monitored):
         spikes = [signal.spikes for signal in signals]
         numbers = [signal.numbers for signal in signals]
         is_static = all(signal.is_static for signal in signals)
-        if is_static:  # no spikes: it matters alone where numbers are
+        if is_static:  # there are no spikes, only numbers
             marks = at_each(functools.partial(events.marked, node), numbers)
             shapes = [y.shape[1:] for y in marks]
             counts = [np.zeros((len(spikes[0]), *s), "float32") for s in shapes]
@@ -187,7 +187,7 @@ class OperationCounter(Monitored):
         ]
 
     def _once(self, function, node):
-        """What `function` finds of a node, once for each layer and shape."""
+        """`function(node)`, computed once for each layer and input shape."""
         given = (*node.args, *node.kwargs.values())
         is_plain = isinstance(node.operation, layers.Layer) and len(given) == 1
         shapes = tuple(x.shape[1:] for x in node.inputs)
@@ -198,7 +198,7 @@ class OperationCounter(Monitored):
 
 
 def _fire(signal, spikes, has_sizes):
-    """Neurons: what they add up that no weight layer did, and what they send."""
+    """The operations of neurons for spikes that met no weight, and their output."""
     figures = {
         "add": _sums(signal.spikes),
         "spikes": _sums(spikes),
@@ -211,11 +211,11 @@ def _fire(signal, spikes, has_sizes):
 
 
 def _numbers(batch, shape, is_static):
-    """A signal of numbers everywhere, and no spikes."""
+    """A signal of numbers only, without spikes."""
     spikes = np.zeros((batch, *shape), "float32")
     return Signal(spikes, np.ones((2, *shape), "float32"), is_static)
 
 
 def _sums(maps):
-    """The sum of each row, exactly."""
+    """The exact sum of each row."""
     return maps.reshape(len(maps), -1).sum(axis=1, dtype="float64")

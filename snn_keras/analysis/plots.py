@@ -1,4 +1,4 @@
-"""Pictures of what the functions of analysis give: told apart without colour."""
+"""Plots of the results of analysis, readable without colour."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -13,24 +13,24 @@ from snn_keras.analysis.spikes import SpikeStatistics
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# Fill and hatch, the lightest first.
+# Pairs of fill and hatch, the lightest first.
 FILLS = (
     {"facecolor": "#dbe7f3", "hatch": ""},
     {"facecolor": "#8fb3d9", "hatch": "////"},
     {"facecolor": "#3b6fa8", "hatch": "xxxx"},
     {"facecolor": "#f2c14e", "hatch": "...."},
 )
-MOST_CLASSES = 12  # rows and columns of a matrix that can be read
+MOST_CLASSES = 12  # most rows and columns of a readable matrix
 
 
 def plot_mismatch(mismatch: Mismatch, ax: "Axes | None" = None) -> "Axes":
-    """Draws the share of neurons off by whole steps, one bar a layer.
+    """Draws the shares of neurons that are off by whole steps, one bar per layer.
 
-    To the left the neurons that send too little, to the right those that send too
-    much; the rest, noted beside the layer's name, decodes to the source's activation.
+    Neurons that send too little are on the left, those that send too much on the
+    right. The share of the others is printed next to the layer's name.
 
     Args:
-        mismatch: As `analysis.mismatch` gives it.
+        mismatch: The result of `analysis.mismatch`.
         ax: Matplotlib axes to draw on; new ones by default.
 
     Returns:
@@ -60,10 +60,10 @@ def plot_mismatch(mismatch: Mismatch, ax: "Axes | None" = None) -> "Axes":
 
 
 def plot_spike_rates(statistics: SpikeStatistics, ax: "Axes | None" = None) -> "Axes":
-    """Draws the spikes a neuron and step of every layer, in percent.
+    """Draws the spike rate of every layer, per neuron and step, in percent.
 
     Args:
-        statistics: As `analysis.spike_statistics` gives it.
+        statistics: The result of `analysis.spike_statistics`.
         ax: Matplotlib axes to draw on; new ones by default.
 
     Returns:
@@ -89,10 +89,10 @@ def plot_spike_rates(statistics: SpikeStatistics, ax: "Axes | None" = None) -> "
 
 
 def plot_energy(energies: Mapping[str, Energy], ax: "Axes | None" = None) -> "Axes":
-    """Draws the energy of a run beside the source's, by kind of operation.
+    """Draws the energy of a run next to the source's, by kind of operation.
 
     Args:
-        energies: `{name of the constants: what analysis.energy gives with them}`.
+        energies: `{name of the constants: result of analysis.energy with them}`.
         ax: Matplotlib axes to draw on; new ones by default.
 
     Returns:
@@ -125,12 +125,12 @@ def plot_confusion_of_disagreements(
     class_names: Sequence[str] | None = None,
     ax: "Axes | None" = None,
 ) -> "Axes":
-    """Draws how often which answer of the source became which of the spiking network.
+    """Draws a matrix of the answers of both networks where these differ.
 
-    Where many classes disagree, the most frequent are drawn.
+    If there are too many classes, the most frequent are drawn.
 
     Args:
-        disagreements: As `analysis.disagreements` gives it, of classes or sides.
+        disagreements: The result of `analysis.disagreements`, for classes or sides.
         class_names: Names of the classes, in order; their numbers by default.
         ax: Matplotlib axes to draw on; new ones by default.
 
@@ -174,7 +174,7 @@ def plot_confusion_of_disagreements(
 
 
 def new_axes(ax: "Axes | None", rows: float, width: float = 7) -> "Axes":
-    """`ax`, or new axes with room for so many rows."""
+    """`ax`, or new axes with room for `rows` rows."""
     if ax is not None:
         return ax
     import matplotlib.pyplot as plt
@@ -184,12 +184,12 @@ def new_axes(ax: "Axes | None", rows: float, width: float = 7) -> "Axes":
 
 
 def height_of(rows: float) -> float:
-    """Inches that a picture of so many rows needs."""
+    """The height, in inches, of a plot with `rows` rows."""
     return 1.4 + 0.42 * max(rows, 3)
 
 
 def whole_steps(ax: "Axes") -> None:
-    """Has the axis of time marked at whole steps."""
+    """Puts the ticks of the time axis at whole steps."""
     from matplotlib.ticker import MaxNLocator
 
     ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
@@ -209,7 +209,7 @@ def _rows(ax, names):
 
 
 def _most_frequent(pairs):
-    """The classes to draw, in order, and how many disagreements they leave out."""
+    """The classes to draw, in order, and the number of disagreements of the others."""
     count = {}
     for pair in pairs:
         for name in (pair.source, pair.spiking):

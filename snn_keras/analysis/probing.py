@@ -1,4 +1,4 @@
-"""What a linear operation of any kind reaches, found by trying each of its inputs."""
+"""Finds by trial which outputs each input element of a linear operation reaches."""
 
 import contextlib
 import math
@@ -10,19 +10,19 @@ from keras import ops, tree
 
 from snn_keras.graph import Node
 
-# Numbers that are computed to find what an operation reaches, at most.
+# The most numbers that are computed to try out an operation.
 MOST_NUMBERS = 2**33
-# Of these, in one call.
+# The most numbers in one call.
 BATCH = 2**23
-# Elements that are tried together are drawn so many times, in case they cancel.
+# Elements that are tried together may cancel, so they are tried with this many draws.
 DRAWS = 4
-# What is put in, large beside what is added: a constant must not hide the rest.
+# The size of inputs; it is large, so that an added constant does not hide changes.
 SIZE = 256.0
-# Changes of less than this share of the largest are none, but rounding.
+# Changes below this share of the largest one are considered rounding.
 ROUNDING = 2.0**-20
-# Numbers are told digit by digit, each of which every precision holds.
+# Elements are numbered by digits of this base, which every precision represents.
 BASE = 128
-# Of an output that is a copy of no element; that is more than a copy.
+# The source of an output that depends on no element, or is more than a copy of one.
 NONE, MORE = -1, -2
 
 _REMEDY = (
@@ -33,25 +33,25 @@ _REMEDY = (
 
 
 def reached(node: Node) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
-    """Which outputs each element of each input reaches.
+    """Finds the outputs that each element of each input reaches.
 
-    An element reaches an output that changes when the element does. The weights that
-    can be trained stand for any numbers: one that happens to be 0 is a weight too.
-    What is fixed, such as a mask, is taken as it is.
+    An element reaches the outputs that change with it. Trainable weights may have any
+    value, so a weight that happens to be 0 counts, too. Constants, such as a mask, are
+    taken as they are.
 
-    First all channels of a place are tried together. Then the channels are tried one by
-    one, at all places at once of which no two reach the same output.
+    First, all channels of a position are tried together. Then the channels are tried
+    one by one, at once for all positions that share no output.
 
     Args:
         node: A `snn_keras.graph.Node` of a linear operation.
 
     Yields:
-        `(input, elements, outputs)`: the number of an input, and its elements and the
-        outputs of pairs that depend on each other, both flat, the outputs one behind
-        the other. No pair comes twice.
+        `(input, elements, outputs)`: the index of an input, and the flat indices of its
+        elements and of the outputs that they reach, in pairs. Outputs are counted
+        through all output tensors. No pair is repeated.
 
     Raises:
-        ValueError: if there is too much to try, or an output is not finite.
+        ValueError: if the operation is too large, or an output is not finite.
     """
     with stand_ins(node.operation):
         for number in range(len(node.inputs)):
@@ -60,7 +60,7 @@ def reached(node: Node) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
 
 
 def _pairs(node, number):
-    """The pairs of one input's elements and the outputs."""
+    """The pairs of elements and outputs of one input."""
     shape = node.inputs[number].shape[1:]
     places, channels = math.prod(shape[:-1]), math.prod(shape[-1:])
     _check_effort(node, DRAWS * places)
@@ -77,7 +77,7 @@ def _pairs(node, number):
 
 
 def _channel_by_channel(node, number, group, blocks, channels):
-    """The pairs of the elements at a group's places, which share no output."""
+    """The pairs of elements and outputs of a group of positions."""
     total = _total(node.outputs)
     owner = np.full(total, -1)
     for place in group:
@@ -94,7 +94,7 @@ def _channel_by_channel(node, number, group, blocks, channels):
 
 
 def _groups(node, blocks, channels):
-    """Places in groups, no two of which reach the same output."""
+    """Divides positions into groups, in which no two reach the same output."""
     groups, unions = [], []
     for place, block in enumerate(blocks):
         for group, union in zip(groups, unions, strict=True):
@@ -110,10 +110,10 @@ def _groups(node, blocks, channels):
 
 
 def _changes(node, number, trials, elements, draw=0):
-    """Which outputs change in each of `trials` trials, as `(first, [trials, outputs])`.
+    """Yields the outputs that change in trials: `(first trial, [trials, outputs])`.
 
-    `elements(i)` are the elements of the input that are put in at trial i, in sizes
-    that go by the number `draw`.
+    In trial i the elements `elements(i)` of the input get random values, which depend
+    on `draw`; all others are 0.
     """
     sizes = [_total([x]) for x in node.inputs]
     put_in = SIZE * np.random.default_rng(draw).uniform(1, 2, sizes[number])
@@ -129,18 +129,18 @@ def _changes(node, number, trials, elements, draw=0):
 
 
 def copied(node: Node) -> np.ndarray:
-    """Which element each output is a copy of.
+    """Finds the element of which each output is a copy.
 
-    The inputs are numbered, digit by digit, and the outputs read; random inputs then
-    have to agree.
+    The inputs are the elements' numbers, digit by digit, so a copy gives the number
+    of its element. Random inputs must then confirm it.
 
     Args:
         node: As for `reached`.
 
     Returns:
-        For each output, flat, one behind the other, the number of the element, counted
-        through all inputs; NONE where it depends on none, MORE where it is more than a
-        copy.
+        For each output (flat, through all output tensors) the index of the element,
+        counted through all inputs; NONE if it depends on no element, MORE if it is
+        more than a copy.
     """
     size, draw = _total(node.inputs), np.random.default_rng(0).uniform
     numbers, digits = np.arange(1, size + 1), []
@@ -151,27 +151,27 @@ def copied(node: Node) -> np.ndarray:
     ends = np.cumsum([_total([x]) for x in node.inputs])[:-1]
     inputs = np.split(rows, ends, axis=1)
     results = values(node, inputs)
-    told = sum(digit * BASE**i for i, digit in enumerate(results[: len(digits)]))
-    is_told = (told >= 1) & (told <= size) & (told == np.floor(told))
-    told = np.where(is_told, told, 1).astype("int64") - 1
+    found = sum(digit * BASE**i for i, digit in enumerate(results[: len(digits)]))
+    is_number = (found >= 1) & (found <= size) & (found == np.floor(found))
+    found = np.where(is_number, found, 1).astype("int64") - 1
     given = np.concatenate(
         [_read(_cast(x, like)) for x, like in zip(inputs, node.inputs, strict=True)],
         axis=1,
     )
-    is_copy = is_told & (results == given[:, told]).all(axis=0)
+    is_copy = is_number & (results == given[:, found]).all(axis=0)
     is_constant = (results == results[-1]).all(axis=0)
-    return np.where(is_constant, NONE, np.where(is_copy, told, MORE)).astype("int32")
+    return np.where(is_constant, NONE, np.where(is_copy, found, MORE)).astype("int32")
 
 
 def marked(node: Node, masks: list[np.ndarray]) -> list[np.ndarray]:
-    """Where the outputs depend on the elements at which `masks` are not 0.
+    """Marks the outputs that depend on elements whose mask is not 0.
 
     Args:
         node: As for `reached`.
         masks: One array `(rows, ...)` for each input.
 
     Returns:
-        One array for each output, 1 or 0.
+        An array of 1 and 0, `(rows, ...)`, for each output.
     """
     draw = np.random.default_rng(0).uniform
     flat = [mask.reshape(len(mask), -1) != 0 for mask in masks]
@@ -189,9 +189,9 @@ def marked(node: Node, masks: list[np.ndarray]) -> list[np.ndarray]:
 
 
 def values(node: Node, inputs: list[np.ndarray]) -> np.ndarray:
-    """The outputs of `node`, flat, one behind the other, for flat inputs.
+    """The concatenated flat outputs of `node` for flat inputs `(rows, elements)`.
 
-    In the last row of the inputs all is 0.
+    The last row of the inputs must be 0.
     """
     pairs = {
         x: ops.reshape(_cast(y, x), (len(y), *x.shape[1:]))
@@ -209,7 +209,7 @@ def values(node: Node, inputs: list[np.ndarray]) -> np.ndarray:
 
 
 def _differ(results):
-    """Which outputs are others than those of the last row, by more than rounding."""
+    """Whether outputs differ from the last row's by more than rounding."""
     with np.errstate(invalid="ignore"):
         change = np.abs(results[:-1] - results[-1])
     change = np.where(results[:-1] == results[-1], 0, change)  # infinities too
@@ -217,18 +217,18 @@ def _differ(results):
 
 
 def _cast(values, tensor):
-    """Values in the precision of a tensor, or in float32 where it holds no floats."""
+    """Values in the dtype of a tensor; in float32 if that is not floating-point."""
     return ops.cast(values, tensor.dtype if "float" in tensor.dtype else "float32")
 
 
 def _read(values):
-    """Values in NumPy, without loss."""
+    """A NumPy array of values, without loss of precision."""
     is_double = keras.backend.standardize_dtype(values.dtype) == "float64"
     return ops.convert_to_numpy(ops.cast(values, "float64" if is_double else "float32"))
 
 
 def split(node: Node, flat: np.ndarray) -> list[np.ndarray]:
-    """Flat outputs, one behind the other, as arrays in the shapes of the outputs."""
+    """Splits concatenated flat outputs into arrays of the outputs' shapes."""
     ends = np.cumsum([_total([y]) for y in node.outputs])[:-1]
     parts = np.split(flat, ends, axis=1)
     return [
@@ -239,7 +239,7 @@ def split(node: Node, flat: np.ndarray) -> list[np.ndarray]:
 
 @contextlib.contextmanager
 def stand_ins(operation: keras.Operation) -> Iterator[None]:
-    """Within, numbers other than 0 stand for the weights that can be trained."""
+    """Context manager: trainable weights have random values other than 0."""
     draw = np.random.default_rng(0).uniform
     weights = [w for w in getattr(operation, "weights", []) if w.trainable]
     pairs = [(w, draw(1, 2, w.shape)) for w in weights if "float" in w.dtype]
@@ -248,7 +248,7 @@ def stand_ins(operation: keras.Operation) -> Iterator[None]:
 
 
 def _check_effort(node, trials):
-    """Raises a ValueError where there is too much to try."""
+    """Raises a ValueError if the trials need too many numbers."""
     into, out = _total(node.inputs), _total(node.outputs)
     if trials * (into + out) > MOST_NUMBERS:
         raise ValueError(
@@ -259,5 +259,5 @@ def _check_effort(node, trials):
 
 
 def _total(tensors):
-    """Elements of tensors together, of a sample."""
+    """The number of elements of all tensors, per sample."""
     return sum(math.prod(x.shape[1:]) for x in tensors)

@@ -1,4 +1,4 @@
-"""Monitors: what neurons do in a run, summed up over time or step by step."""
+"""Monitors that record the activity of neurons, step by step or as sums over time."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,7 @@ from snn_keras.simulate.activity import LayerActivity
 from snn_keras.time import Neurons as NeuronLayer
 from snn_keras.typing import Array, Inputs, Shape
 
-# From what a layer did in a pass, `(batch, steps, ...)`: see `LayerActivity`.
+# Functions of a cell and of a `LayerActivity`, which return `(batch, steps, ...)`.
 MEASURES = {
     "spikes": lambda cell, seen: cell.spikes(seen.outputs),
     "potentials": lambda cell, seen: seen.potentials(),
@@ -30,10 +30,10 @@ def record(
     batch_size: int | None = None,
     verbose: int | str = 0,
 ) -> dict:
-    r"""Records what chosen neurons do in a run; nothing is built anew.
+    r"""Records the activity of chosen neurons in a run.
 
-    The network runs as `predict` runs it, in the same chunks, and hands out what its
-    neurons do. Extra steps before a run (SRP, COS) are not recorded.
+    The network runs as in `predict`, in the same chunks. Extra steps before a run
+    (SRP, COS) are not recorded.
 
     Args:
         snn: A `SpikingModel`.
@@ -41,26 +41,25 @@ def record(
         batch_size: As for `predict`.
         verbose: As for `predict`.
         layers: Names of layers of neurons; all of them by default.
-        what: `"spikes"` $z_t$: 1, 0, or -1 where a signed neuron takes one back;
-            `"potentials"` $u_t$ after each step, that is after the reset: of
-            bit-serial neurons, what is left after each bit; or `"currents"` $I_t$:
-            in a network that runs in one pass, all of it at step 1. Potentials and
-            currents are in the units of the threshold. A list of these records them
-            in one run.
-        traces: Whether to keep every step. Without, memory does not grow with T.
-        neurons: Flat indices of the neurons to keep, in the layer's order without
-            batch and time, for all layers or as `{layer: indices}`; a layer that the
-            dict leaves out keeps all.
+        what: `"spikes"` $z_t$: 1, 0, or -1 for a negative spike of a signed neuron;
+            `"potentials"` $u_t$ after each step, after the reset (for bit-serial
+            neurons, after each bit); or `"currents"` $I_t$, all of it at step 1 if all
+            steps are computed in one pass. Potentials and currents are in the unit of
+            the threshold. A list of these records all of them in one run.
+        traces: Whether to keep every step. If not, memory does not grow with T.
+        neurons: Flat indices, in the layer's shape without batch and time, of the
+            neurons to keep, for all layers or as `{layer: indices}`; layers that the
+            dict does not name keep all.
 
     Returns:
-        `{layer: NumPy array}`. With `traces` of shape `(timesteps, batch, ...)`; else
-        `(batch, ...)`: the number of spikes, of either sign, or the mean over the steps
-        of potentials and currents. `...` is the layer's shape, or, with `neurons`,
-        their number. Of a list, `{what: {layer: array}}`.
+        `{layer: NumPy array}`. With `traces`, the shape is `(timesteps, batch, ...)`.
+        Otherwise it is `(batch, ...)`: the number of spikes of both signs, or the mean
+        potential or current over the steps. `...` is the layer's shape or, with
+        `neurons`, their number. If `what` is a list, `{what: {layer: array}}`.
 
     Raises:
-        ValueError: if no layer or neuron is of that name or number; for networks that
-            run until they settle, of anything but the number of spikes.
+        ValueError: if a layer or a neuron does not exist; or if the network runs until
+            it settles, and more than the number of spikes is to be recorded.
     """
     chosen = _chosen(snn, layers, neurons)
     wanted = [what] if isinstance(what, str) else list(what)
@@ -77,7 +76,7 @@ def record(
     def finished(what, values):
         if traces:
             return np.moveaxis(values, 1, 0)
-        # Divided here, for compilers divide approximately.
+        # Divided here, because compiled code divides only approximately.
         return values if what == "spikes" else values / snn.timesteps
 
     found = {
@@ -91,7 +90,7 @@ def neurons_of(snn: SpikingModel) -> dict:
     """The layers of neurons of a spiking network by name, in running order.
 
     Raises:
-        ValueError: if it is no spiking network.
+        ValueError: if it is not a spiking network.
     """
     if not isinstance(snn, SpikingModel):
         raise ValueError(
@@ -102,12 +101,13 @@ def neurons_of(snn: SpikingModel) -> dict:
 
 
 class Recorder:
-    """Monitor: a measure of each layer, summed up over time or step by step.
+    """Monitor: records a measure of each layer, step by step or as a sum over time.
 
     Args:
-        measure: What is kept: values `of(layer, seen)`, `(batch, steps, *shape)`, as
-            in `Neurons`; `seen` is a `snn_keras.simulate.activity.LayerActivity`.
-        timesteps: Steps to keep apart; None to sum them up.
+        measure: An object with the methods of `Neurons`: `of(layer, seen)` returns the
+            values `(batch, steps, *shape)` to record; `seen` is a
+            `snn_keras.simulate.activity.LayerActivity`.
+        timesteps: Number of steps to record; None records the sum over time.
     """
 
     def __init__(self, measure: Any, timesteps: int | None = None) -> None:
@@ -136,7 +136,7 @@ class Recorder:
 
 
 class Recorders:
-    """Monitor: several recorders of the same layers, by name.
+    """Monitor: several recorders of the same layers.
 
     Args:
         recorders: `{name: Recorder}`.
@@ -183,7 +183,7 @@ class Neurons:
     def shape(
         self, layer: NeuronLayer, neurons: tuple[int, ...]
     ) -> tuple[int, ...] | None:
-        """The shape of a step, of `neurons`; None for a layer that is not kept."""
+        """The shape of one step's values; None for a layer that is not recorded."""
         if self.chosen is None:
             return neurons
         if layer.name not in self.chosen:
@@ -192,18 +192,20 @@ class Neurons:
         if indices is None:
             return neurons
         if all(isinstance(size, int) for size in neurons):
-            _indices(layer, indices, neurons)  # of what an open shape is in this run
+            _indices(
+                layer, indices, neurons
+            )  # checks them, now that the shape is known
         return (len(indices),)
 
     def dtype(self, layer: NeuronLayer, is_sum: bool) -> str:
-        """The dtype of steps, or of their sum."""
+        """The dtype of single steps, or of their sum."""
         if self.what == "spikes":
             is_small = not is_sum and layer.cell.most_spikes <= 127
             return "int8" if is_small else "int32"
         return layer.cell.state_dtype
 
     def of(self, layer: NeuronLayer, seen: LayerActivity) -> Array:
-        """The values of the steps of a pass."""
+        """The values of all steps of a pass, `(batch, steps, ...)`."""
         values = MEASURES[self.what](layer.cell, seen)
         indices = (self.chosen or {}).get(layer.name)
         if indices is None:
@@ -212,13 +214,13 @@ class Neurons:
         return ops.take(ops.reshape(values, (batch, steps, -1)), indices, axis=2)
 
     def total(self, values: Array, dtype: str) -> Array:
-        """The sum over these steps; spikes count in either sign."""
+        """The sum over these steps; spikes of both signs count as 1."""
         values = ops.cast(values, dtype)
         return ops.sum(ops.abs(values) if self.what == "spikes" else values, axis=1)
 
 
 def _chosen(snn, layers, neurons):
-    """`{layer: flat indices, or None}` for what the arguments of `record` choose."""
+    """The neurons that the arguments of `record` choose, `{layer: indices or None}`."""
     known = neurons_of(snn)
     names = list(known) if layers is None else _names(layers)
     by_layer = isinstance(neurons, Mapping)
@@ -240,7 +242,7 @@ def _names(layers):
 
 
 def _indices(layer, neurons, shape):
-    """Flat indices as an array, or a ValueError where there are no such neurons."""
+    """Flat indices as an array; raises a ValueError if a neuron does not exist."""
     if neurons is None:
         return None
     count = math.inf if None in shape else math.prod(shape)

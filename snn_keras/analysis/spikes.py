@@ -1,4 +1,4 @@
-"""Spikes of a run, counted layer by layer."""
+"""Counts the spikes of a run, layer by layer."""
 
 import dataclasses
 import math
@@ -22,14 +22,13 @@ class LayerSpikes(Figures):
     """Spikes of a layer of neurons in a run: means over samples.
 
     Attributes:
-        spikes: Spikes of a run.
-        bits: Bits of what is sent for them: where spikes carry a size and a sign,
-            several for each.
+        spikes: Number of spikes in a run.
+        bits: Bits sent for them: several for each where spikes carry a sign and a size.
         neurons: Number of neurons.
-        rate: Spikes by neuron and step, in [0, 1].
+        rate: Spikes per neuron and step, in [0, 1].
         sparsity: 1 minus the rate.
-        over_time: Spikes at each step, `(timesteps,)`; None where a run has no fixed
-            number of steps.
+        over_time: Number of spikes at each step, `(timesteps,)`; None if a run has no
+            fixed number of steps.
     """
 
     spikes: float
@@ -42,17 +41,17 @@ class LayerSpikes(Figures):
 
 @dataclasses.dataclass(frozen=True)
 class SpikeStatistics(Figures):
-    """What `spike_statistics` counts. Print it, or take `as_dict()`.
+    """The result of `spike_statistics`. Print it, or use `as_dict()`.
 
     Attributes:
-        spikes: Spikes of a run, the mean over samples.
-        bits: Bits of what is sent for them, likewise.
+        spikes: Number of spikes in a run, the mean over samples.
+        bits: Bits sent for them, likewise.
         neurons: Number of neurons.
-        rate: Spikes by neuron and step, in [0, 1].
+        rate: Spikes per neuron and step, in [0, 1].
         sparsity: 1 minus the rate.
-        steps: Steps of a run, without extra ones before it; the mean over samples
-            where they settle.
-        layers: A `LayerSpikes` by the name of each layer of neurons.
+        steps: Steps of a run, without extra steps before it; the mean over samples if
+            runs end when they settle.
+        layers: `{name: LayerSpikes}` for each layer of neurons.
     """
 
     spikes: float
@@ -89,8 +88,7 @@ def spike_statistics(
 ) -> SpikeStatistics:
     r"""Counts the spikes of a run.
 
-    A spike is any output of a neuron other than 0, in whichever sign. Extra
-    steps before a run are not counted.
+    Spikes of both signs count. Extra steps before a run are not counted.
 
     $$\text{rate} = \frac{\text{spikes}}{\text{neurons} \cdot \text{steps}}, \qquad
     \text{sparsity} = 1 - \text{rate}$$
@@ -117,7 +115,7 @@ def spike_statistics(
     found = {}
     for name, layer in layers.items():
         counts = recorded[name]["spikes"]
-        sums = counts.sum(axis=0, dtype="int64")  # of (samples, steps)
+        sums = counts.sum(axis=0, dtype="int64")  # `counts` is (samples, steps)
         samples = len(counts)
         spikes = float(sums.sum() / samples)
         found[name] = LayerSpikes(
@@ -138,15 +136,15 @@ def spike_statistics(
 def steps_of_runs(
     snn: SpikingModel, x: Inputs, batch_size: int | None = None, verbose: int | str = 0
 ) -> np.ndarray:
-    """Steps of each sample's run, `(samples,)`, without extra ones before it.
+    """The number of steps of each sample's run, `(samples,)`, without extra steps.
 
-    Where it runs until it settles, at least the steps for which its input is on.
+    If runs end when they settle, at least the steps in which the input is on.
     """
     if snn.coding.settles:
         steps = snn.settling_steps(x, batch_size=batch_size, verbose=verbose)
         return np.maximum(
             steps,
-            snn.coding.input_steps,  # type: ignore[arg-type]  # known where it settles
+            snn.coding.input_steps,  # type: ignore[arg-type]  # not None if it settles
         )
     return np.full(len(tree.flatten(x)[0]), snn.timesteps)
 
@@ -157,7 +155,7 @@ def _rates(spikes, neurons, steps):
 
 
 class _SpikesOfLayer:
-    """Measure: the spikes of a layer's neurons together."""
+    """Measure: the number of spikes of all neurons of a layer."""
 
     def shape(self, layer: NeuronLayer, neurons: tuple[int, ...]) -> tuple[int, ...]:
         return ()
@@ -174,7 +172,7 @@ class _SpikesOfLayer:
 
 
 class _NeuronsOfLayer:
-    """Monitor: the number of a layer's neurons, which an open size leaves open."""
+    """Monitor: the number of a layer's neurons, which only a run may determine."""
 
     def initial_state(self, layer: NeuronLayer, shape: tuple[int, ...]) -> Array:
         batch_size, *neurons = shape

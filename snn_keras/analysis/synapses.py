@@ -1,4 +1,4 @@
-"""Synapses of layers with weights: how many each element of their inputs meets."""
+"""The number of synapses of each input element of a layer with weights."""
 
 import dataclasses
 import math
@@ -12,12 +12,12 @@ from snn_keras.graph import Node
 
 @dataclasses.dataclass(frozen=True)
 class Synapses:
-    """Where additions of a layer with weights arise.
+    """The synapses of a layer with weights.
 
     Attributes:
-        fan_out: For each input, an array in its shape without the batch: the weights
-            that a spike at each element meets.
-        inside: Weights that numbers meet which the layer makes within itself.
+        fan_out: For each input, an array in its shape without the batch: the number of
+            weights that each element meets.
+        inside: The number of multiplications by weights of intermediate results.
     """
 
     fan_out: list
@@ -27,14 +27,14 @@ class Synapses:
 def synapses(node: Node) -> Synapses:
     """The synapses of a node whose operation is linear and has weights.
 
-    They follow from its linear form; what has none is tried out. Of attention,
-    only its projections are counted, and all that meets them are numbers.
+    They follow from its linear form; an operation without a form is tried out. For
+    attention, only the projections are counted, and all their inputs are numbers.
 
     Args:
-        node: A `snn_keras.graph.Node`, its operation not inside a wrapper.
+        node: A `snn_keras.graph.Node` without a wrapper.
 
     Raises:
-        ValueError: if it is too large to try out.
+        ValueError: if the operation is too large to be tried out.
     """
     if has_projections(node.operation):
         return _of_attention(node)

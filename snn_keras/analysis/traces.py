@@ -1,4 +1,4 @@
-"""Pictures of single neurons over time: told apart without colour."""
+"""Plots of single neurons over time, readable without colour."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -10,18 +10,18 @@ from snn_keras.analysis.plots import new_axes, whole_steps
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-LANE = 0.78  # height of a trace, where lanes are 1 apart
+LANE = 0.78  # height of a trace; lanes have the distance 1
 
 
 def plot_raster(
     spikes: Mapping[str, np.ndarray], sample: int = 0, ax: "Axes | None" = None
 ) -> "Axes":
-    """Draws who fired when: a bar for a spike, a cross where one is taken back.
+    """Draws a raster plot: a bar for each spike, a cross for each negative spike.
 
     Args:
-        spikes: `{layer: (timesteps, batch, ...)}`, as `analysis.record(...,
-            traces=True)` gives it.
-        sample: Which sample of the batch.
+        spikes: `{layer: (timesteps, batch, ...)}`, the result of
+            `analysis.record(..., traces=True)`.
+        sample: The index of a sample of the batch.
         ax: Matplotlib axes to draw on; new ones by default.
 
     Returns:
@@ -68,15 +68,15 @@ def plot_potentials(
     sample: int = 0,
     ax: "Axes | None" = None,
 ) -> "Axes":
-    """Draws potentials over time, every neuron in a lane of its own scale.
+    """Draws potentials over time, each neuron in its own lane and scale.
 
     Args:
-        potentials: `{layer: (timesteps, batch, neurons)}`, as `analysis.record(...,
-            what="potentials", traces=True, neurons=...)` gives it.
+        potentials: `{layer: (timesteps, batch, neurons)}`, the result of
+            `analysis.record(..., what="potentials", traces=True, neurons=...)`.
         thresholds: `{layer: (neurons,)}`, drawn as dashed lines, or None.
         spikes: As for `plot_raster`, of the same neurons; drawn as triangles.
         neurons: `{layer: numbers of the neurons}` for the labels.
-        sample: Which sample of the batch.
+        sample: The index of a sample of the batch.
         ax: Matplotlib axes to draw on; new ones by default.
 
     Returns:
@@ -117,7 +117,7 @@ def plot_potentials(
 
 
 def of_sample(values: np.ndarray, name: str, sample: int) -> np.ndarray:
-    """`(timesteps, neurons)` of one sample, from `(timesteps, batch, ...)`."""
+    """One sample's values `(timesteps, neurons)`, from `(timesteps, batch, ...)`."""
     values = np.asarray(values)
     if values.ndim < 2 or not 0 <= sample < values.shape[1]:
         raise ValueError(
@@ -128,7 +128,7 @@ def of_sample(values: np.ndarray, name: str, sample: int) -> np.ndarray:
 
 
 def _lane(ax, row, u, theta, fired):
-    """One neuron, scaled so that its potentials, 0 and threshold fill the lane."""
+    """Draws one neuron, scaled so that potentials, 0 and threshold fill the lane."""
     range_of = [*u, 0.0] if theta is None else [*u, 0.0, theta]
     low, high = min(range_of), max(range_of)
 

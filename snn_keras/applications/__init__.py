@@ -1,4 +1,4 @@
-"""Networks of the papers, ready to train and convert."""
+"""Network architectures of the papers, ready to train and convert."""
 
 from snn_keras.applications.convnet import mnist_convnet as mnist_convnet
 from snn_keras.applications.mobilenet import mobilenet_v2 as mobilenet_v2

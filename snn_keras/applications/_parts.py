@@ -1,24 +1,24 @@
-"""What the networks are put together from."""
+"""Building blocks of the networks."""
 
 import keras
 from keras import layers
 
 from snn_keras.typing import Array
 
-# What all layers of images are given: Keras's setting for others may be changed.
+# Arguments of all layers of images, because Keras's default may be changed.
 IMAGES = {"data_format": "channels_last"}
 
-# Images up to this size take the forms for CIFAR.
+# Images up to this size use the variants for CIFAR.
 SMALL = 64
 
 
 def is_small(input_shape: tuple[int, ...]) -> bool:
-    """Whether images `(height, width, channels)` take the form for CIFAR."""
+    """Whether images `(height, width, channels)` use the variants for CIFAR."""
     return max(input_shape[:2]) <= SMALL
 
 
 class Parts:
-    """Makes a network's layers, each with a copy of the activation of its own.
+    """Creates a network's layers; every activation is a copy of the given one.
 
     Args:
         activation: The activation, as a layer; None for `keras.layers.ReLU()`.
@@ -28,17 +28,17 @@ class Parts:
         self._activation = activation or layers.ReLU()
 
     def activation(self, x: Array, name: str) -> Array:
-        """The activation."""
+        """Applies a copy of the activation."""
         config = {**self._activation.get_config(), "name": name}
         return type(self._activation).from_config(config)(x)
 
     def conv(
         self, x: Array, filters: int, size: int, strides: int = 1, name: str = "conv"
     ) -> Array:
-        """Convolution without bias, padded to keep the size, and normalization.
+        """A convolution without bias, padded to keep the size, and normalization.
 
-        The padding is explicit and symmetric: "same" pads strided convolutions
-        otherwise than the networks' authors did.
+        The padding is explicit and symmetric, as in the original networks; "same"
+        pads strided convolutions asymmetrically.
         """
         if size > 1:
             x = layers.ZeroPadding2D(size // 2, name=f"{name}_pad", **IMAGES)(x)
@@ -50,6 +50,6 @@ class Parts:
     def conv_act(
         self, x: Array, filters: int, size: int, strides: int = 1, name: str = "conv"
     ) -> Array:
-        """The same, with the activation behind it."""
+        """`conv`, followed by the activation."""
         x = self.conv(x, filters, size, strides, name)
         return self.activation(x, f"{name}_act")

@@ -16,9 +16,8 @@ def mnist_convnet(
     Args:
         input_shape: Shape of an image, `(height, width, channels)`.
         classes: Number of classes.
-        activation: The activation, as a layer of which every place gets a copy
-            of its own, such as `snn_keras.layers.LSQReLU(levels=3)`; None for
-            `keras.layers.ReLU()`.
+        activation: The activation, a layer that is copied for every use, such as
+            `snn_keras.layers.LSQReLU(levels=3)`; None for `keras.layers.ReLU()`.
 
     Returns:
         A functional `keras.Model` from images to logits `(batch, classes)`.

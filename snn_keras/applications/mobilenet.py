@@ -1,4 +1,4 @@
-"""MobileNetV2, in its forms for CIFAR and for ImageNet."""
+"""MobileNetV2, in variants for CIFAR and ImageNet."""
 
 import keras
 from keras import layers
@@ -24,13 +24,13 @@ def mobilenet_v2(
 ) -> keras.Model:
     """MobileNetV2: 3.5 M parameters for ImageNet.
 
-    Images of up to 64 pixels pass the stem and the second stage without stride.
+    For images of up to 64 pixels, the stem and the second stage have no stride.
 
     Args:
         input_shape: Shape of an image, `(height, width, channels)`.
         classes: Number of classes.
-        activation: The activation, as a layer of which every place gets a copy
-            of its own; None for `keras.layers.ReLU(6.0)`.
+        activation: The activation, a layer that is copied for every use; None for
+            `keras.layers.ReLU(6.0)`.
 
     Returns:
         A functional `keras.Model` from images to logits `(batch, classes)`.

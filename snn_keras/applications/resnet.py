@@ -1,4 +1,4 @@
-"""Residual networks, in their forms for CIFAR and for ImageNet."""
+"""Residual networks, in variants for CIFAR and ImageNet."""
 
 from collections.abc import Callable
 
@@ -17,13 +17,12 @@ def resnet18(
     """ResNet-18: 11.2 M parameters for CIFAR-10, 11.7 M for ImageNet.
 
     Args:
-        input_shape: Shape of an image, `(height, width, channels)`. Images of up
-            to 64 pixels take the form for CIFAR (a 3x3 convolution in place of
-            the 7x7 one and the pooling behind it).
+        input_shape: Shape of an image, `(height, width, channels)`. Images of up to
+            64 pixels use the variant for CIFAR (a 3x3 convolution in place of the
+            7x7 one and the pooling after it).
         classes: Number of classes.
-        activation: The activation, as a layer of which every place gets a copy
-            of its own, such as `snn_keras.layers.LSQReLU(levels=3)`; None for
-            `keras.layers.ReLU()`.
+        activation: The activation, a layer that is copied for every use, such as
+            `snn_keras.layers.LSQReLU(levels=3)`; None for `keras.layers.ReLU()`.
 
     Returns:
         A functional `keras.Model` from images to logits `(batch, classes)`.
@@ -65,8 +64,8 @@ def resnet20(
 ) -> keras.Model:
     """ResNet-20 for CIFAR: 0.27 M parameters; arguments as for `resnet18`.
 
-    Shortcuts between stages take every second pixel and pad the channels with
-    zeros: they have no weights.
+    Shortcuts between stages have no weights: they take every second pixel, and pad
+    the channels with zeros.
     """
     parts = Parts(activation)
     x = inputs = keras.Input(input_shape)
@@ -101,7 +100,7 @@ def _head(name, inputs, x, classes):
 
 
 def projection(parts: Parts, x: Array, filters: int, strides: int, name: str) -> Array:
-    """A 1x1 convolution where the shape changes, else the signal itself."""
+    """A shortcut with a 1x1 convolution if the shape changes, else the identity."""
     if strides == 1 and x.shape[-1] == filters:
         return x
     return parts.conv(x, filters, 1, strides, f"{name}_shortcut")
@@ -110,7 +109,7 @@ def projection(parts: Parts, x: Array, filters: int, strides: int, name: str) ->
 def padded_shortcut(
     parts: Parts, x: Array, filters: int, strides: int, name: str
 ) -> Array:
-    """Every second pixel, and channels of zeros."""
+    """A shortcut without weights: every second pixel, and channels of zeros."""
     if strides > 1:
         x = x[:, ::strides, ::strides, :]
     missing = filters - x.shape[-1]
@@ -128,7 +127,7 @@ def basic(
     name: str,
     shortcut: Callable = projection,
 ) -> Array:
-    """Two 3x3 convolutions."""
+    """A block of two 3x3 convolutions."""
     y = parts.conv_act(x, filters, 3, strides, f"{name}_conv1")
     y = parts.conv(y, filters, 3, 1, f"{name}_conv2")
     x = layers.Add(name=f"{name}_add")([y, shortcut(parts, x, filters, strides, name)])
@@ -136,7 +135,7 @@ def basic(
 
 
 def bottleneck(parts: Parts, x: Array, filters: int, strides: int, name: str) -> Array:
-    """1x1, 3x3 and 1x1 convolution, the last with four times the filters."""
+    """A block of 1x1, 3x3 and 1x1 convolutions, the last with 4 times the filters."""
     y = parts.conv_act(x, filters, 1, 1, f"{name}_conv1")
     y = parts.conv_act(y, filters, 3, strides, f"{name}_conv2")
     y = parts.conv(y, 4 * filters, 1, 1, f"{name}_conv3")

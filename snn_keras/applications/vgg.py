@@ -1,4 +1,4 @@
-"""VGG-16, in its forms for CIFAR and for ImageNet."""
+"""VGG-16, in variants for CIFAR and ImageNet."""
 
 import keras
 from keras import layers
@@ -15,15 +15,15 @@ def vgg16(
 ) -> keras.Model:
     """VGG-16 with batch normalization and average pooling: 14.7 M parameters.
 
-    For images of more than 64 pixels two layers of 4096 units stand before the
-    head, as in the original: 138 M parameters.
+    Images of more than 64 pixels have two layers of 4096 units before the head, as in
+    the original: 138 M parameters.
 
     Args:
         input_shape: Shape of an image, `(height, width, channels)`, each side a
             multiple of 32.
         classes: Number of classes.
-        activation: The activation, as a layer of which every place gets a copy
-            of its own; None for `keras.layers.ReLU()`.
+        activation: The activation, a layer that is copied for every use; None for
+            `keras.layers.ReLU()`.
 
     Returns:
         A functional `keras.Model` from images to logits `(batch, classes)`.

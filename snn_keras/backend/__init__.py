@@ -1,7 +1,8 @@
-"""What snn_keras needs of a backend beyond Keras's public API: a file for each.
+"""Functions of the backends beyond Keras's public API, a module for each backend.
 
-`backend` is that of this process, of the class `Backend` that its file holds. A further
-backend is one more file, named as Keras names it, and its name in `KNOWN`.
+`backend` is an instance of the class `Backend` in the module of Keras's present
+backend. To add a backend, add a module with Keras's name for it, and the name to
+`KNOWN`.
 """
 
 import importlib
@@ -14,10 +15,10 @@ KNOWN = ("tensorflow", "jax", "torch")
 
 
 def of_name(name: str) -> Backend:
-    """The backend that Keras calls by this name.
+    """The `Backend` for Keras's backend of this name.
 
     Raises:
-        ImportError: if snn_keras does not know it.
+        ImportError: if snn_keras does not support it.
     """
     if name not in KNOWN:
         raise ImportError(

@@ -1,4 +1,4 @@
-"""What every backend can do."""
+"""The interface of backends."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -10,7 +10,7 @@ from snn_keras.typing import Array
 
 
 class Backend:
-    """Base of the backends; what it does itself, `keras.ops` alone can do."""
+    """Base class of the backends; its own methods use only `keras.ops`."""
 
     def on_cpu(self) -> bool:
         """Whether computations run on a CPU."""
@@ -22,31 +22,31 @@ class Backend:
         variables: Sequence[keras.Variable],
         by_xla: bool = True,
     ) -> Callable:
-        """`function`, of structures of tensors, compiled at its first call.
+        """`function` of structures of tensors, compiled at its first call.
 
         Args:
-            function: Reads, and does not write, the variables.
-            variables: The Keras variables that it reads; calls see their values of
-                then.
-            by_xla: Whether XLA compiles it, where there is another way.
+            function: A function that may read the variables, but not write them.
+            variables: The Keras variables that it reads; each call uses their current
+                values.
+            by_xla: Whether XLA compiles it, if there is another way.
         """
         return function
 
     def one_kernel(self, function: Callable) -> Callable:
-        """`function`, of tensors, as one kernel even where nothing else is compiled."""
+        """`function` of tensors, as one kernel even if nothing else is compiled."""
         return function
 
     def compile_model(self, model: keras.Model) -> None:
-        """Has a Keras model compiled as runs over time need it."""
+        """Sets how a Keras model that runs over time is compiled."""
 
     def has_xla_form(
         self, function: Callable, arguments: Sequence[keras.KerasTensor]
     ) -> bool:
-        """Whether XLA can compile `function`, or is not what compiles it.
+        """Whether XLA can compile `function`; True if the backend does not use XLA.
 
         Args:
-            function: Takes tensors.
-            arguments: `keras.KerasTensor`s with every size given.
+            function: A function of tensors.
+            arguments: `keras.KerasTensor`s whose shapes are fully known.
         """
         return True
 
@@ -62,10 +62,10 @@ class Backend:
 
         Args:
             step: The loop's body; `ys` is a list of tensors, possibly empty.
-            init: The first carry, a structure of tensors.
-            xs: Tensor whose first axis is looped over, or None.
-            length: Iterations, where `xs` is None or its first axis is unknown.
-            dtypes: Dtypes of the `ys`.
+            init: The initial carry, a structure of tensors.
+            xs: A tensor over whose first axis the loop runs, or None.
+            length: Number of iterations if `xs` is None or its length is unknown.
+            dtypes: The dtypes of the `ys`.
 
         Returns:
             The last carry, and the list of `ys` stacked along a new first axis.
@@ -73,18 +73,18 @@ class Backend:
         return ops.scan(step, init, xs, length=length)
 
     def dataset(self, arrays: tuple, batch_size: int) -> Any:
-        """Batches that `keras.Model.predict` takes; None where Keras's own will do.
+        """Batches that `keras.Model.predict` accepts; None to let Keras make them.
 
         Args:
-            arrays: Tuple of structures of NumPy arrays with as many samples each.
-            batch_size: Samples a batch.
+            arrays: Tuple of structures of NumPy arrays with equal numbers of samples.
+            batch_size: Samples per batch.
         """
         return None
 
     def replica(self) -> int | None:
-        """Which replica of a distributed training this is; None where it is alone."""
+        """The number of this replica in distributed training; None if it is alone."""
         return None
 
     def mean_over_replicas(self, x: Callable[[], Array]) -> Array:
-        """The mean of `x()` over replicas; None where this is the only one."""
+        """The mean of `x()` over replicas; None if there is only one."""
         return None

@@ -1,4 +1,4 @@
-"""JAX."""
+"""The JAX backend."""
 
 import warnings
 from collections.abc import Callable, Sequence
@@ -16,7 +16,7 @@ class Backend(base.Backend):
         return jax.default_backend() == "cpu"
 
     def compile_model(self, model: keras.Model) -> None:
-        with warnings.catch_warnings():  # Keras warns where it cannot
+        with warnings.catch_warnings():  # Keras may warn that it cannot
             warnings.simplefilter("ignore")
             model.jit_compile = True
 

@@ -1,4 +1,4 @@
-"""TensorFlow."""
+"""The TensorFlow backend."""
 
 import functools
 import warnings
@@ -14,7 +14,7 @@ from snn_keras.typing import Array
 
 
 class Backend(base.Backend):
-    """Graphs, which XLA compiles where it is told to and can."""
+    """Functions become graphs, which XLA compiles if it is enabled and can."""
 
     def on_cpu(self) -> bool:
         return not tf.config.list_physical_devices("GPU")
@@ -32,10 +32,10 @@ class Backend(base.Backend):
         return tf.function(function, jit_compile=True)
 
     def compile_model(self, model: keras.Model) -> None:
-        """By XLA, which Keras's own choice leaves out on CPUs."""
+        """Enables XLA, which Keras by default does not use on CPUs."""
         if tf.distribute.has_strategy():
             return
-        with warnings.catch_warnings():  # Keras warns where it cannot
+        with warnings.catch_warnings():  # Keras may warn that it cannot
             warnings.simplefilter("ignore")
             model.jit_compile = True
 
@@ -46,7 +46,7 @@ class Backend(base.Backend):
         compiled = tf.function(function, jit_compile=True)
         try:
             compiled.experimental_get_compiler_ir(*specs)(stage="hlo")
-        except Exception as error:  # of many classes; others tell nothing about XLA
+        except Exception as error:  # of many classes; only some concern XLA
             return "unsupported operations" not in str(error)
         return True
 
@@ -58,8 +58,8 @@ class Backend(base.Backend):
         length: int | None = None,
         dtypes: Sequence[str] = (),
     ) -> tuple[Any, list]:
-        # `keras.ops.scan` wants `ys` to look like the carry here, and keeps room for a
-        # copy of the carry at every step; this loop does neither.
+        # With TensorFlow, `keras.ops.scan` requires `ys` like the carry, and memory for
+        # a copy of the carry at every step. This loop needs neither.
         count = tf.shape(xs)[0] if length is None else length
         flat = [tf.convert_to_tensor(x) for x in tree.flatten(init)]
         arrays = [tf.TensorArray(dtype, size=count) for dtype in dtypes]
@@ -79,10 +79,10 @@ class Backend(base.Backend):
         return tree.pack_sequence_as(init, flat), [a.stack() for a in arrays]
 
     def dataset(self, arrays: tuple, batch_size: int) -> Any:
-        """A pipeline that is not tuned.
+        """A pipeline without automatic tuning.
 
-        TensorFlow tunes one in a thread that sleeps, for longer and longer; at times
-        the end of a run waits until it wakes, for as long again as the run took.
+        TensorFlow tunes pipelines in a thread that sleeps for longer and longer times.
+        The end of a run may have to wait for it, for as long as the run itself took.
         Arrays in memory need no tuning.
         """
         options = tf.data.Options()
@@ -106,7 +106,7 @@ class Backend(base.Backend):
 
 
 def _plain(x):
-    """As Keras does: lists are structures, floats have its default dtype."""
+    """A structure as in Keras: lists are structures, floats have the dtype `floatx`."""
     if isinstance(x, dict):
         return {name: _plain(part) for name, part in x.items()}
     if isinstance(x, (list, tuple)):

@@ -1,4 +1,4 @@
-"""PyTorch: everything runs eagerly."""
+"""The PyTorch backend: everything runs eagerly."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -11,7 +11,7 @@ from snn_keras.typing import Array
 
 
 class Backend(base.Backend):
-    """Nothing is compiled, and loops are Python's."""
+    """Nothing is compiled, and loops are Python loops."""
 
     def on_cpu(self) -> bool:
         return not torch.cuda.is_available()
@@ -35,7 +35,7 @@ class Backend(base.Backend):
         length: int | None = None,
         dtypes: Sequence[str] = (),
     ) -> tuple[Any, list]:
-        # `keras.ops.scan` wants outputs at every step, and there may be none.
+        # `keras.ops.scan` requires outputs at every step, but there may be none.
         carry, kept = init, []
         for i in range(len(xs) if length is None else length):
             carry, ys = step(carry, None if xs is None else xs[i])

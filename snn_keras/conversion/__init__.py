@@ -1,4 +1,4 @@
-"""From a source network to a spiking one: plan, then build."""
+"""Converts a source network into a spiking network: plans first, then builds."""
 
 from snn_keras.conversion import layer_rules as layer_rules
 from snn_keras.conversion import operation_rules as operation_rules

@@ -1,4 +1,4 @@
-"""Whether two networks answer the same, at each of their outputs."""
+"""Compares the answers of two networks, output by output."""
 
 import dataclasses
 import math
@@ -17,7 +17,7 @@ from snn_keras.graph import Graph, trace
 
 _SIGMOIDS = operation_types("Sigmoid", "HardSigmoid")
 _SIGMOID_FUNCTIONS = (keras.activations.sigmoid, keras.activations.hard_sigmoid)
-# What hands values on as they are, in another order or shape.
+# Operations that change the order or the shape of values, but not the values.
 _SHAPING = (
     *(layers.Reshape, layers.Flatten, layers.Permute, layers.Identity),
     *operation_types("Reshape", "Squeeze", "ExpandDims", "Transpose"),
@@ -40,7 +40,7 @@ class Agreement(Figures):
             positions; their root mean square where they are all the same. Else None.
         relative: Of numbers, the root mean square difference as a share of `spread`.
             Else None.
-        own_error: Largest absolute difference that enters behind the last neurons,
+        own_error: Largest absolute difference that arises after the last neurons,
             beyond rounding.
     """
 
@@ -73,7 +73,7 @@ class Agreement(Figures):
 
 
 class Comparison:
-    """Compares the outputs of two networks at one place, batch by batch.
+    """Compares one output of two networks, batch by batch.
 
     Args:
         name: The output's name.
@@ -93,17 +93,17 @@ class Comparison:
         """Adds the source's and the spiking network's outputs of some samples."""
         self.shape = expected.shape
         first, second = (self.answer.of(y) for y in (expected, received))
-        if self.answer is Answer.NUMBERS:  # until the spread is known
+        if self.answer is Answer.NUMBERS:  # kept until the spread is known
             self.numbers.append((first, second))
         else:
             self.same.append((first == second).mean(axis=1))
         difference = np.asarray(received, "float64") - np.asarray(expected, "float64")
-        # NaN, where there is one.
+        # NumPy's maximum keeps NaN; Python's may lose it.
         self.error = float(np.maximum(self.error, np.abs(difference).max()))
         self.own_error = float(np.maximum(self.own_error, own_error))
 
     def result(self) -> tuple[Agreement, np.ndarray]:
-        """An `Agreement`, and the share of same answers of each sample."""
+        """The `Agreement`, and each sample's share of equal answers."""
         spread = relative = None
         if self.answer is Answer.NUMBERS:
             expected, received = map(np.concatenate, zip(*self.numbers, strict=True))
@@ -132,10 +132,10 @@ class Comparison:
 
 
 def answers_of(graph: Graph) -> list[Answer]:
-    """What each output of a network answers, flat.
+    """The kind of answer that each output of a network gives, as a flat list.
 
     Args:
-        graph: The network's, as `normalize.normal_form` gives it.
+        graph: The network's graph in normal form.
     """
     made_by = {x: node for node in graph.nodes for x in node.outputs}
     return [_answer(x, made_by) for x in tree.flatten(graph.outputs)]
@@ -160,7 +160,7 @@ def _is_sigmoid(operation):
 
 
 def names_of_outputs(model: keras.Model) -> list[str]:
-    """Names of a model's outputs, flat: keys of a dict, else names of their layers."""
+    """Names of a model's outputs: the keys of a dict, else the names of the layers."""
     graph = trace(model)
     paths = tree.flatten_with_path(graph.outputs)
     if isinstance(graph.outputs, dict):

@@ -1,4 +1,4 @@
-"""Biases and initial potentials that take away a converted network's mean error."""
+"""Corrects biases and initial potentials to remove a network's mean error."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -37,26 +37,26 @@ def correct_biases(
     u_{0,c} \leftarrow u_{0,c} + \eta \, (e_c(1) - \overline{e_c(t \ge 2)})$$
 
     over samples and positions, for each channel c, with $a$ the source's
-    activation; with one step alone, $b_c \leftarrow b_c + \eta \, e_c(1)$. Neurons
-    err most in the first step, and what they send too much of then nobody takes back:
-    so that step has an error of its own.
+    activation; with one step alone, $b_c \leftarrow b_c + \eta \, e_c(1)$. The first
+    step has an error of its own, because neurons err most there, and no later step
+    takes back a spike that was sent too many.
 
-    All layers at once, again and again, for a correction changes what the layers
-    behind it receive. The errors need not shrink at every round; what is kept is the
-    round, the one before any correction included, whose outputs on `data` come
-    nearest to the source's, by the mean square.
+    All layers are corrected at once, in several rounds, because a correction changes
+    what later layers receive. The errors need not shrink in every round. The
+    corrections of the round (or none) whose outputs on `data` have the least mean
+    square distance from the source's are kept.
 
     Args:
         ann: The source model, float or quantized.
         graph: Its graph in normal form.
         snn: The spiking model, built with `bias_correction`.
-        data: Inputs to measure on; a few hundred tell enough.
+        data: Inputs to measure on; a few hundred are enough.
         batch_size: Samples measured at a time.
-        rounds: Corrections to try, one after the other.
-        rate: The share $\eta$ of an error that is corrected at once.
+        rounds: Number of rounds.
+        rate: The share $\eta$ of an error that one round corrects.
 
-    The mean error of a layer is what conversion without training corrects everywhere;
-    that of the first step, and to repeat and choose, are ours.
+    Correcting a layer's mean error is usual in conversion without training. Treating
+    the first step apart, repeating, and choosing the best round are ours.
     """
     corrections = Corrections(ann, graph, snn, data, batch_size)
     least: Any = None
@@ -71,7 +71,7 @@ def correct_biases(
 
 
 class Corrections:
-    """The corrections of a spiking network, and the errors that they leave.
+    """The corrections of a spiking network, and the errors that remain with them.
 
     Args:
         ann, graph, snn, data, batch_size: As for `correct_biases`.
@@ -98,7 +98,7 @@ class Corrections:
         self.outputs, self.activations = _measure(source, self.data, batch_size)
 
     def measure(self) -> tuple[float, dict[str, tuple]]:
-        """How far the outputs are from the source's, and the mean errors.
+        """The distance of the outputs from the source's, and the mean errors.
 
         Returns:
             The mean square distance, and `{layer: (first, rest)}`, the errors in the
@@ -120,20 +120,20 @@ class Corrections:
             layer.initial.assign_add(first - rest)
 
     def get(self) -> dict[str, list]:
-        """`{layer: its biases and initial potentials}`, copied."""
+        """A copy of the corrections, `{layer: [bias, initial potential]}`."""
         return {name: layer.get_weights() for name, layer in self.layers.items()}
 
     def set(self, values: Mapping[str, list]) -> None:
-        """Takes back what `get` gave."""
+        """Restores corrections that `get` returned."""
         for name, layer in self.layers.items():
             layer.set_weights(values[name])
 
 
 class _FirstAndRest:
-    """Monitor: mean signals of each channel in the first step, and in all others.
+    """Monitor: each channel's mean output in the first step, and in all others.
 
     Args:
-        timesteps: Steps of a run. Of one step, its mean stands for the others', too.
+        timesteps: Steps of a run. If there is only one, both means are of that step.
     """
 
     def __init__(self, timesteps: int) -> None:
@@ -156,11 +156,11 @@ class _FirstAndRest:
 
 
 def _measure(probe, data, batch_size):
-    """A probe's outputs on `data`, and the means of the rest of what it gives.
+    """A probe's outputs on `data`, and channel means of everything else it returns.
 
     Returns:
-        `(outputs, means)`, `outputs` a list of arrays and `means` in the structure
-        of what the probe gives, each of shape `(channels,)`.
+        `(outputs, means)`: a list of arrays, and a structure of arrays of shape
+        `(channels,)`.
     """
     outputs, means, count = [], None, 0
     for batch in batches(data, batch_size):

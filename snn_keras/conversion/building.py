@@ -1,4 +1,4 @@
-"""Building: carries out a plan, and decides nothing."""
+"""Builds a spiking network as its plan says."""
 
 import functools
 import tempfile
@@ -44,10 +44,10 @@ def build(plan: Plan, name: str | None = None) -> SpikingModel:
 
 
 class Copies:
-    """Layers of our own in place of a source model's, shared as they are there.
+    """Copies of a source model's layers; a layer that is shared has one copy.
 
     Args:
-        nodes: The source's. A layer that stands inside another too is named by them.
+        nodes: The source's nodes. They also name the copies of layers inside wrappers.
     """
 
     def __init__(self, nodes: Sequence[Node] = ()) -> None:
@@ -55,7 +55,7 @@ class Copies:
         self._names = {id(node.operation): node.name for node in reversed(nodes)}
 
     def own(self, node: Node, role: Hashable | None = None) -> keras.Operation:
-        """The copy of the node's operation, one for each `role` it plays."""
+        """The copy of the node's operation; there is one for each `role`."""
         source = node.operation
         key = (id(source), role)
         if key not in self._copies:
@@ -74,7 +74,7 @@ class Copies:
         return self._copies[key][1]
 
     def _inner(self, node, role):
-        """The copy of the layer inside a wrapper, which may stand elsewhere too."""
+        """The copy of the layer inside a wrapper; other nodes may use it, too."""
         if type(node.operation) not in WRAPPERS:
             return None
         layer, x = node.operation.layer, signal_of(node)
@@ -85,11 +85,11 @@ class Copies:
 
 
 def _copy(node, inner=None):
-    """A layer with the configuration and the weights of a node's, or an operation.
+    """A copy of a node's operation, with its configuration and its weights.
 
     Args:
         node: The node.
-        inner: The copy of the layer inside, where it is a wrapper.
+        inner: For a wrapper, the copy of the layer inside.
     """
     source = node.operation
     copy = _made_anew(source, node.name, inner)
@@ -98,10 +98,10 @@ def _copy(node, inner=None):
     theirs = _own_weights(source)
     if source.built and not copy.built and type(copy).build is not _NO_BUILD:
         copy.build_from_config(source.get_build_config())
-    if len(copy.weights) < len(theirs):  # layers inside it are built when it is called
+    if len(copy.weights) < len(theirs):  # a call builds the layers inside it
         node.call(copy, {x: keras.KerasTensor(x.shape, x.dtype) for x in node.inputs})
-    # At once, so that no two layers' initial values are held at a time; and on the
-    # device, where the backend may share the memory until either is written to.
+    # Weights are copied now, so that only one layer's initial values need memory, and
+    # on the device, where the backend may share the memory until either is changed.
     if len(copy.weights) != len(theirs):
         raise ValueError(
             f"that gives {len(copy.weights)} weights, and it has {len(theirs)}."
@@ -115,7 +115,8 @@ def _copy(node, inner=None):
         _copy_assets(source, copy)
     if hasattr(copy, "finalize_state"):
         copy.finalize_state()
-    if not _says_all(without_activation(source)) and not _same(node, source, copy):
+    is_known = _is_known(without_activation(source))
+    if not is_known and not _computes_same(node, source, copy):
         raise ValueError(
             "that gives a layer that computes something else: it has numbers that are "
             "neither among its weights nor in its configuration."
@@ -124,7 +125,7 @@ def _copy(node, inner=None):
 
 
 def _copy_assets(source, copy):
-    """Copies what is no weight: a vocabulary, and how often its words occur."""
+    """Copies a vocabulary and its word counts, which are not weights."""
     variables = {}
     lookup_of(source).save_own_variables(variables)
     lookup_of(copy).load_own_variables(variables)
@@ -137,7 +138,7 @@ _NO_BUILD = keras.layers.Layer.build
 
 
 def memories_of(layer: keras.layers.Layer) -> list:
-    """The states that recurrent layers keep, those inside a layer included."""
+    """The states that recurrent layers keep, including those of layers inside."""
     states = tree.flatten(getattr(layer, "states", None))
     found = [state for state in states if isinstance(state, keras.Variable)]
     for name, value in vars(layer).items():
@@ -147,7 +148,7 @@ def memories_of(layer: keras.layers.Layer) -> list:
 
 
 def _own_weights(source):
-    """The weights of a layer, but for those of its own activation."""
+    """The weights of a layer without those of its activation."""
     function = own_activation(source)
     if not isinstance(function, keras.layers.Layer):
         return source.weights
@@ -155,23 +156,23 @@ def _own_weights(source):
     return [weight for weight in source.weights if id(weight) not in apart]
 
 
-def _says_all(layer):
-    """Whether a layer is of Keras's own classes or of ours."""
+def _is_known(layer):
+    """Whether a layer is of a class of Keras or of this package, or is stateful."""
     is_ours = type(layer).__module__.split(".")[0] == "snn_keras"
     return is_ours or is_built_in(layer) or getattr(layer, "stateful", False)
 
 
-def _same(node, source, copy):
-    """Whether a copy computes on some numbers what its source computes.
+def _computes_same(node, source, copy):
+    """Whether a copy gives its source's outputs on random inputs.
 
-    It counts as the same where the source takes no such numbers, or draws at random.
+    True also if the source fails on these inputs, or its outputs are random.
     """
     rng = np.random.default_rng(0)
-    values = {x: _some(x, rng) for x in node.inputs}
+    values = {x: _random_values(x, rng) for x in node.inputs}
     before = [ops.copy(variable) for variable in source.variables]
     try:
         first, again = (node.call(source, values, training=False) for _ in range(2))
-    except Exception:  # whatever a layer of somebody else's raises
+    except Exception:  # a layer of the user's own may raise anything
         return True
     finally:
         for variable, value in zip(source.variables, before, strict=True):
@@ -185,8 +186,8 @@ def _same(node, source, copy):
     return _close(first, found)
 
 
-def _some(x, rng):
-    """Numbers for a tensor of the graph; open axes are of length 3."""
+def _random_values(x, rng):
+    """Random values for a tensor of the graph; unknown axes have length 3."""
     shape = [size or 3 for size in x.shape]
     drawn = rng.normal(0, 1, shape) if "float" in x.dtype else rng.integers(0, 2, shape)
     return ops.cast(drawn, x.dtype)
@@ -201,9 +202,9 @@ def _close(a, b):
 
 
 def _paired(own, theirs):
-    """Weights that belong together: by their names, where these tell them apart.
+    """Pairs of corresponding weights: by name if names are unique, else by order.
 
-    A layer that was quantized after it was built has its weights in another order.
+    The order is not enough: quantizing a built layer changes it.
     """
     names = [w.name for w in theirs]
     if len(set(names)) == len(names) and set(names) == {w.name for w in own}:
@@ -213,9 +214,9 @@ def _paired(own, theirs):
 
 
 def _made_anew(source, name, inner=None):
-    """An operation with the configuration of `source`, and with its functions.
+    """An operation with the configuration and the functions of `source`.
 
-    Keras writes a function into a configuration by its name alone.
+    A configuration alone is not enough: Keras stores only the name of a function.
     """
     if not isinstance(source, keras.layers.Layer):
         copy = copy_of(source)
@@ -227,7 +228,7 @@ def _made_anew(source, name, inner=None):
     if computes_as(source, FunctionLayer):
         return FunctionLayer(source.function, **settings)
     if computes_as(source, keras.layers.Identity):
-        # By name: Identity leaves it to Keras to find its configuration.
+        # The name of the policy: Keras itself derives the configuration of Identity.
         settings = {"name": name, "dtype": source.dtype_policy.name}
         return keras.layers.Identity(activity_regularizer=regularizer, **settings)
     if computes_as(source, keras.layers.Activation):
@@ -242,12 +243,12 @@ def _made_anew(source, name, inner=None):
             **settings,
         )
     stand_in = without_activation(source)
-    if inner is not None:  # the layer inside need not be written
+    if inner is not None:  # the layer inside need not be serialized
         vars(stand_in)["layer"] = keras.layers.Identity()
         config = {**stand_in.get_config(), "name": name}
         return type(source)(inner, **{k: v for k, v in config.items() if k != "layer"})
     try:
-        # Named by the node: nested models may share names.
+        # Layers of nested models may share a name; nodes do not.
         copy = type(stand_in).from_config({**stand_in.get_config(), "name": name})
     except (TypeError, ValueError):
         copy = _through_keras(stand_in, name)
@@ -264,7 +265,7 @@ def _made_anew(source, name, inner=None):
 
 
 def _through_keras(layer, name):
-    """A layer made as Keras makes it of a file: objects in a configuration, written."""
+    """A copy of a layer, made by serializing and deserializing it as Keras does."""
     written = keras.saving.serialize_keras_object(layer)
     written["config"]["name"] = name
     kinds = {type(layer).__name__: type(layer)}
@@ -274,7 +275,7 @@ def _through_keras(layer, name):
 
 
 def functions_of(layer: keras.layers.Layer, path: tuple = ()) -> dict:
-    """The functions that a layer, and those inside it, hold: `{path: function}`."""
+    """The functions held by a layer and the layers inside it, `{path: function}`."""
     inside = {inner.name: inner for inner in getattr(layer, "layers", ())}
     held = {**inside, **vars(layer)}
     found = {}
@@ -292,7 +293,7 @@ _FUNCTIONS = (types.FunctionType, types.BuiltinFunctionType, functools.partial)
 
 
 def _described(function):
-    """Where a function comes from."""
+    """A function's module and name."""
     if isinstance(function, functools.partial):
         return f"partial({_described(function.func)})"
     module = getattr(function, "__module__", None)
@@ -300,7 +301,7 @@ def _described(function):
 
 
 def new_inputs(graph: Graph) -> Any:
-    """Fresh `keras.Input`s for a graph, in the structure of its inputs."""
+    """New `keras.Input`s for a graph, in the structure of its inputs."""
     names = iter(graph.input_names)
     return tree.map_structure(
         lambda x: keras.Input(batch_shape=x.shape, dtype=x.dtype, name=next(names)),
@@ -309,7 +310,7 @@ def new_inputs(graph: Graph) -> Any:
 
 
 class Builder:
-    """Builds a spiking network, one step of its plan after the other.
+    """Builds a spiking network from the steps of its plan.
 
     Attributes:
         tensors: The KerasTensor that carries each tensor of the source graph.
@@ -340,12 +341,12 @@ class Builder:
         return SpikingModel(inputs, fill(graph.outputs, ends), name=name)
 
     def _built(self, step):
-        """The outputs of a step; or a ConversionError, where Keras fails at it."""
+        """The outputs of a step; raises a ConversionError where building fails."""
         try:
             return self._in_form(step)
         except ConversionError:
             raise
-        except Exception as error:  # of any class
+        except Exception as error:  # Keras or a layer may raise anything
             raise ConversionError(
                 f"{step.node.describe()} cannot be built anew: {error}\nRemedy: an "
                 "operation that can be called a second time, on tensors of the same "
@@ -353,7 +354,7 @@ class Builder:
             ) from error
 
     def _in_form(self, step):
-        """The outputs of a step, built as its form says."""
+        """The outputs of a step, built according to its form."""
         node, coding = step.node, self.plan.coding
         match step.form:
             case forms.Dropped():
@@ -371,7 +372,7 @@ class Builder:
                 return self._neurons(node, cell, one_pass)
 
     def over_time(self, x: Tensor) -> Array:
-        """`x` with a time axis: as it is, or presented at every step."""
+        """`x` with a time axis; if it has none, it is presented at every step."""
         tensor = self.tensors[x]
         if x in self._timed:
             return tensor
@@ -385,7 +386,7 @@ class Builder:
         return self._presented[x]
 
     def decoded(self, x: Tensor) -> Array:
-        """`x` without a time axis: as it is, or read out."""
+        """`x` without a time axis; if it has one, it is read out."""
         if x not in self._timed:
             return self.tensors[x]
         if x not in self._read:
@@ -398,7 +399,7 @@ class Builder:
         return self._read[x]
 
     def _end(self, x: Tensor):
-        """An output, from a layer of its name, by which losses and metrics go."""
+        """An output, made by a layer of its name, which losses and metrics use."""
         tensor = self.decoded(x)
         for step in self.plan.steps:
             if isinstance(step.form, forms.Dropped) and x in step.node.outputs:
@@ -407,7 +408,7 @@ class Builder:
         return tensor
 
     def _difference(self, node: Node, homogeneous: bool):
-        """Applies our copy of the operation to the signal so far; sends changes."""
+        """Applies a copy of the operation to the signal so far, and sends changes."""
         layer = TemporalDifference(
             self._copies.own(node, role=node.name),
             call_arguments(node),
@@ -419,7 +420,7 @@ class Builder:
         return layer(self._timed_inputs(node))
 
     def _neurons(self, node: Node, cell, one_pass: bool):
-        """Puts a cell in place of an activation."""
+        """Replaces an activation by a layer of neurons."""
         (current,) = node.inputs
         name, dtype = node.name, policy(node)
         if one_pass:
@@ -450,7 +451,7 @@ class Builder:
 
 
 def policy(node: Node) -> Any:
-    """The precision that the node computes in."""
+    """The dtype policy, or the dtype, in which the node computes."""
     is_layer = isinstance(node.operation, keras.layers.Layer)
     return policy_of(node.operation) if is_layer else node.outputs[0].dtype
 

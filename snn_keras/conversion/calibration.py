@@ -1,4 +1,4 @@
-"""Steps of quantized activations, from what a float network computes of data."""
+"""Sets the steps of quantized activations from a float network's activations."""
 
 import dataclasses
 from collections.abc import Callable, Mapping
@@ -14,10 +14,10 @@ from snn_keras.text import listed
 from snn_keras.typing import Inputs
 from snn_keras.warning import warn
 
-# Levels for which the threshold of a noisy spike, which has none, is calibrated.
-FINE = 16
-# Values of a layer's pre-activation that calibration looks at.
-SAMPLE = 100_000
+# A noisy spike has no levels; its threshold is calibrated as if it had this many.
+NOISY_SPIKE_LEVELS = 16
+# The number of a layer's pre-activations that calibration samples.
+SAMPLED_VALUES = 100_000
 
 
 def calibrate(
@@ -33,15 +33,15 @@ def calibrate(
     Args:
         model: The quantized model.
         data: Inputs, a structure of arrays.
-        ceilings: Where the ReLU of each name saturates, or None.
-        wrapped: By the name of an activation, the affine maps before and behind
-            it that are to be set too.
+        ceilings: `{name: value}` at which each ReLU saturates; None if it does not.
+        wrapped: `{name: (before, after)}`, the affine maps around an activation that
+            are set, too.
         calibration: A key of `RULES`.
         batch_size: Samples a batch.
     """
     graph = graph_lib.trace(model)
-    # A quantized curve may be negative; it is shifted by its smallest value.
-    # An activation that is used several times has one sample.
+    # Another activation function than ReLU may be negative; it is shifted by its
+    # smallest value. An activation that is used several times has one sample.
     layers = {n.operation.name: n.operation for n in graph.nodes}
     samples = {
         name: _Sample(layer.axis, 0.0 if name in ceilings else None)
@@ -49,7 +49,7 @@ def calibrate(
         if name in ceilings or name in wrapped
     }
     count = len(tree.flatten(data)[0])
-    quota = max(1, SAMPLE * batch_size // count)
+    quota = max(1, SAMPLED_VALUES * batch_size // count)
 
     def call(node, values):
         name = node.operation.name
@@ -70,7 +70,7 @@ def calibrate(
     silent = []
     for name, sample in samples.items():
         layer = layers[name]
-        levels = layer.levels if layer.has_size else FINE
+        levels = layer.levels if layer.has_size else NOISY_SPIKE_LEVELS
         theta = sample.thresholds(RULES[calibration], levels, ceilings.get(name))
         fires = theta > 0
         if not np.all(fires):
@@ -92,7 +92,7 @@ def _top(ceiling):
 
 
 def _described(name, fires):
-    """The name of an activation that is silent, or of which some channels are."""
+    """The name of a silent activation, and how many of its channels are silent."""
     count = f" ({np.sum(~fires)} of {fires.size} channels)" if fires.size > 1 else ""
     return f"'{name}'{count}"
 
@@ -104,7 +104,7 @@ def _set(layer, theta, lowest, before, after):
         return
     layer.set_threshold(theta)
     if before is not None:
-        # A whole number of steps, so that 0 stays exactly 0.
+        # The shift is a whole number of steps, so that 0 stays exactly 0.
         step = layer.step_value().astype("float64")
         shift = step * np.round(-lowest / step)
         before.offset, after.offset = shift.tolist(), (-shift).tolist()
@@ -112,12 +112,12 @@ def _set(layer, theta, lowest, before, after):
 
 @dataclasses.dataclass
 class _Sample:
-    """Pre-activations of one layer: some of the values, and their extremes.
+    """A random sample of one layer's pre-activations, and their extremes.
 
     Attributes:
         axis: The axis that has a step for each channel, or None.
-        floor: What the quantized activation starts from: 0, or None for the
-            smallest value, where it is below 0.
+        floor: The least value of the quantized activation: 0, or None for the
+            smallest pre-activation if that is below 0.
     """
 
     axis: int | None
@@ -146,7 +146,7 @@ class _Sample:
     def thresholds(
         self, rule: Callable, levels: int, ceiling: float | None
     ) -> np.ndarray:
-        """A threshold for the layer, or for each channel."""
+        """The threshold of the layer, or those of its channels."""
         values = np.concatenate(self.parts) - self.lowest
         highest = np.minimum(self.highest - self.lowest, _top(ceiling))
         thetas = [rule(values[:, c], levels, top) for c, top in enumerate(highest)]

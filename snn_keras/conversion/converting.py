@@ -1,4 +1,4 @@
-"""convert: from a source network to a spiking network."""
+"""`convert`: from a source network to a spiking network."""
 
 from collections.abc import Mapping
 
@@ -37,44 +37,44 @@ def convert(
     """Converts a Keras model into a spiking network with the same weights.
 
     Every quantized activation becomes a layer of spiking neurons with its
-    threshold; everything else stays what it is. The source is not changed.
+    threshold; all other layers stay. The source is not changed.
 
     Args:
         model: A functional or Sequential `keras.Model` with quantized
             activations (`snn_keras.layers.LSQReLU`, `QCFS`).
         timesteps: Time steps of a run, an integer >= 1; or `"settle"`, with signed
-            neurons: run until no neuron fires any more. None: as many as the neurons
-            need to be exact; where they never are, the levels of the activations;
-            8 for a float network.
-        neuron: `"auto"` (what the activation's class names; for a float network
-            `"bit_serial"`, and `"multi_threshold"` for less than 6 steps), `"if"`,
-            `"signed"`, `"bit_serial"`, `"multi_threshold"`, a configured cell of
+            neurons: run until no neuron fires. None: as many as the neurons need to be
+            exact; if they never are, the levels of the activations; 8 for a float
+            network.
+        neuron: `"auto"` (the neuron that the activation's class names; for a float
+            network `"bit_serial"`, or `"multi_threshold"` for less than 6 steps),
+            `"if"`, `"signed"`, `"bit_serial"`, `"multi_threshold"`, a cell of
             `snn_keras.neurons` whose threshold is set layer by layer, or a dict of
             these by the activations' names.
         data: Calibration inputs, as `model.predict` takes them; of a dataset or a
-            generator, which may be endless, the first 4,096 samples. With them a
-            model with plain ReLUs converts too: its activations are quantized first. A
-            model that is quantized already stays as it is.
+            generator, which may be endless, the first 4,096 samples are used. A model
+            with plain ReLUs needs them: its activations are quantized first. A model
+            that is quantized already is not quantized again.
         levels: Levels to quantize plain ReLUs to: `timesteps` by default, for
             bit-serial neurons all that `timesteps` bits hold, and for multi-threshold
-            neurons all that their sizes do.
+            neurons all that their sizes hold.
         calibration: How `data` sets the thresholds of plain ReLUs: `"mse"`,
             `"max"`, `"percentile"` or `"lsq"`; see `quantize_activations`.
         bias_correction: Whether to correct each channel's bias and initial
-            potential by the mean errors that the spiking network makes there on
-            `data`, for this number of `timesteps`; it runs 21 times on them.
-        input_steps: With signed neurons, the steps P for which input and biases
-            are on; the hidden layers' number of levels by default.
-        fused: With bit-serial neurons, whether to run in one pass over decoded
-            signals; False runs all steps one by one. The spikes are the same.
+            potential by the channel's mean error on `data`, for this number of
+            `timesteps`. The network runs on `data` 21 times.
+        input_steps: With signed neurons, the number P of steps in which input and
+            biases are on; the hidden layers' number of levels by default.
+        fused: With bit-serial neurons, whether to compute all steps in one pass over
+            decoded signals; False runs them one by one. The spikes are the same.
 
     Returns:
         A `snn_keras.SpikingModel`.
 
     Raises:
         ValueError: if an argument is not valid.
-        ConversionError: if layers cannot be converted; it names them all, and
-            nothing is built.
+        ConversionError: if layers cannot be converted; the message names all of
+            them.
     """
     check_timesteps(timesteps)
     if bias_correction and data is None:
@@ -82,7 +82,7 @@ def convert(
             "bias_correction=True measures errors on data, and there are none. "
             "Remedy: convert(..., data=x), a few hundred inputs."
         )
-    if data is not None:  # read once, for a generator gives it once
+    if data is not None:  # read here, because a generator can be read only once
         data = arrays_of(data, CALIBRATION_SAMPLES)
     source = graph = normalize.normal_form(model)
     if data is not None and has_unquantized(graph):
@@ -142,12 +142,12 @@ def levels_of_run(
     neuron: str | SpikingCell | Mapping[str, str | SpikingCell],
     graph: Graph,
 ) -> int:
-    """The levels that neurons tell apart in `timesteps` steps.
+    """The number of levels that neurons can send in `timesteps` steps.
 
     Where these are None, the levels of the activations that are quantized already.
 
     Raises:
-        ValueError: if the run has no number of steps that would say so.
+        ValueError: if the run has no fixed number of steps.
     """
     if timesteps is None:
         made = [node.operation for node in neurons_of(graph)]

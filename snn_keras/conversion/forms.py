@@ -1,6 +1,6 @@
-"""The forms that a step of a plan can have: what is built of a node.
+"""The forms of a step of a plan; a form says what is built for a node.
 
-A rule chooses one, the builder builds it, and `str(form)` is how a plan prints it.
+A rule chooses the form, the builder builds it, and a plan prints `str(form)`.
 """
 
 import dataclasses
@@ -10,7 +10,7 @@ from snn_keras.neurons import SpikingCell
 
 @dataclasses.dataclass(frozen=True)
 class Dropped:
-    """Nothing: the operation does nothing in inference."""
+    """Nothing is built: the operation does nothing in inference."""
 
     def __str__(self):
         return "dropped"
@@ -21,7 +21,7 @@ class Once:
     """The operation runs once.
 
     Attributes:
-        is_decoded: Whether it runs behind time, on what was read out.
+        is_decoded: Whether it runs after time, on decoded signals.
     """
 
     is_decoded: bool = False
@@ -32,10 +32,11 @@ class Once:
 
 @dataclasses.dataclass(frozen=True)
 class EveryStep:
-    """The operation runs at every step, on what arrives then.
+    """The operation runs at every step, on the input of that step.
 
     Attributes:
-        is_affine: Whether it adds a constant part, which enters as the input does.
+        is_affine: Whether it adds a constant, which the coding presents as it presents
+            the input.
     """
 
     is_affine: bool = False
@@ -46,7 +47,7 @@ class EveryStep:
 
 @dataclasses.dataclass(frozen=True)
 class Difference:
-    """The operation runs on the signal so far, and what changed is sent.
+    """The operation runs on the signal so far, and the change of its output is sent.
 
     Attributes:
         homogeneous: Whether f(c x) = c f(x) for c > 0.
@@ -60,11 +61,11 @@ class Difference:
 
 @dataclasses.dataclass(frozen=True)
 class Fire:
-    """Spiking neurons.
+    """The activation becomes a layer of spiking neurons.
 
     Attributes:
         cell: Their cell.
-        one_pass: Whether they run in one pass, over sums.
+        one_pass: Whether all steps are computed in one pass, from the total current.
     """
 
     cell: SpikingCell
@@ -76,7 +77,7 @@ class Fire:
 
 @dataclasses.dataclass(frozen=True)
 class Refused:
-    """Nothing: the conversion is refused."""
+    """Nothing is built: the node cannot be converted."""
 
     def __str__(self):
         return "refused"

@@ -1,4 +1,4 @@
-"""What an activation function computes: by what it does, not by what it is called."""
+"""Recognizes activation functions by their values, not by their names."""
 
 import enum
 import math
@@ -11,13 +11,13 @@ from snn_keras.graph import Tensor, comes_with_keras
 
 
 class Kind(enum.Enum):
-    """What a function of one tensor is.
+    """The kind of a function of one tensor.
 
     LINEAR: the identity.
-    RELU: 0 below 0, slope 1 above, up to a ceiling.
-    CURVE: any other function of each element alone, but for gates.
-    GATE: a function of each element alone that rises from 0 to 1, such as a sigmoid.
-    OTHER: a function of several elements, such as softmax, or one that draws at random.
+    RELU: 0 below 0, slope 1 above, perhaps up to a ceiling.
+    GATE: an elementwise function that rises from 0 to 1, such as a sigmoid.
+    CURVE: any other elementwise function.
+    OTHER: a function of several elements, such as softmax, or a random one.
     """
 
     LINEAR = "linear"
@@ -27,11 +27,11 @@ class Kind(enum.Enum):
     OTHER = "other"
 
 
-# Magnitudes at which a function is looked at, on both sides of 0.
+# Magnitudes at which a function is evaluated, on both sides of 0.
 _MAGNITUDES = np.concatenate([np.logspace(-6, 6, 97), np.arange(0.25, 12, 0.25)])
 _FAR = 1e30
 
-# Keras's own functions; its others stay as they are.
+# Keras's own functions of known kind.
 _RELUS = {"relu": None, "relu6": 6.0}
 _CURVES = {
     *("celu", "elu", "gelu", "hard_silu", "hard_tanh", "leaky_relu", "mish", "selu"),
@@ -43,39 +43,38 @@ _PLACES = np.concatenate([-_MAGNITUDES, [0.0], _MAGNITUDES]).astype("float32")
 _SPECIAL = np.float32(
     [-1, 0, 1, -_FAR, _FAR, np.nan, np.inf, -np.inf]  # type: ignore[arg-type]  # a list
 )
-_SIZES = (3, 5, 4, 6, 2, 3)  # of open axes
+_SIZES = (3, 5, 4, 6, 2, 3)  # lengths of the axes whose length is unknown
 
-# Elements of a signal at which a function is tried in the signal's own shape.
-_MOST = 2**20
+# Tensors with more elements are tried with one sample only.
+_MOST_ELEMENTS = 2**20
 
 
 def kind_of(function: Callable, like: Tensor | None = None) -> Kind:
-    """What `function`, of one tensor, is.
+    """The kind of `function`, a function of one tensor.
 
     Args:
         function: Any callable.
-        like: A `Tensor` with the shape and the type of what it is applied to. A
-            function may look at them, so that without it Kind.LINEAR and Kind.RELU hold
-            for small signals alone.
+        like: A `Tensor` with the shape and the dtype of its argument. A function may
+            depend on them: without `like`, the result holds for small float32 arrays.
     """
     return described(function, like)[0]
 
 
 def described(function: Callable, like: Tensor | None = None) -> tuple:
-    """The kind of a function, and where a ReLU saturates; None where it does not."""
+    """A function's kind, and the ceiling of a ReLU, or None."""
     if comes_with_keras(function):
         return _of_keras(function.__name__)
     try:
         kind, ceiling = _looked_at(function)
         if like is not None and kind is not Kind.OTHER:
             kind, ceiling = _in_place(function, like, kind, ceiling)
-    except Exception:  # whatever a function of somebody else's may raise
+    except Exception:  # a function of the user's own may raise anything
         return Kind.OTHER, None
     return kind, ceiling
 
 
 def _looked_at(function):
-    """The kind of a function, and where it saturates, by what it gives for numbers."""
+    """A function's kind and ceiling, judged by its values on small arrays."""
     x, y, top = _values(function)
     if y is None:
         return Kind.OTHER, None
@@ -90,15 +89,15 @@ def _looked_at(function):
 
 
 def _in_place(function, like, kind, ceiling):
-    """The kind of a function where it stands: of that shape and type, for all numbers.
+    """A function's kind and ceiling on tensors like `like`.
 
-    A ReLU, or an identity, that puts something in the place of NaN is another curve.
+    A ReLU or an identity that replaces NaN or infinity is a CURVE.
     """
     if "float" not in like.dtype:
         return Kind.OTHER, None
     rng = np.random.default_rng(0)
     shape = [size or number for size, number in zip(like.shape, _SIZES, strict=False)]
-    if math.prod(shape[1:]) > _MOST:
+    if math.prod(shape[1:]) > _MOST_ELEMENTS:
         shape[0] = 1
     x, y = _tried(function, rng.choice(_PLACES, shape), like.dtype)
     _, flat = _tried(function, x.reshape(-1, 1), like.dtype)
@@ -114,10 +113,10 @@ def _in_place(function, like, kind, ceiling):
 
 
 def _tried(function, x, dtype):
-    """Places in a type, and what a function gives there.
+    """`x` in a dtype, and the function's values there.
 
     Raises:
-        TypeError: if it gives another type or shape.
+        TypeError: if the function changes the dtype or the shape.
     """
     given = ops.convert_to_tensor(x, dtype)
     found = function(given)
@@ -135,10 +134,10 @@ def _of_keras(name):
 
 
 def _values(function):
-    """Places, a function's values there, and far out; None for one of several elements.
+    """Points, a function's values there, and its value at `_FAR`.
 
-    It is one of each element alone if it gives the same in whatever company an element
-    is, every time.
+    The values are None unless the function is elementwise: in arrays of other shapes
+    and orders it must give each element the same value.
     """
     x = np.sort(np.concatenate([-_MAGNITUDES, [0.0], _MAGNITUDES])).astype("float32")
     first = _call(function, x.reshape(-1, 1))
@@ -152,7 +151,7 @@ def _values(function):
         return x, None, 0.0
     top = _call(function, np.full((1, 1), _FAR, "float32")).item()
     near = np.float32(top) * np.array([0.999, 1.001], "float32")
-    if 0 < top < _FAR / 2:  # look closely where it seems to saturate
+    if 0 < top < _FAR / 2:  # add points where it seems to saturate
         x = np.concatenate([x, near, [_FAR]]).astype("float32")
         first = _call(function, x.reshape(-1, 1)).ravel()
     return x, first, top

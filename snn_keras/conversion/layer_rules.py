@@ -1,9 +1,9 @@
-"""Which rule every Keras layer follows."""
+"""Registers a rule for every Keras layer."""
 
 from keras import layers
 
 from snn_keras._keras import LayerScale
-from snn_keras.conversion.normalize import FUSING, innermost
+from snn_keras.conversion.normalize import HAVE_ACTIVATION, innermost
 from snn_keras.conversion.rules import (
     Affine,
     Difference,
@@ -22,7 +22,7 @@ from snn_keras.layers import (
     SlipReLU,
 )
 
-rule(*FUSING)(Affine)
+rule(*HAVE_ACTIVATION)(Affine)
 rule(layers.BatchNormalization, layers.Normalization, layers.Rescaling)(Affine)
 rule(layers.Resizing)(Affine)  # it may pad with a constant
 rule(
@@ -110,14 +110,14 @@ rule(layers.ReLU)(Unquantized)
     layers.PReLU,
 )
 class Homogeneous(Difference):
-    """f(c x) = c f(x): the sum over time needs no decoding."""
+    """Rule for functions with f(c x) = c f(x), c > 0; sums need no decoding."""
 
     homogeneous = True
 
 
 @rule(layers.STFTSpectrogram)
 class Spectrogram(Linear):
-    """Linear where it gives the real or the imaginary part."""
+    """Rule for spectrograms: linear if they give the real or the imaginary part."""
 
     def is_linear(self, node: Node) -> bool:
         return innermost(node.operation).mode in ("real", "imag")
@@ -125,7 +125,7 @@ class Spectrogram(Linear):
 
 @rule(layers.ReversibleEmbedding)
 class ReversibleEmbedding(Linear):
-    """Looks up, or multiplies with what it would look up."""
+    """Rule for an embedding that, called in reverse, multiplies by its table."""
 
     def is_linear(self, node: Node) -> bool:
         reverse = node.kwargs.get("reverse", node.args[1:2] == (True,))

@@ -1,8 +1,8 @@
-"""Brings a source graph into the form that the rules know.
+"""Brings a source graph into the normal form that the rules expect.
 
-Keras has many ways to say the same: an activation may be a layer, an argument of
-the layer before, an `Activation` by name or a plain operation. Here each becomes
-a node of its own, with one class for one function.
+Keras can express the same network in many ways: an activation may be a layer, an
+argument of the layer before, an `Activation` by name or a plain operation. In normal
+form each activation is a node of its own, and each function has one class.
 """
 
 import dataclasses
@@ -17,7 +17,7 @@ from keras import layers, ops
 from snn_keras._keras import maker_of, operation_types
 from snn_keras.conversion.functions import Kind, described, kind_of
 from snn_keras.conversion.wrapped import (
-    Closed,
+    CannotUnpack,
     Wrapped,
     holds_model,
     penalties_of,
@@ -36,7 +36,7 @@ from snn_keras.graph import (
 from snn_keras.layers import FunctionLayer, SourceActivation
 
 # Layers that apply an activation of their own to a linear map.
-FUSING = (
+HAVE_ACTIVATION = (
     layers.Conv1D,
     layers.Conv2D,
     layers.Conv3D,
@@ -51,7 +51,7 @@ FUSING = (
     layers.EinsumDense,
 )
 
-# Layers that apply another to each part of a signal, or as it is in inference.
+# Layers that apply another layer, to each entry of an axis or as it is in inference.
 WRAPPERS = (layers.TimeDistributed, layers.SpectralNormalization)
 
 _RELU, _RELU6, _ACTIVATION_RELU = operation_types("Relu", "Relu6", "ReLU")
@@ -78,10 +78,11 @@ _CURVE_TYPES = (
 
 
 def normal_form(model: keras.Model | Graph) -> Graph:
-    """The graph of `model` in normal form; a graph is in that form already.
+    """The graph of `model` in normal form; a graph is returned as it is.
 
     Raises:
-        ConversionError: if its graph is not all that it does, or cannot be laid open.
+        ConversionError: if the graph does not show all that the model computes, or
+            nested models cannot be unpacked.
     """
     if isinstance(model, Graph):
         return model
@@ -105,7 +106,7 @@ def _normal_form(graph):
 
 
 def named(nodes: Sequence[Node], graph: Graph, names: Names) -> list[Node]:
-    """Gives what makes an output the output's name: losses and metrics go by it."""
+    """Names the nodes that make outputs like these; losses and metrics use the name."""
     maker = {y: node for node in nodes for y in node.outputs}
     ends = zip(keras.tree.flatten(graph.outputs), graph.output_names, strict=True)
     wanted = {}
@@ -120,16 +121,17 @@ def named(nodes: Sequence[Node], graph: Graph, names: Names) -> list[Node]:
 
 
 def unwrapped(node: Node, wrapped: Wrapped) -> list[Node]:
-    """Lays a model inside `TimeDistributed` open.
+    """Replaces a model inside `TimeDistributed` by its nodes.
 
     Raises:
-        ValueError: if that cannot be done, and it holds what becomes neurons.
+        ValueError: if that cannot be done although the model holds activations that
+            become neurons.
     """
     if not holds_model(node.operation):
         return [node]
     try:
         return wrapped.opened(node)
-    except Closed as reason:
+    except CannotUnpack as reason:
         inside = [
             inner.name
             for inner in normal_form(innermost(node.operation)).nodes
@@ -139,7 +141,7 @@ def unwrapped(node: Node, wrapped: Wrapped) -> list[Node]:
             return [node]
         raise ValueError(
             f"{node.describe()} holds a model with the activations {inside}, and it "
-            f"cannot be laid open: {reason}. Remedy: call the model's layers one by "
+            f"cannot be unpacked: {reason}. Remedy: call the model's layers one by "
             "one, in TimeDistributed each; what takes several tensors, or a function, "
             "on the tensors with the time axis."
         ) from None
@@ -149,8 +151,8 @@ def split_activation(node: Node, names: Names, wrapped: Wrapped) -> list[Node]:
     """Splits `Conv2D(..., activation=f)` and the like into the layer and `f`.
 
     The layer's node then stands for the layer without its activation (see
-    `without_activation`); the new one is called after both. The layer's penalty is
-    that of what `f` gives.
+    `without_activation`); the new node is named after both. The layer's activity
+    regularizer goes to the new node, since it applies to the output of `f`.
     """
     function = own_activation(node.operation)
     if function is None:
@@ -165,11 +167,11 @@ def split_activation(node: Node, names: Names, wrapped: Wrapped) -> list[Node]:
     function = _distributed(function, node.operation, between.shape)
     if function.activity_regularizer is None and penalties:
         function = wrapped.with_penalty(function, penalties.pop(0))
-    # The layer's own: its calls share what comes of its activation.
+    # All calls of the layer share this site, and so its one activation.
     site = ("activation", id(layer))
     parts = [dataclasses.replace(node, outputs=(between,))]
     parts.append(Node(name, function, (between,), {}, node.outputs, site))
-    for penalty in penalties:  # of layers that have several
+    for penalty in penalties:  # a wrapper and its layer may each have one
         x = dataclasses.replace(node.output)
         parts[-1] = dataclasses.replace(parts[-1], outputs=(x,))
         name = names.unique(f"{node.name}_penalty")
@@ -179,9 +181,9 @@ def split_activation(node: Node, names: Names, wrapped: Wrapped) -> list[Node]:
 
 
 def _distributed(function, wrapper, shape):
-    """An activation, built, in the `TimeDistributed`s around the layer it was part of.
+    """A built activation, in as many `TimeDistributed` as its layer was.
 
-    Its axes are those of one entry.
+    So its axes still count within one entry.
     """
     wrappers = 0
     while any(computes_as(wrapper, kind) for kind in WRAPPERS):
@@ -195,12 +197,12 @@ def _distributed(function, wrapper, shape):
 
 
 def in_normal_form(node: Node, wrapped: Wrapped) -> Node:
-    """The node with its operation as a ReLU or Identity layer, where it is one."""
+    """The node, its operation replaced by a ReLU or Identity layer if equivalent."""
     node = without_unread_mask(node)
     operation = canonical(node.operation, node)
     if operation is not node.operation and isinstance(node.operation, layers.Layer):
         penalties = penalties_of(node.operation)
-        if len(penalties) < 2:  # of a wrapper, not of the layer inside
+        if len(penalties) < 2:  # the wrapper's, not that of the layer inside
             penalty = penalties[0] if penalties else None
             operation = wrapped.with_penalty(operation, penalty)
     if is_relu(operation) and not all("float" in x.dtype for x in node.inputs):
@@ -209,7 +211,7 @@ def in_normal_form(node: Node, wrapped: Wrapped) -> Node:
 
 
 def without_unread_mask(node: Node) -> Node:
-    """The node without the mask that Keras hands to a `Lambda` that looks at none."""
+    """The node without the mask that Keras passes to a `Lambda` that ignores it."""
     is_function = computes_as(node.operation, layers.Lambda)
     if not is_function or "mask" in _parameters(node.operation.function):
         return node
@@ -223,10 +225,10 @@ def _parameters(function):
 
 
 def without_masks(nodes: list[Node], graph: Graph, names: Names) -> list[Node]:
-    """Drops a mask where a function did so that has become a ReLU layer.
+    """Drops the mask before ReLU layers that replace functions.
 
-    Layers hand masks on, and functions do not; a copy of a tensor has none. A mask may
-    come further than the graph says, by what gives the tensor that it gets.
+    Layers pass masks on, functions do not. A copy of a tensor has no mask, so the copy
+    becomes the input of the ReLU layer.
     """
     if not any(y.masked for node in graph.nodes for y in node.outputs):
         return nodes
@@ -251,13 +253,14 @@ def without_masks(nodes: list[Node], graph: Graph, names: Names) -> list[Node]:
 
 
 def canonical(operation: keras.Operation, node: Node) -> keras.Operation:
-    """The same function as a ReLU or Identity layer, where it is one.
+    """An equivalent ReLU or Identity layer, else the operation itself.
 
-    A function of the user's own that does nothing stays: its gradient may be its own.
+    An identity function of the user's own stays, because it may have a gradient of
+    its own.
 
     Args:
-        operation: The node's, or the layer inside it.
-        node: What calls it.
+        operation: The node's operation, or the layer inside it.
+        node: The node that calls it.
     """
     dtype, like = node.outputs[0].dtype, _computed(operation, node)
     inner = innermost(operation)
@@ -294,14 +297,14 @@ def canonical(operation: keras.Operation, node: Node) -> keras.Operation:
 
 
 def _built(layer, shape):
-    """A layer that is applied as a function, which Keras builds when it first runs."""
+    """The layer, built for inputs of this shape unless it is built already."""
     if not layer.built:
         layer.build(shape)
     return layer
 
 
 def _computed(operation, node):
-    """The first input of a node in the type in which a layer takes it; or None."""
+    """A node's first input, in the dtype to which the operation casts it; or None."""
     if not node.inputs:
         return None
     x = node.inputs[0]
@@ -311,7 +314,7 @@ def _computed(operation, node):
 
 
 def applied(operation: keras.Operation) -> Callable | None:
-    """The function of one tensor that a layer applies, and nothing else; or None."""
+    """The function of one tensor that is all a layer applies; or None."""
     if computes_as(operation, layers.Activation):
         return operation.activation
     if computes_as(operation, layers.Lambda) and not operation.arguments:
@@ -323,9 +326,9 @@ def applied(operation: keras.Operation) -> Callable | None:
 
 
 def with_relus(nodes: Sequence[Node], graph: Graph) -> list[Node]:
-    """Puts a ReLU in place of `maximum(x, 0)`, `clip(x, 0, c)` and what is around them.
+    """Replaces `maximum(x, 0)`, `clip(x, 0, c)` and the like by ReLUs.
 
-    `minimum(relu(x), c)` is one ReLU that saturates.
+    Several in a row, such as `minimum(relu(x), c)`, become one ReLU that saturates.
     """
     made = {}  # (low, high, first input) by output
     reads = [x for node in nodes for x in node.inputs]
@@ -341,7 +344,7 @@ def with_relus(nodes: Sequence[Node], graph: Graph) -> list[Node]:
         (x,) = node.inputs
         before, source = made.get(x), x
         if is_relu(node.operation) or reads.count(x) > 1 or x in ends or x in weighed:
-            before = None  # a ReLU of its own, or somebody else needs x as it is
+            before = None  # a ReLU layer stays, and so does x if anything else needs it
         if before is not None:
             low, high = (min(max(v, low), high) for v in before[:2])
             source = before[2]
@@ -363,14 +366,14 @@ def with_relus(nodes: Sequence[Node], graph: Graph) -> list[Node]:
 
 
 def _of_integers(relu):
-    """What a ReLU does to integers, by an operation that is no neuron's."""
+    """An operation that computes a ReLU of integers and does not become neurons."""
     if relu.max_value is None:
         return _RELU(name=relu.name)
     return _CLIP(0, int(relu.max_value), name=relu.name)
 
 
 def _relu_like(node, high):
-    """A ReLU layer up to `high`, with what the node's own layer adds to it."""
+    """A ReLU layer up to `high`, with the dtype and the penalty of the node's layer."""
     settings = {"name": node.operation.name, "dtype": node.outputs[0].dtype}
     if isinstance(node.operation, layers.Layer):
         settings["dtype"] = node.operation.dtype_policy
@@ -379,7 +382,7 @@ def _relu_like(node, high):
 
 
 def _limits(node):
-    """The two numbers between which a node's one input is clipped, or None."""
+    """The limits to which a node clips its only input, or None."""
     operation = node.operation
     if not all("float" in x.dtype for x in (*node.inputs, *node.outputs)):
         return None
@@ -406,17 +409,17 @@ def _limits(node):
 
 
 def is_relu(operation: keras.Operation) -> bool:
-    """Whether it is 0 below 0 and rises with slope 1 above, up to a ceiling above 0."""
+    """Whether it is a ReLU layer of slope 1, perhaps with a ceiling above 0."""
     return computes_as(operation, layers.ReLU) and not (
         operation.negative_slope or operation.threshold or operation.max_value == 0
     )
 
 
 def is_curved_activation(operation: keras.Operation) -> bool:
-    """Whether it is another elementwise activation function.
+    """Whether it is an elementwise activation function other than ReLU.
 
-    Sigmoids are not counted among them: in the networks of the field they are
-    gates, and a few levels are too coarse for these.
+    Sigmoids do not count: most networks use them as gates, for which a few levels are
+    too coarse.
     """
     if computes_as(operation, layers.ReLU):
         return not is_relu(operation) and operation.max_value != 0
@@ -427,7 +430,7 @@ def is_curved_activation(operation: keras.Operation) -> bool:
 
 
 def is_elementwise(operation: keras.Operation, like: Tensor | None = None) -> bool:
-    """Whether it acts on each element of a signal alone, in every rank the same way.
+    """Whether it acts on each element of a tensor by itself, whatever the rank.
 
     Args:
         operation: A layer or another operation.
@@ -442,7 +445,7 @@ def is_elementwise(operation: keras.Operation, like: Tensor | None = None) -> bo
 
 
 def innermost(operation: keras.Operation) -> keras.Operation:
-    """The layer inside wrappers; the operation itself where there are none."""
+    """The layer inside all wrappers; the operation itself if it is no wrapper."""
     while any(computes_as(operation, wrapper) for wrapper in WRAPPERS):
         operation = operation.layer
     return operation
@@ -451,21 +454,21 @@ def innermost(operation: keras.Operation) -> keras.Operation:
 def own_activation(operation: keras.Operation) -> Callable | None:
     """The activation that a layer applies to its own linear map, or None."""
     layer = innermost(operation)
-    if not any(computes_as(layer, kind) for kind in FUSING):
+    if not any(computes_as(layer, kind) for kind in HAVE_ACTIVATION):
         return None
     function = layer.activation
     return None if function is keras.activations.linear else function
 
 
 def without_activation(operation: keras.Operation) -> keras.Operation:
-    """A stand-in for a layer, to read its class and its configuration of.
+    """A stand-in for a layer, without its activation and the activation's penalty.
 
-    It has no activation of its own and no penalty of one: these have their own node.
-    Where the layer's class is derived from one of Keras's and computes the same, the
-    stand-in is of Keras's: a class may set what it is made with.
+    Only its class and its configuration are read. If the layer's class is derived from
+    a class of Keras and computes the same, the stand-in is of Keras's class, because
+    the constructor of a derived class may take other arguments.
     """
     inner = innermost(operation)
-    kind = next((kind for kind in FUSING if computes_as(inner, kind)), None)
+    kind = next((kind for kind in HAVE_ACTIVATION if computes_as(inner, kind)), None)
     if kind is None and operation is inner:
         return operation
     changes = {}

@@ -1,4 +1,4 @@
-"""Which rule every function of keras.ops follows; the others are any function."""
+"""Registers rules for functions of `keras.ops`; all others are opaque."""
 
 from keras import tree
 
@@ -8,12 +8,12 @@ from snn_keras.conversion.rules import Affine, Linear, rule
 from snn_keras.conversion.samples import is_signal
 from snn_keras.graph import Node
 
-# Sums of signals, and of constants.
+# Sums of signals and constants.
 rule(*operation_types("Add", "Subtract", "Concatenate", "Stack"))(Affine)
 rule(*operation_types("Dstack", "Hstack", "Vstack", "Append", "Pad", "Resize"))(Affine)
-# Whatever the input, the output is the same.
+# The output does not depend on the values of the input.
 rule(*operation_types("FullLike", "OnesLike", "ZerosLike"))(Affine)
-# In inference, or of real numbers, they do nothing or change the unit.
+# In inference and on real numbers these do nothing, or multiply by a constant.
 rule(
     *operation_types(
         *("Array", "Cast", "Conjugate", "ConvertToTensor", "Copy", "Deg2rad", "Imag"),
@@ -29,7 +29,7 @@ rule(
         *("FFT", "FFT2", "IFFT2", "IRFFT", "ISTFT", "RFFT", "STFT"),
     )
 )(Linear)
-# They move, copy and leave out.
+# These move, copy or leave out elements.
 rule(
     *operation_types(
         *("ArraySplit", "BroadcastTo", "CropImages", "DepthToSpace", "Diag"),
@@ -49,7 +49,7 @@ rule(
     )
 )
 class Product(Linear):
-    """Linear in each factor; of one signal and constants it is linear."""
+    """Rule for products: linear if only one factor is a signal."""
 
     def is_linear(self, node: Node) -> bool:
         return len(node.inputs) == 1
@@ -64,7 +64,7 @@ class Product(Linear):
     )
 )
 class InFirst(Affine):
-    """Linear in the first argument, where the others are constants."""
+    """Rule for functions linear in their first argument, if the others are constant."""
 
     signals = (0,)
 
@@ -77,14 +77,14 @@ class InFirst(Affine):
 
 @rule(*operation_types("Where", "Select"))
 class Choice(InFirst):
-    """Linear in what is chosen from, where the choice is a constant."""
+    """Rule for choices: linear in the alternatives, if the condition is constant."""
 
     signals = (1, 2)
 
 
 @rule(*operation_types("SliceUpdate", "ScatterUpdate"))
 class Update(InFirst):
-    """Linear in what is written and what it is written over, at constant places."""
+    """Rule for updates: linear in array and values, if the indices are constant."""
 
     signals = (0, 2)
 
@@ -100,7 +100,7 @@ class Update(InFirst):
     )
 )
 class HomogeneousFunction(Homogeneous):
-    """The same for functions, where they compare signals with no constant."""
+    """`Homogeneous` for functions, which must not compare signals with constants."""
 
     def is_homogeneous(self, node: Node) -> bool:
         given = tree.flatten((node.args, node.kwargs))

@@ -1,4 +1,4 @@
-"""Planning: what becomes of every layer, decided before anything is built."""
+"""Planning: decides what each layer becomes, before anything is built."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -11,7 +11,7 @@ from snn_keras import neurons as neurons_lib
 from snn_keras.coding import SETTLE, Coding, Rate
 from snn_keras.conversion import forms, normalize
 from snn_keras.conversion.rules import Refusal, Step, neurons_of, rule_for
-from snn_keras.conversion.samples import BatchSizes, check_told_shape
+from snn_keras.conversion.samples import BatchSizes, check_reported_shape
 from snn_keras.conversion.stage import Stage
 from snn_keras.errors import ConversionError
 from snn_keras.graph import Graph, Node, Tensor
@@ -23,11 +23,11 @@ from snn_keras.text import table
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Plan:
-    """What each layer of a source network becomes; print it.
+    """What each layer of a source network becomes; `print(plan)` shows a table.
 
     Attributes:
-        graph: The source network's graph.
-        coding: How a number is spread over the steps of a run.
+        graph: The source network's graph in normal form.
+        coding: The `snn_keras.coding.Coding` of the spiking network.
         steps: One `Step` for every node, in running order.
         bias_correction: Whether the neurons' currents are corrected on data.
     """
@@ -38,7 +38,7 @@ class Plan:
     bias_correction: bool = False
 
     def rows(self) -> list:
-        """What becomes of every node, in words; the first row is the header."""
+        """The table's rows of strings, one for each node, after a header."""
         header = ("layer", "type", "rule", "becomes", "computed", "threshold")
         rows = [(*header, "approximates")]
         for step in self.steps:
@@ -70,28 +70,28 @@ class Plan:
         return length
 
     def verdict(self) -> str:
-        """In words: whether all that is built is exact."""
+        """A sentence that says whether the conversion is exact."""
         neurons = [step for step in self.steps if step.cell is not None]
         inexact = [step for step in neurons if step.approximation]
         if not inexact:
             return "exact: the decoded output is the source's"
         return (
             f"{len(inexact)} of {len(neurons)} layers of neurons approximate; verify "
-            "tells by how much. Exact are bit-serial neurons with as many steps as "
+            "reports by how much. Exact are bit-serial neurons with as many steps as "
             'bits, and signed ones that settle: neuron="signed", timesteps="settle"'
         )
 
 
 class Context:
-    """What rules may ask while planning.
+    """Gives rules the information that planning needs.
 
     Args:
         graph: The source graph.
         timesteps, neuron, input_steps, fused: As for `convert`.
 
     Attributes:
-        coding: How a number is spread over the steps of a run.
-        one_pass: Whether neurons run in one pass over sums.
+        coding: The `snn_keras.coding.Coding` of the spiking network.
+        one_pass: Whether neurons compute all steps in one pass.
     """
 
     def __init__(
@@ -127,7 +127,7 @@ class Context:
         return self._templates[node.name].adapted_to(node.operation, self.coding)
 
     def check_bias_correction(self) -> None:
-        """Raises a ValueError unless these neurons' errors are biases."""
+        """Raises a ValueError unless bias correction suits these neurons."""
         coding = self.coding
         is_rate = coding.any_time and coding.is_steady and not coding.repeats_source
         if not is_rate:
@@ -141,7 +141,7 @@ class Context:
         return [t for t in self._templates.values() if t is not None]
 
     def _coding(self, timesteps, input_steps):
-        """The coding that all cells work in."""
+        """The coding in which all cells work."""
         cells = self._used()
         activations = [
             node.operation
@@ -168,7 +168,7 @@ class Context:
 
 
 def _template(node, neuron):
-    """The cell to adapt for `node`; None where it is not quantized yet."""
+    """The cell to adapt to `node`; None if the node is not quantized."""
     if isinstance(neuron, dict):
         neuron = neuron.get(node.name, "auto")
     if neuron == "auto":
@@ -197,7 +197,7 @@ def plan(
 
     Args:
         model: A functional or Sequential `keras.Model` with quantized
-            activations; or its graph in normal form, where that is known.
+            activations; or its graph in normal form.
         timesteps: As for `snn_keras.convert`.
         neuron: As for `snn_keras.convert`.
         input_steps: As for `snn_keras.convert`.
@@ -209,7 +209,8 @@ def plan(
 
     Raises:
         ValueError: if an argument is not valid.
-        ConversionError: if layers cannot be converted; it names them all.
+        ConversionError: if layers cannot be converted; the message names all of
+            them.
     """
     check_timesteps(timesteps)
     graph = normalize.normal_form(model)
@@ -226,7 +227,7 @@ def plan(
         try:
             check_call(node, stages)
             if context.feeds_neuron(node):
-                check_told_shape(node)
+                check_reported_shape(node)
             step = rule_for(node.operation).plan(node, stages, context)
             if step.stage.has_time:
                 sizes.check(node)
@@ -234,10 +235,10 @@ def plan(
                 sizes.follow(node)
         except Refusal as refusal:
             refusals.append(f"  {node.describe()}: {refusal}")
-            # Planning goes on as if it could be done, to find the others too.
+            # Planning goes on as if this node had been converted, to find all others.
             step = Step(
                 node,
-                None,  # type: ignore[arg-type]  # nothing is built of what is refused
+                None,  # type: ignore[arg-type]  # a refused node is never built
                 stages,
                 Stage.DURING,
                 forms.Refused(),
@@ -262,7 +263,7 @@ def plan(
 
 
 def check_timesteps(timesteps: int | str | None) -> None:
-    """Raises a ValueError unless a run may be of that length."""
+    """Raises a ValueError unless `timesteps` is a valid length of a run, or None."""
     if timesteps not in (None, SETTLE):
         check_count("timesteps", timesteps)
 
@@ -273,7 +274,7 @@ def _is_masked_end(tensor, graph):
 
 
 def _mask_from(node, graph) -> str:
-    """The node from which the mask of a node's output comes, in words."""
+    """Describes the node that created the mask of a node's output."""
     maker = {y: n for n in graph.nodes for y in n.outputs}
     while True:
         before = [maker[x] for x in node.inputs if x.masked and x in maker]
@@ -283,7 +284,7 @@ def _mask_from(node, graph) -> str:
 
 
 def check_call(node: Node, stages: Sequence[Stage]) -> None:
-    """Raises a `Refusal` where what a call does besides computing would be lost."""
+    """Raises a `Refusal` if a call uses training mode, or reads a mask over time."""
     if node.kwargs.get("training"):
         raise Refusal(
             "it is called with training=True, and spiking networks run in inference.",
@@ -298,7 +299,7 @@ def check_call(node: Node, stages: Sequence[Stage]) -> None:
 
 
 def check_has_neurons(graph: Graph) -> None:
-    """Raises a ConversionError unless something becomes a spiking neuron."""
+    """Raises a ConversionError if no node becomes a layer of spiking neurons."""
     if neurons_of(graph):
         return
     derived = sorted(
@@ -317,7 +318,7 @@ def check_has_neurons(graph: Graph) -> None:
 def check_neuron(
     neuron: str | SpikingCell | Mapping[str, str | SpikingCell], graph: Graph
 ) -> None:
-    """Raises a ValueError unless `neuron` names neurons for this graph."""
+    """Raises an error unless `neuron` is valid for this graph."""
     if isinstance(neuron, dict):
         neurons = [node.name for node in neurons_of(graph)]
         unknown = sorted(set(neuron) - set(neurons), key=str)

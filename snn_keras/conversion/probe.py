@@ -1,4 +1,4 @@
-"""What the layers of a source network and of its spiking network compute."""
+"""Models that also return the activations of a source or a spiking network."""
 
 from collections.abc import Iterable, Mapping
 
@@ -15,14 +15,14 @@ from snn_keras.typing import Array, Shape
 
 
 class SourceProbe(keras.Model):
-    """A source network, with its activations beside its output.
+    """A source network that returns its activations, too.
 
     Args:
         model: The source model.
-        graph: Its graph, as `normalize.normal_form` gives it.
-        names: Names of the activations to keep.
+        graph: Its graph in normal form.
+        names: Names of the activations to return.
 
-    `predict_on_batch` gives the model's output, and `{name: activation}`.
+    `predict_on_batch` returns the model's output and `{name: activation}`.
     """
 
     def __init__(self, model: keras.Model, graph: Graph, names: Iterable[str]) -> None:
@@ -37,21 +37,23 @@ class SourceProbe(keras.Model):
         return outputs, kept
 
     def run(self, inputs: Array, given: Mapping[str, Array] | None = None) -> tuple:
-        """Runs the network, with the activations that are given in place of its own.
+        """Runs the network, using the given activations in place of its own.
 
         Args:
-            inputs: The network's.
+            inputs: The network's inputs.
             given: `{name: activation}`, or None to compute them.
 
         Returns:
-            The outputs, the activations by name, and what they received: where the
-            layer before applies the activation, its output.
+            The outputs, the activations by name, and the inputs of the activation
+            nodes by name. Such an input is activated already if the layer before
+            applies the activation; see `is_activated`.
         """
         kept, received, activated = {}, {}, set()
 
         def call(node, values):
-            # A layer that was split in two nodes applies its activation itself; a
-            # ReLU may have become one with a ceiling, and does no harm twice.
+            # A layer that was split in two nodes applies its activation itself. A ReLU
+            # is applied again: it may have got a ceiling, and applying it twice is
+            # harmless.
             is_done = activated.intersection(node.inputs)
             if given and node.name in self.names:
                 output = ops.cast(given[node.name], node.output.dtype)
@@ -70,7 +72,7 @@ class SourceProbe(keras.Model):
         return outputs, kept, received
 
     def is_activated(self, node: Node) -> bool:
-        """Whether the layer before `node`, an activation, applies it already."""
+        """Whether the layer before the activation `node` applies it already."""
         return any(
             normalize.own_activation(before.operation) is not None
             and not set(before.outputs).isdisjoint(node.inputs)
@@ -79,10 +81,10 @@ class SourceProbe(keras.Model):
 
 
 class DrivenProbe(SourceProbe):
-    """A source network whose activations are given.
+    """A source network that runs with given activations.
 
-    Takes `(inputs, {name: activation})`. `predict_on_batch` gives the model's output,
-    and `{name: what the activation receives}`.
+    Takes `(inputs, {name: activation})`. `predict_on_batch` returns the model's output
+    and `{name: input of the activation}`.
     """
 
     def call(self, inputs: Array) -> tuple:
@@ -91,12 +93,12 @@ class DrivenProbe(SourceProbe):
 
 
 class SpikingProbe(Monitored):
-    """A spiking network, with what its neurons received and sent, decoded.
+    """A spiking network that also returns its neurons' decoded currents and outputs.
 
     Args:
         model: The `SpikingModel`.
 
-    `predict_on_batch` gives the model's output, and `{name: (current, output)}`,
+    `predict_on_batch` returns the model's output and `{name: (current, output)}`,
     each `(batch, ...)`.
     """
 
@@ -107,7 +109,7 @@ class SpikingProbe(Monitored):
         outputs, totals = super().predict_on_batch(x)
         coding = self.model.coding
         divisor = coding.divisor(coding.timesteps)
-        # Divided here, for compilers divide approximately.
+        # Divided here, because compiled code divides only approximately.
         return outputs, {
             name: tuple(total / divisor for total in pair)
             for name, pair in totals.items()

@@ -1,4 +1,4 @@
-"""From a float network to a quantized source network."""
+"""Replaces the activations of a float network by quantized ones."""
 
 import dataclasses
 from collections.abc import Callable, Hashable
@@ -63,50 +63,49 @@ def quantize_activations(
 ) -> keras.Model:
     """Replaces every ReLU of a model by a quantized activation.
 
-    ReLUs are found in every form: `ReLU` layers, `Activation("relu")`,
+    ReLUs are found however they are written: `ReLU` layers, `Activation("relu")`,
     `activation="relu"` inside a layer, `keras.ops.relu`, `keras.ops.maximum(x, 0)`,
     any function that computes the same (`tf.nn.relu`), and ReLUs that saturate.
-    Nested models, and `TimeDistributed`, are laid open. Weights are copied; the model
-    given stays as it was.
+    Nested models, also inside `TimeDistributed`, are unpacked. Weights are copied;
+    the given model is not changed.
 
-    In a network that has quantized activations already, those and every ReLU with none
-    of them before it stay: such a ReLU prepares the input (`clip(image, 0, 1)`), and
-    spiking networks compute it once.
+    If the network has quantized activations already, these stay, and so does every
+    ReLU without one of them before it: such a ReLU preprocesses the input
+    (`clip(image, 0, 1)`), and spiking networks compute it once.
 
-    `quantizer="noisy_spike"` puts `NoisySpike` in their place, scaled by a
-    threshold theta from `data`: trained on, its mean is the ReLU clipped at theta.
-    `levels` then means nothing.
+    `quantizer="noisy_spike"` uses `NoisySpike`, scaled by a threshold theta from
+    `data`: after training, its mean is the ReLU clipped at theta. `levels` is ignored.
 
-    Other activation functions (swish, GELU, leaky ReLU, tanh, ...) stay and are
-    quantized behind: their output is shifted by a whole number of steps, so that
-    it is positive, quantized, and shifted back. That takes `data`. Sigmoids,
-    softmax and what stands at the very end of the model stay as they are.
+    Other activation functions (swish, GELU, leaky ReLU, tanh, ...) stay, and their
+    output is quantized: it is shifted by a whole number of steps so that it is
+    positive, quantized, and shifted back. This needs `data`. Sigmoids, softmax, and
+    other activation functions at the outputs of the model stay as they are.
 
     Args:
         model: A float functional or Sequential `keras.Model`; or its graph in normal
-            form, where that is known.
+            form.
         levels: Positive levels `p` of every activation, an integer >= 1.
         quantizer: `"lsq"` (`LSQReLU`), `"qcfs"` (`QCFS`), `"slip_relu"`
             (`SlipReLU`) or `"noisy_spike"` (`NoisySpike`).
         noise: Noise added in training: None, `"adaptor"`, `"residual"` or a
             `snn_keras.layers.Noise`, of which every activation gets a copy.
         data: Inputs to calibrate the steps on, as `model.predict` takes them; a
-            thousand samples do. Of a dataset or a generator, which may be endless,
-            the first 4,096 samples. None: each step comes from the first training
-            batch, and where a ReLU saturates is forgotten.
-        replace_max_pooling: Whether to put average pooling in place of max
-            pooling, which integrate-and-fire neurons cannot compute.
+            thousand samples are enough. Of a dataset or a generator, which may be
+            endless, the first 4,096 samples are used. None: each step comes from the
+            first training batch, and the ceilings of ReLUs are ignored.
+        replace_max_pooling: Whether to replace max pooling, which
+            integrate-and-fire neurons cannot compute, by average pooling.
         calibration: How `data` sets a threshold: `"mse"` (least squared error of
             the quantized activation), `"max"`, `"percentile"` (the 99.9th) or
             `"lsq"` (`s = 2 mean(|v|) / sqrt(p)`).
-        axis: None for one step a layer, -1 for one a channel.
+        axis: None for one step per layer, -1 for one per channel.
         scale_gradient: Whether to multiply the gradient of each step by
-            `1 / sqrt(N * p)`, as the LSQ paper does (N features a sample).
-        shared: Whether a submodel that is used several times, and a layer with a ReLU
-            inside, stays one network, with one step for each of its ReLUs: so a
-            siamese network has the same answers for the same images. False gives
-            every use steps of its own. A `ReLU` layer that is used twice has two.
-        batch_size: Samples a calibration batch.
+            `1 / sqrt(N * p)`, as the LSQ paper does (N features per sample).
+        shared: Whether all uses of a submodel, or of a layer with a ReLU inside, share
+            the steps of its ReLUs, so that a siamese network gives the same answers
+            for the same images. False gives every use steps of its own. Each use of a
+            plain `ReLU` layer always has its own step.
+        batch_size: Samples per calibration batch.
 
     Returns:
         A functional `keras.Model` to train further, or to convert.
@@ -114,8 +113,8 @@ def quantize_activations(
     Raises:
         ValueError: if an argument is not valid, or `data` is empty, not finite
             or of the wrong shape.
-        ConversionError: if the model holds no activation function that can be
-            quantized, or one that takes data and there are none.
+        ConversionError: if the model has no activation function that can be
+            quantized, or has one that needs `data` and `data` is None.
     """
     graph = normalize.normal_form(model)
     for name, given, known in (
@@ -163,7 +162,7 @@ def quantize_activations(
             if not kind.has_size:
                 if node.output not in ends:
                     return made.between_maps(place, node, names, node.name)(x)
-                own = f"{node.name}_inner"  # what scales behind gives the output
+                own = f"{node.name}_inner"  # the scaling after it gives the output
                 return made.between_maps(place, node, names, own, node.name)(x)
             return made.layer(place, node, node.name)(x)
         average = pools.average(node) if replace_max_pooling else None
@@ -181,13 +180,13 @@ def _name(node):
 
 
 class _Pools:
-    """Average pooling in place of max pooling: one layer for each."""
+    """Replaces max pooling by average pooling, one layer for each layer."""
 
     def __init__(self) -> None:
         self._made = {}
 
     def average(self, node: Node) -> keras.Operation | None:
-        """What to put in place of the node's operation; None if it pools no maxima."""
+        """The average pooling for the node; None if it is no max pooling."""
         operation = node.operation
         if id(operation) not in self._made:
             made = self._averaging(operation, node.name)
@@ -214,7 +213,7 @@ class _Pools:
 
 
 class _Activations:
-    """The quantized activations of a network: one for each place of an activation.
+    """The quantized activations of a network, one for each place in the source.
 
     Args:
         kind: Their class.
@@ -222,8 +221,8 @@ class _Activations:
         calibrated: Whether data will set their steps.
 
     Attributes:
-        ceilings: By the name of one in place of a ReLU, where that saturates, or None.
-        wrapped: By the name of one that stands between two affine maps, these.
+        ceilings: `{name: value}` at which the replaced ReLU saturates, or None.
+        wrapped: `{name: (before, after)}`, the affine maps around an activation.
     """
 
     def __init__(
@@ -251,7 +250,7 @@ class _Activations:
         self._wrapped = Wrapped(Names())
 
     def layer(self, place: Hashable, node: Node, name: str) -> keras.layers.Layer:
-        """The activation for a place, made at the first use of it."""
+        """The activation of a place, created when first used."""
         if place not in self._made:
             settings = {**self.settings, "name": name, "dtype": policy(node)}
             if self._is_weighed(node):
@@ -264,9 +263,9 @@ class _Activations:
         return self._made[place]
 
     def _is_weighed(self, node):
-        """Whether the node's penalty is that of the activation itself.
+        """Whether the node's activity regularizer goes to the quantized activation.
 
-        A curve keeps its own, but for one of levels, which it has not.
+        A curve keeps its regularizer unless that is for levels (it has `bound_to`).
         """
         if not self.kind.has_size:
             return False
@@ -274,7 +273,7 @@ class _Activations:
         return normalize.is_relu(node.operation) or hasattr(penalty, "bound_to")
 
     def curve(self, node: Node) -> Node:
-        """The node of a curve, without a penalty of its activation's levels."""
+        """The curve's node, without a regularizer that goes to the activation."""
         if not isinstance(node.operation, keras.layers.Layer):
             return node
         penalty = node.operation.activity_regularizer
@@ -290,9 +289,9 @@ class _Activations:
         name: str,
         end: str | None = None,
     ) -> Callable:
-        """The same between two affine maps that calibration sets; `end` names the last.
+        """The place's activation between two affine maps, which calibration sets.
 
-        None lets it be named by the activation.
+        `end` is the name of the second map; None derives it from `name`.
         """
         if place not in self._between:
             name = name if name == node.name else names.unique(name)
@@ -301,7 +300,7 @@ class _Activations:
             before, after = (
                 keras.layers.Rescaling(1.0, name=one, dtype=policy(node)) for one in own
             )
-            if not self.kind.has_size:  # it sends 0 or 1, and scales behind
+            if not self.kind.has_size:  # it sends 0 or 1, and the map after it scales
                 after.activity_regularizer = node.operation.activity_regularizer
             self.wrapped[name] = before, after
             self._between[place] = lambda x: after(middle(before(x)))
@@ -311,7 +310,7 @@ class _Activations:
 def _curves(graph):
     """The activation functions other than ReLU that are to be quantized.
 
-    In a network that is quantized already they were left, or quantized behind.
+    There are none in a network that is quantized already.
     """
     if is_quantized(graph):
         return []
@@ -330,12 +329,12 @@ def _relus(graph):
 
 
 def has_unquantized(graph: Graph) -> bool:
-    """Whether a network has something to quantize, or nothing that is quantized."""
+    """Whether a network has ReLUs to quantize, or no quantized activation."""
     return bool(_relus(graph)) or not is_quantized(graph)
 
 
 def check_has_activations(graph: Graph, with_curves: bool) -> None:
-    """Raises a ConversionError unless there is something to quantize."""
+    """Raises a ConversionError if there is no activation to quantize."""
     if not _relus(graph) and not (with_curves and _curves(graph)):
         raise ConversionError(
             f"Model '{graph.name}' has no ReLU, and no other activation function, to "

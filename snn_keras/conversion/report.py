@@ -1,4 +1,4 @@
-"""What `verify` finds: figures of every layer, their cause and the remedy."""
+"""The report of `verify`: every layer's errors, their causes and remedies."""
 
 import dataclasses
 
@@ -12,33 +12,34 @@ from snn_keras.text import table
 class LayerMismatch(Figures):
     """How one layer's decoded spikes differ from the source's activation.
 
-    All in units of the quantization step, over samples and neurons. Where the
-    source is a plain ReLU, the step is the smallest that the neurons can send.
+    Errors are in units of the quantization step, over samples and neurons. If the
+    source is a plain ReLU, the step is the least value that a neuron can send.
 
     Attributes:
         name: The activation's name.
-        mean, std: Of the decoded signal minus the source's activation.
+        mean, std: Mean and standard deviation of the decoded signal minus the
+            source's activation.
         relative: Root mean square of that difference, as a share of the source's.
         off: Share of neurons by rounded mismatch, `{-1: 0.02, 0: 0.97, ...}`.
-        own_mean, own_std: Of the part that the layer itself adds: the decoded
-            signal minus the source's activation function of the mean current
-            that the layer received. Less than what rounding adds counts as 0.
+        own_mean, own_std: Mean and standard deviation of the layer's own error: the
+            decoded signal minus the source's activation function of the mean current
+            that the layer received. Errors within rounding count as 0.
         before_rms: Root mean square of the error that enters between the neurons
-            before and these: what the layer received minus what the source makes
-            there of the signals that they sent, beyond rounding. For the first
-            neurons: of the input.
+            before and these, beyond rounding: the received current minus what the
+            source's layers compute there from the signals sent. For the first
+            neurons: from the input.
         between: Names of the source's layers there.
         saturated: Share of neurons whose mean current is more than they can send.
-        reach: 99th percentile of the mean current, as a share of what a neuron
-            can send; the mean over batches.
-        silent: Share of neurons that send nothing where the activation function
+        reach: 99th percentile of the mean current, as a share of the most that a
+            neuron can send; the mean over batches.
+        silent: Share of neurons that send nothing although the activation function
             of their mean current is above 0.
-        by_saturation, by_silence: Shares of the layer's own squared error in these
-            neurons.
-        by_rounding: Its share in neurons that decode to within half a step of their
-            own of their mean current.
+        by_saturation, by_silence: The saturated and the silent neurons' shares of the
+            layer's own squared error.
+        by_rounding: The share of neurons whose decoded signal is within half of their
+            own step of their mean current.
         threshold_ratio: The neurons' threshold as a share of the one that the
-            source's activation asks for (the channel furthest from 1).
+            source's activation requires (in the channel furthest from 1).
     """
 
     name: str
@@ -65,7 +66,7 @@ class LayerMismatch(Figures):
 
     @property
     def cause(self) -> str:
-        """What most of the layer's own error comes from: a key of `REMEDIES`."""
+        """The main cause of the layer's own error: a key of `REMEDIES`."""
         if abs(self.threshold_ratio - 1.0) > 1e-3:
             return "threshold"
         if self.by_saturation > 0.5:
@@ -75,10 +76,10 @@ class LayerMismatch(Figures):
         return "rounding" if self.by_rounding > 0.5 else "timing"
 
     def diagnosis(self) -> str:
-        """In words: what is wrong, and what may be done about it."""
+        """A sentence that says what is wrong, and the remedy."""
         facts = {
             "threshold": f"its threshold is {self.threshold_ratio:.3g} times the one "
-            "that the source's activation asks for",
+            "that the source's activation requires",
             "saturation": f"{self.saturated:.1%} of its neurons saturate: their "
             f"currents reach {self.reach:.2f} times what they can send (99th "
             "percentile)",
@@ -90,7 +91,7 @@ class LayerMismatch(Figures):
         return f"{facts[self.cause]}. Remedy: {REMEDIES[self.cause]}"
 
     def diagnosis_before(self) -> str:
-        """In words: what is wrong in front of the layer, if `before_rms` is above 0."""
+        """What is wrong before the layer, where `before_rms` is above 0; the remedy."""
         where = ", ".join(f"'{name}'" for name in self.between[-MOST_NAMES:])
         if len(self.between) > MOST_NAMES:
             where = f"..., {where}"
@@ -101,7 +102,7 @@ class LayerMismatch(Figures):
         )
 
 
-MOST_NAMES = 4  # of layers, in a sentence
+MOST_NAMES = 4  # a sentence names at most this many layers
 ANEW = (
     "convert the source anew, as it is now; a layer of your own, and one that draws at "
     "random, must compute the same at every call."
@@ -123,17 +124,16 @@ REMEDIES = {
 
 @dataclasses.dataclass(frozen=True)
 class Report(Figures):
-    """What `verify` found; print it, or take `as_dict()`.
+    """The result of `verify`; print it, or use `as_dict()`.
 
     Attributes:
         timesteps: Steps of the run.
         samples: Samples compared.
         layers: A `LayerMismatch` for each layer of neurons, in running order.
-        outputs: An `Agreement` for each output: what is compared there, and how well
-            it agrees.
-        agreement: Share of samples that have the source's answer in every output; of
-            a sample with several answers, as a map has, their share in the output
-            that has the fewest.
+        outputs: An `Agreement` for each output.
+        agreement: Share of samples with the source's answer at every output. A sample
+            with several answers per output, such as a map, counts by its share of
+            equal answers at its worst output.
     """
 
     timesteps: int
@@ -154,19 +154,19 @@ class Report(Figures):
 
     @property
     def entry(self) -> str | None:
-        """The layer that itself adds the largest error; None if there is none."""
+        """The layer with the largest error of its own, or None."""
         worst = max(self.layers, key=lambda layer: layer.own_rms)
         return worst.name if worst.own_rms > 0 else None
 
     @property
     def before(self) -> str | None:
-        """The layer of neurons in front of which the largest error enters, or None."""
+        """The layer of neurons before which the largest error enters, or None."""
         worst = max(self.layers, key=lambda layer: layer.before_rms)
         return worst.name if worst.before_rms > 0 else None
 
     @property
     def behind(self) -> str | None:
-        """The output at which most error enters behind the last neurons, or None."""
+        """The output with the largest error from after the last neurons, or None."""
         worst = max(self.outputs, key=lambda output: output.own_error)
         return worst.name if worst.own_error > 0 else None
 
@@ -177,7 +177,7 @@ class Report(Figures):
         return next(lost, None)
 
     def diagnoses(self) -> list[str]:
-        """In words: where errors enter, what is wrong there, and what helps."""
+        """Sentences that say where errors enter, what is wrong, and what helps."""
         lines = []
         if self.before is not None:
             lines.append(self._of(self.before).diagnosis_before())

@@ -1,8 +1,8 @@
 """Rules: how each kind of operation acts on signals.
 
-A rule is found by the operation's class and its bases; the rule registered last
-for a class wins, so users add their own, or override ours, by the same
-decorator. A rule decides what is built; the builder builds it.
+A rule is found by the operation's class and its bases. The rule registered last
+for a class wins, so users add rules, or replace ours, with the same decorator. A
+rule decides what is built; the builder builds it.
 """
 
 import dataclasses
@@ -35,9 +35,8 @@ class Step:
         rule: The rule that decided.
         stages: Stages of the node's input tensors.
         stage: `Stage` of its outputs.
-        form: What is built, of `snn_keras.conversion.forms`.
-        approximation: In words, what it does otherwise than the node; "" where
-            it is exact.
+        form: What is built, a form of `snn_keras.conversion.forms`.
+        approximation: How the result differs from the node's; "" if it is exact.
     """
 
     node: Node
@@ -90,21 +89,21 @@ def rule(*operation_types) -> Callable[[type], type]:
 
 
 def kinds_with(rule_type: type) -> list[type]:
-    """The types of operations for which a rule of this very type is registered."""
+    """The types of operations for which a rule of exactly this type is registered."""
     return [kind for kind, found in _RULES.items() if type(found) is rule_type]
 
 
 def has_rule(operation_type: type) -> bool:
-    """Whether operations of this very type have a rule."""
+    """Whether a rule is registered for exactly this type of operation."""
     return operation_type in _RULES
 
 
 def rule_for(operation: keras.Operation) -> Rule:
-    """The rule of an operation: by its class, then by its bases.
+    """The rule of an operation: that of its class, else that of the nearest base.
 
     A derived class that computes something else than its base (see
-    `snn_keras.graph.computes_as`) does not inherit the rule. What stands inside a
-    wrapper follows its own.
+    `snn_keras.graph.computes_as`) does not inherit the base's rule. A wrapper has the
+    rule of the layer inside.
     """
     operation = innermost(operation)
     for base in type(operation).__mro__:
@@ -112,7 +111,7 @@ def rule_for(operation: keras.Operation) -> Rule:
             found = _RULES[base]
             if not computes_as(operation, base):
                 return Opaque()
-            # Keras's quantized layers round their inputs, and are not linear any more.
+            # Keras's quantized layers round their inputs, so they are not linear.
             rounds = getattr(operation, "quantization_mode", None) is not None
             return Opaque() if rounds and isinstance(found, Linear) else found
     return Opaque()
@@ -126,8 +125,8 @@ def is_quantized(graph: Graph) -> bool:
 def neurons_of(graph: Graph) -> list:
     """The nodes that become spiking neurons, in running order.
 
-    In a network that has quantized activations, a plain ReLU with none of them before
-    it prepares the input: it is computed once.
+    In a network with quantized activations, a plain ReLU without one of them before it
+    preprocesses the input, and is computed once.
     """
     quantized, behind, found = is_quantized(graph), set(), []
     for node in graph.nodes:
@@ -135,14 +134,14 @@ def neurons_of(graph: Graph) -> list:
         after = not behind.isdisjoint(node.inputs)
         if isinstance(found_rule, Neuron) or after:
             behind.update(node.outputs)
-        prepares = isinstance(found_rule, Unquantized) and quantized and not after
-        if found_rule.spikes(node.operation) and not prepares:
+        is_early = isinstance(found_rule, Unquantized) and quantized and not after
+        if found_rule.spikes(node.operation) and not is_early:
             found.append(node)
     return found
 
 
 class Identity(Rule):
-    """Does nothing in inference, so it leaves no trace."""
+    """Rule for operations that do nothing in inference: they are dropped."""
 
     def plan(self, node: Node, stages: tuple, context: "Context") -> Step:
         if [x.dtype for x in node.inputs] != [y.dtype for y in node.outputs]:
@@ -153,13 +152,12 @@ class Identity(Rule):
 
 
 class Opaque(Rule):
-    """Any function, of which nothing is known but that it treats samples apart.
+    """Rule for any function of each sample.
 
-    Before the first neuron it runs once; behind the last one it runs once on
-    the decoded signal. Between neurons, where it need not commute with the mean
-    over time, Keras's own functions become a `TemporalDifference`: exact in
-    total, but what they send are numbers, not spikes. Other layers may hide a
-    state or a dependence on the batch, and are refused.
+    Before the first neuron it runs once; after the last one it runs once, on the
+    decoded signal. Between neurons, since it may not commute with the mean over time,
+    a function of Keras becomes a `TemporalDifference`: exact in total, but it sends
+    numbers, not spikes. Other layers may hide a state or mix samples, and are refused.
     """
 
     homogeneous = False  # whether f(c x) = c f(x) for c > 0
@@ -183,7 +181,7 @@ class Opaque(Rule):
         return self.homogeneous and not node.constants
 
     def check_between_neurons(self, node: Node) -> None:
-        """Raises a `Refusal` where a signal over time cannot pass through."""
+        """Raises a `Refusal` unless the operation can run between neurons."""
         given = tree.flatten((node.args, node.kwargs))
         if not samples.is_built_in(node.operation, given):
             raise Refusal(
@@ -197,10 +195,10 @@ class Opaque(Rule):
 
 
 class Difference(Opaque):
-    """A function of each sample alone, without a state: exact in total.
+    """Rule for functions of each sample without a state.
 
-    Between neurons it becomes a `TemporalDifference`. Register your own layers
-    with it; set `homogeneous` for functions with f(c x) = c f(x), c > 0.
+    Between neurons they become a `TemporalDifference`, which is exact in total. Use it
+    for layers of your own; set `homogeneous` for f(c x) = c f(x), c > 0.
     """
 
     def check_between_neurons(self, node: Node) -> None:
@@ -208,14 +206,14 @@ class Difference(Opaque):
 
 
 class Linear(Rule):
-    """Commutes with decoding: it acts on every step alone."""
+    """Rule for linear operations: they run at every step, and commute with decoding."""
 
     def is_linear(self, node: Node) -> bool:
         """Whether the operation is linear, with the node's arguments."""
         return True
 
     def check(self, node: Node) -> None:
-        """Raises a `Refusal` where the operation cannot act on every step alone."""
+        """Raises a `Refusal` unless the operation can run at every step."""
         if not (self.is_linear(node) and _computes_in_floats(node)):
             raise Refusal("it is not linear with these arguments.")
         samples.check_samples_apart(node)
@@ -236,14 +234,14 @@ class Linear(Rule):
         return Step(node, self, stages, Stage.DURING, self.over_time(node))
 
     def over_time(self, node: Node) -> forms.EveryStep:
-        """How the operation acts on signals with a time axis."""
-        # Such as Add()([x, constant]).
+        """The form in which the operation runs at every step."""
+        # Add()([x, constant]) is affine.
         is_layer = isinstance(node.operation, layers.Layer)
         return forms.EveryStep(is_affine=bool(node.constants) and is_layer)
 
 
 class Affine(Linear):
-    """Linear plus a constant part, which is on as long as the input is."""
+    """Rule for affine operations; their constant part is on while the input is."""
 
     def over_time(self, node: Node) -> forms.EveryStep:
         return forms.EveryStep(is_affine=True)
@@ -254,17 +252,17 @@ def _computes_in_floats(node):
 
 
 def _once(node, rule, stages):
-    """A step of a node that runs once, before time or behind it."""
+    """The step of a node that runs once, before or after time."""
     stage = Stage.AFTER if Stage.AFTER in stages else Stage.BEFORE
     return Step(node, rule, stages, stage, forms.Once())
 
 
-# Where sums depend on their order so much that levels differ.
+# In these dtypes, sums depend on their order so much that levels differ.
 _COARSE = ("bfloat16", "float16")
 
 
 class Neuron(Rule):
-    """A quantized activation: becomes the spiking cell its class names."""
+    """Rule for quantized activations: they become the neurons that the user chose."""
 
     def spikes(self, operation: keras.Operation) -> bool:
         return True
@@ -295,9 +293,9 @@ class Neuron(Rule):
 
 
 class Unquantized(Difference):
-    """A ReLU: has a spiking counterpart, once it is quantized.
+    """Rule for plain ReLUs, which must be quantized to become neurons.
 
-    With a slope below 0, or a threshold, it is a function like any other.
+    A ReLU with a negative slope or a threshold is treated as any other function.
     """
 
     def spikes(self, operation: keras.Operation) -> bool:

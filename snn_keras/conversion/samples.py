@@ -1,7 +1,7 @@
-"""What an operation does with the samples of a batch.
+"""Checks that an operation treats the samples of a batch independently.
 
-Signals over time run through an operation with time folded into the batch, so it has
-to treat each sample by itself.
+It must, because signals with a time axis pass through it with time folded into the
+batch.
 """
 
 from collections.abc import Iterable, Sequence
@@ -20,7 +20,7 @@ from snn_keras.simulate import apart
 
 
 class Refusal(Exception):
-    """A node cannot be converted: why, and what to do about it."""
+    """A node cannot be converted; the message gives the reason and the remedy."""
 
     def __init__(self, reason: str, remedy: str | None = None) -> None:
         super().__init__(reason if remedy is None else f"{reason} Remedy: {remedy}")
@@ -30,13 +30,13 @@ _MIXES = Refusal(
     "it acts along the batch axis, and would mix samples with time steps.",
     "keep axis 0 as it is, and leave the batch size of keras.Input open.",
 )
-# Of these Keras may not tell the shape that they give.
+# Keras may report a wrong output shape for these layers.
 _UNSURE = (TAKES_SINGLE_IMAGES, layers.EinsumDense)
-_UNLIKE_ANY = 97  # the size of a batch that is no other axis's
+_UNUSUAL_SIZE = 97  # a batch size that is unlikely to be the length of another axis
 
 
 def check_is_signal(node: Node) -> None:
-    """Raises a `Refusal` unless the node maps each sample's numbers to numbers."""
+    """Raises a `Refusal` unless the node maps each sample to floating-point numbers."""
     check_samples_apart(node)
     for tensor in node.outputs:
         if "float" not in tensor.dtype and tensor not in node.unread:
@@ -48,18 +48,18 @@ def check_is_signal(node: Node) -> None:
 
 
 def check_companions(node: Node, stages: Sequence[Stage]) -> None:
-    """Raises a `Refusal` where what has no time axis cannot be given one."""
+    """Raises a `Refusal` if an input without a time axis cannot be given one."""
     for x, stage in zip(node.inputs, stages, strict=True):
         if not stage.has_time and "float" not in x.dtype:
             raise Refusal(
-                f"beside signals it reads a tensor of type {x.dtype}, which cannot be "
+                f"besides signals it reads a tensor of type {x.dtype}, which cannot be "
                 "added up over time.",
                 "keras.ops.cast it to floating point before the first neuron.",
             )
 
 
 def check_samples_apart(node: Node) -> None:
-    """Raises a `Refusal` unless what becomes of a sample depends on it alone."""
+    """Raises a `Refusal` unless each sample's result depends on that sample only."""
     operation, rank = node.operation, len(node.inputs[0].shape)
     if isinstance(operation, layers.Layer):
         while hasattr(operation, "layer"):
@@ -77,10 +77,10 @@ def check_samples_apart(node: Node) -> None:
     _check_shapes(node, together)
 
 
-def check_told_shape(node: Node) -> None:
-    """Raises a `Refusal` where Keras tells another shape than the node gives.
+def check_reported_shape(node: Node) -> None:
+    """Raises a `Refusal` if Keras reports a wrong output shape for the node.
 
-    Neurons, and what is counted, go by the shape that is told.
+    Neurons and operation counts rely on the reported shape.
     """
     operation = node.operation
     while isinstance(operation, layers.TimeDistributed):
@@ -90,10 +90,10 @@ def check_told_shape(node: Node) -> None:
 
 
 def _tried(node):
-    """A node's outputs for some samples, together and each alone; or a `Refusal`."""
+    """A node's outputs for some samples together and one by one; or a `Refusal`."""
     try:
         return apart.tried(node)
-    except Exception as error:  # whatever the backend raises
+    except Exception as error:  # a backend may raise anything
         raise Refusal(
             "it cannot be computed for a batch of any size, of signals that have not "
             f"arrived yet: {_reason(error)}",
@@ -103,7 +103,7 @@ def _tried(node):
 
 
 def _check_shapes(node, together):
-    """Raises a `Refusal` unless outputs for some samples have the shapes told."""
+    """Raises a `Refusal` unless outputs for some samples have the reported shapes."""
     for y, found in zip(node.outputs, together, strict=True):
         pairs = zip(y.shape[1:], found.shape[1:], strict=False)
         if len(y.shape) != found.ndim or any(a and a != b for a, b in pairs):
@@ -123,24 +123,24 @@ def _reason(error):
 
 
 class BatchSizes:
-    """Whether what is computed before time has as many samples as the inputs.
+    """Checks that tensors computed before time have as many samples as the inputs.
 
     Args:
         tensors: The inputs of the graph.
     """
 
     def __init__(self, tensors: Iterable[Tensor]) -> None:
-        self._size = next(iter(tensors)).shape[0] or _UNLIKE_ANY
+        self._size = next(iter(tensors)).shape[0] or _UNUSUAL_SIZE
         self._tried = {
             x: keras.KerasTensor((self._size, *x.shape[1:]), x.dtype) for x in tensors
         }
         self._strange = set()
 
     def follow(self, node: Node) -> None:
-        """Finds out what a node that runs once gives."""
+        """Computes the output shapes of a node that runs once."""
         try:
             found = node.call(node.operation.compute_output_spec, self._tried)
-        except Exception:  # it takes no batch of this size, or what it reads is none
+        except Exception:  # the node or its inputs do not allow a batch of this size
             found = node.outputs
         outputs = tree.flatten(found)
         self._tried.update(zip(node.outputs, outputs, strict=True))
@@ -148,25 +148,25 @@ class BatchSizes:
             self._strange.update(node.outputs)
 
     def check(self, node: Node) -> None:
-        """Raises a `Refusal` where a node over time reads anything else."""
+        """Raises a `Refusal` if a node over time reads another number of samples."""
         for x in node.inputs:
             if x in self._strange:
                 raise Refusal(
                     "what it reads has not as many samples as the model's inputs: "
                     f"shape {tuple(self._tried[x].shape)} for {self._size} samples.",
                     "keep axis 0 as it is before neurons; "
-                    "keras.layers.TimeDistributed lays a layer over another axis.",
+                    "keras.layers.TimeDistributed applies a layer along another axis.",
                 )
 
 
 def is_built_in(operation: Any, arguments: Sequence = ()) -> bool:
-    """Whether all that an operation computes comes with Keras, and has no memory.
+    """Whether an operation is stateless and consists of parts of Keras only.
 
-    A function of each element alone may be anybody's.
+    Elementwise functions of the user's own are allowed.
 
     Args:
         operation: A layer or another operation.
-        arguments: What it is called with, flat; functions may be among it.
+        arguments: A flat list of its arguments, which may contain functions.
     """
     if callable(operation) and not isinstance(operation, keras.Operation):
         return comes_with_keras(operation) or kind_of(operation) is not Kind.OTHER

@@ -1,14 +1,14 @@
-"""Where in a run of the spiking network a tensor of the source network stands."""
+"""The stages of a run of a spiking network: before, during and after time."""
 
 import enum
 
 
 class Stage(enum.Enum):
-    """When a tensor is computed. The values are how a plan prints them.
+    """When a tensor is computed. A plan prints the values.
 
-    BEFORE: before time: once, the same at every step.
-    DURING: it has a time axis, and decodes as the network's coding says.
-    AFTER: after time: once, from what was read out.
+    BEFORE: once, before the time steps; it is the same at every step.
+    DURING: at every time step; it has a time axis, and the network's coding decodes it.
+    AFTER: once, after the time steps, from decoded signals.
     """
 
     BEFORE = "once"

@@ -1,4 +1,4 @@
-"""What `verify` sums up of one layer of neurons, batch by batch."""
+"""Accumulates the errors of one layer of neurons for `verify`, batch by batch."""
 
 from collections.abc import Sequence
 
@@ -11,18 +11,18 @@ from snn_keras.conversion.report import LayerMismatch
 from snn_keras.graph import Node
 from snn_keras.neurons.cell import SpikingCell
 
-ROUNDING = 1e-4  # steps: what float32 may add to half a step
-MOST_NOISE = 0.25  # steps: what rounds further than this changes counts
-# Roundings on the way to a signal: in a layer, and in the sum over a run that settles.
+ROUNDING = 1e-4  # in steps: the error that float32 may add to half a step
+MOST_NOISE = 0.25  # in steps: larger errors count even if rounding might explain them
+# The number of roundings in a layer, and in the sum over a run that settles.
 LAYER_ROUNDINGS = 8
 SETTLING_ROUNDINGS = 64
 
 
 class Tally:
-    """Sums up the mismatch of one layer.
+    """Accumulates the mismatch of one layer.
 
     Args:
-        node: The source's node of the activation.
+        node: The activation's node in the source.
         cell: The neurons' cell.
         coding: The network's `snn_keras.coding.Coding`.
         between: Names of the source's layers between the neurons before and these.
@@ -70,9 +70,9 @@ class Tally:
         """Adds some samples.
 
         Args:
-            activation: The source's.
+            activation: The source's activation.
             current: Mean current that the neurons received.
-            decoded: What they sent, decoded.
+            decoded: The neurons' decoded output.
         """
         error = (decoded - activation) / self.step
         expected = self.function(current)
@@ -81,7 +81,7 @@ class Tally:
         own = np.where(np.abs(own) > noise, own, 0.0)
         saturated = current > self.largest
         silent = (decoded == 0) & (expected > 0)
-        # As near to its current as its steps allow: it only rounds.
+        # As near to its current as its steps allow: the neuron only rounds.
         away = np.abs(decoded - np.maximum(current, 0.0))
         rounded = away <= self.unit * (0.5 + ROUNDING)
         square = np.square(own)
@@ -111,12 +111,13 @@ class Tally:
         current: np.ndarray,
         is_activated: bool,
     ) -> None:
-        """Adds what some samples' neurons should have received.
+        """Adds the currents of some samples, and those they should have been.
 
         Args:
-            wanted: What the source's activation receives if the neurons before send
-                what these sent; its output, where the layer before applies it.
-            nudged: The same, if they send what differs from it by rounding.
+            wanted: What the source's activation receives if the activations before it
+                are the neurons' decoded outputs; its output if the layer before
+                applies it.
+            nudged: `wanted` if those outputs change by as much as rounding may.
             current: Mean current that the neurons received.
             is_activated: Whether the layer before applies the activation.
         """
@@ -130,9 +131,9 @@ class Tally:
         self.before += float(np.sum(np.square(np.maximum(off, 0.0) / self.step)))
 
     def _noise(self, wanted, received):
-        """Steps by which signals may differ that are the same but for rounding.
+        """The difference, in steps, that rounding alone may cause.
 
-        A rounding is half a unit in the last place, or less, of the largest signal.
+        One rounding is at most half a unit in the last place of the largest value.
         """
         sizes = [np.max(np.abs(x / self.step)) for x in (wanted, received)]
         ends = [last_place(x) for x in (wanted, received)]
@@ -140,7 +141,7 @@ class Tally:
         return units * float(max(sizes))
 
     def mismatch(self, name: str) -> LayerMismatch:
-        """The figures of all samples."""
+        """The mismatch over all samples."""
         count, *sums = self.sums.tolist()
         mean, square, signal, own_mean, own_square, *shares = np.asarray(sums) / count
         saturated, by_saturation, silent, by_silence, by_rounding, reach = shares
@@ -153,7 +154,7 @@ class Tally:
             off={k: n / count for k, n in sorted(self.off.items())},
             own_mean=float(own_mean),
             own_std=_deviation(own_mean, own_square),
-            # Less is a few neurons that a compiler computed twice, not alike.
+            # Less comes from a few neurons that compilers computed differently.
             before_rms=before if before > self.noise else 0.0,
             between=self.between,
             saturated=float(saturated),
@@ -172,7 +173,7 @@ def last_place(x: np.ndarray) -> float:
 
 
 def _along(step, axis, cell):
-    """A step for each entry of `axis`, in the shape that fits `(batch, ...)`."""
+    """Steps along `axis`, in a shape that broadcasts against `(batch, ...)`."""
     if axis is None:
         return step
     rank = len(cell.state_shape) + 1

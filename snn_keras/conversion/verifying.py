@@ -1,4 +1,4 @@
-"""Where, and by how much, a spiking network differs from its source."""
+"""`verify`: where, and by how much, a spiking network differs from its source."""
 
 from collections.abc import Mapping, Sequence
 
@@ -26,8 +26,8 @@ def verify(
 ) -> Report:
     """Compares a spiking network with its source, layer by layer.
 
-    Answers are compared by what each output answers, `snn_keras.answers.Answer`:
-    classes, the sides of 1/2 behind a sigmoid, or numbers.
+    Outputs are compared by their kind of answer, `snn_keras.answers.Answer`: classes,
+    sides of 1/2 after a sigmoid, or numbers.
 
     Args:
         ann: The source model that `snn` was converted from; or, for a network
@@ -63,10 +63,10 @@ def verify(
 
 
 def matched(ann: keras.Model, snn: SpikingModel, graph: Graph) -> dict:
-    """The source's activations by name, each with neurons of that name.
+    """The source's activations by name, in the order of the layers of neurons.
 
     Raises:
-        ConversionError: if the two are not of one conversion.
+        ConversionError: if `snn` was not converted from `ann`.
     """
     sources = {node.name: node for node in neurons_of(graph)}
     if not isinstance(snn, SpikingModel):
@@ -79,7 +79,7 @@ def matched(ann: keras.Model, snn: SpikingModel, graph: Graph) -> dict:
             "verify needs a spiking model and the source it was converted from. "
             f"Neurons of '{snn.name}': {found}; activations of '{ann.name}': "
             f"{list(sources)}. Remedy: for a float network with other activation "
-            "functions than ReLU, compare with what quantize_activations makes of it."
+            "functions than ReLU, compare with the result of quantize_activations."
         )
     for name, node in sources.items():
         check_pair(node, snn.get_layer(name))
@@ -87,7 +87,7 @@ def matched(ann: keras.Model, snn: SpikingModel, graph: Graph) -> dict:
 
 
 def check_pair(node: Node, layer: NeuronLayer) -> None:
-    """Raises a ConversionError unless `layer` can have come from `node`."""
+    """Raises a ConversionError unless `layer` may have been built from `node`."""
     if getattr(node.operation, "is_random", False):
         raise ConversionError(
             f"verify: {node.describe()} sends 0 or 1 at random, there is no activation "
@@ -102,16 +102,16 @@ def check_pair(node: Node, layer: NeuronLayer) -> None:
 
 
 class Probes:
-    """The source, the spiking network, and the source driven by the spiking signals.
+    """Runs the source, the spiking network, and the source driven by its signals.
 
-    What the third's activations receive, and its outputs, are what the spiking
-    network's would be if nothing but its neurons differed: what is off from there
-    enters in between.
+    The driven source uses the spiking network's decoded signals as its activations.
+    Its currents and outputs are those of the spiking network if only the neurons
+    differ from the source; any other difference enters between the neurons.
 
     Args:
         ann, snn: The two networks.
-        graph: The source's, in normal form.
-        sources: Its activations, nodes by name.
+        graph: The source's graph in normal form.
+        sources: The nodes of its activations, by name.
     """
 
     def __init__(
@@ -125,7 +125,7 @@ class Probes:
         self.driven = DrivenProbe(ann, graph, list(sources))
         self.spiking = SpikingProbe(snn)
         for probe in (self.source, self.driven):
-            probe.jit_compile = snn.jit_compile  # compilers round each in its own way
+            probe.jit_compile = snn.jit_compile  # compilers round differently
         self.is_activated = {
             name: self.source.is_activated(node) for name, node in sources.items()
         }
@@ -133,12 +133,12 @@ class Probes:
     def run(
         self, batch: Array, tallies: Mapping[str, Tally], outputs: Sequence[Comparison]
     ) -> None:
-        """Runs a batch through all three, and adds what is seen."""
+        """Runs a batch through all three, and adds the results."""
         expected, activations = self.source.predict_on_batch(batch)
         received, signals = self.spiking.predict_on_batch(batch)
         sent = {name: decoded for name, (_, decoded) in signals.items()}
         driven, wanted = self.driven.predict_on_batch((batch, sent))
-        # What comes of rounding, however much the layers on the way make of it.
+        # Rounding errors of the signals, however much the layers amplify them.
         unit = LAYER_ROUNDINGS * max(map(last_place, activations.values()))
         nudged = {name: decoded * (1 + unit) for name, decoded in sent.items()}
         nudged, also = self.driven.predict_on_batch((batch, nudged))
@@ -155,7 +155,7 @@ class Probes:
 def own_error(
     received: np.ndarray, driven: np.ndarray, nudged: np.ndarray, unit: float
 ) -> float:
-    """The largest difference of an output that is more than rounding."""
+    """The largest difference of an output beyond rounding, or 0."""
     received, driven, nudged = (
         np.asarray(y, "float64") for y in (received, driven, nudged)
     )
@@ -171,7 +171,7 @@ def _tally(node, snn, graph, sources):
 
 
 def _between(node, graph, sources):
-    """Names of the nodes between an activation and those before it."""
+    """Names of the nodes between an activation and the activations before it."""
     wanted, found = set(node.inputs), []
     for before in reversed(graph.nodes):
         if wanted.intersection(before.outputs) and before.name not in sources:

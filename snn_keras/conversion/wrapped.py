@@ -1,4 +1,4 @@
-"""Models inside `TimeDistributed`, laid open, and layers with another's penalty."""
+"""Unpacks models inside `TimeDistributed`; replaces the penalties of layers."""
 
 import dataclasses
 from collections.abc import Callable
@@ -21,7 +21,7 @@ from snn_keras.graph import (
     trace,
 )
 
-# Of several tensors, each element alone: they do the same with an axis more.
+# Elementwise layers of several tensors, which also work with one more axis.
 _MERGES = (
     layers.Add,
     layers.Average,
@@ -39,14 +39,12 @@ _ELEMENTWISE = operation_types(
 )
 
 
-class Closed(Exception):
-    """Says which layer keeps a model from being laid open."""
+class CannotUnpack(Exception):
+    """The reason why a model inside a wrapper cannot be unpacked."""
 
 
 class Wrapped:
-    """Lays models inside `TimeDistributed` open.
-
-    A layer that is used several times, in models or around them, becomes one layer.
+    """Unpacks models inside `TimeDistributed`, with one new layer per layer inside.
 
     Args:
         names: Names that are in use.
@@ -57,19 +55,19 @@ class Wrapped:
         self._made = {}
 
     def opened(self, node: Node, is_called: bool = True) -> list[Node]:
-        """The nodes of the model inside.
+        """The nodes of the model inside, each for all entries of the axis.
 
         Args:
-            node: A node of which the operation holds a model.
-            is_called: Whether Keras calls the wrapper, or its `call` alone, which
-                does not cast and has no penalty.
+            node: A node whose operation is a wrapper around a model.
+            is_called: Whether Keras calls the wrapper itself. If it calls only its
+                `call`, nothing is cast, and there is no penalty.
 
         Raises:
-            Closed: if the model cannot be laid open.
+            CannotUnpack: if the model cannot be unpacked.
         """
         wrapper, x = node.operation, signal_of(node)
         if any("mask" in name for name in node.kwargs) and _reads_mask(wrapper):
-            raise Closed("it reads a mask")
+            raise CannotUnpack("it reads a mask")
         found = self._cast(node, x) if is_called else []
         x = found[-1].output if found else x
         casts, begin, inside, end = self._inside(node, x)
@@ -79,12 +77,14 @@ class Wrapped:
         for inner in inside:
             (y,) = inner.outputs if len(inner.outputs) == 1 else (None,)
             if y is None:
-                raise Closed(f"its layer {inner.describe()} gives several tensors")
+                raise CannotUnpack(
+                    f"its layer {inner.describe()} gives several tensors"
+                )
             is_end = y is end and penalty is None
-            values[y] = node.output if is_end else _longer(y, x)
+            values[y] = node.output if is_end else _with_axis(y, x)
             found.append(self._around(node, inner, values))
         if end is begin:
-            raise Closed("its output is its input")
+            raise CannotUnpack("its output is its input")
         if penalty is not None:
             name = self._names.unique(f"{node.name}_penalty")
             last = layers.Identity(
@@ -94,7 +94,7 @@ class Wrapped:
         return found
 
     def _cast(self, node, x):
-        """The node that casts as the wrapper does, where it does."""
+        """The node that casts `x` as the wrapper does, if it does; a list."""
         dtype = node.operation.compute_dtype
         if x.dtype == dtype or "float" not in x.dtype:
             return []
@@ -106,8 +106,8 @@ class Wrapped:
         """The model for one entry of the axis.
 
         Returns:
-            The nodes that bring `x` into the form of its input, the input, its nodes,
-            and its output.
+            The nodes that turn `x` into its input, the input, its nodes, and its
+            output.
         """
         layer = node.operation.layer
         if not is_graph(layer):  # another TimeDistributed
@@ -119,12 +119,12 @@ class Wrapped:
         graph = trace(layer)
         begins, ends = tree.flatten(graph.inputs), tree.flatten(graph.outputs)
         if len(begins) != 1 or len(ends) != 1:
-            raise Closed("it has several inputs or outputs")
+            raise CannotUnpack("it has several inputs or outputs")
         (begin,), (end,) = begins, ends
         wanted = Tensor((*x.shape[:2], *begin.shape[1:]), begin.dtype)
         casts = as_input(x, wanted, node.name, self._names)
         if casts and x.masked:
-            raise Closed("it casts an input that has a mask")
+            raise CannotUnpack("it casts an input that has a mask")
         inside = []
         for inner in graph.nodes:
             is_model = holds_model(inner.operation)
@@ -132,7 +132,7 @@ class Wrapped:
         return casts, begin, inside, end
 
     def _around(self, node, inner, values):
-        """The node that does for every entry of the axis what `inner` does for one."""
+        """The node that does for all entries of the axis what `inner` does for one."""
         operation, xs = inner.operation, inner.inputs
         name = self._names.unique(f"{node.name}_{inner.name}")
         args, kwargs = fill((inner.args, inner.kwargs), values)
@@ -142,7 +142,9 @@ class Wrapped:
         elif _is_merge(inner) or _is_elementwise(inner):
             operation = self._merge(operation, len(xs[0].shape))
         else:
-            raise Closed(f"it applies {inner.describe()}, which takes a whole batch")
+            raise CannotUnpack(
+                f"it applies {inner.describe()}, which takes a whole batch"
+            )
         return Node(name, operation, args, kwargs, (values[inner.output],), inner.site)
 
     def _distributed(self, layer, name, inner, shape):
@@ -151,7 +153,7 @@ class Wrapped:
         if key not in self._made:
             penalty = layer.activity_regularizer
             if penalty is not None and not is_sum(penalty):
-                raise Closed(
+                raise CannotUnpack(
                     f"its layer {inner.describe()} has an activity_regularizer that "
                     "depends on how many time steps it sees"
                 )
@@ -163,7 +165,7 @@ class Wrapped:
         return self._made[key][1]
 
     def _merge(self, operation, rank):
-        """The merge with an axis more."""
+        """A merging operation for tensors with one more axis."""
         axis = getattr(operation, "axis", -1)
         if not isinstance(operation, layers.Concatenate) or axis < 0:
             return operation
@@ -176,9 +178,9 @@ class Wrapped:
     def with_penalty(
         self, layer: keras.layers.Layer, penalty: Callable | None
     ) -> keras.layers.Layer:
-        """The layer; a stand-in for it, where its own activity regularizer is another.
+        """The layer, or a stand-in for it, with this activity regularizer.
 
-        A stand-in shares all that the layer has.
+        A stand-in shares everything else with the layer.
         """
         if layer.activity_regularizer is penalty:
             return layer
@@ -192,27 +194,27 @@ class Wrapped:
 
 
 def signal_of(node: Node) -> Tensor:
-    """What the layer inside a wrapper is applied to."""
+    """The tensor to which a wrapper's layer is applied."""
     return node.args[0] if node.args else node.kwargs["inputs"]
 
 
 def holds_model(operation: keras.Operation) -> bool:
-    """Whether it is `TimeDistributed`, once or more, around a model."""
+    """Whether it is one or more `TimeDistributed` around a model."""
     if not computes_as(operation, layers.TimeDistributed):
         return False
     return is_graph(operation.layer) or holds_model(operation.layer)
 
 
 def policy_of(layer: keras.layers.Layer) -> Any:
-    """The precision that a layer computes in, for one beside or around it."""
+    """The dtype policy for a layer that computes in the same precision as this one."""
     found = layer.dtype_policy
-    # How Keras quantized a layer is the layer's own affair, not what runs it.
+    # How Keras quantized a layer does not concern other layers.
     is_quantized = isinstance(found, dtype_policies.QuantizedDTypePolicy)
     return found.compute_dtype if is_quantized else found
 
 
 def is_sum(penalty: Callable) -> bool:
-    """Whether the penalty of a whole is the sum of the penalties of its parts."""
+    """Whether the penalty of a tensor is the sum of the penalties of its parts."""
     if hasattr(penalty, "bound_to"):
         return True
     drawn = np.random.default_rng(0).normal(size=(2, 3, 4)).astype("float32")
@@ -224,9 +226,9 @@ def is_sum(penalty: Callable) -> bool:
 
 
 def penalties_of(operation: keras.Operation) -> list:
-    """The activity regularizers that count when an operation is called.
+    """The activity regularizers that apply when an operation is called.
 
-    `TimeDistributed` does not look at the regularizer of the layer inside.
+    `TimeDistributed` ignores the regularizer of the layer inside.
     """
     if not isinstance(operation, layers.Layer):
         return []
@@ -237,7 +239,7 @@ def penalties_of(operation: keras.Operation) -> list:
 
 
 def _is_merge(node):
-    """Whether it is a layer that merges tensors of one rank."""
+    """Whether it is a merging layer of tensors of equal rank."""
     if not any(computes_as(node.operation, kind) for kind in _MERGES):
         return False
     ranks = {len(x.shape) for x in node.inputs}
@@ -246,7 +248,7 @@ def _is_merge(node):
 
 
 def _is_elementwise(node):
-    """Whether it is a function of each element, of tensors of one rank."""
+    """Whether it is an elementwise function of tensors of equal rank."""
     if type(node.operation) not in _ELEMENTWISE or not node.inputs:
         return False
     rank = len(node.inputs[0].shape)
@@ -256,8 +258,8 @@ def _is_elementwise(node):
     return same and all(len(shape) < rank for shape in shapes)
 
 
-def _longer(y, x):
-    """A tensor of the model inside, with the axis of `x`."""
+def _with_axis(y, x):
+    """A tensor of the model inside, with the additional axis of `x`."""
     return Tensor((*x.shape[:2], *y.shape[1:]), y.dtype)
 
 

@@ -1,4 +1,4 @@
-"""export: out of Python, bit by bit the same."""
+"""Exports spiking networks to integer networks, TFLite files and NIR files."""
 
 from snn_keras.export.integer import IntegerNetwork as IntegerNetwork
 from snn_keras.export.nir import from_nir as from_nir

@@ -1,4 +1,4 @@
-"""How the exports see a spiking network: one call of an operation after another."""
+"""The calls of a spiking network's operations, and the rules that export them."""
 
 import contextlib
 import dataclasses
@@ -23,18 +23,18 @@ LEFT_OUT = (layers.Softmax, *operation_types("Softmax", "Sigmoid"))
 
 
 class NotExported(NoForm):
-    """A layer has no form in an export: why, and what to do about it."""
+    """A layer cannot be exported; the message gives the reason and the remedy."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Call:
-    """One call of an operation: what a rule gets to see.
+    """One call of an operation, as an export rule receives it.
 
     Attributes:
         layer: The layer of the spiking network.
-        node: What it does at each step: its `snn_keras.graph.Node`, without time.
-        is_last: Whether nothing reads it but the caller.
-        tensors: What the export made of each tensor among the node's arguments.
+        node: The `snn_keras.graph.Node` of its operation at each step, without time.
+        is_last: Whether it is an output that nothing else reads.
+        tensors: The exported tensors for the node's arguments.
     """
 
     layer: object
@@ -49,17 +49,17 @@ class Call:
 
     @property
     def operation(self) -> keras.Operation:
-        """The Keras layer or operation that it applies."""
+        """The Keras layer or operation that the layer applies."""
         return self.node.operation
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Shape of what it makes, without batch and time."""
+        """The shape of the output, without batch and time."""
         return tuple(self.node.output.shape[1:])
 
     @property
     def tensor(self) -> Any:
-        """The tensor among the arguments, where there is one alone."""
+        """The only tensor among the arguments."""
         (tensor,) = self.tensors
         return tensor
 
@@ -70,12 +70,12 @@ class Call:
 
 
 class Rules:
-    """What each operation is in an export: by its class, or by its linear form.
+    """The rules of an export, registered for classes of operations or linear forms.
 
     Args:
-        form: What messages call it, such as "NIR form".
-        layers: Names of layers that have one, as a remedy for those that have none.
-        remedies: What else helps, for classes that have none: `(class, text)`.
+        form: The name in messages of what a rule returns, such as "NIR form".
+        layers: Names of layers with a rule, which messages propose as a remedy.
+        remedies: Other remedies for classes without a rule, pairs `(class, text)`.
     """
 
     def __init__(
@@ -97,7 +97,7 @@ class Rules:
 
     @property
     def remedy(self) -> str:
-        """What to do about a layer that has none."""
+        """The remedy for a layer without a rule."""
         return (
             f"Remedy: in its place one of {', '.join(self.layers)}; for a linear layer "
             "of your own, a form by snn_keras.linear.form."
@@ -121,7 +121,7 @@ class Rules:
             )
 
     def apply(self, writer: Any, call: Call) -> Any:
-        """What the rule of a call makes."""
+        """Applies the rule of a call, and returns its result."""
         with self.naming(call.node.describe()):
             found = self._rules.get(type(call.operation))
             found = found or self._rules.get(type(call.form))
@@ -132,17 +132,17 @@ class Rules:
 
     @contextlib.contextmanager
     def naming(self, place: str) -> Iterator[None]:
-        """Makes a `NoForm` a ConversionError that names `place`."""
+        """Context manager: turns a `NoForm` into a ConversionError, with `place`."""
         try:
             yield
         except NoForm as reason:
             raise ConversionError(f"{place} has no {self.form}: {reason}") from reason
 
     def _reason(self, operation):
-        """Why an operation has no form, and the remedy, if there is one of its own.
+        """The reason why an operation has no rule, and a special remedy if known.
 
         Returns:
-            A text, which may be empty; None if it has a form.
+            A text, which may be empty; None if the operation has a rule.
         """
         mode = getattr(operation, "quantization_mode", None)
         if mode is not None:
@@ -170,10 +170,10 @@ class Rules:
 
 
 class CellForms:
-    """What each spiking cell is in an export, by its class alone.
+    """The forms of spiking cells in an export, registered by exact class.
 
     Args:
-        remedy: What helps, for cells that have no form.
+        remedy: The remedy for cells without a form.
     """
 
     def __init__(self, remedy: str) -> None:
@@ -181,7 +181,7 @@ class CellForms:
         self._forms = {}
 
     def __call__(self, *types) -> Callable[[Callable], Callable]:
-        """Registers what `of` gives for cells of these types."""
+        """Registers the form that `of` returns for cells of these types."""
 
         def register(form):
             self._forms.update(dict.fromkeys(types, form))
@@ -194,7 +194,7 @@ class CellForms:
         return kind in self._forms
 
     def of(self, cell: SpikingCell) -> Any:
-        """The form of a cell; a `NotExported` where its class has none."""
+        """The form of a cell; raises a `NotExported` if its class has none."""
         if not self.has(type(cell)):
             raise NotExported(
                 f"its neurons are {type(cell).__name__}. Remedy: {self._remedy}."
@@ -203,20 +203,20 @@ class CellForms:
 
 
 def check_channels_last(form: Any) -> None:
-    """Raises a `NotExported` for windows that have their channels elsewhere."""
+    """Raises a `NotExported` unless a form with windows is channels-last."""
     if form.data_format != "channels_last":
         raise NotExported('it is channels-first. Remedy: data_format="channels_last".')
 
 
 def is_left_out(operation: keras.Operation) -> bool:
-    """Whether it is softmax or sigmoid, which files leave to those who read them."""
+    """Whether it is softmax or sigmoid, which exported files leave to their users."""
     functions = activations.softmax, activations.sigmoid
     function = getattr(operation, "activation", None)
     return type(operation) in LEFT_OUT or any(function is f for f in functions)
 
 
 def static_shape(name: str, x: Tensor) -> tuple[int, ...]:
-    """The shape of a tensor, without the batch."""
+    """The shape of a tensor without the batch; raises an error if it is unknown."""
     if None in x.shape[1:]:
         raise ConversionError(
             f"'{name}' has the shape {x.shape}, and an exported network is made for "
@@ -233,13 +233,13 @@ def inner(layer: keras.layers.Layer) -> keras.Operation:
 def call_of(
     node: Node, made: Mapping[Tensor, Any], timed: Iterable[Node], is_last: bool
 ) -> Call:
-    """A node's call, with what wraps operations over time laid open.
+    """The `Call` of a node, without the wrapper that runs its operation over time.
 
     Args:
         node: A node of a spiking network's graph.
-        made: What the export made of every tensor so far.
+        made: The exported tensor for every tensor so far.
         timed: The nodes that run at every step.
-        is_last: Whether nothing reads its output.
+        is_last: Whether no node reads its output.
     """
     layer = node.operation
     has_time = node in timed and not isinstance(layer, time.Readout)

@@ -1,4 +1,4 @@
-"""Inputs of exported networks, in the order in which they take them."""
+"""Reads and orders the inputs of exported networks."""
 
 from collections.abc import Iterable, Mapping
 
@@ -11,12 +11,12 @@ from snn_keras.typing import Inputs
 
 
 def by_name(data: Inputs, names: Iterable[str], limit: int | None = None) -> Inputs:
-    """`data` as arrays; where it is a dict, these names of it, as `predict` takes it.
+    """`data` as arrays; of a dict only the entries of these names.
 
     Args:
-        data: Inputs in any form that `predict` takes.
+        data: Inputs of any kind that `predict` accepts.
         names: Names of the inputs.
-        limit: Samples to read of what gives batches; None for all.
+        limit: Number of samples to read of an iterable of batches; None reads all.
 
     Raises:
         ValueError: if names are missing.
@@ -34,11 +34,11 @@ def by_name(data: Inputs, names: Iterable[str], limit: int | None = None) -> Inp
 
 
 def in_order(data: Inputs, shapes: Mapping[str, tuple[int, ...]]) -> list[np.ndarray]:
-    """`data` as a list of arrays for inputs of these shapes, checked.
+    """`data` as a list of arrays in the order of the inputs, after checking shapes.
 
     Args:
-        data: Inputs in any form that `predict` takes.
-        shapes: The shape of each input by its name, without the batch.
+        data: Inputs of any kind that `predict` accepts.
+        shapes: `{name: shape}` of the inputs, without the batch.
 
     Raises:
         ValueError: if names are missing, or arrays do not fit.

@@ -1,4 +1,4 @@
-"""interop: models of tf_keras (Keras 2) and of TensorFlow Model Optimization."""
+"""Imports models of tf_keras (Keras 2) and of TensorFlow Model Optimization."""
 
 from snn_keras.interop.keras2 import from_tf_keras as from_tf_keras
 from snn_keras.interop.statistics import weight_statistics as weight_statistics

@@ -1,4 +1,4 @@
-"""Activation functions of tf_keras and TensorFlow, as Keras 3 has them."""
+"""Translates activation functions of tf_keras and TensorFlow to Keras 3."""
 
 import functools
 from collections.abc import Callable
@@ -8,8 +8,7 @@ import keras
 from snn_keras.interop.errors import Untranslatable
 from snn_keras.layers.keras2 import keras2_hard_sigmoid
 
-# Functions of the same name and formula in Keras 3: those that tf_keras finds by name,
-# and those of `tf.nn`.
+# Functions of tf_keras and `tf.nn` with the same name and formula in Keras 3.
 _OF_KERAS = {
     *("elu", "exponential", "gelu", "leaky_relu", "linear", "log_softmax", "mish"),
     *("relu", "relu6", "selu", "sigmoid", "silu", "softmax", "softplus", "softsign"),
@@ -22,13 +21,13 @@ _OF_TF_NN = {
 
 
 def activation_of(function: Callable) -> Callable:
-    """What Keras 3 has for an activation function of tf_keras.
+    """The Keras 3 function for an activation function of tf_keras.
 
-    Functions are known by what they are, not by their names: a user's own may have
-    the name of one of Keras's.
+    Functions are compared as objects, not by their names, because a user's own
+    function may have the name of one of Keras's.
 
     Raises:
-        Untranslatable: if it is none of those of tf_keras or TensorFlow.
+        Untranslatable: if it is not a known function of tf_keras or TensorFlow.
     """
     for known, ours in _known():
         if function is known:
@@ -39,7 +38,7 @@ def activation_of(function: Callable) -> Callable:
 
 @functools.cache
 def _known():
-    """Pairs: a function, and what Keras 3 has for it."""
+    """Pairs of a function and its Keras 3 counterpart."""
     import tensorflow as tf
     import tf_keras
 

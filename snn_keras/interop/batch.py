@@ -1,4 +1,4 @@
-"""A small random batch for a model of tf_keras."""
+"""Draws a small random batch for a model of tf_keras."""
 
 from typing import TYPE_CHECKING
 
@@ -10,20 +10,21 @@ if TYPE_CHECKING:
     import tf_keras
 
 SAMPLES = 3
-# What an open axis gets: the first size that is large enough.
+# Candidates for the length of unknown axes; the first that is large enough is used.
 SIZES = (16, 32, 64, 128, 256)
 
 
 def random_batch(model: "tf_keras.Model", size: int) -> list[np.ndarray]:
-    """Arrays for the inputs of `model`, flat.
+    """A flat list of random arrays for the inputs of `model`.
 
-    Floats are normal, and reach to where functions saturate; integers are below the
-    length of the tables that they are looked up in; texts are words that the model
-    knows, and others. The later half of the first sample is what masks hide.
+    Floats are normally distributed, and large enough for functions to saturate.
+    Integers are below the length of the tables in which they are looked up. Strings
+    are words that the model knows, and others. The second half of the first sample
+    has values that masks hide.
 
     Args:
         model: A model of tf_keras.
-        size: The length of open axes.
+        size: The length of unknown axes.
     """
     rng = np.random.default_rng(0)
     lengths = _lengths_of_tables(model)
@@ -44,7 +45,7 @@ def random_batch(model: "tf_keras.Model", size: int) -> list[np.ndarray]:
 
 
 def _words(model):
-    """Texts, among them some that layers of the model look up."""
+    """Strings, some of which layers of the model look up."""
     words = ["", "a", "b a", "A dog.", "7"]
     for layer in source.layers_of(model):
         if hasattr(layer, "get_vocabulary"):
@@ -58,13 +59,13 @@ def _numbers(rng, shape, dtype, length):
     if "int" in dtype or length:
         length = length or (256 if dtype == "uint8" else 10)
         return rng.integers(0, length, shape).astype(dtype)
-    if dtype == "bfloat16":  # NumPy has none
+    if dtype == "bfloat16":  # NumPy does not have it
         dtype = "float32"
     return rng.normal(0, 2, shape).astype(dtype)
 
 
 def _lengths_of_tables(model):
-    """For inputs that are looked up in tables, by their id: the shortest's length."""
+    """`{id of an input: length of the shortest table in which it is looked up}`."""
     lengths = {}
     for call in source.calls_of(model):
         for tensor, length in zip(call.inputs, _tables(call.layer), strict=False):
@@ -74,7 +75,7 @@ def _lengths_of_tables(model):
 
 
 def _tables(layer):
-    """For every input of a layer, the length of the table that it is looked up in."""
+    """For every input of a layer, the length of the table in which it is looked up."""
     if source.is_model(layer):
         inside = _lengths_of_tables(layer)
         return [inside.get(id(tensor)) for tensor in layer.inputs]

@@ -1,5 +1,5 @@
-"""Why something of tf_keras does not come over."""
+"""The error for parts of tf_keras models that have no counterpart."""
 
 
 class Untranslatable(Exception):
-    """A layer has no counterpart: why."""
+    """A layer has no counterpart in Keras 3; the message gives the reason."""

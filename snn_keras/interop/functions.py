@@ -1,4 +1,4 @@
-"""Functions of TensorFlow in the graph of a model, as `keras.ops` has them."""
+"""Translates functions of TensorFlow in a model's graph to `keras.ops`."""
 
 import inspect
 from collections.abc import Callable
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 _REDUCED = "input_tensor axis keepdims"
 
-# By TensorFlow's name: the operation, and TensorFlow's names of what it takes, in
-# the operation's order. What is not named must have its default.
+# {TensorFlow's name: (operation, TensorFlow's names of its arguments in the operation's
+# order)}. Arguments that are not listed must have their defaults.
 _FUNCTIONS = {
     "__operators__.add": (ops.add, "x y"),
     "__operators__.getitem": (lambda x, key: x[key], "tensor slice_spec"),
@@ -75,10 +75,10 @@ _FUNCTIONS = {
 
 
 def function_of(layer: "tf_keras.layers.Layer") -> Callable:
-    """The function that a `TFOpLambda` applies, made of operations of Keras.
+    """The function that a `TFOpLambda` applies, by operations of Keras.
 
     Raises:
-        Untranslatable: if there is no such operation.
+        Untranslatable: if Keras has no such operation.
     """
     known = _FUNCTIONS.get(layer.symbol)
     if known is None:
@@ -92,7 +92,7 @@ def function_of(layer: "tf_keras.layers.Layer") -> Callable:
             if name not in (*names, "name") and value is not default:
                 raise Untranslatable(f"Keras 3 operations have no {name} for it")
         made = operation(*(_slices(given[name][0]) for name in names))
-        # Else it has a name of its own, which a layer may have, too.
+        # A name that Keras generates might be the name of a layer.
         maker_of(tree.flatten(made)[0]).name = layer.name
         return made
 
@@ -100,7 +100,7 @@ def function_of(layer: "tf_keras.layers.Layer") -> Callable:
 
 
 def _bound(layer, args, kwargs):
-    """All arguments by their names: what was given, and the default."""
+    """All arguments by their names, including defaults."""
     signature = inspect.signature(layer.function)
     bound = signature.bind(*args, **kwargs)
     bound.apply_defaults()
@@ -109,7 +109,7 @@ def _bound(layer, args, kwargs):
 
 
 def _slices(x):
-    """An index, of which tf_keras keeps the slices as dicts."""
+    """An index, whose slices tf_keras stores as dicts."""
     if isinstance(x, dict) and set(x) == {"start", "stop", "step"}:
         return slice(x["start"], x["stop"], x["step"])
     return tuple(map(_slices, x)) if isinstance(x, (list, tuple)) else x
@@ -124,7 +124,7 @@ def _dtype(dtype):
 
 
 def _split(x, parts, axis):
-    """Into so many parts, or into parts of these sizes."""
+    """Splits `x` into a number of parts, or into parts of given sizes."""
     if isinstance(parts, int):
         return ops.split(x, parts, axis)
     ends = [sum(parts[: i + 1]) for i in range(len(parts) - 1)]

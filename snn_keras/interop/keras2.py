@@ -1,4 +1,4 @@
-"""From a model of tf_keras to one of Keras 3, which computes the same."""
+"""`from_tf_keras`: converts a model of tf_keras into an equivalent Keras 3 model."""
 
 from typing import TYPE_CHECKING
 
@@ -14,29 +14,29 @@ if TYPE_CHECKING:
 
 
 def from_tf_keras(model: "tf_keras.Model", data: Inputs = None) -> keras.Model:
-    """Makes a Keras 3 model of a tf_keras model.
+    """Converts a tf_keras model into a Keras 3 model.
 
-    What is made computes the same at inference, or is refused: both models are run on
-    a small random batch, and every layer's outputs are compared. What layers do in
-    training alone may differ: initializers, constraints and regularizers of your own
-    are left out, as are `RandomHeight`, `RandomWidth` and the random part of
-    `RandomCrop`. States of stateful layers begin at 0.
+    Both models are run on a small random batch, and the outputs of every layer are
+    compared; if they differ in inference, an error is raised. Training may differ:
+    initializers, constraints and regularizers of your own are left out, as are
+    `RandomHeight`, `RandomWidth` and the random part of `RandomCrop`. States of
+    stateful layers start at 0.
 
-    Names stay, but that Keras 3 has no `/` in them: `block1/dense` becomes
-    `block1_dense`, and `block1_dense_1` where there is a `block1_dense`.
+    Names stay, except that Keras 3 does not allow `/`: `block1/dense` becomes
+    `block1_dense`, or `block1_dense_1` if there is a `block1_dense` already.
 
-    Models of TensorFlow Model Optimization are understood:
+    Models of TensorFlow Model Optimization are supported:
 
-    - pruned and clustered ones: the wrappers are taken off, zeros and shared values
-      stay (`weight_statistics` counts them);
-    - quantize-aware ones: kernels become what they are quantized to, and every range
-      of activations a `LSQReLU` of its step, with `2^8 - 1` levels where it reaches
-      below 0 (there it is shifted first) and as many as are above 0 behind a ReLU.
-      Converted with `neuron="bit_serial", timesteps=8`, the spiking network computes
-      the integers that the quantized network does.
+    - Pruned and clustered models: the wrappers are removed; zeros and shared values
+      stay (`weight_statistics` counts them).
+    - Quantize-aware models: kernels become their quantized values, and every range of
+      activations becomes a `LSQReLU` with its step. After a ReLU it has as many levels
+      as the range has above 0. A range that reaches below 0 is shifted first, and has
+      `2^8 - 1` levels. Converted with `neuron="bit_serial", timesteps=8`, the spiking
+      network computes the integers of the quantized network.
 
     Args:
-        model: A functional or Sequential `tf_keras.Model`; it stays as it was.
+        model: A functional or Sequential `tf_keras.Model`; it is not changed.
         data: Inputs to compare the models on, as `predict` takes them; the first eight
             samples are used. None: a random batch.
 
@@ -44,18 +44,17 @@ def from_tf_keras(model: "tf_keras.Model", data: Inputs = None) -> keras.Model:
         A functional `keras.Model` with the same layer names.
 
     Raises:
-        ConversionError: if layers have no counterpart in Keras 3, and every one is
-            named; or if the model made computes something else, and the first layer
-            that does is named.
-        ValueError: if `model` is no tf_keras model, one without a graph, or one that
-            cannot compute the random batch.
+        ConversionError: if layers have no counterpart in Keras 3 (the message names
+            all of them), or if the models differ (it names the first layer that does).
+        ValueError: if `model` is not a tf_keras model, has no graph, or cannot
+            compute the batch.
     """
     _check_model(model)
     stripped = tfmot.stripped(model)
     translator = Translator(stripped)
-    taken = translator.take(stripped)
-    check(model, taken, translator.taken, data)
-    return taken.model
+    translation = translator.translate(stripped)
+    check(model, translation, translator.translations, data)
+    return translation.model
 
 
 def _check_model(model):

@@ -1,4 +1,4 @@
-"""Layers of tf_keras, as Keras 3 has them."""
+"""Translates layers of tf_keras to Keras 3."""
 
 import dataclasses
 import inspect
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass
 class Step:
-    """An operation of Keras 3, and the weights that it takes at its first call.
+    """An operation of Keras 3, and the weights that it receives at its first call.
 
     Attributes:
         operation: A layer of Keras 3, or a function.
@@ -42,8 +42,9 @@ class Step:
         return x
 
 
-# Settings of tf_keras that Keras 3 does not have: the values that mean nothing.
-_WITHOUT_MEANING = {
+# Settings of tf_keras that Keras 3 does not have, and the values (... for all) with
+# which they have no effect in inference.
+_WITHOUT_EFFECT = {
     "batch_input_shape": ...,
     "implementation": ...,
     "time_major": (False,),
@@ -60,8 +61,8 @@ _WITHOUT_MEANING = {
     "jit_compile": ...,
     "is_legacy_layer": ...,
     "experimental_autocast": ...,
-    "trainable": ...,  # of layers without weights
-    "noise_shape": ...,  # of spatial dropout, whose class says it
+    "trainable": ...,  # for layers without weights
+    "noise_shape": ...,  # for spatial dropout, whose class implies it
     "query_shape": ...,
     "key_shape": ...,
     "value_shape": ...,
@@ -73,13 +74,13 @@ _WITHOUT_MEANING = {
 
 
 class Counterpart(typing.NamedTuple):
-    """What a layer is in Keras 3, where it is not the same.
+    """The Keras 3 counterpart of a layer, if it differs.
 
     Attributes:
         kind: The class in Keras 3.
-        renamed: Settings that have another name there.
-        added: Settings there that make it what it is here.
-        dropped: Settings that are about training alone.
+        renamed: `{name in tf_keras: name in Keras 3}` of settings.
+        added: Additional settings in Keras 3.
+        dropped: Settings that matter only in training.
     """
 
     kind: type
@@ -95,8 +96,8 @@ _NOTHING = Counterpart(
         *("unconditional", "aggregation", "metric_name"),
     ),
 )
-# Augmentation is what it is at inference, where Keras 3 does not have it or does
-# another thing there.
+# Augmentation layers that Keras 3 lacks, or that differ there, become what they do in
+# inference.
 _COUNTERPARTS = {
     "AddLoss": _NOTHING,
     "AddMetric": _NOTHING,
@@ -114,7 +115,7 @@ _COUNTERPARTS = {
 
 
 def legal(name: str) -> str:
-    """A name as Keras 3 allows it: `/` becomes `_`."""
+    """A name that Keras 3 allows: `/` becomes `_`."""
     return name.replace("/", "_")
 
 
@@ -128,13 +129,13 @@ def layer_of(
 
     Args:
         layer: A tf_keras layer of one of Keras's own classes.
-        inside: Makes Keras 3 layers and models of those inside `layer`; None refuses
-            them.
-        weights: Weights to take in place of the layer's own.
-        **settings: Settings in place of the layer's own, where it has such.
+        inside: A function that translates layers and models inside `layer`; None does
+            not allow any.
+        weights: Weights to use in place of the layer's own.
+        **settings: Settings that replace the layer's own, if it has them.
 
     Raises:
-        Untranslatable: if Keras 3 has no such layer, or not with its settings.
+        Untranslatable: if Keras 3 has no such layer, or does not support its settings.
     """
     counterpart = _counterpart(layer)
     config = _config(layer)
@@ -149,9 +150,9 @@ def layer_of(
 
 
 def _config(layer):
-    """A layer's settings, and what it has learned by `adapt`."""
+    """A layer's settings, including the results of `adapt`."""
     try:
-        with warnings.catch_warnings():  # what could not be saved need not be
+        with warnings.catch_warnings():  # warnings about saving do not matter
             warnings.simplefilter("ignore")
             config = layer.get_config()
     except Exception as error:
@@ -169,7 +170,7 @@ def _config(layer):
 
 
 def _counterpart(layer):
-    """What a layer of tf_keras is in Keras 3."""
+    """The `Counterpart` of a layer of tf_keras."""
     name = type(layer).__name__
     if not is_of_tf_keras(type(layer)):
         raise Untranslatable(
@@ -184,7 +185,7 @@ def _counterpart(layer):
 
 
 def _parameters(kind):
-    """The names of what a layer's constructor takes."""
+    """The names of the arguments of a layer's constructor."""
     known = set()
     for cls in kind.mro():
         if "__init__" in vars(cls):
@@ -196,29 +197,29 @@ def _parameters(kind):
 
 
 def _settings(layer, counterpart, config, changed):
-    """A layer's settings, without those that Keras 3 does not have."""
+    """A layer's settings in Keras 3."""
     known = _parameters(counterpart.kind)
     kept = dict(counterpart.added)
     for key, value in config.items():
         name = counterpart.renamed.get(key, key)
         if key.endswith(("_initializer", "_constraint")) or key in counterpart.dropped:
-            continue  # there are weights already
+            continue  # the weights replace it
         if name in known:
             kept[name] = _setting(layer, key, value, key in changed)
-        elif not _means_nothing(key, value):
+        elif not _has_no_effect(key, value):
             raise Untranslatable(f"Keras 3 does not have {key}={value!r}")
     if "data_format" in known and "data_format" not in kept:
         kept["data_format"] = getattr(layer, "data_format", "channels_last")
     return kept
 
 
-def _means_nothing(key, value):
-    harmless = _WITHOUT_MEANING.get(key, ())
+def _has_no_effect(key, value):
+    harmless = _WITHOUT_EFFECT.get(key, ())
     return harmless is ... or value in harmless or value is None
 
 
 def _setting(layer, key, value, is_changed):
-    """One setting, as Keras 3 writes it."""
+    """The value of one setting in Keras 3."""
     if key == "name":
         return legal(value)
     if key == "dtype" and isinstance(value, dict):
@@ -233,7 +234,7 @@ def _setting(layer, key, value, is_changed):
 
 
 def _activation(function):
-    """Keras 3's function; a layer as it is, to be made with the others inside."""
+    """Keras 3's function; a layer is returned as it is, and translated later."""
     if not is_layer(function):
         return activation_of(function)
     if function.weights:
@@ -243,15 +244,15 @@ def _activation(function):
 
 
 def _regularizer(config):
-    """Keras 3's regularizer; None for one of the user's own."""
+    """Keras 3's regularizer; None if it is one of the user's own."""
     if config.get("module") != "keras.regularizers":
         return None
     return getattr(keras.regularizers, config["class_name"])(**config["config"])
 
 
 def _inner_layers(layer, settings):
-    """The settings that are layers, by what they are called in Keras 3."""
-    if hasattr(layer, "forward_layer"):  # its `layer` is but a template
+    """Yields the settings that are layers: their names in Keras 3, and the layers."""
+    if hasattr(layer, "forward_layer"):  # its `layer` is only a template
         yield "layer", layer.forward_layer
         yield "backward_layer", layer.backward_layer
         return

@@ -1,4 +1,4 @@
-"""What a model of tf_keras is made of: the one place that reads its private names."""
+"""Reads models of tf_keras; only this module uses private names of tf_keras."""
 
 import contextlib
 import dataclasses
@@ -20,10 +20,10 @@ class Call:
 
     Attributes:
         layer: The layer.
-        args: What it is called with, tensors of the graph and constants.
-        kwargs: The same by name.
+        args: Its positional arguments, tensors of the graph and constants.
+        kwargs: Its keyword arguments.
         inputs: The tensors among these.
-        outputs: The tensors it gives, flat.
+        outputs: A flat list of the tensors that it returns.
     """
 
     layer: object
@@ -39,7 +39,7 @@ def is_of_tf_keras(kind: Any) -> bool:
 
 
 def is_model(layer: "tf_keras.layers.Layer") -> bool:
-    """Whether `layer` is a Functional or Sequential model, or derived from one."""
+    """Whether `layer` is a Functional or Sequential model, or of a derived class."""
     return any(
         cls.__name__ in ("Functional", "Sequential") and is_of_tf_keras(cls)
         for cls in type(layer).mro()
@@ -53,12 +53,12 @@ def is_function(layer: "tf_keras.layers.Layer") -> bool:
 
 
 def layers_of(model: "tf_keras.Model") -> list:
-    """A model and the layers in it, at any depth."""
+    """A model and all layers in it, at any depth."""
     return list(model._flatten_layers())
 
 
 def own_method(model: "tf_keras.Model") -> str:
-    """The method by which a model computes something else than its graph, or ""."""
+    """The overridden method that may compute something else than the graph, or ""."""
     for name in ("call", "__call__", "predict_step"):
         owner = next((c for c in type(model).mro() if name in vars(c)), None)
         if name in vars(model) or not is_of_tf_keras(owner):
@@ -72,7 +72,7 @@ def has_graph(model: "tf_keras.Model") -> bool:
 
 
 def calls_of(model: "tf_keras.Model") -> Iterator[Call]:
-    """The calls of layers that `model` consists of, each after what it depends on."""
+    """Yields the calls of layers in `model`, in running order."""
     for depth in sorted(model._nodes_by_depth, reverse=True):
         for node in model._nodes_by_depth[depth]:
             if not node.is_input:
@@ -82,7 +82,7 @@ def calls_of(model: "tf_keras.Model") -> Iterator[Call]:
 
 
 def arguments_of(call: Call) -> tuple[tuple, dict]:
-    """The arguments of a call, all but the first by name: names stay, order may not."""
+    """The arguments of a call, all but the first by name, since order may differ."""
     if is_function(call.layer):
         return call.args, call.kwargs
     names, kwargs = call.layer._call_spec.arg_names, dict(call.kwargs)
@@ -94,7 +94,7 @@ def arguments_of(call: Call) -> tuple[tuple, dict]:
 
 
 def plain(structure: Any) -> Any:
-    """A structure without the wrappers in which tf_keras keeps lists and dicts."""
+    """A structure without the wrappers that tf_keras puts around lists and dicts."""
     if isinstance(structure, dict):
         return {key: plain(x) for key, x in structure.items()}
     if isinstance(structure, (list, tuple)):
@@ -104,7 +104,7 @@ def plain(structure: Any) -> Any:
 
 
 def layer_behind(tensor: Array) -> "tf_keras.layers.Layer":
-    """The layer that gives a tensor."""
+    """The layer that computes a tensor."""
     return tensor._keras_history.layer
 
 
@@ -114,10 +114,10 @@ def lookup_of(layer: "tf_keras.layers.Layer") -> "tf_keras.layers.Layer":
 
 
 def is_large_enough(probe: "tf_keras.Model", batch: list[np.ndarray]) -> bool:
-    """Whether no layer of a model is left without a row or column of such a batch.
+    """Whether no layer of a model has an empty output for such a batch.
 
-    Shapes are computed and nothing else: on images smaller than its window, a kernel of
-    TensorFlow may read what is not there.
+    Only shapes are computed: on images that are smaller than its window, a kernel of
+    TensorFlow may read outside of them.
     """
     import tensorflow as tf
 
@@ -134,7 +134,7 @@ def is_large_enough(probe: "tf_keras.Model", batch: list[np.ndarray]) -> bool:
 
 
 def inputs_behind(tensor: Array) -> list:
-    """The input tensors that a tensor is computed from."""
+    """The input tensors on which a tensor depends."""
     found, seen, waiting = [], set(), [tensor]
     while waiting:
         tensor = waiting.pop()
@@ -150,7 +150,7 @@ def inputs_behind(tensor: Array) -> list:
 
 @contextlib.contextmanager
 def at_rest(model: "tf_keras.Model") -> Iterator[None]:
-    """Stateful layers begin at 0, and have their own states again behind it."""
+    """Context manager: stateful layers start at 0; their states are restored after."""
     states = [plain(getattr(layer, "states", None)) for layer in layers_of(model)]
     variables = [x for x in tree.flatten(states) if hasattr(x, "assign")]
     before = [variable.numpy() for variable in variables]

@@ -1,4 +1,4 @@
-"""What pruning and clustering have left of a model's weights."""
+"""Statistics of pruned and clustered weights."""
 
 import keras
 import numpy as np
@@ -13,8 +13,7 @@ def weight_statistics(model: keras.Model) -> dict:
 
     Returns:
         `{path: {"weights": count, "zeros": share, "distinct": count}}` for every
-        trainable weight of two or more axes, those of Keras's layers that have one
-        row for each input.
+        trainable weight with two or more axes.
     """
     statistics = {}
     for variable in model.trainable_variables:

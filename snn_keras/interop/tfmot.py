@@ -1,4 +1,4 @@
-"""What TensorFlow Model Optimization wraps around layers."""
+"""Translates the wrappers of TensorFlow Model Optimization."""
 
 from typing import TYPE_CHECKING
 
@@ -36,13 +36,13 @@ def stripped(model: "tf_keras.Model") -> "tf_keras.Model":
 
 
 def is_quantizing(layer: "tf_keras.layers.Layer") -> bool:
-    """Whether `layer` is one of those of quantize-aware training."""
+    """Whether `layer` is a wrapper or a layer of quantize-aware training."""
     names = {cls.__name__ for cls in type(layer).mro()}
     return bool(names & {"QuantizeLayer", "QuantizeWrapper"})
 
 
 def operations_of(layer: "tf_keras.layers.Layer") -> list[Step]:
-    """Steps that compute what a quantizing layer does at inference."""
+    """Steps that compute what a quantizing layer does in inference."""
     if type(layer).__name__ == "QuantizeLayer":
         name = legal(layer.name)
         if not layer.quantizer:
@@ -82,7 +82,7 @@ def _steps(operations):
 
 
 def _with_quantized_weights(wrapper):
-    """The layer inside, with the weights that it computes with."""
+    """The layer inside, with its quantized weights."""
     inner = wrapper.layer
     quantized = {id(w): q(w, False, weights=v) for w, q, v in wrapper._weight_vars if q}
     weights = [quantized.get(id(w), w).numpy() for w in _own_weights(inner, wrapper)]
@@ -92,8 +92,8 @@ def _with_quantized_weights(wrapper):
 def _own_weights(inner, wrapper):
     """The layer's variables, in its own order.
 
-    A wrapper puts tensors in the place of kernels when it is called, so that the layer
-    has lost them from its list.
+    A wrapper replaces kernels by tensors when it is called, so the layer's list no
+    longer contains them.
     """
     quantized = [w for w, _, _ in wrapper._weight_vars]
     found = [w for w in inner.weights if not any(w is q for q in quantized)]
@@ -101,9 +101,9 @@ def _own_weights(inner, wrapper):
 
 
 def _function_of(inner):
-    """Keras 3's function for a layer's activation; None for none."""
+    """Keras 3's function for a layer's activation; None if it has none."""
     activation = getattr(inner, "activation", None)
-    while hasattr(activation, "activation"):  # a wrapper around the layer's own
+    while hasattr(activation, "activation"):  # a wrapper around the activation
         activation = activation.activation
     if activation is None or "NoOp" in type(activation).__name__:
         return None
@@ -112,7 +112,7 @@ def _function_of(inner):
 
 
 class Range:
-    """A range of `levels` steps around a whole zero point, as TensorFlow nudges it."""
+    """A range of `levels` steps with a whole zero point, adjusted as in TensorFlow."""
 
     def __init__(self, lowest: float, highest: float, levels: int) -> None:
         lowest, highest = np.float32(lowest), np.float32(highest)
@@ -125,7 +125,7 @@ class Range:
 
 
 def _range(layer, quantizer, prefix):
-    """The range that a layer has learned under that name, or None."""
+    """The range that a layer has learned under this name, or None."""
     values = {w.name.split("/")[-1].split(":")[0]: w for w in layer.weights}
     if f"{prefix}min" not in values:
         return None
@@ -136,7 +136,7 @@ def _range(layer, quantizer, prefix):
 
 
 def quantization(limits: Range, name: str) -> list[keras.layers.Layer]:
-    """Layers that quantize to a range which may reach below 0."""
+    """Layers that quantize to a range that may reach below 0."""
     step = float(limits.step)
     quantizer = LSQReLU(limits.levels, initial_step=step, name=f"{name}_quantizer")
     if not limits.zero:
@@ -150,7 +150,7 @@ def quantization(limits: Range, name: str) -> list[keras.layers.Layer]:
 
 
 def positive(limits: Range, name: str, highest: float | None = None) -> LSQReLU:
-    """The quantized activation of a ReLU: the levels above 0."""
+    """The quantized activation for a ReLU, with the levels of the range above 0."""
     levels = limits.levels - limits.zero
     if highest is not None:
         levels = min(levels, int(np.floor(np.float32(highest) / limits.step + 0.5)))

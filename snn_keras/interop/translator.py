@@ -1,4 +1,4 @@
-"""Makes Keras 3 models of models of tf_keras, call by call."""
+"""Translates models of tf_keras to Keras 3, call by call."""
 
 import dataclasses
 from typing import TYPE_CHECKING
@@ -24,14 +24,14 @@ REMEDY = (
 
 
 @dataclasses.dataclass
-class Taken:
-    """A model taken over.
+class Translation:
+    """The translation of a model.
 
     Attributes:
         source: The model of tf_keras.
         model: The Keras 3 model.
-        calls: For every call of a layer, in order: the call in tf_keras, and the
-            tensors that Keras 3 has for its outputs.
+        calls: For every call of a layer, in order, the pair of the call in tf_keras
+            and the KerasTensors for its outputs.
     """
 
     source: object
@@ -40,37 +40,38 @@ class Taken:
 
 
 class Translator:
-    """Makes each layer and each model once, however often and wherever it is used.
+    """Translates each layer and each model once, however often it is used.
 
     Args:
         model: The whole model of tf_keras.
     """
 
     def __init__(self, model: "tf_keras.Model") -> None:
-        self.taken = {}  # by the id of the model
+        self.translations = {}  # by the id of the model
         self._model = model
         self._steps = {}  # by the id of the layer
         self._named = set()  # ids of operations that have the name of a layer
         self._names = Names(layer.name for layer in source.layers_of(model))
 
-    def take(self, model: "tf_keras.Model") -> Taken:
-        """Makes the Keras 3 model of `model`.
+    def translate(self, model: "tf_keras.Model") -> Translation:
+        """Translates `model`.
 
         Raises:
-            ConversionError: if layers have no counterpart; every one is named.
+            ConversionError: if layers have no counterpart; the message names all of
+                them.
         """
-        if id(model) not in self.taken:
+        if id(model) not in self.translations:
             if offenders := dict.fromkeys(self._offenders(model)):
                 raise ConversionError(
                     f"'{model.name}' has layers that Keras 3 cannot take over:\n"
                     + "\n".join(f"- {line}" for line in offenders)
                     + f"\n{REMEDY}"
                 )
-            self.taken[id(model)] = self._build(model)
-        return self.taken[id(model)]
+            self.translations[id(model)] = self._build(model)
+        return self.translations[id(model)]
 
     def _offenders(self, model):
-        """Makes every layer; yields a line for each that cannot be made."""
+        """Translates every layer; yields a line for each that has no counterpart."""
         if reason := _why_not_its_graph(model):
             yield f"'{model.name}' ({type(model).__name__}): {reason}"
             return
@@ -90,7 +91,7 @@ class Translator:
                 yield f"'{layer.name}' ({type(layer).__name__}){place}: {reason}"
 
     def _make(self, layer):
-        """Steps that compute one after the other what `layer` does."""
+        """Steps that together compute what `layer` does."""
         if source.is_function(layer):
             return [Step(function_of(layer))]
         if tfmot.is_quantizing(layer):
@@ -104,21 +105,21 @@ class Translator:
         return steps
 
     def _inside(self, layer):
-        """The Keras 3 layer or model of one that another layer has inside."""
+        """The Keras 3 layer or model for one inside another layer."""
         if source.is_model(layer):
             if offenders := dict.fromkeys(self._offenders(layer)):
                 raise Untranslatable("; ".join(offenders))
-            return self.take(layer).model
+            return self.translate(layer).model
         if id(layer) not in self._steps:
             self._steps[id(layer)] = [layer_of(layer, self._inside)]
         return self._steps[id(layer)][0].operation
 
     def _name(self, name):
-        """A name as it is, or changed so that Keras 3 allows it."""
+        """A name, changed if Keras 3 does not allow it."""
         return self._names.unique(legal(name)) if "/" in name else name
 
     def _build(self, model):
-        """The functional model, its layers called in the order they were."""
+        """The functional model, with calls in the same order."""
         theirs = source.plain(model.input)
         inputs = tree.map_structure(self._input, theirs)
         tensors = _by_id(tree.flatten(theirs), tree.flatten(inputs))
@@ -139,16 +140,16 @@ class Translator:
         made = keras.Model(inputs, outputs, name=self._name(model.name))
         if not model.trainable:
             made.trainable = False
-        return Taken(model, made, calls)
+        return Translation(model, made, calls)
 
     def _are_named(self, tensors):
         self._named |= {id(maker_of(x)) for x in tensors}
 
     def _name_hidden(self, outputs):
-        """Gives operations that layers put into the graph names that no layer has.
+        """Renames operations that layers add to the graph, to keep layers' names free.
 
-        Layers compute their masks by such operations, whose names count up as those of
-        layers of tf_keras do.
+        Layers compute their masks by such operations, whose generated names may equal
+        those of layers of tf_keras.
         """
         waiting, seen = tree.flatten(outputs), set()
         while waiting:
@@ -162,9 +163,9 @@ class Translator:
                     self._named.add(id(operation))
 
     def _call(self, model, layer, args, kwargs):
-        """Calls what a layer has become."""
+        """Calls the translation of a layer."""
         if source.is_model(layer):
-            return self.take(layer).model(*args, **kwargs)
+            return self.translate(layer).model(*args, **kwargs)
         first, *others = self._steps[id(layer)]
         try:
             x = first(*args, **kwargs)
@@ -178,7 +179,7 @@ class Translator:
         return x
 
     def _input(self, tensor):
-        """The Keras 3 input of one of tf_keras."""
+        """The Keras 3 input for an input of tf_keras."""
         name, kind = source.layer_behind(tensor).name, type(tensor).__name__
         if kind != "KerasTensor":
             raise ConversionError(
@@ -206,5 +207,5 @@ def _by_id(keys, values):
 
 
 def _constant(x):
-    """A constant, out of TensorFlow's tensor."""
+    """A constant, converted from a TensorFlow tensor."""
     return x.numpy() if hasattr(x, "numpy") else x

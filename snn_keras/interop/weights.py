@@ -1,11 +1,11 @@
-"""Weights of layers of tf_keras, given to layers of Keras 3."""
+"""Copies weights of layers of tf_keras to layers of Keras 3."""
 
 from typing import Any
 
 from snn_keras.interop.errors import Untranslatable
 from snn_keras.interop.source import is_model
 
-# Where a layer has layers inside.
+# Attributes that hold layers inside a layer.
 INNER = (
     *("layer", "forward_layer", "backward_layer", "cell", "cells"),
     *("activation", "recurrent_activation"),
@@ -13,19 +13,19 @@ INNER = (
 
 
 def is_layer(x: Any) -> bool:
-    """Whether it is a layer, of whichever Keras."""
+    """Whether it is a layer of either version of Keras."""
     return hasattr(x, "get_config") and hasattr(x, "weights") and callable(x)
 
 
 def take_weights(source: Any, made: Any, weights: list | None = None) -> None:
-    """Gives a layer of Keras 3 the weights of one of tf_keras, and those inside it.
+    """Copies the weights of a layer of tf_keras, and of layers inside, to Keras 3.
 
-    Layers inside are paired by where they are: the two versions of Keras have another
-    order of weights where some are frozen.
+    Layers inside are paired by their attributes, because the two versions of Keras
+    order weights differently if some are frozen.
     """
     in_settings = ("get_vocabulary", "bin_boundaries")
     if is_model(source) or any(hasattr(source, name) for name in in_settings):
-        return  # it has them since it was made
+        return  # it received them when it was made
     pairs = list(_pairs_inside(source, made))
     ours = _own(made, [inner for _, inner in pairs])
     if weights is None:
@@ -40,12 +40,12 @@ def take_weights(source: Any, made: Any, weights: list | None = None) -> None:
         variable.assign(value)
     for inner in pairs:
         take_weights(*inner)
-    if hasattr(made, "finalize_state"):  # what `adapt` has left
+    if hasattr(made, "finalize_state"):  # uses the results of `adapt`
         made.finalize_state()
 
 
 def _pairs_inside(source, made):
-    """Layers inside both, those of tf_keras and of Keras 3 that are each other's."""
+    """Pairs of corresponding layers inside the two layers."""
     for name in INNER:
         if name == "layer" and hasattr(source, "forward_layer"):
             continue
@@ -56,6 +56,6 @@ def _pairs_inside(source, made):
 
 
 def _own(layer, inside):
-    """The weights of a layer that are not those of layers inside it."""
+    """The weights of a layer without those of layers inside it."""
     others = {id(w) for inner in inside for w in inner.weights}
     return [w for w in layer.weights if id(w) not in others]

@@ -1,4 +1,4 @@
-"""Layers of a source network: activations that convert to spiking neurons."""
+"""Layers of source networks: activations that are converted to spiking neurons."""
 
 from snn_keras.layers import keras2 as keras2
 from snn_keras.layers.function_layer import FunctionLayer as FunctionLayer

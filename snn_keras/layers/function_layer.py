@@ -1,4 +1,4 @@
-"""FunctionLayer: a function of the user's own, as a layer."""
+"""`FunctionLayer`: a layer that applies a function of the user's own."""
 
 from collections.abc import Callable
 
@@ -9,15 +9,15 @@ from snn_keras.typing import Array
 
 
 def is_hidden(function: Callable) -> bool:
-    """Whether Keras writes a function by its name, and finds one of its own by it."""
-    found = _written_and_found(function)[1]
+    """Whether Keras saves a function under the name of one of its own functions."""
+    found = _saved_and_found(function)[1]
     return found is not function and comes_with_keras(found)
 
 
-def _written_and_found(function):
-    """What Keras writes of a function, and what it finds by that; None where it fails.
+def _saved_and_found(function):
+    """What Keras saves for a function, and the function that it finds by that.
 
-    Keras would write the code of a lambda.
+    Both are None if that fails, and for a lambda, whose code Keras would save.
     """
     written = found = None
     if getattr(function, "__name__", "") != "<lambda>":
@@ -31,18 +31,17 @@ def _written_and_found(function):
 
 @keras.saving.register_keras_serializable("snn_keras")
 class FunctionLayer(keras.layers.Layer):
-    """Applies a function that Keras does not know by a name.
+    """Applies a function of the user's own.
 
-    Keras saves an activation function by its name alone, and finds its own function
-    again where a user's has the name of one of Keras's. This layer keeps the function
-    itself. It is saved where it can be found again, and refuses to be saved where it
-    cannot.
+    Keras saves only the name of an activation function, and loads its own function if
+    the user's has the same name. This layer keeps the function itself. It can be saved
+    if Keras would find the same function again; otherwise saving raises an error.
 
     Args:
-        function: Any function of one tensor, made of operations of the backend or
+        function: Any function of one tensor, with operations of the backend or of
             `keras.ops`.
 
-    Input shape: any. Output shape: what the function gives.
+    Input shape: any. Output shape: that of the function's result.
     """
 
     def __init__(self, function: Callable, **kwargs) -> None:
@@ -56,7 +55,7 @@ class FunctionLayer(keras.layers.Layer):
 
     def get_config(self) -> dict:
         name = getattr(self.function, "__name__", repr(self.function))
-        written, found = _written_and_found(self.function)
+        written, found = _saved_and_found(self.function)
         if found is not self.function:
             raise ValueError(
                 f"Layer '{self.name}' applies the function {name}, which could not be "

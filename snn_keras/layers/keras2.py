@@ -1,4 +1,4 @@
-"""Functions of Keras 2 that Keras 3 computes otherwise."""
+"""Functions of Keras 2 that are different in Keras 3."""
 
 import keras
 from keras import ops
@@ -10,7 +10,7 @@ from snn_keras.typing import Array
 def keras2_hard_sigmoid(x: Array) -> Array:
     r"""The `hard_sigmoid` of Keras 2, $\mathrm{clip}(0.2 x + 0.5, 0, 1)$.
 
-    That of Keras 3 has a slope of 1/6.
+    The `hard_sigmoid` of Keras 3 has a slope of 1/6.
 
     Args:
         x: A tensor.

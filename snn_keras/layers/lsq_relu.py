@@ -1,4 +1,4 @@
-"""LSQReLU: a ReLU of a few levels with a learned step."""
+"""`LSQReLU`: a quantized ReLU with a learned step."""
 
 from collections.abc import Sequence
 
@@ -23,11 +23,12 @@ class LSQReLU(QuantizedActivation):
         levels: Number of positive levels `p` >= 1; `2**b - 1` for b bits.
         noise: Noise added in training: None, "adaptor", "residual" or a
             `snn_keras.layers.Noise`.
-        initial_step: First step size > 0, in units of the pre-activation; with
-            `axis` a list. None: `2 * mean(|v|) / sqrt(p)` of the first training
+        initial_step: Initial step size > 0, in units of the pre-activation; a list if
+            `axis` is given. None: `2 * mean(|v|) / sqrt(p)` of the first training
             batch.
-        axis: None for one step a layer, or the axis with a step a channel.
-        scale_gradient: Multiply the step's gradient by `1 / sqrt(N * p)`.
+        axis: None for one step per layer, or the axis that has a step per channel.
+        scale_gradient: Whether to multiply the step's gradient by
+            `1 / sqrt(N * p)`, N the number of features that share it.
 
     Input shape: `(batch, ...)`. Output shape: the same.
 
@@ -60,7 +61,7 @@ class LSQReLU(QuantizedActivation):
     @property
     def step(self) -> Array:
         """The trainable step size, a variable of shape () or (channels,)."""
-        self._settle()
+        self._apply_data_size()
         return self._size
 
     @property

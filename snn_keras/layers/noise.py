@@ -1,4 +1,4 @@
-"""Noise that a quantized activation adds while it trains."""
+"""Noise that quantized activations add in training."""
 
 import keras
 from keras import ops
@@ -9,9 +9,9 @@ from snn_keras.typing import Array
 
 
 class Noise(keras.layers.Layer):
-    """Noise of a quantized activation; the base class adds none.
+    """Base class of the noise of quantized activations; it adds none.
 
-    A quantized activation calls both hooks, in training only. Override one.
+    A quantized activation calls both methods, only in training. Override one of them.
 
     Args:
         seed: Integer seed of the noise, or None for a random one.
@@ -32,7 +32,7 @@ class Noise(keras.layers.Layer):
         return a
 
     def copy(self, number: int) -> "Noise":
-        """A copy for the activation of this number, which draws for itself."""
+        """A copy for the activation of this number, with a seed of its own."""
         config = self.get_config()
         if self.seed is not None:
             config["seed"] += number
@@ -49,10 +49,9 @@ class NoiseAdaptor(Noise):
     $$a = s \cdot \lfloor \mathrm{clip}(v/s + \epsilon, 0, p) \rceil,
     \qquad \epsilon \sim U(-\tfrac12, \tfrac12)$$
 
-    drawn afresh for every element at every training step. It imitates the
-    neuron that fires once too often or too rarely, and makes the expected
-    activation the clipped ReLU itself, which is what the spiking network's rate
-    tends to with time.
+    drawn anew for every element at every training step. It imitates a neuron that
+    fires once too often or too rarely. The expected activation is then the clipped
+    ReLU, to which the spiking network's rate converges with time.
 
     Args:
         seed: Integer seed of the noise, or None for a random one.
@@ -65,13 +64,13 @@ class NoiseAdaptor(Noise):
 
 @keras.saving.register_keras_serializable("snn_keras")
 class ResidualNoise(Noise):
-    r"""Gaussian noise as large as the error of conversion: NQ.
+    r"""Gaussian noise with the standard deviation of the conversion error (NQ).
 
     $$a = \mathrm{QCFS}(v) + \delta G, \qquad G \sim N(0, 1)$$
 
-    $\delta$ is 0 until `snn_keras.callbacks.ResidualNoise` measures it, after
-    every epoch, as the standard deviation of the error that the converted
-    network makes in this layer. No gradient flows to it.
+    $\delta$ is 0 at first. After every epoch `snn_keras.callbacks.ResidualNoise` sets
+    it to the standard deviation of the converted network's error in this layer. It
+    has no gradient.
 
     Args:
         seed: Integer seed of the noise, or None for a random one.

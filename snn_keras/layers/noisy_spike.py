@@ -1,4 +1,4 @@
-"""NoisySpike: a spiking neuron trained at a single time step, with noise."""
+"""`NoisySpike`: a spiking neuron that is trained at a single time step, with noise."""
 
 import functools
 
@@ -16,13 +16,13 @@ DISTRIBUTIONS = ("gaussian", "uniform")
 
 @keras.saving.register_keras_serializable("snn_keras")
 class NoisySpike(SourceActivation):
-    r"""Fires where the current and a noise exceed 1.
+    r"""Fires where the sum of current and noise exceeds 1.
 
     $$a = [v + n > 1], \qquad n \in [0, 1], \quad E[n] = \tfrac12$$
 
-    The noise stands for the potential that a leaky integrate-and-fire neuron
-    would have left from earlier steps. In training it is drawn afresh for every
-    element; in inference it is its mean. Surrogate gradient, with a = 3:
+    The noise represents the potential that a leaky integrate-and-fire neuron has from
+    earlier steps. In training it is drawn anew for every element; in inference it is
+    its mean. The surrogate gradient, with a = 3, is
 
     $$\frac{a}{2 (1 + (\frac{\pi}{2} a (v + n - 1))^2)}$$
 

@@ -1,4 +1,4 @@
-"""QCFS: a ReLU of a few levels with a learned threshold."""
+"""`QCFS`: a quantized ReLU with a learned threshold."""
 
 from collections.abc import Sequence
 
@@ -17,19 +17,20 @@ class QCFS(QuantizedActivation):
 
     $$a = \lambda \cdot \mathrm{clip}(\lfloor v L / \lambda \rceil / L, 0, 1)$$
 
-    with halves rounded up: `LSQReLU` with `p = L` and `s = lambda / L`, trained
-    by its threshold instead of its step. It converts to an integrate-and-fire
-    neuron with threshold `lambda`.
+    with halves rounded up. It is `LSQReLU` with `p = L` and `s = lambda / L`, but its
+    trainable parameter is the threshold, not the step. It converts to an
+    integrate-and-fire neuron with threshold `lambda`.
 
     Args:
         levels: Number of positive levels `L` >= 1.
         noise: Noise added in training: None, "adaptor", "residual" or a
             `snn_keras.layers.Noise`.
-        initial_threshold: First threshold `lambda` > 0, in units of the
-            pre-activation; with `axis` a list. None: `2 * sqrt(L) * mean(|v|)`
-            of the first training batch.
-        axis: None for one threshold a layer, or the axis with one a channel.
-        scale_gradient: Multiply the step's gradient by `1 / sqrt(N * L)`.
+        initial_threshold: Initial threshold `lambda` > 0, in units of the
+            pre-activation; a list if `axis` is given. None:
+            `2 * sqrt(L) * mean(|v|)` of the first training batch.
+        axis: None for one threshold per layer, or the axis that has one per channel.
+        scale_gradient: Whether to multiply the step's gradient by
+            `1 / sqrt(N * L)`, N the number of features that share it.
 
     Input shape: `(batch, ...)`. Output shape: the same.
 
@@ -64,7 +65,7 @@ class QCFS(QuantizedActivation):
     @property
     def threshold(self) -> Array:
         """The trainable threshold, a variable of shape () or (channels,)."""
-        self._settle()
+        self._apply_data_size()
         return self._size
 
     @property

@@ -1,4 +1,4 @@
-"""What every quantized activation has in common."""
+"""The base class of quantized activations."""
 
 import functools
 import math
@@ -20,7 +20,7 @@ _SMALLEST = 1e-6
 
 
 class AtLeast(keras.constraints.Constraint):
-    """Keeps a step size from training down to zero or below."""
+    """Constraint that keeps a step size above zero in training."""
 
     def __init__(self, minimum: float = _SMALLEST) -> None:
         self.minimum = minimum
@@ -33,28 +33,28 @@ class AtLeast(keras.constraints.Constraint):
 
 
 class QuantizedActivation(SourceActivation):
-    """Base of the activations that convert to a spiking neuron.
+    """Base class of the quantized activations that convert to a spiking neuron.
 
-    It quantizes to `levels` positive levels with one trainable size, shared by
-    the layer or one for each channel. A subclass says what that size is: the
-    step `s` (LSQReLU) or the threshold `theta = levels * s` (QCFS).
+    It quantizes to `levels` positive levels. A trainable size, one for the layer or
+    one for each channel, is the step `s` (LSQReLU) or the threshold
+    `theta = levels * s` (QCFS); a subclass decides which.
 
-    A size that was not given comes from the first training batch,
-    `s = 2 * mean(|v|) / sqrt(levels)` (the LSQ paper's rule).
+    A size that is not given is set by the first training batch,
+    `s = 2 * mean(|v|) / sqrt(levels)` (the rule of the LSQ paper).
 
     Args:
         levels: Number of positive levels `p`, an integer >= 1.
         noise: None, a name or a `snn_keras.layers.Noise`; added in training.
-        initial: The size to start from, > 0: a float, or with `axis` a list;
-            None takes it from the first training batch.
-        axis: None for one size a layer, or the axis that has a size for each
-            channel (usually -1).
+        initial: The initial size > 0: a float, or a list if `axis` is given; None
+            sets it by the first training batch.
+        axis: None for one size per layer, or the axis that has a size per channel
+            (usually -1).
         scale_gradient: Whether to multiply the gradient of the step by
-            `1 / sqrt(N * levels)`, N the features that share the step.
+            `1 / sqrt(N * levels)`, N the number of features that share the step.
     """
 
     parameter = None  # "step" or "threshold"
-    # What a derived class says of its size; more makes it another function.
+    # A derived class may define these and still compute the same kind of function.
     open_to_derived = ("parameter", "neuron", "_to_step", "_from_step")
 
     def __init__(
@@ -67,7 +67,7 @@ class QuantizedActivation(SourceActivation):
         **kwargs,
     ) -> None:
         super().__init__(**kwargs)
-        # A regularizer may ask for the layer whose step and levels it needs.
+        # A regularizer may need the layer's step and levels.
         if hasattr(self.activity_regularizer, "bound_to"):
             self.activity_regularizer = self.activity_regularizer.bound_to(self)
         check_levels(self, levels)
@@ -84,7 +84,7 @@ class QuantizedActivation(SourceActivation):
                     "must be a number, or with axis=... a list of one for each "
                     f"channel. Received: {initial!r} with axis={axis!r}"
                 )
-            number: Any = initial  # where it has no axes
+            number: Any = initial  # a scalar
             initial = size.tolist() if size.ndim else float(number)
         self.levels = int(levels)
         self.noise = noise_lib.get(noise)
@@ -122,9 +122,9 @@ class QuantizedActivation(SourceActivation):
             constraint=AtLeast() if given else None,
             name=self.parameter,
         )
-        # A trainable weight cannot be assigned inside a JAX training step, a
-        # non-trainable one can: the first batch's size is kept here, and
-        # trained as an offset from it until `_settle` moves it over.
+        # Inside a JAX training step only non-trainable weights can be assigned, so
+        # the size of the first batch is kept here. The trainable weight is an offset
+        # to it until `_apply_data_size` adds both.
         self._from_data = (
             None
             if given
@@ -133,13 +133,13 @@ class QuantizedActivation(SourceActivation):
                 initializer="zeros",
                 trainable=False,
                 aggregation="mean",
-                autocast=False,  # what is assigned to a cast copy is lost
+                autocast=False,  # an assignment to a cast copy would be lost
                 name="from_data",
             )
         )
 
     def _given_size(self, shape, dtype=None):
-        # Not broadcast: PyTorch would hold all channels in one place.
+        # Not broadcast, because in PyTorch all channels would share their memory.
         return ops.ones(shape, dtype) * ops.convert_to_tensor(self._initial, dtype)
 
     def call(self, v: Array, training: bool = False) -> Array:
@@ -153,7 +153,7 @@ class QuantizedActivation(SourceActivation):
         return self._quantize(v, step, training)
 
     def _quantize(self, v, step, training=False):
-        # As one kernel in training; a plain graph, which exports, in inference.
+        # One kernel in training; in inference a plain graph, which can be exported.
         if training:
             return backend.one_kernel(_quantizer(self.levels))(v, step)
         return quantize(v, step, self.levels)
@@ -162,10 +162,10 @@ class QuantizedActivation(SourceActivation):
         if self._from_data is None:
             return ops.cast(self._size, v.dtype)
         size = self._size + self._from_data
-        # Replicas cannot meet inside a branch, so they do before.
+        # Replicas cannot communicate inside a branch, so they do before it.
         shared = backend.mean_over_replicas(lambda: self._size_from(v))
         from_data = ops.cond(
-            ops.any(size != 0),  # 0 in all channels: no batch was seen yet
+            ops.any(size != 0),  # all sizes are 0 before the first batch
             lambda: ops.add(self._from_data, 0.0),
             lambda: ops.cast(
                 ops.stop_gradient(
@@ -177,12 +177,12 @@ class QuantizedActivation(SourceActivation):
         if training:
             self._from_data.assign(from_data)
         size = self._size + from_data
-        # What the constraint does for a given size: never below the smallest.
+        # Like the constraint of a given size: not below the smallest.
         size = size + ops.stop_gradient(ops.maximum(size, _SMALLEST) - size)
         return ops.cast(size, v.dtype)
 
     def _size_from(self, v):
-        """The LSQ paper's first size, from one batch of pre-activations."""
+        """The initial size of the LSQ paper, from one batch of pre-activations."""
         axes = list(range(len(v.shape)))
         if self.axis is not None:
             axes.remove(self.axis % len(v.shape))
@@ -190,8 +190,8 @@ class QuantizedActivation(SourceActivation):
         step = 2.0 * mean / math.sqrt(self.levels)
         return ops.maximum(self._from_step(step), _SMALLEST)
 
-    def _settle(self):
-        """Moves a size that came from data into the trained weight."""
+    def _apply_data_size(self):
+        """Adds a size that was set by data to the trainable weight."""
         if self._from_data is None or not _has_value(self._from_data):
             return
         size = ops.convert_to_numpy(self._size.value)
@@ -213,7 +213,7 @@ class QuantizedActivation(SourceActivation):
         Raises:
             ValueError: if it is unset, not finite or not positive.
         """
-        self._settle()
+        self._apply_data_size()
         return check_size(self, ops.convert_to_numpy(self._size.value))
 
     def step_value(self) -> np.ndarray:
@@ -224,7 +224,7 @@ class QuantizedActivation(SourceActivation):
         """Sets the size so that the threshold becomes `threshold`.
 
         Args:
-            threshold: A value > 0, or with `axis` one for each channel.
+            threshold: A value > 0, or one for each channel if `axis` is given.
         """
         dtype = wide(self._size.value).dtype
         size = self._from_step(np.asarray(threshold, dtype) / self.levels)
@@ -234,7 +234,7 @@ class QuantizedActivation(SourceActivation):
             self._from_data.assign(np.zeros(self._size.shape))
 
     def save_own_variables(self, store: dict) -> None:
-        self._settle()
+        self._apply_data_size()
         super().save_own_variables(store)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
@@ -255,7 +255,7 @@ def _has_value(x):
     """Whether `x` is neither a KerasTensor nor a tensor that is being traced."""
     try:
         ops.convert_to_numpy(x)
-    except Exception:  # whatever the backend raises
+    except Exception:  # a backend may raise anything
         return False
     return True
 
@@ -266,7 +266,7 @@ def _quantizer(levels):
 
 
 def wide(x: Array) -> np.ndarray:
-    """`x` as a NumPy array of float32, or of float64 where it is that."""
+    """`x` as a NumPy array in float32, or in float64 if that is its dtype."""
     x = np.asarray(ops.convert_to_numpy(x) if keras.ops.is_tensor(x) else x)
     return x if x.dtype == np.float64 else x.astype("float32")
 

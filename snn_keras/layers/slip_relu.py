@@ -1,4 +1,4 @@
-"""SlipReLU: between a clipped ReLU and QCFS."""
+"""`SlipReLU`: a weighted mean of a clipped ReLU and QCFS."""
 
 import keras
 from keras import ops
@@ -13,8 +13,7 @@ class SlipReLU(QCFS):
 
     $$a = c \cdot \mathrm{clip}(v, 0, \lambda) + (1 - c) \cdot \mathrm{QCFS}(v)$$
 
-    It converts as QCFS does, to an integrate-and-fire neuron with threshold
-    `lambda`.
+    Like QCFS, it converts to an integrate-and-fire neuron with threshold `lambda`.
 
     Args:
         levels: Number of positive levels `L` >= 1.

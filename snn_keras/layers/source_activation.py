@@ -1,21 +1,21 @@
-"""What every activation that becomes spiking neurons has in common."""
+"""The base class of activations that convert to spiking neurons."""
 
 import keras
 import numpy as np
 
 
 class SourceActivation(keras.layers.Layer):
-    """Base of the activations that convert to spiking neurons.
+    """Base class of the activations that convert to spiking neurons.
 
     Attributes:
         levels: Number p of positive levels.
-        axis: None for one step s a layer, or the axis with a step for each entry.
-        neuron: What it becomes where the user does not say; see
+        axis: None for one step s per layer, or the axis that has a step per entry.
+        neuron: The name of the neuron that it becomes by default; see
             `snn_keras.neurons.by_name`.
-        is_staircase: Whether it has no values but whole numbers of steps.
+        is_staircase: Whether all of its values are whole numbers of steps.
         is_random: Whether it is trained to send spikes at random.
-        has_size: Whether it holds a size that can be set. One that sends 0 or 1 stands
-            between a scaling and its inverse instead.
+        has_size: Whether it has a size that can be set. An activation that sends 0 or
+            1 has none; it is used between a scaling and its inverse.
     """
 
     levels = 1
@@ -26,7 +26,7 @@ class SourceActivation(keras.layers.Layer):
     has_size = True
 
     def step_value(self) -> np.ndarray:
-        """The step s as a NumPy array, of shape () or one for each entry of `axis`."""
+        """The step s as a NumPy array, of shape () or with one per entry of `axis`."""
         raise NotImplementedError
 
     def threshold_value(self) -> np.ndarray:

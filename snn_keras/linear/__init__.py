@@ -1,16 +1,16 @@
-"""linear: what a layer is as a linear map, written once and asked for by all.
+"""Linear forms: descriptions of layers as linear maps.
 
-A form says what a layer multiplies and adds: its kernel in one layout, its bias, its
-padding in numbers. What energy counts, integers and NIR are derived from it. Give a
-layer of your own one with `form`:
+A form says what a layer multiplies and adds: its kernel in a fixed layout, its bias,
+its padding in numbers. Operation counts, integer networks and NIR graphs are derived
+from it. Give a layer of your own a form with the decorator `form`:
 
     @snn_keras.linear.form(MyDense)
     def my_dense(node):
         return snn_keras.linear.Dense(node.operation.kernel, node.operation.bias)
 
-It is then converted (as `snn_keras.rules.Affine`, unless it has a rule), counted and
-exported as Keras's own layers are. `node` is a `snn_keras.graph.Node`: the layer, its
-arguments, and the shapes of its inputs and outputs.
+The layer is then converted (as `snn_keras.rules.Affine`, unless it has a rule),
+counted and exported as Keras's own layers are. `node` is a `snn_keras.graph.Node`: the
+layer, its arguments, and the shapes of its inputs and outputs.
 """
 
 from snn_keras.linear import keras_moves as keras_moves

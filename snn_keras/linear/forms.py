@@ -1,4 +1,4 @@
-"""Linear forms: maps along axes, scales and sums. Shapes are without the batch."""
+"""Linear forms: maps along axes, scales and sums. Shapes do not include the batch."""
 
 import dataclasses
 import math
@@ -16,8 +16,8 @@ def array(values: Array) -> np.ndarray:
     )
 
 
-def core(values: np.ndarray) -> np.ndarray:
-    """An array without leading axes of length 1: it broadcasts as before."""
+def without_leading_ones(values: np.ndarray) -> np.ndarray:
+    """`array(values)` without leading axes of length 1; it broadcasts as before."""
     values = array(values)
     while values.ndim and len(values) == 1:
         values = values[0]
@@ -25,39 +25,39 @@ def core(values: np.ndarray) -> np.ndarray:
 
 
 class Form:
-    """What a layer is as a linear map, and a constant.
+    """A layer as a linear map plus a constant.
 
     Attributes:
-        weighs: Whether it has weights, each of which is one addition for every spike
-            that meets it. What has none hands spikes on to the weights behind it.
+        weighs: Whether it has weights. Every spike that meets a weight costs one
+            addition. A form without weights hands spikes on to later weights.
     """
 
     weighs = False
 
     def apply(self, *xs) -> np.ndarray:
-        """What the layer makes of arrays `(batch, ...)`."""
+        """The layer's outputs for arrays `(batch, ...)`."""
         raise NotImplementedError
 
     def fan_out(self, shape: tuple[int, ...]) -> np.ndarray:
-        """The weights that each element of an input of this shape meets."""
+        """The number of weights that each element of an input of this shape meets."""
         raise NotImplementedError
 
     def inside(self, shape: tuple[int, ...]) -> float:
-        """The weights that numbers meet which it makes within itself."""
+        """The number of multiplications by weights of intermediate results."""
         return 0.0
 
     def hand_on(self, *counts) -> np.ndarray:
-        """The spikes that arrive at each output, of those at each input.
+        """The number of spikes that arrive at each output, from those at the inputs.
 
-        A spike arrives once at every output that depends on the element where it is.
+        A spike arrives once at every output that depends on the spike's element.
         """
         return self.apply(*counts)
 
 
 class Arrays(Form):
-    """Makes arrays of its fields: `arrays` names them, and how each is made."""
+    """Base of forms that convert fields to arrays, as `arrays` says."""
 
-    arrays = ()
+    arrays = ()  # pairs (name of a field, function that converts its value)
 
     def __post_init__(self):
         for name, change in self.arrays:
@@ -66,7 +66,7 @@ class Arrays(Form):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Dense(Arrays):
-    """Along the last axis: y = x @ kernel + bias.
+    """A dense layer, along the last axis: y = x @ kernel + bias.
 
     Attributes:
         kernel: `(inputs, outputs)`.
@@ -87,7 +87,7 @@ class Dense(Arrays):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Einsum(Arrays):
-    """y = einsum(equation, x, kernel) + bias, the batch among the labels."""
+    """y = einsum(equation, x, kernel) + bias; the labels include the batch."""
 
     equation: str
     kernel: np.ndarray
@@ -99,7 +99,7 @@ class Einsum(Arrays):
         return np.einsum(self.equation, x, self.kernel) + self.bias
 
     def fan_out(self, shape: tuple[int, ...]) -> np.ndarray:
-        """A weight for every output that differs from an input in its other labels."""
+        """One weight for every combination of output labels that x does not have."""
         operands, result = self.equation.split("->")
         labels, of_kernel = operands.split(",")
         sizes = dict(zip(of_kernel, self.kernel.shape, strict=True))
@@ -109,11 +109,11 @@ class Einsum(Arrays):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Scale(Arrays):
-    """y = gain x + offset, which broadcast against the shape."""
+    """y = gain x + offset; gain and offset broadcast against the shape of x."""
 
     gain: Array
     offset: np.ndarray = None
-    arrays = (("gain", core), ("offset", core))
+    arrays = (("gain", without_leading_ones), ("offset", without_leading_ones))
 
     def apply(self, x: np.ndarray) -> np.ndarray:
         return x * self.gain + self.offset
@@ -125,12 +125,12 @@ class Scale(Arrays):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Sum(Arrays):
-    """y = (signs[0] x_0 + signs[1] x_1 + ... + constant) / divisor, all broadcast."""
+    """y = (signs[0] x_0 + signs[1] x_1 + ... + constant) / divisor, by broadcasting."""
 
     signs: tuple
     constant: np.ndarray = None
     divisor: float = 1.0
-    arrays = (("constant", core),)
+    arrays = (("constant", without_leading_ones),)
 
     def apply(self, *xs) -> np.ndarray:
         parts = [x * sign for x, sign in zip(xs, self.signs, strict=True)]
@@ -142,7 +142,7 @@ class Sum(Arrays):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Total(Form):
-    """The sum, or the mean, over some axes, counted without the batch."""
+    """The sum or the mean over some axes, which are counted without the batch."""
 
     axes: tuple
     keepdims: bool = False
@@ -158,11 +158,11 @@ class Total(Form):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Along(Form):
-    """One fixed matrix `(inputs, outputs)` along each of some axes.
+    """A product with a fixed matrix along each of some axes.
 
     Attributes:
-        axes: Axes, counted without the batch.
-        matrices: A matrix for each.
+        axes: The axes, counted without the batch.
+        matrices: A matrix `(inputs, outputs)` for each axis.
     """
 
     axes: tuple

@@ -22,7 +22,7 @@ def _reshape(node):
     before, after = shape_of(node), tuple(node.output.shape[1:])
     if None in after or math.prod(before) != math.prod(after):
         raise NoForm("it moves the batch axis. Remedy: keras.layers.Reshape.")
-    if is_channels_first(node.operation) and len(before) > 1:  # Flatten turns it
+    if is_channels_first(node.operation) and len(before) > 1:  # Flatten transposes
         raise NoForm('it is channels-first. Remedy: data_format="channels_last".')
     return Reshape(after)
 
@@ -55,9 +55,9 @@ def _concatenate(node):
 
 
 @form(*operation_types("GetItem"))
-def _item(node):
-    """The slices of `x[:, a:b:c, ...]`."""
-    x, key = (  # type: ignore[misc]  # as many as the operation takes
+def _get_item(node):
+    """The form of `x[:, a:b:c, ...]`."""
+    x, key = (  # type: ignore[misc]  # the operation has two arguments
         *node.args,
         *node.kwargs.values(),
     )
@@ -89,15 +89,15 @@ def _pad(node):
     return Pad(tuple(sides))
 
 
-def _beside_channels(layer, sides, rest):
-    """A setting for each spatial axis, and `rest` for the channels."""
+def _with_channels(layer, sides, rest):
+    """Settings for all axes: `sides` for the spatial ones, `rest` for the channels."""
     return (rest, *sides) if is_channels_first(layer) else (*sides, rest)
 
 
 def _sides(layer, values):
-    """`(before, after)` for each axis, of which layers of one axis give one pair."""
+    """`(before, after)` for each axis; layers of one spatial axis have one pair."""
     values = values if np.ndim(values) == 2 else (values,)
-    return _beside_channels(layer, tuple(map(tuple, values)), (0, 0))
+    return _with_channels(layer, tuple(map(tuple, values)), (0, 0))
 
 
 @form(layers.ZeroPadding1D, layers.ZeroPadding2D, layers.ZeroPadding3D)
@@ -117,11 +117,11 @@ def _up_sampling(node):
     if getattr(layer, "interpolation", "nearest") != "nearest":
         return _interpolation(layer, shape_of(node))
     times = np.atleast_1d(layer.size).tolist()
-    return Repeat(_beside_channels(layer, times, 1))
+    return Repeat(_with_channels(layer, times, 1))
 
 
 def _interpolation(layer, shape):
-    """In two dimensions it is one along each axis, which is read off the layer."""
+    """Interpolation along each of two axes; the layer itself gives the matrices."""
     first = int(is_channels_first(layer))
     changes = {"data_format": "channels_last", "dtype": "float32"}
     along = type(layer).from_config({**layer.get_config(), **changes})

@@ -77,7 +77,7 @@ def _multiply(node):
 
 @form(*operation_types("Divide", "TrueDivide"))
 def _divide(node):
-    x, divisor = (  # type: ignore[misc]  # as many as it takes
+    x, divisor = (  # type: ignore[misc]  # the operation has two arguments
         *node.args,
         *node.kwargs.values(),
     )
@@ -94,7 +94,7 @@ def _divide(node):
 
 
 def _sum_of(operands, signs, divisor=1.0):
-    """The sum of signals and constants, each times its sign."""
+    """The form of a sum of signals and constants with signs."""
     pairs = list(zip(operands, signs, strict=True))
     constants = [x * sign for x, sign in pairs if not isinstance(x, Tensor)]
     taken = tuple(sign for x, sign in pairs if isinstance(x, Tensor))
@@ -115,7 +115,7 @@ def _subtract(node):
 
 
 def pooling(layer: keras.layers.Layer, shape: tuple[int, ...]) -> Pool:
-    """The windows of a pooling layer, be it of means or not."""
+    """The windows of a pooling layer, also of one that does not compute means."""
     window, strides = tuple(layer.pool_size), tuple(layer.strides)
     none = (1,) * len(window)
     padding = padding_of(layer.padding, spatial(layer, shape), window, strides, none)

@@ -6,14 +6,14 @@ import keras
 import numpy as np
 from keras import layers
 
-from snn_keras.linear.forms import Dense, Einsum, array, core
+from snn_keras.linear.forms import Dense, Einsum, array, without_leading_ones
 from snn_keras.linear.nodes import shape_of, spatial
 from snn_keras.linear.registry import NoForm, form
 from snn_keras.linear.windows import Convolution, Separable, padding_of
 
 
 def _weights(node):
-    """The node's layer, which must be linear in all that it does."""
+    """The node's layer; raises `NoForm` if it applies an activation."""
     layer = node.operation
     if layer.activation is not keras.activations.linear:
         raise NoForm(
@@ -30,17 +30,17 @@ def _dense(node):
 
 @form(layers.EinsumDense)
 def _einsum(node):
-    """Along the last axis, it is what `Dense` is."""
+    """A product along the last axis is `Dense`, any other is `Einsum`."""
     layer = _weights(node)
     along_last = re.fullmatch(r"(\w+|\.\.\.)(\w),\2(\w)->\1\3", layer.equation)
-    bias = None if layer.bias is None else core(layer.bias)
+    bias = None if layer.bias is None else without_leading_ones(layer.bias)
     if along_last and along_last[3] not in along_last[1] and np.ndim(bias) <= 1:
         return Dense(layer.kernel, bias)
     return Einsum(layer.equation, layer.kernel, bias)
 
 
 def _convolution(node, kernel, bias, groups):
-    """The form of a layer with windows, its kernel as `Convolution` has it."""
+    """The form of a layer with windows; the kernel has the layout of `Convolution`."""
     layer, sizes = node.operation, spatial(node.operation, shape_of(node))
     strides, dilation = tuple(layer.strides), tuple(layer.dilation_rate)
     window, place = kernel.shape[:-2], layer.data_format
@@ -56,8 +56,8 @@ def _grouped(node):
     return _convolution(node, layer.kernel, layer.bias, layer.groups)
 
 
-def _each_channel(kernel):
-    """A kernel `(*window, channels, multiplier)` as that of so many groups."""
+def _as_groups(kernel):
+    """A depthwise kernel `(*window, channels, multiplier)` as one with groups."""
     *window, channels, multiplier = kernel.shape
     return array(kernel).reshape(*window, 1, channels * multiplier), channels
 
@@ -65,14 +65,14 @@ def _each_channel(kernel):
 @form(layers.DepthwiseConv1D, layers.DepthwiseConv2D)
 def _depthwise(node):
     layer = _weights(node)
-    kernel, channels = _each_channel(layer.kernel)
+    kernel, channels = _as_groups(layer.kernel)
     return _convolution(node, kernel, layer.bias, channels)
 
 
 @form(layers.SeparableConv1D, layers.SeparableConv2D)
 def _separable(node):
     layer = _weights(node)
-    kernel, channels = _each_channel(layer.depthwise_kernel)
+    kernel, channels = _as_groups(layer.depthwise_kernel)
     depthwise = _convolution(node, kernel, None, channels)
     kernel, place = layer.pointwise_kernel, layer.data_format
     return Separable(depthwise, Convolution(kernel, layer.bias, data_format=place))
@@ -82,8 +82,8 @@ def _separable(node):
 def _transposed(node):
     """A convolution of the input with zeros between its entries.
 
-    It is the gradient of the convolution that makes the input's size of the output's,
-    and pads as that one.
+    It is the gradient of a convolution from the output's size to the input's size,
+    whose padding follows from both sizes.
     """
     layer = _weights(node)
     window, strides = layer.kernel.shape[:-2], tuple(layer.strides)

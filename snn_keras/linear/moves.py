@@ -1,4 +1,4 @@
-"""Linear forms of layers that move, copy and leave out elements."""
+"""Linear forms of layers that move, copy or leave out elements."""
 
 import dataclasses
 
@@ -9,7 +9,7 @@ from snn_keras.linear.forms import Form
 
 @dataclasses.dataclass(frozen=True)
 class Reshape(Form):
-    """Another shape for the same elements in the same order."""
+    """Changes the shape; the elements and their order stay."""
 
     shape: tuple
 
@@ -19,7 +19,7 @@ class Reshape(Form):
 
 @dataclasses.dataclass(frozen=True)
 class Transpose(Form):
-    """Axes in another order; `axes` counts without the batch, from 0."""
+    """Permutes the axes; `axes` counts from 0, without the batch."""
 
     axes: tuple
 
@@ -29,7 +29,7 @@ class Transpose(Form):
 
 @dataclasses.dataclass(frozen=True)
 class Pad(Form):
-    """Zeros around it; `padding` is `(before, after)` for each axis."""
+    """Pads with zeros; `padding` has `(before, after)` for each axis."""
 
     padding: tuple
 
@@ -39,7 +39,7 @@ class Pad(Form):
 
 @dataclasses.dataclass(frozen=True)
 class Crop(Form):
-    """Every `strides`-th element from `begin` on, as many as `shape` says."""
+    """Keeps every `strides`-th element from `begin` on; `shape` is the result's."""
 
     begin: tuple
     strides: tuple
@@ -53,7 +53,7 @@ class Crop(Form):
 
 @dataclasses.dataclass(frozen=True)
 class Repeat(Form):
-    """Every element `times` times in a row, along each axis."""
+    """Repeats every element `times` times, along each axis."""
 
     times: tuple
 
@@ -65,7 +65,7 @@ class Repeat(Form):
 
 @dataclasses.dataclass(frozen=True)
 class Concatenate(Form):
-    """Tensors one behind the other along `axis`, counted without the batch."""
+    """Concatenates tensors along `axis`, which counts without the batch."""
 
     axis: int
 

@@ -1,4 +1,4 @@
-"""Nodes of a graph: what they read, and what they are at one step of a network."""
+"""Properties of graph nodes: shapes, operands, and their form at a single step."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -9,30 +9,30 @@ import numpy as np
 from keras import layers, tree
 
 from snn_keras.graph import Node, Tensor, computes_as, fill
-from snn_keras.linear.forms import core
+from snn_keras.linear.forms import without_leading_ones
 from snn_keras.linear.registry import NoForm
 from snn_keras.time import PerStep
 from snn_keras.typing import Array
 
 
 def shape_of(node: Node) -> tuple[int, ...]:
-    """The shape of the node's one input, without the batch."""
+    """The shape of the node's only input, without the batch."""
     (x,) = node.inputs
     return tuple(x.shape[1:])
 
 
 def is_channels_first(layer: Any) -> bool:
-    """Whether a layer has its channels in front."""
+    """Whether the data format of a layer is "channels_first"."""
     return getattr(layer, "data_format", None) == "channels_first"
 
 
 def spatial(layer: Any, shape: tuple[int, ...]) -> tuple[int, ...]:
-    """The lengths of a layer's spatial axes, of a shape without the batch."""
+    """The spatial lengths in a shape without the batch."""
     return tuple(shape[1:] if is_channels_first(layer) else shape[:-1])
 
 
 def operands_of(node: Node) -> list:
-    """The signals and constants that a node is called on."""
+    """The signals and constants among a node's arguments."""
     operands = tree.flatten((node.args, node.kwargs))
     ranks = {len(x.shape) for x in operands if isinstance(x, Tensor)}
     if len(ranks) > 1:
@@ -42,8 +42,8 @@ def operands_of(node: Node) -> list:
 
 
 def constant_of(x: Array, rank: int) -> np.ndarray:
-    """A constant beside signals of so many axes, the same for all samples."""
-    constant = core(x)
+    """A constant operand of signals of this rank; it must be equal for all samples."""
+    constant = without_leading_ones(x)
     if constant.ndim >= rank:
         raise NoForm(
             "with a constant for each sample it has none. Remedy: a constant of "
@@ -53,15 +53,15 @@ def constant_of(x: Array, rank: int) -> np.ndarray:
 
 
 def at_a_step(node: Node, shapes: Sequence[tuple[int, ...]]) -> tuple[Node, list[int]]:
-    """What a node does at each step.
+    """The operation of a node at a single step, as a node without a time axis.
 
     Args:
         node: A node of a spiking network's graph.
-        shapes: What its inputs have behind the batch and the time axis.
+        shapes: The shapes of its inputs, without batch and time.
 
     Returns:
-        A node without a time axis, with these shapes; and for each of its inputs, the
-        number of the node's that it is.
+        The new node, and for each of its inputs the index of the corresponding input
+        of `node`.
     """
     layer, first = node.operation, 1
     inputs = [
@@ -83,7 +83,7 @@ def at_a_step(node: Node, shapes: Sequence[tuple[int, ...]]) -> tuple[Node, list
 
 
 def _with_sizes(node):
-    """The node with the sizes of its outputs, which follow from those of its inputs."""
+    """The node with output shapes that are computed from its input shapes."""
     symbols = {x: keras.KerasTensor(x.shape, x.dtype) for x in node.inputs}
     found = tree.flatten(node.call(node.operation.compute_output_spec, symbols))
     outputs = tuple(Tensor((None, *y.shape[1:]), y.dtype) for y in found)
@@ -91,7 +91,7 @@ def _with_sizes(node):
 
 
 def unwrapped(node: Node) -> tuple[Node, tuple[int, ...]]:
-    """The call inside wrappers, and the leading axes that they lay it over."""
+    """The call inside all wrappers, and the lengths of the axes they apply it along."""
     lead = ()
     while True:
         wrapper = node.operation
@@ -107,5 +107,5 @@ def unwrapped(node: Node) -> tuple[Node, tuple[int, ...]]:
 
 
 def _without(x, axes):
-    """A tensor without so many axes behind the batch."""
+    """A tensor without the first `axes` axes after the batch."""
     return Tensor((x.shape[0], *x.shape[1 + axes :]), x.dtype)

@@ -1,4 +1,4 @@
-"""Which linear form an operation has."""
+"""The registry of linear forms."""
 
 import weakref
 from collections.abc import Callable
@@ -12,22 +12,24 @@ from snn_keras.graph import Node, comes_with_keras, computes_as
 from snn_keras.linear.forms import Form
 
 _FORMS = {}
-# Layers of users whose form was compared with them.
+# Layers of users that have been compared with their form.
 _COMPARED = weakref.WeakSet()
-# The share of the largest output by which a form may differ: the lowest precision's.
+# The allowed difference, as a share of the largest output; it suits the lowest
+# precision.
 _ROUNDING = 2.0**-6
 
 
 class NoForm(Exception):
-    """An operation has no linear form as it is called: why, and what to do about it."""
+    """A call has no linear form; the message gives the reason and the remedy."""
 
 
 def form(*operation_types) -> Callable[[Callable], Callable]:
-    """Decorator: registers the function that gives the form of such operations.
+    """Decorator: registers a function that returns the form of such operations.
 
     The function takes a `snn_keras.graph.Node` and returns a `Form`, or raises a
-    `NoForm`. What has a form and no rule is converted as `snn_keras.rules.Affine`.
-    A layer that is not Keras's is compared with its form, once, before that is used.
+    `NoForm`. An operation with a form but without a rule is converted as
+    `snn_keras.rules.Affine`. A layer that is not Keras's is compared with its form
+    once, before the form is used.
     """
 
     def register(function):
@@ -41,18 +43,18 @@ def form(*operation_types) -> Callable[[Callable], Callable]:
 
 
 def form_of(node: Node) -> Form | None:
-    """The linear form of a node's operation; None where none is registered.
+    """The linear form of a node's operation; None if none is registered.
 
-    It is found by the class and its bases. A derived class that computes something
-    else than its base (see `snn_keras.graph.computes_as`) does not inherit the form.
+    It is found by the operation's class and its bases. A derived class that computes
+    something else than its base (see `snn_keras.graph.computes_as`) does not inherit
+    the form.
 
     Args:
-        node: A `snn_keras.graph.Node`, its operation not inside a wrapper, the sizes of
-            its tensors known.
+        node: A `snn_keras.graph.Node` without a wrapper, whose shapes are known.
 
     Raises:
-        NoForm: if it has none with these arguments.
-        ValueError: if a layer of the user's computes something else.
+        NoForm: if the operation has no form with these arguments.
+        ValueError: if a layer of the user's own computes something else than its form.
     """
     operation = node.operation
     if not has_form(operation):
@@ -65,7 +67,7 @@ def form_of(node: Node) -> Form | None:
 
 
 def _compare(node, found):
-    """Raises a ValueError unless the layer computes what its form says."""
+    """Raises a ValueError unless layer and form give the same outputs."""
     draw = np.random.default_rng(0).normal
     xs = [draw(size=(2, *x.shape[1:])).astype("float32") for x in node.inputs]
     pairs = zip(node.inputs, xs, strict=True)
@@ -90,5 +92,5 @@ def has_form(operation: keras.Operation) -> bool:
 
 
 def base_of(operation: keras.Operation) -> type | None:
-    """The first of an operation's classes for which a form is registered, or None."""
+    """The nearest of an operation's classes with a registered form, or None."""
     return next((kind for kind in type(operation).__mro__ if kind in _FORMS), None)

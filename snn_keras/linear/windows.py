@@ -19,7 +19,7 @@ def padding_of(
     strides: Sequence[int],
     dilation: Sequence[int],
 ) -> tuple[tuple[int, int], ...]:
-    """Zeros `(before, after)` along each axis, as Keras means "same" and the like."""
+    """Zeros `(before, after)` for Keras's paddings "same", "valid" and "causal"."""
     found = []
     for size, k, stride, d in zip(sizes, window, strides, dilation, strict=True):
         reach = d * (k - 1) + 1
@@ -34,7 +34,7 @@ def padding_of(
 
 
 class _Windows(Arrays):
-    """What has a `window`, and `strides`, `padding`, ... along each of its axes."""
+    """Base of forms with a moving window; strides etc. have a value for each axis."""
 
     def __post_init__(self):
         super().__post_init__()
@@ -45,7 +45,7 @@ class _Windows(Arrays):
             object.__setattr__(self, name, values)
 
     def places(self, shape: tuple[int, ...]) -> tuple[int, ...]:
-        """How many places the window has along each axis of an input of this shape."""
+        """The number of window positions along each axis of an input of this shape."""
         found = []
         for axis, size in enumerate(spatial(self, shape)):
             reach = self.dilation[axis] * (self.window[axis] - 1) + 1
@@ -54,7 +54,10 @@ class _Windows(Arrays):
         return tuple(found)
 
     def met(self, axis: int, shape: tuple[int, ...]) -> np.ndarray:
-        """How many pairs of a tap and a place meet each entry along an axis."""
+        """How many pairs (tap, window position) meet each entry along an axis.
+
+        A tap is an entry of the window.
+        """
         size, places = spatial(self, shape)[axis], self.places(shape)[axis]
         taps = np.arange(self.window[axis]) * self.dilation[axis]
         starts = np.arange(places) * self.strides[axis] - self.padding[axis][0]
@@ -63,11 +66,11 @@ class _Windows(Arrays):
         return np.bincount(entries[is_entry], minlength=size)
 
     def of_images(self) -> "_Windows":
-        """The same with an axis more in front, along which nothing moves."""
+        """The same form with an additional first axis along which nothing moves."""
         fields = {
             field.name
             for field in dataclasses.fields(
-                self  # type: ignore[arg-type]  # those derived are dataclasses
+                self  # type: ignore[arg-type]  # derived classes are dataclasses
             )
         }
         first = {
@@ -87,11 +90,12 @@ class _Windows(Arrays):
     def over_taps(
         self, x: np.ndarray, function: Callable[[tuple, np.ndarray], np.ndarray]
     ) -> np.ndarray:
-        """The sum over the taps of `function(tap, what it meets at every place)`.
+        """The sum of `function(tap, entries)` over the taps of the window.
 
         Args:
-            x: `(batch, ...)`, the channels where `data_format` says.
-            function: Of the tap's indices and an array `(batch, *places, channels)`.
+            x: `(batch, ...)`, in the form's data format.
+            function: A function of a tap's indices, and of the entries that the tap
+                meets at all window positions, `(batch, *places, channels)`.
         """
         is_first = is_channels_first(self)
         places = self.places(x.shape[1:])
@@ -125,19 +129,20 @@ class _Windows(Arrays):
 class Convolution(_Windows):
     """A convolution: grouped, depthwise, strided, dilated, transposed, of any rank.
 
-    At place p, with s the strides, d the dilation, b the padding before, and g the
-    group of output o:
+    At position p, with strides s, dilation d, padding b before, and the group g of
+    output o:
 
         y[p, o] = bias[o] + sum over t, i of kernel[t, i, o] x[p s + t d - b, g, i]
 
     Attributes:
         kernel: `(*window, inputs of a group, outputs)`.
         bias: `(outputs,)`, or None.
-        strides, dilation: One integer an axis; 1 where they are None.
-        padding: Zeros `(before, after)` along each axis; none where it is None.
-        groups: Groups of channels; as many as channels in a depthwise convolution.
-        spread: Of a transposed convolution, the distance along each axis at which x is
-            laid out first, with zeros in between.
+        strides, dilation: An integer for each axis; None means 1.
+        padding: Zeros `(before, after)` along each axis; None means no padding.
+        groups: Number of groups of channels; that of the channels in a depthwise
+            convolution.
+        spread: For a transposed convolution, the strides: the entries of x are first
+            set apart by this distance, with zeros between them. None means 1.
         data_format: "channels_last", or "channels_first".
     """
 
@@ -159,12 +164,12 @@ class Convolution(_Windows):
 
     @property
     def is_depthwise(self) -> bool:
-        """Whether each of several channels has outputs of its own."""
+        """Whether each group is one of several channels."""
         return self.groups > 1 and self.kernel.shape[-2] == 1
 
     @property
     def ungrouped(self) -> np.ndarray:
-        """The kernel over all input channels: zeros for those of other groups."""
+        """The kernel over all input channels, with zeros outside of the groups."""
         *window, inside, outside = self.kernel.shape
         full = np.zeros((*window, self.groups, inside, outside))
         for group, out in enumerate(np.split(np.arange(outside), self.groups)):
@@ -195,10 +200,10 @@ class Convolution(_Windows):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Separable(Form):
-    """A depthwise convolution, and one of a single tap that reads its numbers.
+    """A depthwise convolution, followed by a pointwise one (of a single tap).
 
     Attributes:
-        depthwise, pointwise: The `Convolution`s; the bias is the second's.
+        depthwise, pointwise: The two `Convolution`s; only the second has a bias.
     """
 
     depthwise: Convolution
@@ -214,7 +219,7 @@ class Separable(Form):
 
     @property
     def merged(self) -> Convolution:
-        """The one convolution that they are."""
+        """The single convolution that is equivalent to both."""
         kernel = self.depthwise.ungrouped @ self.pointwise.kernel
         bias = self.pointwise.bias
         return dataclasses.replace(self.depthwise, kernel=kernel, bias=bias, groups=1)
@@ -232,11 +237,11 @@ class Separable(Form):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Pool(_Windows):
-    """The mean of what a window holds of each channel; padding does not count.
+    """Average pooling: each channel's mean in a window; padding does not count.
 
     Attributes:
         window: The lengths of the window along the spatial axes.
-        strides, padding, data_format: As those of `Convolution`.
+        strides, padding, data_format: As for `Convolution`.
     """
 
     window: tuple
@@ -252,5 +257,5 @@ class Pool(_Windows):
         return self.over_taps(counts, lambda tap, met: met)
 
     def counts(self, shape: tuple[int, ...]) -> np.ndarray:
-        """How many entries the window holds at each place of an input of this shape."""
+        """The number of entries in the window at each position, without padding."""
         return self.hand_on(np.ones((1, *shape), np.int64))[0]

@@ -1,4 +1,4 @@
-"""Spiking neurons: cells, each of which makes one step."""
+"""Spiking neurons, as Keras RNN cells."""
 
 from snn_keras.neurons.bit_serial_cell import BitSerialCell as BitSerialCell
 from snn_keras.neurons.cell import SpikingCell as SpikingCell
@@ -12,7 +12,7 @@ from snn_keras.neurons.multi_threshold_cell import (
 from snn_keras.neurons.noisy_lif_cell import NoisyLIFCell as NoisyLIFCell
 from snn_keras.neurons.signed_if_cell import SignedIFCell as SignedIFCell
 
-# The neurons that go by a name, in `snn_keras.convert` and on command lines.
+# The names of neurons in `snn_keras.convert` and on command lines.
 by_name = {
     "if": IFCell,
     "signed": SignedIFCell,

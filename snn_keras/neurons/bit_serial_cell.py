@@ -1,4 +1,4 @@
-"""The neuron that sends its activation bit by bit."""
+"""The bit-serial neuron, which sends its activation bit by bit."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -17,33 +17,32 @@ from snn_keras.typing import Array, Shape
 
 @keras.saving.register_keras_serializable("snn_keras")
 class BitSerialCell(ChargingCell):
-    r"""Integrates a whole input first, then fires bit by bit.
+    r"""Integrates its whole input first, then fires bit by bit.
 
-    It integrates the currents of all T input steps on top of
-    $u_0 = \theta_2 / 2^{T+1}$, and then, most significant bit first,
+    It adds the currents of all T input steps to $u_0 = \theta_2 / 2^{T+1}$, and then
+    sends the most significant bit first:
 
     $$z_t = [u \ge w_t], \quad u \leftarrow u - w_t z_t, \quad y_t = w_t z_t,
     \qquad w_t = \theta_2 / 2^t, \quad \theta_2 = 2^b s.$$
 
-    Where all T bits on are more than the activation's highest level $p s$, it saturates
-    as the activation does, at the output nearest to $p s$: once it is charged, the
-    potential is at most $p s + \theta_2 / 2^{T+1}$.
+    If all T bits together exceed the activation's highest level $p s$, the neuron
+    saturates at the output nearest to $p s$: before it fires, the potential is limited
+    to $p s + \theta_2 / 2^{T+1}$.
 
-    The output decodes by its sum. Law: at T = b the spikes are the bits of the
-    quantized activation's level, exactly. With more steps its levels are finer:
-    $s 2^{b-T} \lfloor 2^{T-b} \, \mathrm{clip}(v / s, 0, p) + \frac12 \rfloor$, as far
-    as floating point has them.
+    The sum of the outputs is the decoded value. At T = b the spikes are exactly the
+    bits of the quantized activation's level. With more steps the levels are finer,
+    within the precision of floating point:
+    $s 2^{b-T} \lfloor 2^{T-b} \, \mathrm{clip}(v / s, 0, p) + \frac12 \rfloor$.
 
     Args:
         threshold: `theta_2 = 2^b s` > 0, twice the weight of the first bit; a
-            float, or one a channel.
-        timesteps: Steps T >= 1 of the input, and of the output.
+            float, or one per channel.
+        timesteps: Number of steps T >= 1 of the input, and of the output.
         saturation: `p / 2^b`, in (0, 1), the highest output as a share of the
             threshold; None for `1 - 2^-T`, all bits on.
 
-    As a Keras RNN cell it takes `2 T` steps: T of input, then T in which it
-    fires. Input shape: `(batch, ...)`. Output shape: the same; state:
-    `[potential, step]`.
+    As a Keras RNN cell it needs `2 T` steps: T of input, then T in which it fires.
+    Input shape: `(batch, ...)`. Output shape: the same; state: `[potential, step]`.
 
     Source: Datta et al. 2024, eq. 7-8.
     """
@@ -88,14 +87,14 @@ class BitSerialCell(ChargingCell):
         u, step = states
         charging = ops.cast(step < self.timesteps, self.state_dtype)
         u = u + charging * ops.cast(inputs, self.state_dtype)
-        exponent = step + 1.0 - self.timesteps  # t, once it fires
+        exponent = step + 1.0 - self.timesteps  # t, in the steps in which it fires
         weight = self.theta.value * ops.power(2.0, -ops.maximum(exponent, 0.0))
         u = ops.where(charging > 0, u, self.saturated(u))
         y = (1.0 - charging) * weight * spike(u, weight)
         return ops.cast(y, self.compute_dtype), [u - y, step + 1.0]
 
     def saturated(self, potential: Array) -> Array:
-        """`potential`, or what the highest output takes, where that is less."""
+        """The potential, limited to that of the highest output."""
         if not self.saturates:
             return potential
         share = self.saturation + 2.0 ** -(self.timesteps + 1)
@@ -103,7 +102,7 @@ class BitSerialCell(ChargingCell):
 
     @property
     def saturates(self) -> bool:
-        """Whether all bits on are more than the highest output."""
+        """Whether all bits together exceed the highest output."""
         all_on = 1 - 2.0**-self.timesteps
         return self.saturation is not None and self.saturation < all_on
 
@@ -116,11 +115,11 @@ class BitSerialCell(ChargingCell):
             yield y, potential
 
     def total(self, current: Array) -> Array:
-        """The sum of what it sends for a whole `current`, without a pass for every bit.
+        """The sum of the outputs for the total `current`, computed without the bits.
 
-        It is decided as a quantized activation decides its level, by comparing the
-        current itself: what the potential would be is never rounded. So in the
-        source's own arithmetic they agree to the last bit, on any weights.
+        Like a quantized activation, it compares the current itself with the edges of
+        the levels, so no potential is rounded. In the source's own arithmetic both
+        agree to the last bit, for any weights.
         """
         last = self.theta.value * 2.0**-self.timesteps
         current = ops.cast(current, self.state_dtype)

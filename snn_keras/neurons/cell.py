@@ -1,4 +1,4 @@
-"""What every spiking cell has in common."""
+"""The base class of spiking cells."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,19 +12,19 @@ from snn_keras.layers.source_activation import SourceActivation
 from snn_keras.neurons.scan import scan_time
 from snn_keras.typing import Array, Shape
 
-# What neurons approximate where the activation has values between its levels.
+# The approximation of an activation that has values between its levels.
 STAIRCASE = "levels alone: the slope of the activation is left out"
 
 
 class SpikingCell(keras.layers.Layer):
     """One time step of a layer of spiking neurons; a Keras RNN cell.
 
-    A subclass names its potentials in `call(currents, states)`, which returns
-    `(outputs, new_states)`, and their values at rest in `initial_state(shape)`.
-    It runs over time in `snn_keras.time.Spiking`, or, for inputs of shape
+    A subclass defines `call(currents, states)`, which returns `(outputs,
+    new_states)`, and `initial_state(shape)`, which returns the states at rest. It
+    runs over time in `snn_keras.time.Spiking`, or, for inputs of shape
     `(batch, time, features)`, in `keras.layers.RNN`.
 
-    The state is held in float32, or in float64 where the compute dtype is that.
+    The state is held in float32, or in float64 if that is the compute dtype.
 
     Args:
         threshold: Firing threshold `theta` > 0, in units of the potential: a
@@ -32,17 +32,17 @@ class SpikingCell(keras.layers.Layer):
     """
 
     num_states = 1
-    codings = (Rate, Switched)  # those that it works in
-    extra_steps = 0  # steps spent on `rehearse` before the run
+    codings = (Rate, Switched)  # the codings in which the neuron works
+    extra_steps = 0  # number of steps of `rehearse`, before the run
     float_timesteps = 32  # in which a float network, just quantized, loses little
-    most_spikes = 1  # that a neuron sends in one step
-    has_sizes = False  # whether a spike says by which power of two it counts
-    bits_per_spike = 1  # what is sent for a spike, beside where it comes from
+    most_spikes = 1  # the most spikes that a neuron sends in one step
+    has_sizes = False  # whether a spike counts for a power of two that it carries
+    bits_per_spike = 1  # the bits of a spike, without its address
 
     def __init__(
         self, threshold: float | Sequence[float] | np.ndarray = 1.0, **kwargs
     ) -> None:
-        super().__init__(autocast=False, **kwargs)  # or the state would lose digits
+        super().__init__(autocast=False, **kwargs)  # casting would round the state
         try:
             values = np.asarray(threshold, "float64")
         except (TypeError, ValueError):
@@ -64,7 +64,7 @@ class SpikingCell(keras.layers.Layer):
 
     @property
     def state_size(self) -> list:
-        """Features of each state, for `keras.layers.RNN`."""
+        """Number of features of each state, for `keras.layers.RNN`."""
         return [self._features] * self.num_states
 
     @property
@@ -95,7 +95,7 @@ class SpikingCell(keras.layers.Layer):
 
     @property
     def has_fixed_shape(self) -> bool:
-        """Whether the number of neurons is known before there is an input."""
+        """Whether the number of neurons is known without an input."""
         return None not in self.state_shape
 
     def initial_state(self, shape: Shape) -> list:
@@ -118,9 +118,9 @@ class SpikingCell(keras.layers.Layer):
         )
 
     def potentials(self, currents: Array, state: list) -> Array:
-        """The potential after each step of `run`, its first state `(batch, time, ...)`.
+        """The potential after each step of `run`, `(batch, time, ...)`.
 
-        After the reset, where the neuron fired.
+        It is the first state; if the neuron fired, after the reset.
         """
 
         def step(x, state):
@@ -130,35 +130,36 @@ class SpikingCell(keras.layers.Layer):
         return scan_time(step, state, currents, self.state_dtype)[0]
 
     def spikes(self, outputs: Array) -> Array:
-        """How many spikes outputs are, each with its sign: whole numbers.
+        """The signed number of spikes in each output, a whole number.
 
-        Here one, whatever its size. A neuron that sends several at once overrides it.
+        Here, every output that is not 0 is one spike. A neuron that sends several at
+        once overrides this.
 
         Args:
-            outputs: What it sent, `(batch, steps, ...)`.
+            outputs: The neurons' outputs, `(batch, steps, ...)`.
         """
         return ops.sign(outputs)
 
     def operations(self, updates: float, spikes: float) -> dict:
-        """What neurons compute, beside the additions that arriving spikes bring.
+        """The operations of neurons, without the additions for arriving spikes.
 
         Args:
-            updates: Steps of all neurons together.
-            spikes: Spikes of all neurons together.
+            updates: Number of steps of all neurons together.
+            spikes: Number of spikes of all neurons together.
 
         Returns:
             Numbers of operations by kind: "add", "multiply", "shift", "compare".
         """
-        # At every step a constant current and a comparison, at every spike a reset.
+        # Each step adds the constant current and compares; each spike resets.
         return {"add": updates + spikes, "compare": updates}
 
     def coding(
         self, timesteps: int | str, activations: Sequence[SourceActivation]
     ) -> Coding:
-        """The coding that a network of these neurons has.
+        """The coding of a network of these neurons.
 
         Args:
-            timesteps: Steps of a run; or "settle", where its neurons come to rest.
+            timesteps: Number of steps of a run; or "settle".
             activations: The network's quantized activations.
         """
         return Rate(timesteps)
@@ -176,15 +177,15 @@ class SpikingCell(keras.layers.Layer):
         return coding.levels
 
     def works_in(self, coding: Coding) -> bool:
-        """Whether the neuron reads and sends signals of this coding."""
+        """Whether the neuron receives and sends signals of this coding."""
         return isinstance(coding, self.codings)
 
     def can_replace(self, activation: SourceActivation) -> bool:
-        """Whether the neuron may stand in the place of an activation."""
+        """Whether the neuron may replace an activation."""
         return not getattr(activation, "is_random", False)
 
     def adapted_to(self, activation: SourceActivation, coding: Coding) -> "SpikingCell":
-        """A copy of this cell for the place of a quantized activation.
+        """A copy of this cell that replaces a quantized activation.
 
         Args:
             activation: The `snn_keras.layers.QuantizedActivation`.
@@ -193,11 +194,11 @@ class SpikingCell(keras.layers.Layer):
         return self.copy(activation, threshold=coding.threshold_of(activation))
 
     def with_coding(self, coding: Coding) -> "SpikingCell":
-        """This cell in runs of another length; itself, if it does not count steps."""
+        """This cell for runs of another length; itself unless it counts steps."""
         return self
 
     def approximation(self, activation: SourceActivation, coding: Coding) -> str:
-        """What the neuron does otherwise than its activation; "" if it is exact.
+        """How the neuron differs from the activation; "" if it is exact.
 
         Args:
             activation: As for `adapted_to`.
@@ -206,19 +207,21 @@ class SpikingCell(keras.layers.Layer):
         return "count depends on when spikes arrive"
 
     def grid(self, coding: Coding) -> tuple:
-        """What the outputs of a run may decode to: `step` times 0, 1, ... `count`.
+        """The possible decoded outputs of a run: `step` times 0, 1, ... `count`.
+
+        The cell must be built.
 
         Args:
-            coding: The network's `snn_keras.coding.Coding`; the cell is built.
+            coding: The network's `snn_keras.coding.Coding`.
 
         Returns:
-            `(step, count)`; the step is a float, or an array of one a channel.
+            `(step, count)`; the step is a float, or an array with one per channel.
         """
         count = np.inf if coding.settles else coding.timesteps
         return self.theta_value() / coding.divisor(coding.timesteps), count
 
     def theta_value(self) -> np.ndarray:
-        """The thresholds of a built cell, as they are now."""
+        """The current thresholds of a built cell, in float64."""
         return ops.convert_to_numpy(self.theta).astype("float64")
 
     def copy(self, activation: SourceActivation, **changes) -> "SpikingCell":
@@ -239,7 +242,7 @@ class SpikingCell(keras.layers.Layer):
 
 
 def state_dtype(compute_dtype: str) -> str:
-    """What state is held in: never less than float32."""
+    """The dtype of states: float64 if that is the compute dtype, else float32."""
     return "float64" if compute_dtype == "float64" else "float32"
 
 

@@ -1,4 +1,4 @@
-"""Neurons that take in their whole input before they fire."""
+"""The base class of neurons that receive their whole input before they fire."""
 
 from collections.abc import Iterator, Sequence
 
@@ -11,14 +11,14 @@ from snn_keras.typing import Array, Shape
 
 
 class ChargingCell(SpikingCell):
-    """A neuron that integrates the currents of a whole run, and then fires.
+    """A neuron that first integrates its whole input (charges), and then fires.
 
-    Only the sum of its input counts, so a network of them may run in one pass over
-    sums. A subclass says in `outputs` what it sends, once it is charged.
+    Only the sum of the input matters, so all steps may be computed in one pass from
+    it. A subclass defines in `outputs` what the charged neuron sends.
 
     Args:
         threshold: As for `SpikingCell`.
-        timesteps: Steps T >= 1 of the input, and of the output.
+        timesteps: Number of steps T >= 1 of the input, and of the output.
     """
 
     num_states = 2
@@ -34,10 +34,10 @@ class ChargingCell(SpikingCell):
         self.timesteps = timesteps
 
     def outputs(self, potential: Array) -> Iterator[tuple[Array, Array]]:
-        """What it sends at each step, and what is left of the potential.
+        """The output of each step, and the potential after it.
 
         Args:
-            potential: `(batch, ...)`, with all of the input in.
+            potential: The charged potential, `(batch, ...)`.
 
         Yields:
             T pairs of tensors `(batch, ...)`.
@@ -50,15 +50,15 @@ class ChargingCell(SpikingCell):
     def run(
         self, currents: Array, state: list, training: bool = False
     ) -> tuple[Array, list]:
-        """Takes the currents `(batch, T, ...)` and fires `(batch, T, ...)`."""
+        """Receives the currents `(batch, T, ...)`, then fires, `(batch, T, ...)`."""
         return self.fire(self._charged(currents, state)), state
 
     def potentials(self, currents: Array, state: list) -> Array:
-        """What is left of the potential after each step; the charging is not shown."""
+        """The potential after each step in which the neuron fires, not of charging."""
         return self.residues(self._charged(currents, state))
 
     def _charged(self, currents, state):
-        """The potential once all currents `(batch, T, ...)` are in."""
+        """The potential after all currents `(batch, T, ...)`."""
         total = state[0]
         for t in range(currents.shape[1]):
             total = total + ops.cast(currents[:, t], self.state_dtype)
@@ -70,11 +70,11 @@ class ChargingCell(SpikingCell):
         return ops.cast(ops.stack(sent, axis=1), self.compute_dtype)
 
     def residues(self, potential: Array) -> Array:
-        """What is left of `potential` after each of these outputs."""
+        """The potentials `(batch, T, ...)` after each of these outputs."""
         return ops.stack([left for _, left in self.outputs(potential)], axis=1)
 
     def total(self, current: Array) -> Array:
-        """The sum of what it sends for a whole `current` `(batch, ...)`."""
+        """The sum of the outputs for the total `current`, `(batch, ...)`."""
         start = self.initial_state(ops.shape(current))[0]
         return ops.sum(self.fire(start + ops.cast(current, start.dtype)), axis=1)
 

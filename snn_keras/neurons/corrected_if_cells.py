@@ -1,8 +1,8 @@
-"""Integrate-and-fire neurons that spend extra steps to correct themselves first.
+"""Integrate-and-fire neurons that correct their initial state in extra steps.
 
-Before the run proper, the network runs `extra_steps` steps in which each layer
-looks at its own behaviour (`rehearse`), and starts the run with what it learned.
-These steps are part of the cost: report T + extra steps.
+Before the run, the network runs `extra_steps` steps, from which each layer corrects
+the state in which it starts the run (`rehearse`). These steps are part of the cost:
+report T + extra steps.
 """
 
 from collections.abc import Sequence
@@ -19,15 +19,15 @@ from snn_keras.typing import Array, Shape
 
 @keras.saving.register_keras_serializable("snn_keras")
 class SRPCell(IFCell):
-    """Integrate-and-fire neuron that silences those that fire by mistake.
+    """Integrate-and-fire neuron that is silenced if its spikes are errors (SRP).
 
-    After the extra steps only the neurons whose potential ended above 0 may
-    fire; all start anew from `initial * theta`.
+    In the run, only the neurons whose potential was above 0 after the extra steps may
+    fire. All start from `initial * theta`.
 
     Args:
         threshold: As for `IFCell`.
         initial: As for `IFCell`.
-        extra_steps: Steps of the first run, tau >= 1.
+        extra_steps: Number of extra steps, tau >= 1.
 
     Input shape: `(batch, ...)`. Output shape: the same; state: `[potential,
     may fire]`.
@@ -60,7 +60,7 @@ class SRPCell(IFCell):
         return ops.cast(theta * z, self.compute_dtype), [u - theta * z, active]
 
     def rehearse(self, currents: Array, state: list) -> tuple[Array, list]:
-        """Outputs of the extra steps, and the state to start the run with."""
+        """The outputs of the extra steps, and the initial state of the run."""
         outputs, (u, _) = self.run(currents, state)
         return outputs, [state[0], ops.cast(u > 0, self.state_dtype)]
 
@@ -70,18 +70,18 @@ class SRPCell(IFCell):
 
 @keras.saving.register_keras_serializable("snn_keras")
 class OffsetSpikesCell(IFCell):
-    """Integrate-and-fire neuron that shifts its potential by one spike (COS).
+    """Integrate-and-fire neuron whose initial potential is shifted by a spike (COS).
 
-    After the extra steps, a neuron that fired and ended with u < 0 starts the
-    run lower, by just enough to lose one of its spikes; one that ended with
-    u >= theta starts higher, to gain one. Layers are corrected in order, each
-    driven by those before it.
+    If a neuron fired in the extra steps and ended with u < 0, it starts the run with
+    a lower potential, just low enough to lose one of its spikes. If it ended with
+    u >= theta, it starts higher, to gain a spike. Layers are corrected in order, each
+    with inputs from corrected layers.
 
     Args:
         threshold: As for `IFCell`.
         initial: As for `IFCell`.
-        extra_steps: Steps rho >= 1 of the first run.
-        margin: What keeps a shifted potential off its threshold, > 0.
+        extra_steps: Number of extra steps, rho >= 1.
+        margin: Least distance > 0 of a shifted potential from the threshold.
 
     Input shape: `(batch, ...)`. Output shape: the same; state: `[potential]`.
 
@@ -102,11 +102,11 @@ class OffsetSpikesCell(IFCell):
         self.margin = margin
 
     def rehearse(self, currents: Array, state: list) -> tuple[Array, list]:
-        """Outputs of the corrected extra steps, and the corrected start."""
+        """The outputs of the corrected extra steps, and the corrected state."""
         theta = self.theta.value
         (u,) = state
-        least = ops.full_like(u, np.inf)  # before the reset, at a firing step
-        most = ops.full_like(u, -np.inf)  # at a silent step
+        least = ops.full_like(u, np.inf)  # lowest u at a spike, before the reset
+        most = ops.full_like(u, -np.inf)  # highest u without a spike
         for t in range(currents.shape[1]):
             reached = u + ops.cast(currents[:, t], self.state_dtype)
             _, (u,) = self.call(currents[:, t], [u])

@@ -24,7 +24,7 @@ class IFCell(SpikingCell):
     `snn_keras.ops.atan_surrogate` of $(u_t - \theta)/\theta$.
 
     Args:
-        threshold: Firing threshold `theta` > 0; a float, or one a channel.
+        threshold: Firing threshold `theta` > 0; a float, or one per channel.
         initial: Potential at rest, as a share of the threshold.
 
     Input shape: `(batch, ...)`, the current of one step. Output shape: the

@@ -1,4 +1,4 @@
-"""The leaky neuron of a network trained with noise at a single step."""
+"""The noisy leaky neuron, for networks trained with noise at a single step."""
 
 import zlib
 from collections.abc import Sequence
@@ -27,24 +27,24 @@ class NoisyLIFCell(SpikingCell):
 
     $$h_t = n_t + I_t, \qquad z_t = [h_t > \theta], \qquad V_t = h_t (1 - z_t)$$
 
-    Stage 2: $n_t$ is fresh noise in [0, 1] with mean $\beta$; nothing is
-    remembered. Stage 3: the potential takes the place of part of it,
+    Stage 2: $n_t$ is new noise in [0, 1] with mean $\beta$, and the potential is not
+    kept. Stage 3: the potential replaces part of the noise,
 
     $$n_t = N(\lambda V_{t-1}) + n'_t, \qquad
     N(A) = \frac{\hat A}{\alpha \max |\hat A|} + \beta$$
 
     with $\hat A$ standardized over each sample of the layer, and $n'_t$ noise of
-    zero mean and half range $\frac12 - 1/\alpha$. With $\alpha = 2$ no noise is
-    left; with large $\alpha$ stage 3 is stage 2. Outputs are averaged over time.
+    zero mean and half range $\frac12 - 1/\alpha$. With $\alpha = 2$ there is no
+    noise; with large $\alpha$ stage 3 is stage 2. Outputs are averaged over time.
 
-    The noise at step t depends on `seed` and t alone and is the same for every
-    sample, so that a run can be repeated and a sample's result does not depend
-    on its batch.
+    The noise at step t depends only on `seed` and t, and is the same for every
+    sample, so a run can be repeated, and a sample's result does not depend on its
+    batch.
 
     Args:
         threshold: Firing threshold `theta` > 0.
         stage: 2 or 3.
-        alpha: Range of the potential's share, >= 2; stage 3 only.
+        alpha: Sets the range of the potential's part, >= 2; stage 3 only.
         beta: Mean of the noise.
         decay: Leak `lambda` in [0, 1].
         noise: `"gaussian"` or `"uniform"`.
@@ -95,9 +95,10 @@ class NoisyLIFCell(SpikingCell):
         return 5
 
     def operations(self, updates: float, spikes: float) -> dict[str, float]:
-        # Constant current, noise and threshold. Stage 3 standardizes besides: decay,
-        # square and scale multiply; mean, its subtraction, variance and what is
-        # remembered are additions; the maximum is a comparison. The reset sets 0.
+        # A step adds the constant current and the noise, and compares. Stage 3 also
+        # standardizes: decay, square and scale are multiplications; mean, its
+        # subtraction, variance and the potential's part are additions; the maximum is
+        # a comparison. The reset sets 0.
         if self.stage == 2:
             return {"add": 2 * updates, "compare": updates}
         return {"add": 6 * updates, "multiply": 3 * updates, "compare": 2 * updates}
@@ -116,7 +117,7 @@ class NoisyLIFCell(SpikingCell):
         return ops.cast(z, self.compute_dtype), [h * (1.0 - z), step + 1]
 
     def _noise(self, potential, step):
-        """The noise, and what is remembered, about their mean."""
+        """The noise and the potential's part, minus their mean."""
         half_range = 0.5
         remembered = 0.0
         if self.stage == 3:
@@ -141,7 +142,7 @@ class NoisyLIFCell(SpikingCell):
         return True
 
     def adapted_to(self, activation: SourceActivation, coding: Coding) -> SpikingCell:
-        # Layers draw apart: each has a seed of its own, made from its name.
+        # Each layer has a seed of its own, derived from its name.
         seed = (self.seed + zlib.crc32(activation.name.encode())) % 2**31
         noise = getattr(activation, "noise", None)
         noise = noise if isinstance(noise, str) else self.noise

@@ -1,4 +1,4 @@
-"""A loop over time steps."""
+"""Loops over time steps."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,8 +8,8 @@ from keras import ops
 from snn_keras.backend import backend
 from snn_keras.typing import Array
 
-# Loops longer than this are compiled as loops, not unrolled: unrolling is
-# faster to run and slower to compile.
+# Loops with more steps are not unrolled: unrolled loops run faster, but take longer
+# to compile.
 UNROLL_LIMIT = 8
 
 
@@ -18,7 +18,7 @@ def scan_time(
 ) -> tuple[Array, Any]:
     """Runs `step(x_t, state) -> (y_t, state)` over axis 1 of `inputs`.
 
-    `dtype` is that of `y_t`.
+    `dtype` is the dtype of `y_t`.
 
     Returns:
         The outputs, stacked along axis 1, and the last state.
@@ -42,15 +42,15 @@ def scan_time(
 
 
 def summed(inputs: Array, start: Array, dtype: str) -> tuple[Array, Array]:
-    """Sums up `inputs` `(batch, time, ...)` over time, on top of `start`.
+    """Cumulative sums of `inputs` over time, added to `start`.
 
     Args:
-        inputs: The tensor.
+        inputs: A tensor `(batch, time, ...)`.
         start: The sum before, `(batch, ...)`; None for 0.
-        dtype: Of the sums.
+        dtype: The dtype of the sums.
 
     Returns:
-        The sum after each step, `(batch, time, ...)`, and after the last.
+        The sums after each step, `(batch, time, ...)`, and the sum after the last.
     """
     if start is None:
         start = ops.zeros_like(inputs[:, 0], dtype=dtype)

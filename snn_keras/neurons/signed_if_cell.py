@@ -1,4 +1,4 @@
-"""The integrate-and-fire neuron that takes spikes back."""
+"""The signed integrate-and-fire neuron, which corrects itself by negative spikes."""
 
 from collections.abc import Sequence
 
@@ -24,15 +24,15 @@ class SignedIFCell(SpikingCell):
     0 & \text{otherwise}\end{cases}$$
 
     $u_t \leftarrow u_t - \theta z_t$, $Z_t = Z_{t-1} + z_t$, $y_t = \theta z_t$,
-    from $u_0 = \theta/2$, $Z_0 = 0$. Law: with the input and all biases on for
-    the first P steps only and $\theta = P s$, the count at rest is exactly the
-    level of the quantized activation, $\mathrm{clip}(\lfloor v/s \rceil, 0, p)$.
+    from $u_0 = \theta/2$, $Z_0 = 0$. If the input and all biases are on for the
+    first P steps only, and $\theta = P s$, then the count after the last spike is
+    exactly the quantized activation's level, $\mathrm{clip}(\lfloor v/s \rceil, 0, p)$.
 
     The surrogate derivative of the positive spike is that of `IFCell`; the
-    negative spike passes none.
+    negative spike has derivative 0.
 
     Args:
-        threshold: Firing threshold `theta` > 0; a float, or one a channel.
+        threshold: Firing threshold `theta` > 0; a float, or one per channel.
         ceiling: Largest spike count `p`, an integer >= 1; None for no ceiling
             (and, after conversion, for an input that stays on).
         initial: Potential at rest, as a share of the threshold.
@@ -67,7 +67,7 @@ class SignedIFCell(SpikingCell):
         self.initial = check_share(self, initial)
 
     def operations(self, updates: float, spikes: float) -> dict[str, float]:
-        # Two thresholds; a spike resets and counts.
+        # A step compares with two thresholds; a spike resets and is counted.
         return {"add": updates + 2 * spikes, "compare": 2 * updates}
 
     @property
@@ -77,7 +77,7 @@ class SignedIFCell(SpikingCell):
     def coding(
         self, timesteps: int | str, activations: Sequence[SourceActivation]
     ) -> Coding:
-        """Its input is on for P steps, the most frequent number of levels."""
+        """`Switched`; its input is on for the most frequent number of levels."""
         if self.ceiling is None:
             return super().coding(timesteps, activations)
         levels = [activation.levels for activation in activations]

@@ -1,4 +1,4 @@
-"""What a monitor gets to see of a layer of neurons."""
+"""`LayerActivity`: what a monitor receives of a layer of neurons."""
 
 import dataclasses
 from collections.abc import Callable
@@ -12,14 +12,14 @@ from snn_keras.typing import Array
 
 @dataclasses.dataclass(frozen=True)
 class LayerActivity:
-    """What a layer of neurons did in a piece of a run.
+    """The activity of a layer of neurons in a piece of a run.
 
     Attributes:
-        start: Steps already run, an integer or a scalar integer tensor.
-        currents: What it received, `(batch, steps, ...)`.
-        outputs: What it sent, `(batch, steps, ...)`.
-        potentials: A function that computes the potentials after each step,
-            `(batch, steps, ...)`: who does not call it does not pay for it.
+        start: Number of steps already run, an integer or a scalar integer tensor.
+        currents: The currents that it received, `(batch, steps, ...)`.
+        outputs: The spikes that it sent, `(batch, steps, ...)`.
+        potentials: A function that returns the potentials after each step,
+            `(batch, steps, ...)`. They are computed only if it is called.
     """
 
     start: Any
@@ -29,7 +29,7 @@ class LayerActivity:
 
     @classmethod
     def of_one_pass(cls, layer: OnePassSpiking, current: Array) -> "LayerActivity":
-        """What neurons do that run in one pass: all of their input comes at once."""
+        """The activity of neurons that compute all steps in one pass."""
         return cls(
             0,
             ops.expand_dims(current, 1),

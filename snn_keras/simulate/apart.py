@@ -1,4 +1,4 @@
-"""Whether an operation treats each sample of a batch by itself: it is tried out."""
+"""Tests by trial whether an operation treats the samples of a batch independently."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -8,46 +8,46 @@ from keras import ops, tree
 
 from snn_keras.graph import Node
 
-SAMPLES = 3  # of a batch on which an operation is tried
-_OPEN = 16  # a size that is not known, there
-# How far a sample's result may depend on its company: rounding alone.
+SAMPLES = 3  # samples of the batch on which an operation is tried
+_UNKNOWN = 16  # the length of an axis there whose length is unknown
+# Tolerances for differences that come from rounding.
 _ROUNDING = {"float64": 1e-6, "float32": 1e-3, "bfloat16": 0.1, "float16": 0.02}
 
 
 def mixing(nodes: Iterable[Node], where_unknown: bool = True) -> list:
-    """Those of some nodes by which a sample's result depends on its company.
+    """The nodes that make a sample's result depend on other samples.
 
     Args:
-        nodes: The nodes.
-        where_unknown: Whether to count those among them that cannot be tried, such as
-            those for batches of one size.
+        nodes: The nodes to test.
+        where_unknown: Whether to include nodes that cannot be tried, such as those
+            for batches of a fixed size.
     """
     return [n for n in nodes if keeps_state(n) or _mixes(n, where_unknown)]
 
 
 def keeps_state(node: Node) -> bool:
-    """Whether it hands a state from batch to batch, as a stateful LSTM does."""
+    """Whether it keeps a state from batch to batch, as a stateful LSTM does."""
     return bool(getattr(node.operation, "stateful", False))
 
 
 def _mixes(node, where_unknown):
     if not node.inputs or any(x.dtype == "string" for x in node.inputs):
-        return False  # texts are looked up
+        return False  # strings are only looked up
     try:
         return not agree(*tried(node))
-    except Exception:  # whatever the backend raises
+    except Exception:  # a backend may raise anything
         return where_unknown
 
 
 def tried(node: Node) -> tuple[Any, list]:
-    """A node's outputs for some samples, together and each alone."""
+    """A node's outputs for random samples, as one batch and one by one."""
     rng = np.random.default_rng(0)
-    shapes = [[n or _OPEN for n in x.shape[1:]] for x in node.inputs]
+    shapes = [[n or _UNKNOWN for n in x.shape[1:]] for x in node.inputs]
     numbers = [rng.uniform(-2, 2, (SAMPLES, *shape)) for shape in shapes]
     for x, tensor in zip(numbers, node.inputs, strict=True):
-        x[0] = 0  # as long as nothing has arrived
+        x[0] = 0  # the signal before the first spike
         if "float" not in tensor.dtype:
-            np.abs(x, out=x)  # they may be places
+            np.abs(x, out=x)  # they may be indices
 
     def call(part):
         values = {
@@ -62,7 +62,7 @@ def tried(node: Node) -> tuple[Any, list]:
 
 
 def agree(together: Any, alone: list) -> bool:
-    """Whether samples have the same outputs in company as alone."""
+    """Whether samples have the same outputs as one batch as one by one."""
     for y, *parts in zip(together, *alone, strict=True):
         if any(part.shape[:1] != (1,) for part in parts):
             return False

@@ -7,7 +7,7 @@ from snn_keras.backend import backend
 from snn_keras.graph import Node
 from snn_keras.time import PerStep
 
-# Operations of which it is known that XLA has them.
+# Classes of operations that XLA is known to compile.
 _COMPILED = {
     *("Add", "AveragePooling1D", "AveragePooling2D", "AveragePooling3D"),
     *("BatchNormalization", "BiasCorrection", "Concatenate", "Conv1D", "Conv2D"),
@@ -28,11 +28,11 @@ _COMPILED = {
 
 
 def has_xla_form(node: Node) -> bool:
-    """Whether XLA can compile a node; those that are always there are not tried."""
+    """Whether XLA can compile a node; unknown classes are compiled as a trial."""
     layer = node.operation
     operation = layer.operation if isinstance(layer, PerStep) else layer
     if any(x.dtype == "string" for x in node.inputs):
-        return False  # it has no texts
+        return False  # XLA has no strings
     if type(operation).__name__ in _COMPILED:
         return True
     sizes = [tuple(n or 2 for n in x.shape) for x in node.inputs]

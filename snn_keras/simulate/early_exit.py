@@ -1,4 +1,4 @@
-"""Stopping each sample once its answer is certain enough, or no longer changes."""
+"""Early exit: stops each sample once its answer is certain, or stops changing."""
 
 import dataclasses
 from typing import TYPE_CHECKING
@@ -35,7 +35,7 @@ def negative_entropy(
 def negative_change(
     outputs: np.ndarray, before: np.ndarray | None = None
 ) -> np.ndarray:
-    """Minus the largest change of an output since the look before, `(samples,)`."""
+    """Minus the largest change of an output since the last check, `(samples,)`."""
     if before is None:
         return np.full(len(outputs), -np.inf)
     return _least(-np.abs(outputs - before))
@@ -46,11 +46,11 @@ def _classes_last(outputs):
 
 
 def _least(certainty):
-    """Of a sample with several answers, as a map has, that of the least certain."""
+    """Each sample's certainty: the least of its answers', if it has several."""
     return certainty.reshape(len(certainty), -1).min(axis=1)
 
 
-CANDIDATES = 401  # thresholds that calibration tries
+CANDIDATES = 401  # number of thresholds that calibration tries
 
 CRITERIA = {
     "margin": margin,
@@ -61,19 +61,19 @@ CRITERIA = {
 
 @dataclasses.dataclass(frozen=True)
 class EarlyExit:
-    """When a sample may stop: once its certainty reaches a threshold.
+    """A rule that stops a sample once its certainty reaches a threshold.
 
     A sample with several answers, such as a map of classes, stops once the least
-    certain of them may.
+    certain of them reaches it.
 
     Attributes:
-        threshold: In units of the criterion.
-        criterion: `"margin"`: the two largest outputs are `threshold` apart, or more.
-            `"entropy"`: minus the entropy of the softmax is `threshold` or more.
-            `"change"`: no output has changed by more than `threshold` since the look
-            before; also for outputs that are numbers. A network that is still silent
-            does not change either: `every` must be long enough for it to wake.
-        every: Samples are looked at after every so many steps.
+        threshold: The threshold, in units of the criterion.
+        criterion: `"margin"`: the two largest outputs differ by `threshold` or more.
+            `"entropy"`: minus the entropy of the softmax, in nats, is `threshold` or
+            more. `"change"`: no output has changed by more than `threshold` since the
+            last check; also for outputs that are numbers. The outputs of a network
+            do not change before its first spikes arrive, so `every` must be longer.
+        every: Samples are checked after every `every` steps.
     """
 
     threshold: float
@@ -91,14 +91,14 @@ class EarlyExit:
     def certainty(
         self, outputs: np.ndarray, before: np.ndarray | None = None
     ) -> np.ndarray:
-        """The certainty of outputs `(samples, ...)`: the more, the surer.
+        """The certainty of outputs `(samples, ...)`; larger is more certain.
 
         Args:
             outputs: The decoded outputs.
-            before: Those at the look before; None at the first.
+            before: The outputs at the last check; None at the first.
 
         Returns:
-            NumPy array `(samples,)`; of `"change"`, minus the change.
+            NumPy array `(samples,)`; for `"change"`, minus the change.
         """
         return CRITERIA[self.criterion](outputs, before)
 
@@ -110,7 +110,7 @@ class EarlyExit:
 
     @property
     def least(self) -> float:
-        """The certainty with which a sample may stop."""
+        """The least certainty with which a sample may stop."""
         return -self.threshold if self.criterion == "change" else self.threshold
 
     def steps(self, over_time: np.ndarray) -> np.ndarray:
@@ -149,25 +149,26 @@ class EarlyExit:
         criterion: str = "entropy",
         every: int = 4,
     ) -> "EarlyExit":
-        """The rule that stops first and keeps the accuracy of the whole run.
+        """The rule that stops earliest and keeps the accuracy of the whole run.
 
-        Its threshold is sought among quantiles of the certainties that occur. Looking
-        rarely is faster, since steps between looks run together, and safer: a sample
-        that has run for one step only may look certain and be wrong.
+        Its threshold is one of the quantiles of the observed certainties. Checking
+        rarely is faster, since the steps between checks run together, and safer,
+        since a sample may seem certain after one step and be wrong.
 
         Args:
-            over_time: As for `steps`, of samples held out from training.
-            labels: `(samples,)`, the right classes, or one-hot; of a map, those of
-                each position; where the outputs are numbers, numbers.
-            tolerance: Accuracy that may be lost, as a share of these samples; of
-                numbers, what the root mean square error may grow by, as a share of
-                the labels' standard deviation. Others lose somewhat more: the
-                threshold is the lowest that these allow.
+            over_time: As for `steps`, from samples held out from training.
+            labels: The right classes `(samples,)`, or one-hot; for maps, one at each
+                position; for outputs that are numbers, the right numbers.
+            tolerance: Accuracy that may be lost, as a share of these samples; for
+                numbers, the allowed growth of the root mean square error, as a share
+                of the labels' standard deviation. Other samples lose somewhat more,
+                because the threshold is the lowest that suits these.
             criterion: See `EarlyExit`.
             every: See `EarlyExit`.
 
         Raises:
-            ValueError: if the labels do not fit the outputs, or these the criterion.
+            ValueError: if the labels do not fit the outputs, or the outputs do not
+                fit the criterion.
         """
         over_time = np.asarray(over_time)
         never = -np.inf if criterion == "change" else np.inf
@@ -196,7 +197,7 @@ def _first(rule, certainty):
 
 
 class _Quality:
-    """How good the answers are with which samples stop: the more, the better."""
+    """The quality of the answers with which samples stop; larger is better."""
 
     def __init__(self, over_time: np.ndarray, labels: np.ndarray) -> None:
         shape = over_time.shape[1:]
@@ -208,14 +209,14 @@ class _Quality:
         self.each = np.stack([self._each(y) for y in over_time])
 
     def _each(self, outputs):
-        """The share of right answers of each sample; of numbers, its squared error."""
+        """Each sample's share of right answers; for numbers, its squared error."""
         answers = self.answer.of(outputs)
         if self.answer is Answer.NUMBERS:
             return np.square(answers - self.labels).mean(axis=1)
         return (answers == self.labels).mean(axis=1)
 
     def of(self, steps: np.ndarray) -> float:
-        """The quality where each sample stops at its step."""
+        """The quality if the samples stop at these steps."""
         mean = self.each[steps - 1, np.arange(len(steps))].mean()
         if self.answer is Answer.NUMBERS:
             return -np.sqrt(mean) / (spread_of(self.labels) or 1.0)
@@ -262,13 +263,13 @@ class EarlyExitRunner:
         """Runs a batch.
 
         Returns:
-            The decoded outputs `(batch, ...)` at the step each sample stopped,
+            The decoded outputs `(batch, ...)` at the step where each sample stopped,
             and these steps `(batch,)`, as NumPy arrays.
         """
         last, every = self._program.coding.timesteps, self._rule.every
         carry, precomputed = self._begin(x)
         size = count = len(tree.flatten(x)[0])
-        who = places = np.arange(count)  # samples going on, and where in the batch
+        who = places = np.arange(count)  # running samples; their places in the batch
         outputs, before, steps = None, None, np.zeros(count, "int32")
         start = 0
         while len(who):
@@ -282,8 +283,8 @@ class EarlyExitRunner:
             outputs[who[stops]], steps[who[stops]] = decoded[stops], start
             who, places, before = who[~stops], places[~stops], decoded[~stops]
             if 0 < len(who) <= size // 2:
-                # Halved until it fits, so that few sizes are ever compiled; what
-                # is left over repeats the last sample.
+                # The batch is halved while the samples fit, so that few sizes are
+                # compiled; the remaining places repeat the last sample.
                 wanted = _halved(size, len(who))
                 keep = np.pad(places, (0, wanted - len(who)), mode="edge")
                 carry = self._taken(carry, keep, size)
@@ -292,10 +293,10 @@ class EarlyExitRunner:
         return outputs, steps  # type: ignore[return-value]  # set in the first pass
 
     def _taken(self, carry, places, size):
-        """These places of a batch of `size`, of all that has a batch axis."""
+        """These places of all tensors that have a batch axis of length `size`."""
         values, state = carry
         values = [
-            # None is the batch of the inputs; other axes may be as long.
+            # The batch axis may be None; other axes may be as long by chance.
             _take(v, places, size) if x.shape[:1] in ((None,), (size,)) else v
             for x, v in zip(self._static, values, strict=True)
         ]
@@ -312,7 +313,7 @@ class EarlyExitRunner:
         return ([values.get(x) for x in self._static], state), precomputed
 
     def _steps(self, chunk):
-        """The compiled run of so many steps."""
+        """A compiled function that runs `chunk` steps."""
         if chunk not in self._advance:
 
             def advance(start, carry, precomputed):
@@ -330,13 +331,13 @@ class EarlyExitRunner:
 
 
 def _halved(size, needed):
-    """`size` halved as often as `needed` still fits."""
+    """`size`, halved as long as it stays at least `needed`."""
     while size // 2 >= needed:
         size //= 2
     return size
 
 
 def _take(x, places, size):
-    """The places of a batch of `size`, where a tensor has that many."""
+    """These places of a tensor whose first axis has length `size`; else the tensor."""
     has_batch = x is not None and bool(x.shape) and x.shape[0] == size
     return ops.take(x, places, axis=0) if has_batch else x

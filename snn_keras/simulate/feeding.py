@@ -1,4 +1,4 @@
-"""What all models that run spiking networks have in common."""
+"""A mixin of all models that run spiking networks."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,14 +12,14 @@ from snn_keras.typing import Array, Inputs
 
 
 class FastFeeding:
-    """Mixin of a `keras.Model`: fed without losing time.
+    """Mixin of a `keras.Model` that batches arrays faster than Keras.
 
-    `predict` and `evaluate` batch arrays by `backend.dataset`; `predict` also takes
-    lists of numbers, and generators of `x` alone. All else, and every meaning, is
-    Keras's.
+    `predict` and `evaluate` batch arrays by `backend.dataset`; `predict` also accepts
+    lists of numbers, and generators that yield only `x`. Otherwise they work as in
+    Keras.
     """
 
-    runs_graph = True  # `predict` and `evaluate` give what the graph says
+    runs_graph = True  # `predict` and `evaluate` compute what the graph shows
 
     def predict(
         self,
@@ -34,7 +34,7 @@ class FastFeeding:
         batched = _batched((x,), batch_size)
         if batched is not None:
             x, batch_size = batched, None
-        return super().predict(  # type: ignore[misc]  # Keras's model is beside it
+        return super().predict(  # type: ignore[misc]  # keras.Model is the other base
             x, batch_size, verbose, steps, callbacks
         )
 
@@ -53,13 +53,13 @@ class FastFeeding:
             batched = _batched((x, y), batch_size)
             if batched is not None:
                 x, y, batch_size = batched, None, None
-        return super().evaluate(  # type: ignore[misc]  # Keras's model is beside it
+        return super().evaluate(  # type: ignore[misc]  # keras.Model is the other base
             x, y, batch_size, verbose, sample_weight, *args, **kwargs
         )
 
 
 def _batched(data, batch_size):
-    """Batches of the arrays in `data`; None where it is Keras's to make them."""
+    """Batches of the arrays in `data`; None if Keras must make them."""
     arrays = tree.flatten(data)
     simple = all(isinstance(a, np.ndarray) and a.dtype.kind in "fiub" for a in arrays)
     if not simple or len({a.shape[:1] for a in arrays}) != 1 or not arrays[0].ndim:

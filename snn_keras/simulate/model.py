@@ -1,4 +1,4 @@
-"""SpikingModel: a spiking network that is an ordinary Keras model."""
+"""`SpikingModel`: a spiking network that is an ordinary Keras model."""
 
 import os
 import pathlib
@@ -31,23 +31,22 @@ from snn_keras.warning import warn
 class SpikingModel(FastFeeding, keras.Model):
     """A spiking network: a functional Keras model with a time axis inside.
 
-    `snn_keras.convert` makes one. Calling it runs `timesteps` steps from rest
-    and gives the decoded output `(batch, ...)`; `predict`, `evaluate`, `fit`
-    (through surrogate gradients), `save` and `keras.models.load_model` are
-    Keras's own.
+    `snn_keras.convert` returns one. Calling it runs `timesteps` steps from rest
+    and returns the decoded output `(batch, ...)`. `predict`, `evaluate`, `fit`
+    (through surrogate gradients), `save` and `keras.models.load_model` work as for
+    any Keras model.
 
-    What comes before the first neuron is computed once, not at every step. In
-    inference the steps run in chunks of `chunk_steps` inside one compiled loop,
-    with the neurons' state carried along: memory and compile time do not grow
-    with `timesteps`. In training the whole run is unfolded.
+    Layers before the first neuron are computed once, not at every step. In inference
+    the steps run in chunks of `chunk_steps` inside one compiled loop that carries the
+    neurons' state, so memory and compile time do not grow with `timesteps`. In
+    training the whole run is unrolled.
 
-    Where `compile` leaves it open, runs over time are compiled by XLA; with a warning
-    they are not, where a layer has no form there. A network that
-    runs in one pass is an ordinary network, and compiled as Keras chooses: as its
-    source is.
+    Unless `compile` sets `jit_compile`, runs over time are compiled by XLA; if XLA
+    cannot compile a layer, they run without it, with a warning. For a network that
+    computes all steps in one pass, Keras decides, as for the source.
     """
 
-    runs_graph = True  # `call` runs the graph, over time
+    runs_graph = True  # `call` runs the graph over time
 
     def __init__(self, *args, **kwargs) -> None:
         super().__init__(*args, **kwargs)
@@ -66,7 +65,7 @@ class SpikingModel(FastFeeding, keras.Model):
             self._compile_runs()
 
     def _compile_runs(self):
-        """Has runs over time compiled by XLA, where it has all that they need."""
+        """Lets XLA compile runs over time, if it can compile all layers."""
         if not self.program.during:
             return
         if self.program.without_xla:
@@ -75,11 +74,11 @@ class SpikingModel(FastFeeding, keras.Model):
             backend.compile_model(self)
 
     def save(self, filepath: str | os.PathLike, *args, **kwargs) -> None:
-        """As `keras.Model.save`, whole or not at all.
+        """As `keras.Model.save`, but a failure leaves no partial file.
 
         Raises:
-            ValueError: if a layer cannot be saved, or if the file is to be HDF5, which
-                does not know layers by their package.
+            ValueError: if a layer cannot be saved, or if the file is HDF5, which does
+                not store the package of a layer.
         """
         if pathlib.Path(filepath).suffix in (".h5", ".hdf5"):
             raise ValueError(
@@ -103,27 +102,27 @@ class SpikingModel(FastFeeding, keras.Model):
 
     def compile_from_config(self, config: dict) -> None:
         """As `keras.Model.compile_from_config`."""
-        # Keras's own leaves out models whose `compile` is theirs.
+        # Keras's own method ignores models that override `compile`.
         config = keras.saving.deserialize_keras_object(config)
         trained = config.pop("trained", False)
         self.compile(**config)
-        if trained:  # else no variables of the optimizer were saved
+        if trained:  # otherwise no variables of the optimizer were saved
             self.optimizer.build(self.trainable_variables)
 
     @property
     def output_names(self) -> list:
-        """Names of the outputs, those of the source: of what is read out there."""
+        """Names of the outputs, equal to those of the source."""
         return [_name_of(x) for x in self.outputs]
 
     @output_names.setter
     def output_names(self, names: Sequence[str]) -> None:
-        pass  # Keras takes the readouts' own
+        pass  # Keras would set the names of the readouts
 
     @property
     def chunk_steps(self) -> int | None:
-        """Steps that one pass of the compiled loop makes.
+        """Number of steps in one pass of the compiled loop.
 
-        None, the default: chosen by the memory that the network and the batch need.
+        None, the default, chooses it by the memory that network and batch need.
         """
         return self.__dict__.get("_chunk_steps")
 
@@ -132,28 +131,28 @@ class SpikingModel(FastFeeding, keras.Model):
         if steps is not None:
             check_count("chunk_steps", steps)
         self.__dict__["_chunk_steps"] = steps
-        # What was compiled holds the old number.
+        # Compiled functions contain the old number.
         self.__dict__.pop("_memory", None)
         self.predict_function = self.test_function = None
 
     @property
     def coding(self) -> Coding:
-        """How it spreads a number over the steps of a run."""
+        """The `snn_keras.coding.Coding`: how a number is spread over time steps."""
         return self.program.coding
 
     @property
     def timesteps(self) -> Timesteps:
-        """Time steps of a run, an integer, or "settle"."""
+        """Time steps of a run, an integer or "settle"."""
         return self.coding.timesteps
 
     @property
     def extra_steps(self) -> int:
-        """Steps that the neurons spend on correcting themselves before a run."""
+        """Steps before a run in which neurons correct their initial state."""
         return self.program.extra_steps
 
     @property
     def program(self) -> Program:
-        """The network cut into what runs once before, in and after time."""
+        """The network, divided into nodes before, in and after time."""
         return self._remember("program", lambda: Program(graph_lib.trace(self)))
 
     def call(
@@ -182,16 +181,16 @@ class SpikingModel(FastFeeding, keras.Model):
     def predict_over_time(
         self, x: Inputs, batch_size: int | None = None, verbose: int | str = "auto"
     ) -> Any:
-        """The decoded output after every step, from one run.
+        """The decoded output after every step of one run.
 
         Args:
             x: Inputs, as `predict` takes them.
-            batch_size: Samples a batch; 32 by default.
+            batch_size: Samples per batch; 32 by default.
             verbose: Progress report, as for `predict`.
 
         Returns:
             NumPy array(s) `(timesteps, batch, ...)`, in the structure of the
-            model's outputs; the last entry is what `predict` gives.
+            model's outputs; the last entry is the result of `predict`.
 
         Raises:
             ValueError: if the run has no fixed number of steps, or no time axis.
@@ -204,12 +203,12 @@ class SpikingModel(FastFeeding, keras.Model):
     def predict_early_exit(
         self, x: Inputs, rule: EarlyExit, batch_size: int = 32, verbose: int | str = 0
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Stops each sample as soon as its answer is certain, or no longer changes.
+        """Runs each sample until its answer is certain, or no longer changes.
 
         Args:
             x: Inputs, as `predict` takes them.
             rule: A `snn_keras.EarlyExit`; `EarlyExit.calibrated` finds one.
-            batch_size: Samples a batch; those that are certain leave it.
+            batch_size: Samples per batch; a sample that stops leaves the batch.
             verbose: 1 for a progress bar.
 
         Returns:
@@ -217,8 +216,8 @@ class SpikingModel(FastFeeding, keras.Model):
             steps it took, `(samples,)`.
 
         Raises:
-            ValueError: if the network has no answer before its last step, several
-                outputs, or one that the rule's criterion does not fit.
+            ValueError: if the network has no answer before its last step, has several
+                outputs, or has one that does not fit the rule's criterion.
         """
         runner = self._remember(("early", rule), lambda: EarlyExitRunner(self, rule))
         check_count("batch_size", batch_size)
@@ -240,7 +239,7 @@ class SpikingModel(FastFeeding, keras.Model):
         return StepFunction(self)
 
     def stream(self) -> Stream:
-        """The network as something that is fed frames and keeps its state.
+        """The network as a stateful function of frames.
 
         Raises:
             ValueError: if its neurons must see a whole run at once.
@@ -248,14 +247,14 @@ class SpikingModel(FastFeeding, keras.Model):
         return Stream(self)
 
     def with_timesteps(self, timesteps: int) -> "SpikingModel":
-        """The same network, sharing all weights, run for another time.
+        """The same network, sharing all weights, with another number of time steps.
 
         Raises:
             ValueError: if `timesteps` is not an integer >= 1.
         """
         coding = self.coding.with_timesteps(timesteps)
         graph = graph_lib.trace(self)
-        made = {}  # one for each layer, however often it is called
+        made = {}  # one new layer for each layer, however often it is called
 
         def call(node, values):
             operation = node.operation
@@ -274,7 +273,7 @@ class SpikingModel(FastFeeding, keras.Model):
         return model
 
     def _remember(self, key, make):
-        """A value made once, out of sight of Keras's attribute tracking."""
+        """A value that is made once and hidden from Keras's attribute tracking."""
         memory = self.__dict__.setdefault("_memory", types.SimpleNamespace(made={}))
         if key not in memory.made:
             memory.made[key] = make()
@@ -282,14 +281,14 @@ class SpikingModel(FastFeeding, keras.Model):
 
 
 def _name_of(tensor):
-    """The name of the layer that makes a KerasTensor, or a readout's input."""
+    """The name of the layer that makes a KerasTensor; for a readout, its input's."""
     if isinstance(maker_of(tensor), Readout):
         (tensor,) = tensors_behind(tensor)
     return maker_of(tensor).name
 
 
 class _OverTime(FastFeeding, keras.Model):
-    """Runs a spiking model and gives its output after every step."""
+    """Runs a spiking model and returns its output after every step."""
 
     def __init__(self, spiking_model: SpikingModel) -> None:
         super().__init__(name=f"{spiking_model.name}_over_time")
@@ -304,7 +303,7 @@ class _OverTime(FastFeeding, keras.Model):
 
 
 class _Settling(_OverTime):
-    """Runs a spiking model until it settles, and gives the steps it took."""
+    """Runs a spiking model until it settles, and returns the steps it took."""
 
     def call(self, inputs: Array) -> Any:
         return run_until_silent(self.spiking_model.program, inputs)[1]

@@ -1,4 +1,4 @@
-"""A spiking model that is watched while it runs."""
+"""`Monitored`: runs a spiking model together with a monitor."""
 
 from typing import Any
 
@@ -11,13 +11,13 @@ from snn_keras.typing import Array
 
 
 class Monitored(FastFeeding, keras.Model):
-    """Runs a spiking model, and gives what a monitor saw of each layer beside it.
+    """Runs a spiking model and a monitor of its layers of neurons.
 
     Args:
         model: The `SpikingModel`.
-        monitor: Watches the layers of neurons; see `simulate.program.Program`.
+        monitor: The monitor; see `simulate.program.Program`.
 
-    Gives the model's outputs, and `{name: the monitor's state of the layer}`.
+    Returns the model's outputs, and `{layer: the monitor's state}`.
     """
 
     def __init__(self, model: SpikingModel, monitor: Any) -> None:

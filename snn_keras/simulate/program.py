@@ -1,4 +1,4 @@
-"""A spiking network cut in three: before, in and after time."""
+"""`Program`: a spiking network, divided into nodes before, in and after time."""
 
 import functools
 from collections.abc import Sequence
@@ -16,30 +16,31 @@ from snn_keras.time.layer import Coded
 from snn_keras.time.per_step import fold, unfold
 from snn_keras.typing import Array, Shape
 
-USUAL_BATCH = 32  # where the batch size is not known when a run is compiled
+USUAL_BATCH = 32  # assumed if the batch size is unknown when a run is compiled
 
 
 class Program:
-    """The pieces of which runs of a spiking network are made, with explicit state.
+    """The parts of a run of a spiking network, with explicit state.
 
-    The nodes fall into three stages: those that depend on no time axis run once;
-    those between `Present` and `Readout` run at every step; those behind a
+    The nodes belong to three stages: those that do not depend on a time axis run
+    once; those between `Present` and `Readout` run at every step; those after a
     `Readout` run on decoded values.
 
-    The state of a run is `{"layers": {node: its state}, "seen": {layer: what a
-    monitor keeps of it}}`. A monitor has a state for each layer of neurons,
-    `monitor.initial_state(layer, shape)` for neurons of a shape `(batch, ...)`, that
-    `monitor.update(layer, state, seen)` carries on; `seen` is a `LayerActivity`.
+    The state of a run is `{"layers": {node: its state}, "seen": {layer: the monitor's
+    state}}`. A monitor has a state for each layer of neurons:
+    `monitor.initial_state(layer, shape)` returns the first one, for neurons of the
+    shape `(batch, ...)`, and `monitor.update(layer, state, seen)` returns the next
+    one; `seen` is a `LayerActivity`.
 
     Args:
         graph: The graph of a spiking model.
 
     Attributes:
         before, during, after: The nodes of each stage.
-        readouts: Those of `during` that leave time.
-        stage: 0, 1 or 2 for each tensor.
+        readouts: The `Readout` nodes among `during`.
+        stage: `{tensor: 0, 1 or 2}`, for before, in and after time.
         coding: The network's `snn_keras.coding.Coding`.
-        extra_steps: Steps that neurons spend on correcting themselves before a run.
+        extra_steps: Steps before a run in which neurons correct their initial state.
     """
 
     def __init__(self, graph: Graph) -> None:
@@ -64,7 +65,7 @@ class Program:
         extra = (x.cell.extra_steps for x in layers if isinstance(x, Neurons))
         self.extra_steps = max(extra, default=0)
 
-    # --- What is known of the network ------------------------------------------------
+    # --- Properties of the network ---------------------------------------------------
 
     @functools.cached_property
     def without_xla(self) -> list:
@@ -74,16 +75,16 @@ class Program:
 
     @functools.cached_property
     def mixing(self) -> list:
-        """The nodes behind time by which a sample depends on its company."""
+        """The nodes after time that make a sample depend on other samples."""
         return apart.mixing(self.after)
 
     @functools.cached_property
     def has_known_states(self) -> bool:
-        """Whether all states are known before there is an input."""
+        """Whether the shapes of all states are known without an input."""
         return all(layer.has_known_state for _, layer in self._timed())
 
     def check_has_steps(self) -> None:
-        """Raises a ValueError unless outputs over time exist."""
+        """Raises a ValueError unless the network has an output after every step."""
         if not self.during:
             raise ValueError(
                 "this network is run in one pass and has no output over time. "
@@ -101,14 +102,14 @@ class Program:
                 "batch to batch, and an output at every step would change it at every "
                 "step. Remedy: stateful=False; or predict, which calls it once."
             )
-        _ = self.mixing  # found out now, for a compiled run cannot
+        _ = self.mixing  # computed now, because a compiled run cannot compute it
 
     def check_samples_apart(self, run: str, nodes: Sequence[Node] = ()) -> None:
-        """Raises a ValueError where samples cannot leave or enter a batch alone.
+        """Raises a ValueError if samples cannot be computed independently.
 
         Args:
-            run: What needs it, as messages call it.
-            nodes: More nodes than those behind time.
+            run: The name in messages of what needs it.
+            nodes: Nodes to check besides those after time.
         """
         found = [*apart.mixing(nodes, where_unknown=False), *self.mixing]
         if found:
@@ -124,10 +125,10 @@ class Program:
     def begin(
         self, inputs: Array, monitor: Any = None, training: bool = False
     ) -> tuple[dict, dict]:
-        """Runs what comes before time, and the extra steps of the neurons.
+        """Runs the nodes before time, and the neurons' extra steps.
 
         Returns:
-            The values of its tensors, and the state in which a run starts.
+            The values of the tensors before time, and the initial state of a run.
         """
         flat = tree.flatten(self.graph.inputs)
         inputs = self.graph.cast(in_structure(inputs, self.graph))
@@ -141,13 +142,13 @@ class Program:
             if isinstance(layer, Neurons):
                 (current,) = (values[x] for x in node.inputs)
                 seen = LayerActivity.of_one_pass(layer, current)
-                _show(monitor, layer, state["seen"], seen)
+                _update_monitor(monitor, layer, state["seen"], seen)
         if self.extra_steps and self.during:
             state = self._rehearse(values, state, training)
         return values, state
 
     def initial_state(self, batch_size: int, monitor: Any = None) -> dict:
-        """The state at rest; what has no known shape makes its own later."""
+        """The state at rest; layers whose state has no known shape add it later."""
         layers = {
             name: layer.get_initial_state(batch_size) for name, layer in self._timed()
         }
@@ -168,7 +169,7 @@ class Program:
         ]
 
     def _rehearse(self, values, state, training):
-        """Runs the extra steps; returns the state that the run starts from."""
+        """Runs the extra steps; returns the initial state of the run."""
         clock = Clock.whole(self.extra_steps)
         values, layers = dict(values), state["layers"]
         corrected = {}
@@ -186,14 +187,15 @@ class Program:
         return {**state, "layers": {**layers, **corrected}}
 
     def present(self, frames: Array) -> tuple[dict, dict]:
-        """Runs what comes before time, on inputs that have a time axis.
+        """Runs the nodes before time on inputs that have a time axis.
 
         Args:
-            frames: Inputs `(batch, steps, ...)`, in the structure of the graph's.
+            frames: Inputs `(batch, steps, ...)`, in the structure of the graph's
+                inputs.
 
         Returns:
-            The values of its tensors, time folded into the batch, and the
-            currents `(batch, steps, ...)` that enter the network.
+            The values of the tensors before time, with time folded into the batch,
+            and the currents `(batch, steps, ...)` that enter the network.
         """
         flat = tree.flatten(self.graph.inputs)
         frames = in_structure(frames, self.graph)
@@ -213,10 +215,10 @@ class Program:
     # --- In time ---------------------------------------------------------------------
 
     def precompute(self, inputs: Array, steps: int, passes: int) -> dict:
-        """What layers compute once for a run of `passes` passes of `steps` steps.
+        """Tensors that are computed once for `passes` passes of `steps` steps.
 
         Returns:
-            `{node: tensors by name}`.
+            `{node: {name: tensor}}`; see `TimeLayer.precomputed`.
         """
         samples = batch_size_of(inputs)
         made, found = {}, {}
@@ -226,7 +228,7 @@ class Program:
                     Tensor((samples, steps, *x.shape[2:]), x.dtype) for x in node.inputs
                 ]
                 key = node.operation.name, tuple(x.shape for x in parts)
-                if key not in made:  # a layer that is used twice
+                if key not in made:  # a layer may be used twice
                     made[key] = node.operation.precomputed(parts, passes)
                 found[node.name] = made[key]
         return {name: tensors for name, tensors in found.items() if tensors}
@@ -242,15 +244,16 @@ class Program:
         precomputed: dict | None = None,
         training: bool = False,
     ) -> tuple[list, dict]:
-        """Runs a piece of a run; returns what the readouts decode, and the state.
+        """Runs a piece of a run; returns the decoded values and the new state.
 
         Args:
-            values: Those of the tensors before time.
-            state: The state before.
+            values: The values of the tensors before time.
+            state: The state before the piece.
             clock: The `Clock` of the piece.
-            monitor: Watches the layers of neurons.
-            frames: As `present` gives them: every step has an input of its own.
-            precomputed: What `precompute` gives.
+            monitor: A monitor of the layers of neurons, or None.
+            frames: The currents that `present` returned, if every step has an input
+                of its own.
+            precomputed: The tensors that `precompute` returned.
             training: Whether layers are called in training.
         """
         values, precomputed = dict(values), precomputed or {}
@@ -269,7 +272,7 @@ class Program:
                 (currents,) = (values[x] for x in node.inputs)
                 potentials = functools.partial(layer.potentials, currents, before)
                 shown = LayerActivity(clock.start, currents, outputs, potentials)
-                _show(monitor, layer, seen, shown)
+                _update_monitor(monitor, layer, seen, shown)
             return outputs
 
         run_nodes(self.during, values, call)
@@ -277,7 +280,7 @@ class Program:
         return decoded, {"layers": layers, "seen": seen}
 
     def _advanced(self, node, values, layers, clock, training, precomputed=None):
-        """The outputs of a node in a piece of a run, and its layer's state."""
+        """The outputs of a node in a piece of a run, and its layer's new state."""
         layer = node.operation
         if not isinstance(layer, TimeLayer):
             return node.call(layer, values, training=training), None
@@ -286,7 +289,7 @@ class Program:
         return layer.advance(inputs, before, clock, training, **(precomputed or {}))
 
     def decode(self, state: dict, t: Array, last: Array) -> list:
-        """What the readouts decode in a state after step `t`."""
+        """The values that the readouts decode from the state after step `t`."""
         sums = state["layers"]
         return [n.operation.decode(sums[n.name][0], t, last) for n in self.readouts]
 
@@ -295,10 +298,10 @@ class Program:
     def finish(
         self, values: dict, decoded: list, steps: int = 0, training: bool = False
     ) -> Any:
-        """Runs what comes after time, on decoded values of the readouts.
+        """Runs the nodes after time, on the decoded values of the readouts.
 
-        With `steps` > 0 these hold a time axis of that length, and so do the
-        outputs; `values` then have it folded into the batch.
+        If `steps` > 0, the decoded values and the outputs have a time axis of that
+        length, and `values` have it folded into the batch.
         """
         values = dict(values)
         for node, x in zip(self.readouts, decoded, strict=True):
@@ -312,7 +315,7 @@ class Program:
         return tree.map_structure(lambda y: unfold(y, steps), outputs)
 
     def _finish_each(self, values, decoded):
-        """The same step by step, each with the samples of the batch alone."""
+        """`finish` step by step, so that no operation mixes steps of a sample."""
 
         def finish(at_a_step):
             flat = tree.flatten(self.finish(values, at_a_step))
@@ -323,9 +326,9 @@ class Program:
         return tree.pack_sequence_as(self.graph.outputs, ends)
 
     def at_every_step(self, values: dict, steps: int) -> dict:
-        """Values from before time, repeated for every step."""
+        """Values from before time, repeated for every step, with folded time."""
         if self.mixing:
-            return values  # each step is finished by itself
+            return values  # `finish` runs step by step
         return {
             x: ops.repeat(values[x], steps, axis=0)
             for x, stage in self.stage.items()
@@ -334,7 +337,7 @@ class Program:
 
 
 def batch_size_of(inputs: Any) -> int:
-    """Samples of a batch, or how many there usually are where that is not known."""
+    """The batch size, or `USUAL_BATCH` if that is unknown."""
     return tree.flatten(inputs)[0].shape[0] or USUAL_BATCH
 
 
@@ -350,8 +353,8 @@ def check_shape(name: str, expected: Shape, received: Shape) -> None:
         )
 
 
-def _show(monitor, layer, states, seen):
-    """Carries on the monitor's state of a layer."""
+def _update_monitor(monitor, layer, states, seen):
+    """Updates the monitor's state of a layer."""
     state = states.get(layer.name)
     if state is None:
         shape = ops.shape(seen.currents)
@@ -366,10 +369,10 @@ def _without_none(states):
 
 
 def _described(nodes):
-    """Names and types, as messages give them."""
+    """Names and types of nodes, for messages."""
     return ", ".join(node.describe() for node in nodes)
 
 
 def _call(training):
-    """How nodes are called, in training or in inference."""
+    """The function that calls nodes in training or in inference."""
     return lambda node, values: node.call(node.operation, values, training=training)

@@ -15,14 +15,14 @@ from snn_keras.time import Clock, TemporalDifference
 from snn_keras.time.spiking import Neurons as NeuronLayer
 from snn_keras.typing import Array, Shape
 
-# Steps after which a run that does not settle is given up.
+# A run that has not settled after this many steps ends.
 SETTLE_LIMIT = 10_000
 
-# Chunks: at most so many steps, and so much memory for the largest operation.
-# Figures behind both: docs/performance.md.
+# A chunk has at most this many steps, and this much memory for the largest operation.
+# The measurements behind both are in docs/performance.md.
 CHUNK_STEPS = 8
 CHUNK_BYTES = 128 * 2**20
-USUAL_SIZE = 64  # where the length of an axis is not known when a run is compiled
+USUAL_SIZE = 64  # assumed if an axis's length is unknown when a run is compiled
 
 
 def run(
@@ -38,9 +38,9 @@ def run(
     Args:
         program: The network's `Program`.
         inputs: Input tensors, in the structure of the graph's inputs.
-        chunk_steps: Steps a chunk, or None for what `steps_of_chunks` chooses.
-        over_time: Whether to give the output after every step.
-        monitor: Watches the layers of neurons; see `Program`.
+        chunk_steps: Steps per chunk; None lets `steps_of_chunks` choose.
+        over_time: Whether to return the output after every step.
+        monitor: A monitor of the layers of neurons, or None; see `Program`.
         training: Whether layers are called in training; all steps then run in one
             pass.
 
@@ -75,11 +75,11 @@ def run(
 
 
 def run_until_silent(program: Program, inputs: Any) -> tuple[Any, Array]:
-    """Runs until no neuron fires any more.
+    """Runs until the input is off and no neuron fires.
 
     Returns:
-        Outputs `(batch, ...)`, and the last step `(batch,)` at which any neuron of a
-        sample fired.
+        Outputs `(batch, ...)`, and for each sample the last step at which one of its
+        neurons fired, `(batch,)`.
     """
     values, state = program.begin(inputs)
     decoded, last, _ = _until_silent(program, inputs, values, state, None)
@@ -87,7 +87,7 @@ def run_until_silent(program: Program, inputs: Any) -> tuple[Any, Array]:
 
 
 def _in_chunks(program, inputs, values, state, chunk_steps, over_time, monitor):
-    """All steps, in chunks; returns what the readouts decode, and the state."""
+    """Runs all steps in chunks; returns the decoded values and the state."""
     total = program.coding.timesteps
     steps = chunk_steps or steps_of_chunks(program, inputs)
     steps = total if program.coding.charges_first else min(steps, total)
@@ -124,7 +124,7 @@ def _loop(program, piece, chunks, steps, state, over_time):
 
     dtypes = [n.operation.compute_dtype for n in program.readouts if over_time]
     start, first = 0, None
-    if not program.has_known_states:  # the first pass makes the states
+    if not program.has_known_states:  # the first pass creates the states
         (start, state), first = body((0, state), None)
     (_, state), parts = backend.scan(
         body,
@@ -144,7 +144,7 @@ def _loop(program, piece, chunks, steps, state, over_time):
 def _until_silent(program, inputs, values, state, monitor):
     """Runs single steps until the input is off and all neurons are silent.
 
-    Temporal differences that withhold something send it in a step more.
+    One more step lets temporal differences send values that were not finite before.
     """
     on = program.coding.input_steps
     precomputed = program.precompute(inputs, 1, on)
@@ -172,26 +172,26 @@ def _until_silent(program, inputs, values, state, monitor):
     last = ops.zeros((ops.shape(first)[0],), "int32")
     active = ops.convert_to_tensor(True)
     carry = start, active, ops.convert_to_tensor(not withholds), last, state
-    if not program.has_known_states:  # the first pass makes the states
+    if not program.has_known_states:  # the first pass creates the states
         carry = body(*carry)
     *_, last, state = ops.while_loop(goes_on, body, carry)
     return program.decode(state, 1, None), last, state
 
 
 def steps_of_chunks(program: Program, inputs: Array) -> int:
-    """Steps that a pass had best make: as many as pay, within `CHUNK_BYTES`.
+    """The number of steps per pass: up to `CHUNK_STEPS`, within `CHUNK_BYTES`.
 
-    More steps a pass fill the cores where the batch is small, and save reading
-    and writing the potentials; a pass needs memory for all of its steps.
+    More steps per pass keep the cores busy if the batch is small, and read and write
+    the potentials less often, but need memory for all steps of the pass.
     """
     total = program.coding.timesteps
     fit = CHUNK_BYTES // (batch_size_of(inputs) * bytes_of_step(program))
     chunks = -(-total // max(1, min(CHUNK_STEPS, fit)))
-    return -(-total // chunks)  # all of one length, where it divides
+    return -(-total // chunks)  # chunks of equal length, if that divides `total`
 
 
 def bytes_of_step(program: Program) -> int:
-    """Memory that the largest operation takes for a step of one sample."""
+    """Memory, in bytes, of the largest operation for one step of one sample."""
 
     def size(x):
         sizes = (n or USUAL_SIZE for n in x.shape[2:])
@@ -205,7 +205,7 @@ def bytes_of_step(program: Program) -> int:
 
 
 class _Activity:
-    """Monitor: which samples' neurons fired, beside what `monitor` watches."""
+    """Monitor that finds the samples with a spike, and passes on to `monitor`."""
 
     def __init__(self, monitor: Any) -> None:
         self.monitor = monitor

@@ -1,4 +1,4 @@
-"""A spiking network fed piece by piece, its state in the caller's hands."""
+"""Runs a spiking network piece by piece, on streams of inputs."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -11,20 +11,20 @@ from snn_keras.typing import Array
 if TYPE_CHECKING:
     from snn_keras.simulate.model import SpikingModel
 
-# Under which the state has the number of steps so far.
+# The key of the state under which the number of steps so far is stored.
 TIME = "time"
 
 
 class StepFunction:
-    """A spiking network as a pure function: explicit state in and out.
+    """A spiking network as a pure function, with explicit state.
 
         step = snn.step_function()
         state = step.initial_state(batch_size)
         outputs, state = step(frame, state)  # one time step
 
-    Every step has an input of its own, so it takes video, sensors and event
-    frames; with the same input at every step it does what `predict` does. It may
-    be compiled (`tf.function`, `jax.jit`): it has no side effects.
+    Every step has an input of its own, such as a frame of a video, of a sensor or of
+    events; with the same input at every step the result is that of `predict`. It has
+    no side effects, so it may be compiled (`tf.function`, `jax.jit`).
 
     Args:
         model: A `SpikingModel`.
@@ -47,7 +47,7 @@ class StepFunction:
     def initial_state(self, batch_size: int) -> dict:
         """The state of a network at rest, a structure of tensors.
 
-        Where the size of its inputs is open, neurons get theirs at the first step.
+        If the size of the inputs is unknown, the first step adds the neurons' states.
         """
         start = ops.zeros((), "int32")
         return {**self._program.initial_state(batch_size), TIME: start}
@@ -56,8 +56,8 @@ class StepFunction:
         """Runs one step.
 
         Args:
-            inputs: The input of this step, `(batch, ...)`, in the structure of
-                the model's.
+            inputs: The input of this step, `(batch, ...)`, in the structure of the
+                model's inputs.
             state: What `initial_state`, or the call before, returned.
 
         Returns:
@@ -70,15 +70,15 @@ class StepFunction:
         return tree.map_structure(lambda y: y[:, -1], outputs), state
 
     def run(self, frames: Array, state: dict) -> tuple[Any, dict]:
-        """Runs as many steps as `frames` has.
+        """Runs one step for each of the frames.
 
         Args:
-            frames: The inputs of some steps, `(batch, time, ...)`.
+            frames: The inputs of the steps, `(batch, time, ...)`.
             state: As for one step.
 
         Returns:
             The decoded outputs after each step, `(batch, time, ...)`, and the new
-            state. Feeding a run in pieces gives what the whole gives.
+            state. Running in pieces gives the same result as running all at once.
         """
         program = self._program
         frames = tree.map_structure(ops.convert_to_tensor, frames)
@@ -91,15 +91,15 @@ class StepFunction:
 
 
 class Stream:
-    """A spiking network that keeps its state from call to call, compiled.
+    """A compiled spiking network that keeps its state from call to call.
 
         stream = snn.stream()
         stream(first_frames)  # (batch, time, ...), in pieces of any length
         stream(next_frames)
         stream.reset_state()
 
-    As `keras.layers.RNN(stateful=True)`. The batch keeps its size until the state
-    is reset.
+    It works like `keras.layers.RNN(stateful=True)`: the batch size must stay the same
+    until the state is reset.
 
     Args:
         model: A `SpikingModel`.
@@ -112,7 +112,7 @@ class Stream:
         self.reset_state()
 
     def reset_state(self) -> None:
-        """Forgets: the next frames meet a network at rest."""
+        """Resets the network to rest."""
         self._state = None
         self._batch_size = None
 
@@ -122,10 +122,10 @@ class Stream:
         return 0 if self._state is None else int(self._state[TIME])
 
     def __call__(self, frames: Array) -> Any:
-        """Runs as many steps as `frames` has.
+        """Runs one step for each of the frames.
 
         Args:
-            frames: The inputs of some steps, `(batch, time, ...)`.
+            frames: The inputs of the steps, `(batch, time, ...)`.
 
         Returns:
             The decoded outputs after each step, `(batch, time, ...)`.

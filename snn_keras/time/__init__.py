@@ -1,4 +1,4 @@
-"""Layers that give a spiking network its time axis, `(batch, time, ...)`."""
+"""Layers of spiking networks, most of them with a time axis, `(batch, time, ...)`."""
 
 from snn_keras.time.bias_correction import BiasCorrection as BiasCorrection
 from snn_keras.time.clock import Clock as Clock

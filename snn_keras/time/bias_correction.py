@@ -1,4 +1,4 @@
-"""Currents that take away the mean errors of neurons."""
+"""A layer of currents that correct the mean errors of neurons."""
 
 from typing import Any
 
@@ -12,13 +12,13 @@ from snn_keras.typing import Array
 
 @keras.saving.register_keras_serializable("snn_keras")
 class BiasCorrection(TimeLayer):
-    """Adds a constant current to every channel, and another in the first step.
+    """Adds a constant current to every channel, and another one in the first step.
 
-    To start from a higher potential is to receive the difference in the first step, so
-    `initial` corrects the neurons' initial potential.
+    A current in the first step has the effect of a higher initial potential, so the
+    weight `initial` corrects the neurons' initial potential.
 
     Args:
-        neurons: The name of the layer of neurons that the currents go to.
+        neurons: The name of the layer of neurons that receives the currents.
 
     Input shape: `(batch, time, ..., channels)`. Output shape: the same.
     """

@@ -1,4 +1,4 @@
-"""Where a piece of a run lies in time."""
+"""`Clock`: the position in time of a piece of a run."""
 
 import dataclasses
 import functools
@@ -16,14 +16,14 @@ class Clock:
     """Steps `start + 1 ... start + steps` of a run.
 
     Attributes:
-        start: Steps already run; an integer or a scalar integer tensor.
-        steps: Steps of this piece; an integer, or a tensor where that is not known
+        start: Number of steps already run; an integer or a scalar integer tensor.
+        steps: Number of steps of this piece; an integer, or a tensor if it is not known
             before the run.
-        last: The last step of the run, an integer; None where that is not known. A
+        last: The last step of the run, an integer; None if that is not known. A
             stream may go on beyond it.
-        may_rest: Where the last step is not known, whether this piece may be the last;
-            a scalar boolean tensor.
-        reads_all: Whether readouts decode after every step, not after the last alone.
+        may_rest: If the last step is not known, whether this piece may be the last; a
+            scalar boolean tensor.
+        reads_all: Whether readouts decode after every step, not only after the last.
     """
 
     start: Any
@@ -34,7 +34,7 @@ class Clock:
 
     @classmethod
     def whole(cls, steps: int) -> "Clock":
-        """A whole run of so many steps."""
+        """The clock of a whole run of `steps` steps."""
         return cls(0, steps, steps)
 
     @functools.cached_property
@@ -43,32 +43,32 @@ class Clock:
         return self.start + 1 + ops.arange(self.steps, dtype="int32")
 
     def is_end(self) -> Array:
-        """After which of the steps the run may end, `(steps,)` booleans."""
+        """Whether the run may end after each of the steps, `(steps,)` booleans."""
         if self.last is None:
             return ops.broadcast_to(self.may_rest, (self.steps,))
         return ops.equal(self.times, self.last)
 
     def along(self, values: Array, like: Array) -> Array:
-        """Values `(steps,)` in a shape that fits `like`, `(batch, time, ...)`."""
+        """Values `(steps,)`, reshaped to fit `like`, `(batch, time, ...)`."""
         return ops.reshape(values, (1, -1) + (1,) * (len(like.shape) - 2))
 
     def gain(self, coding: Coding, like: Array) -> Array:
-        """The coding's gain at each step, in the dtype and for the shape of `like`."""
+        """The coding's gain at each step, in a shape and the dtype that fit `like`."""
         return self.along(ops.cast(coding.gain(self.times), like.dtype), like)
 
 
 def share(coding: Coding, t: Array, last: int | None, dtype: str) -> Array:
-    """$1 / n_t$, which decodes what arrived up to step `t`; 0 at t = 0.
+    """$1 / n_t$, the factor that decodes a sum up to step `t`; 0 at t = 0.
 
-    Compilers divide approximately, and each in its own way: multiplying by what is
-    divided here gives one result however a run is cut and compiled.
+    Compilers divide approximately, and differently. The quotients are computed here
+    once, so that a run gives the same result however it is divided and compiled.
 
     Args:
         coding: A `snn_keras.coding.Coding`.
-        t: A number of a step, or an integer tensor of such.
-        last: The last step of a run; beyond it the quotient is computed. None, where
-            the divisor is the same at all steps.
-        dtype: Of the result.
+        t: The number of a step, or an integer tensor of such numbers.
+        last: The last step of a run; quotients of later steps are computed by the
+            backend. None if the divisor is the same at all steps.
+        dtype: The dtype of the result.
     """
     divisor = coding.divisor(np.arange(1, (last or 1) + 1))
     if np.ndim(divisor) == 0:

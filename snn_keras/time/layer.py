@@ -1,4 +1,4 @@
-"""What all layers with a time axis have in common."""
+"""Base classes of the layers with a time axis."""
 
 import keras
 from keras import ops, tree
@@ -11,30 +11,30 @@ from snn_keras.typing import Array
 class TimeLayer(keras.layers.Layer):
     """A layer of a spiking network whose tensors have a time axis.
 
-    `layer(x)` is a whole run from rest; `y, state = layer.advance(x, state, clock)` is
-    a piece of one. The state of a layer without a memory is None.
+    `layer(x)` computes a whole run from rest; `y, state = layer.advance(x, state,
+    clock)` computes a piece of a run. The state of a stateless layer is None.
     """
 
-    has_known_state = True  # whether the state's shape does not depend on the input
+    has_known_state = True  # False if the state's shape depends on the input
 
     def get_initial_state(self, batch_size: int) -> list | None:
-        """The state at rest; None without a memory, or where `has_known_state` is not.
+        """The state at rest; None if stateless, or if `has_known_state` is False.
 
         Args:
-            batch_size: Samples.
+            batch_size: Number of samples.
         """
         return None
 
     def precomputed(self, inputs: list, passes: int) -> dict:
-        """What a run needs of this layer and need not compute anew at every pass.
+        """Tensors that are computed once for a run, not once for every pass.
 
         Args:
-            inputs: List of what has the `shape` `(batch, time, ...)` and the `dtype`
-                of the inputs of a pass.
-            passes: Passes of the run.
+            inputs: A list of tensors or specifications with the shape
+                `(batch, time, ...)` and the dtype of the inputs of a pass.
+            passes: Number of passes of the run.
 
         Returns:
-            Tensors by name, which `advance` takes as keyword arguments.
+            Tensors by name, the keyword arguments of `advance`.
         """
         return {}
 
@@ -49,11 +49,11 @@ class TimeLayer(keras.layers.Layer):
         """Runs the steps of a piece of a run.
 
         Args:
-            inputs: `(batch, time, ...)`, or a list of such.
+            inputs: A tensor `(batch, time, ...)`, or a list of such tensors.
             state: The state after the piece before; None at the start of a run.
             clock: The `Clock` of the piece.
             training: Whether layers inside are called in training.
-            **precomputed: What `precomputed` gave for inputs of these shapes.
+            **precomputed: The tensors that `precomputed` returned.
 
         Returns:
             The outputs, and the state after the last step.
@@ -65,7 +65,7 @@ class TimeLayer(keras.layers.Layer):
         return self.advance(inputs, None, clock, training)[0]
 
     def received(self, inputs: Array) -> Array:
-        """Inputs in the precision of the layer, as Keras casts them for a call."""
+        """The inputs, cast to the layer's compute dtype as Keras casts them."""
         return tree.map_structure(self._cast, inputs)
 
     def _cast(self, x):
@@ -74,7 +74,7 @@ class TimeLayer(keras.layers.Layer):
 
 
 class Coded(keras.layers.Layer):
-    """A layer that depends on how its network codes a number.
+    """A layer that depends on its network's coding.
 
     Args:
         coding: The network's `snn_keras.coding.Coding`.
@@ -90,7 +90,7 @@ class Coded(keras.layers.Layer):
         self.coding = coding
 
     def with_coding(self, coding: Coding) -> "Coded":
-        """This layer in a network of another coding, its weights shared."""
+        """This layer for a network with another coding; the weights are shared."""
         return type(self)(coding, name=self.name, dtype=self.dtype_policy)
 
     def get_config(self) -> dict:

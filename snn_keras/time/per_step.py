@@ -1,4 +1,4 @@
-"""Operations without a memory, at every time step."""
+"""Layers that apply a stateless operation at every time step."""
 
 from typing import Any
 
@@ -19,8 +19,8 @@ class PerStep(TimeLayer):
     Time is folded into the batch, so that all steps go through one call.
 
     Args:
-        operation: A Keras layer or operation that treats samples apart.
-        arguments: How to call it: None for `operation(inputs)`, or
+        operation: A Keras layer or operation that treats samples independently.
+        arguments: The arguments of its call: None for `operation(inputs)`, or
             `{"args": ..., "kwargs": ...}` in which the strings `"tensor:0"`,
             `"tensor:1"`, ... stand for the inputs.
 
@@ -68,9 +68,9 @@ class PerStep(TimeLayer):
         """The operation's outputs `(batch, time, ...)`.
 
         Args:
-            inputs: `(batch, time, ...)`, or a list of such.
+            inputs: A tensor `(batch, time, ...)`, or a list of such tensors.
             training: Whether the operation is called in training.
-            kernel: What `winograd.transformed` makes of a convolution's kernel.
+            kernel: A convolution's kernel, transformed by `winograd.transformed`.
         """
         steps = ops.shape(tree.flatten(inputs)[0])[1]
         folded = tree.map_structure(fold, inputs)
@@ -88,7 +88,7 @@ class PerStep(TimeLayer):
         return self.operation(*args, **kwargs)
 
     def arguments_of(self, tensors: list) -> tuple:
-        """`(args, kwargs)` with which the operation is called on these inputs."""
+        """The `(args, kwargs)` of the operation's call on these inputs."""
         if self.arguments is None:
             return (tensors if len(tensors) > 1 else tensors[0],), {}
         filled = tree.map_structure(
@@ -122,7 +122,7 @@ class PerStep(TimeLayer):
 
 
 class CodedPerStep(PerStep, Coded):
-    """An operation at every step that depends on the network's coding.
+    """Applies an operation at every step, in a way that depends on the coding.
 
     Args:
         operation: See `PerStep`.
@@ -141,7 +141,7 @@ class CodedPerStep(PerStep, Coded):
         super().__init__(operation, arguments, coding=coding, **kwargs)
 
     def settings(self) -> dict:
-        """Its further arguments, by name."""
+        """The further arguments of its constructor, by name."""
         return {"name": self.name, "dtype": self.dtype_policy}
 
     def with_coding(self, coding: Coding) -> "CodedPerStep":
@@ -151,7 +151,7 @@ class CodedPerStep(PerStep, Coded):
 
 @keras.saving.register_keras_serializable("snn_keras")
 class AffinePerStep(CodedPerStep):
-    r"""`PerStep` for an affine map, whose constant part enters as the input does.
+    r"""`PerStep` for an affine map; its constant part is presented as the input is.
 
     $$y_t = f(x_t) - (1 - g_t) f(0)$$
 
@@ -169,7 +169,7 @@ class AffinePerStep(CodedPerStep):
         return {**super().precomputed(inputs, passes), "constant": self._of_0(inputs)}
 
     def _of_0(self, inputs, training=False):
-        """The map of zeros, for inputs of these shapes."""
+        """$f(0)$, for inputs of these shapes."""
         zeros = [ops.zeros((1, *_sizes(x)[2:]), x.dtype) for x in inputs]
         return self.applied(zeros, training)
 
@@ -203,7 +203,7 @@ def unfold(y: Array, steps: Array) -> Array:
 
 
 def _sizes(x):
-    """The shape of a tensor, or of what only says that it has one."""
+    """The shape of a tensor or of a specification."""
     return ops.shape(x) if ops.is_tensor(x) else x.shape
 
 

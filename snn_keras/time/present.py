@@ -1,4 +1,4 @@
-"""Where a signal enters time."""
+"""`Present`: gives a tensor a time axis."""
 
 from typing import Any
 
@@ -18,13 +18,13 @@ class Present(Coded, TimeLayer):
     Args:
         coding: The network's `snn_keras.coding.Coding`.
 
-    Input shape: `(batch, ...)`. Output shape: `(batch, timesteps, ...)`; in a piece of
-    a run, as many steps as that has.
+    Input shape: `(batch, ...)`. Output shape: `(batch, timesteps, ...)`, or the steps
+    of a piece of a run.
     """
 
     def __init__(self, coding: Coding, **kwargs) -> None:
         super().__init__(coding, **kwargs)
-        self.supports_masking = True  # and keeps them: a plan sees to it
+        self.supports_masking = True  # masks end here; a plan checks that none is read
         self.built = True
 
     def compute_mask(self, inputs: Array, previous_mask: Any) -> None:
@@ -41,7 +41,7 @@ class Present(Coded, TimeLayer):
         return self.gated(y, clock), None
 
     def gated(self, y: Array, clock: Clock) -> Array:
-        """What enters of currents `(batch, time, ...)`."""
+        """Currents `(batch, time, ...)`, multiplied by the coding's gain."""
         return y if self.coding.is_steady else y * clock.gain(self.coding, y)
 
     def compute_output_spec(self, x: keras.KerasTensor) -> Any:

@@ -1,4 +1,4 @@
-"""Where a signal leaves time."""
+"""`Readout`: decodes a signal at the end of time."""
 
 from typing import Any
 
@@ -22,7 +22,7 @@ class Readout(Coded, TimeLayer):
         coding: The network's `snn_keras.coding.Coding`.
 
     Input shape: `(batch, time, ...)`. Output shape: `(batch, ...)`, after the last
-    step; where the clock reads all, `(batch, time, ...)`, after each.
+    step; if the clock has `reads_all`, `(batch, time, ...)`, after each step.
     """
 
     def build(self, input_shape: Any) -> None:
@@ -38,7 +38,7 @@ class Readout(Coded, TimeLayer):
         return None not in self._state_shape
 
     def get_initial_state(self, batch_size: int) -> list | None:
-        """The sum of no currents; None where its shape depends on the input."""
+        """A sum of zero; None if its shape depends on the input."""
         if not self.has_known_state:
             return None
         return [ops.zeros((batch_size, *self._state_shape), self.state_dtype)]
@@ -53,12 +53,13 @@ class Readout(Coded, TimeLayer):
         return self.decode(total, clock.start + clock.steps, clock.last), [total]
 
     def decode(self, total: Array, t: Array, last: Array) -> Array:
-        """The decoded value of what arrived up to step `t` of a run of `last`.
+        """Decodes the sum of the currents up to step `t`.
 
         Args:
-            total: `(batch, ...)`; or `(batch, time, ...)`, with `t` of shape `(time,)`.
+            total: The sum `(batch, ...)`; or sums `(batch, time, ...)`, with `t` of
+                shape `(time,)`.
             t: The number of the step.
-            last: As for a `Clock`.
+            last: The last step of the run; see `Clock`.
         """
         weight = share(self.coding, t, last, self.state_dtype)
         if len(weight.shape) == 1:

@@ -13,7 +13,7 @@ from snn_keras.typing import Array
 
 
 class Neurons(keras.layers.Layer):
-    """A layer of spiking neurons, of one cell.
+    """Base class of layers of spiking neurons.
 
     Args:
         cell: A `snn_keras.neurons` cell.
@@ -66,7 +66,7 @@ class Spiking(Neurons, TimeLayer):
         return self.cell.has_fixed_shape
 
     def get_initial_state(self, batch_size: int) -> list | None:
-        """The cell's state at rest; None where its shape depends on the input."""
+        """The cell's state at rest; None if its shape depends on the input."""
         return self.cell.get_initial_state(batch_size) if self.has_known_state else None
 
     def advance(
@@ -76,10 +76,10 @@ class Spiking(Neurons, TimeLayer):
         return self.cell.run(currents, state, training)
 
     def rehearse(self, currents: Array, state: list | None) -> tuple[Array, list]:
-        """Runs extra steps, in which the cell corrects the state that it starts from.
+        """Runs extra steps before the run, to correct the cell's initial state.
 
         Returns:
-            The outputs, and the state that the run proper starts from.
+            The outputs, and the corrected initial state.
         """
         return self.cell.rehearse(*self._given(currents, state))
 
@@ -94,17 +94,17 @@ class Spiking(Neurons, TimeLayer):
         return currents, state
 
     def with_coding(self, coding: Coding) -> "Spiking":
-        """This layer in a network of another coding, its weights shared."""
+        """This layer for a network with another coding; the weights are shared."""
         cell = self.cell.with_coding(coding)
         return type(self)(cell, name=self.name, dtype=self.dtype_policy)
 
 
 @keras.saving.register_keras_serializable("snn_keras")
 class OnePassSpiking(Neurons, Coded):
-    """Runs a cell in one pass, on decoded signals without a time axis.
+    """Computes all steps of a cell in one pass, from signals without a time axis.
 
-    Where nothing fires before all of a layer's input is in, only the sum of that
-    matters: the spikes are those of `Spiking`, the output is their sum.
+    If no neuron fires before its whole input has arrived, only the sum of the input
+    matters. The spikes are those of `Spiking`; the output is their sum.
 
     Args:
         cell: A `snn_keras.neurons.ChargingCell`.
@@ -118,16 +118,16 @@ class OnePassSpiking(Neurons, Coded):
         self.supports_masking = True
 
     def call(self, current: Array, training: bool = False) -> Array:
-        if training:  # every spike has its surrogate gradient
+        if training:  # so that every spike has its surrogate gradient
             return ops.sum(self.spikes(current), axis=1)
         return self.cell.total(current)
 
     def spikes(self, current: Array) -> Array:
-        """What the neurons send, `(batch, timesteps, ...)`."""
+        """The neurons' outputs, `(batch, timesteps, ...)`."""
         return self.cell.fire(self._charged(current))
 
     def potentials(self, current: Array) -> Array:
-        """What is left of the potentials after each step, `(batch, timesteps, ...)`."""
+        """The potentials after each step, `(batch, timesteps, ...)`."""
         return self.cell.residues(self._charged(current))
 
     def _charged(self, current):

@@ -1,4 +1,4 @@
-"""Functions that do not commute with the sum over time, made exact in total."""
+"""Functions that do not commute with the sum over time, computed exactly in total."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ from snn_keras.typing import Array
 
 @keras.saving.register_keras_serializable("snn_keras")
 class TemporalDifference(CodedPerStep):
-    r"""Applies a function to the signal so far, and sends what changed.
+    r"""Applies a function to the signal so far, and sends the change of its value.
 
     $$y_t = F_t - F_{t-1}, \qquad F_t = n_t \, f(S_t / n_t), \qquad
     S_t = x_1 + \dots + x_t, \qquad F_0 = 0$$
@@ -23,14 +23,14 @@ class TemporalDifference(CodedPerStep):
     The sum of $y$ decodes, at every step, to exactly $f$ of the decoded signal. A
     function with $f(c x) = c f(x)$ for $c > 0$, such as max pooling, needs no $n_t$.
 
-    Where $F_t$ is not finite, nothing counts as sent so far: not every function has a
-    value at every sum on the way. What is not finite in the end is sent then.
+    A function may have no finite value at an intermediate sum. Where $F_t$ is not
+    finite, 0 takes its place, except after the last step.
 
     Args:
-        operation: The function f, of one signal or of several; see `PerStep`.
+        operation: The function f of one or several signals; see `PerStep`.
         arguments: See `PerStep`.
         coding: The network's `snn_keras.coding.Coding`.
-        homogeneous: Whether f(c x) = c f(x).
+        homogeneous: Whether f(c x) = c f(x) for c > 0.
 
     Input shape: `(batch, time, ...)`, or a list of such. Output shape: that of
     the operation, with the time axis.
@@ -65,7 +65,7 @@ class TemporalDifference(CodedPerStep):
         return not any(None in shape for shape in self._shapes)
 
     def get_initial_state(self, batch_size: int) -> list | None:
-        """The sums of no inputs; None where their shapes depend on the input."""
+        """Sums of zero; None if their shapes depend on the input."""
         if not self.has_known_state:
             return None
         return [ops.zeros((batch_size, *s), self.state_dtype) for s in self._shapes]
@@ -111,7 +111,7 @@ class TemporalDifference(CodedPerStep):
         )
 
     def _changes(self, y, clock):
-        """What is sent where the function has these values, from `t = start` on."""
+        """The outputs, from the values of $F_t$ for t = start ... start + steps."""
         finite = ops.where(ops.isfinite(y), y, 0.0)
         ends = clock.along(clock.is_end(), y)
         after = ops.where(ends, y[:, 1:], finite[:, 1:])

@@ -2,9 +2,9 @@ r"""3x3 convolutions with fewer multiplications: Winograd's F(2 x 2, 3 x 3).
 
 $$Y = A^T \left[ (G g G^T) \odot (B^T d B) \right] A$$
 
-makes 2 x 2 outputs of a tile d of 4 x 4 inputs and a kernel g with 16
-multiplications a pair of channels, where the sum itself takes 36. All entries of
-A, B and G are 0, 1, -1 and 1/2: on dyadic numbers the result is exact.
+computes 2 x 2 outputs from a tile d of 4 x 4 inputs and a kernel g with 16
+multiplications per pair of channels; the plain sum needs 36. All entries of A, B and
+G are 0, 1, -1 or 1/2, so the result is exact on dyadic numbers.
 
 Source: Lavin and Gray, Fast Algorithms for Convolutional Neural Networks, 2016.
 """
@@ -16,8 +16,8 @@ from keras import ops
 from snn_keras.backend import backend
 from snn_keras.typing import Array
 
-# It pays where the products outweigh moving the tiles (16 numbers for 4 pixels) and
-# transforming the kernel: figures in docs/performance.md.
+# It is faster if the products cost more than moving the tiles (16 numbers for 4
+# pixels) and transforming the kernel. Measurements are in docs/performance.md.
 CHANNELS = 128
 TILE_BYTES = 12 * 2**20
 POSITIONS = 64
@@ -25,12 +25,12 @@ POSITIONS_OF_RUN = 128
 
 
 def pays(layer: keras.Operation, shape: tuple[int, ...], passes: int) -> bool:
-    """Whether an operation is a convolution that is faster this way.
+    """Whether an operation is a convolution that this algorithm computes faster.
 
     Args:
         layer: The operation that is applied at every step.
         shape: `(samples of all steps of a pass, height, width, channels)`.
-        passes: Passes of the run, which share the transformed kernel.
+        passes: Number of passes of the run, which share the transformed kernel.
     """
     if not _applies(layer) or None in shape:
         return False
@@ -51,17 +51,17 @@ def _applies(layer):
         and layer.groups == 1
         and layer.data_format == "channels_last"
         and layer.compute_dtype in ("float32", "float64")
-        and backend.on_cpu()  # other devices' libraries do it themselves
+        and backend.on_cpu()  # the libraries of other devices use it themselves
     )
 
 
-# G, and G for rows and columns at once: (16, 9).
+# G; and G applied to rows and columns at once, (16, 9).
 _G = np.array([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]])
 _OF_KERNEL = np.kron(_G, _G)
 
 
 def transformed(kernel: Array) -> Array:
-    """$G g G^T$, `(16, in, out)`, of a kernel `(3, 3, in, out)`."""
+    """$G g G^T$, `(16, in, out)`, for a kernel `(3, 3, in, out)`."""
     _, _, inside, outside = kernel.shape
     matrix = ops.cast(_OF_KERNEL, kernel.dtype)
     pairs = ops.matmul(matrix, ops.reshape(kernel, (9, inside * outside)))
@@ -69,7 +69,7 @@ def transformed(kernel: Array) -> Array:
 
 
 def convolve(layer: keras.layers.Layer, kernel: Array, x: Array) -> Array:
-    """What `layer(x)` gives, with its transformed kernel."""
+    """The result of `layer(x)`, from the transformed kernel."""
     _, height, width, channels = x.shape
     edge = 1 if layer.padding == "same" else 0
     height, width = height - 2 + 2 * edge, width - 2 + 2 * edge  # of the output

@@ -1,1 +1,1 @@
-"""What training a source network needs beside Keras's own."""
+"""Regularizers and callbacks for training source networks."""

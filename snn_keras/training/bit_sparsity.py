@@ -1,4 +1,4 @@
-"""A penalty on the bits that a bit-serial network sends."""
+"""`BitSparsity`: a penalty on the spikes of bit-serial networks."""
 
 import keras
 from keras import ops
@@ -16,14 +16,14 @@ class BitSparsity(keras.regularizers.Regularizer):
     $$L_{reg} = \lambda \sum_{layers} \sum_{neurons} \sum_{t=1}^{b} bit_t(a)$$
 
     summed over a layer's neurons, and averaged over the batch by Keras. The
-    surrogate derivative of each of the b bits to $a$ is 1 where
+    surrogate derivative of each of the b bits with respect to $a$ is 1 where
     $0 < a < \theta$, else 0.
 
     Args:
         strength: `lambda` >= 0.
 
-    Use `apply(model)` to put it on every quantized activation but the last, or
-    give it to some: `LSQReLU(15, activity_regularizer=BitSparsity(1e-8))`.
+    Use `apply(model)` to add it to every quantized activation except the last, or
+    pass it to single ones: `LSQReLU(15, activity_regularizer=BitSparsity(1e-8))`.
 
     Source: Datta et al. 2024, eq. 9-10.
     """
@@ -46,7 +46,7 @@ class BitSparsity(keras.regularizers.Regularizer):
         return self.strength * ops.sum(bit_sparsity(a, step, self.layer.levels))
 
     def apply(self, model: keras.Model) -> None:
-        """Puts the penalty on all quantized activations of `model` but the last."""
+        """Adds the penalty to all quantized activations of `model` except the last."""
         layers = [x for x in model.layers if isinstance(x, QuantizedActivation)]
         if len(layers) < 2:
             raise ValueError(
@@ -57,7 +57,7 @@ class BitSparsity(keras.regularizers.Regularizer):
             layer.activity_regularizer = self.bound_to(layer)
 
     def bound_to(self, layer: SourceActivation) -> "BitSparsity":
-        """This penalty for one layer; the layer asks for it when it is made."""
+        """This penalty with the step and levels of one layer, which calls this."""
         bound = type(self)(self.strength)
         bound.layer = layer
         return bound

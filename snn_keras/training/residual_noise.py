@@ -1,4 +1,4 @@
-"""Measures the conversion's error after every epoch, to train with it as noise."""
+"""`ResidualNoise`: sets the noise of training to the error of conversion."""
 
 import keras
 import numpy as np
@@ -11,7 +11,7 @@ from snn_keras.typing import Inputs
 class ResidualNoise(keras.callbacks.Callback):
     r"""Sets the noise of `LSQReLU(noise="residual")` and `QCFS(noise="residual")`.
 
-    After every epoch the model is converted, both are run on `x`, and for each
+    After every epoch the model is converted, both networks run on `x`, and for each
     layer
 
     $$\delta_l = std(a_l - \varphi_l(\tau)), \qquad
@@ -21,12 +21,12 @@ class ResidualNoise(keras.callbacks.Callback):
     epoch.
 
     Args:
-        x: Inputs to measure on, a part of the validation set.
-        timesteps: Steps tau of the converted network; None for the layers'
+        x: Inputs to measure on, such as a part of the validation set.
+        timesteps: Number of steps tau of the converted network; None for the layers'
             number of levels.
         batch_size: Samples measured at a time.
 
-    The figures are in the epoch's logs as `delta_mean`.
+    The epoch's logs contain the mean of $\delta_l$ as `delta_mean`.
 
     Source: Huang et al. 2024, eq. 13 and section 4.
     """

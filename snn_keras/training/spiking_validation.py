@@ -1,4 +1,4 @@
-"""Evaluates the converted network while its source trains, and keeps the best."""
+"""`SpikingValidation`: evaluates the converted network during training."""
 
 import os
 import pathlib
@@ -14,23 +14,23 @@ from snn_keras.typing import Inputs
 
 
 class SpikingValidation(keras.callbacks.Callback):
-    """Accuracy of the spiking network after every epoch, and its best epoch.
+    """Logs the spiking network's accuracy after every epoch, and saves the best.
 
-    The source network and the spiking network made from it are at their best at
-    different epochs: the one to keep is that of the best spiking network.
+    The source network and the spiking network may be best in different epochs; the
+    source of the best spiking network is saved.
 
     Args:
         x: Inputs.
         y: Integer labels `(samples,)`, or one-hot labels.
-        timesteps: The time steps T to report, a sequence of integers >= 1.
-        filepath: Where to keep the source model whose spiking network is best at
-            the last of `timesteps`, a `.keras` file; None to keep none.
+        timesteps: The numbers of time steps T to log, a sequence of integers >= 1.
+        filepath: The `.keras` file of the source model whose spiking network is best
+            at the last of `timesteps`; None saves no model.
         neuron: As for `snn_keras.convert`.
-        batch_size: Samples a batch.
+        batch_size: Samples per batch.
 
-    Logs: `snn_accuracy_T` for each T. Where `fit` goes on after an interruption
-    (`keras.callbacks.BackupAndRestore`, or `initial_epoch`), the model kept at
-    `filepath` counts as the best so far.
+    Logs: `snn_accuracy_T` for each T. If `fit` continues after an interruption
+    (`keras.callbacks.BackupAndRestore`, or `initial_epoch`), the model at `filepath`
+    counts as the best so far.
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class SpikingValidation(keras.callbacks.Callback):
             }
         if self._snn is None:
             self._snn = snn
-        self._snn.set_weights(snn.get_weights())  # it is compiled already
+        self._snn.set_weights(snn.get_weights())  # reuses the compiled network
         outputs = self._snn.predict_over_time(self.x, self.batch_size, verbose=0)
         return {t: self._share(outputs[t - 1]) for t in self.timesteps}
 

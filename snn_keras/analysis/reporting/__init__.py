@@ -1,4 +1,4 @@
-"""One HTML file with all that analysis knows about a conversion."""
+"""`report`: writes one HTML file with the whole analysis of a conversion."""
 
 from snn_keras.analysis.reporting.figures import AccuracyFigures as AccuracyFigures
 from snn_keras.analysis.reporting.figures import NetworkFigures as NetworkFigures

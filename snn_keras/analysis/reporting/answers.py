@@ -1,4 +1,4 @@
-"""The sections of a report about answers: accuracy or error, and disagreements."""
+"""The sections of a report on answers: accuracy or error, and disagreements."""
 
 from collections.abc import Sequence
 
@@ -21,11 +21,11 @@ from snn_keras.analysis.reporting.pictures import drawn, thumbnails
 from snn_keras.analysis.reporting.sections import MOST_ROWS, some
 from snn_keras.typing import Inputs
 
-MOST_FLIPS = 24  # pictures of samples with two answers
+MOST_FLIPS = 24  # most samples with different answers that are shown
 
 
 def accuracy(figures: ReportFigures) -> Html:
-    """Accuracy, or the error of numbers, against time steps, the source as a line."""
+    """The section on accuracy, or the error of numbers, against time steps."""
     found = figures.accuracy
     if found is None:
         text = "There are no labels: accuracy is not known, see the disagreements."
@@ -92,7 +92,7 @@ def _difference(value, found):
 
 
 def _note_on_answers(figures):
-    """What is counted as an answer, where it is not a sample's class."""
+    """Says what counts as an answer, unless it is a sample's class."""
     found = figures.disagreements
     several = found.answers // found.samples
     text = {
@@ -123,7 +123,7 @@ def _note_on_steps(figures):
 def disagreements(
     figures: ReportFigures, x: Inputs, class_names: Sequence[str] | None
 ) -> Html:
-    """Answers that differ, and the samples that they belong to."""
+    """The section on answers that differ, and their samples."""
     found = figures.disagreements
     children = [element("p", found.summary())]
     if found.pairs:
@@ -136,7 +136,7 @@ def disagreements(
 
 
 def _pairs(found, class_names):
-    """Which answer became which, as a matrix and as a table."""
+    """The pairs of different answers, as a matrix and as a table."""
     classes = {k for pair in found.pairs for k in (pair.source, pair.spiking)}
 
     def plot(ax):
@@ -161,7 +161,7 @@ def _pairs(found, class_names):
 
 
 def _largest(flips):
-    """The numbers that differ most."""
+    """A table of the numbers that differ most."""
     names = {"source": "source", "spiking": "spiking network", "label": "right"}
     kinds = [k for k in names if getattr(flips[0], k) is not None]
     rows = [
@@ -173,7 +173,7 @@ def _largest(flips):
 
 
 def _flips(found, x, class_names):
-    """The samples whose answer flips, as pictures where they are images."""
+    """The samples with different answers, shown as pictures if they are images."""
     flips = found.flips[:MOST_FLIPS]
     images = thumbnails(x, [flip.sample for flip in flips])
     if not images:

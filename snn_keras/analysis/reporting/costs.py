@@ -1,4 +1,4 @@
-"""The sections of a report about what a run costs: spikes, energy, single neurons."""
+"""The sections of a report on spikes, energy and single neurons."""
 
 import numpy as np
 
@@ -23,11 +23,11 @@ SOURCES = {
     "float32": "M. Horowitz, Computing's energy problem, 2014, floating point at "
     "45 nm; a comparison as an addition, a shift as in table 4 of Datta et al. 2024",
 }
-LANES = 8  # neurons whose potentials are drawn
+LANES = 8  # number of neurons whose potentials are drawn
 
 
 def spikes(figures: ReportFigures) -> Html:
-    """Spikes and their rates, layer by layer and step by step."""
+    """The section on spikes and their rates, by layer and by step."""
     found = figures.spikes
     layers = found.layers
 
@@ -78,7 +78,7 @@ def _spikes_over_time(found):
 
 
 def energy(figures: ReportFigures) -> Html:
-    """Operations and energy beside the source's."""
+    """The section on operations and energy of both networks."""
     found = figures.energy
     first = next(iter(found.values()))
     sides = {"source": "source", "spiking": "spiking network"}
@@ -154,7 +154,7 @@ def energy(figures: ReportFigures) -> Html:
 
 
 def neurons(figures: ReportFigures) -> Html:
-    """Single neurons on one sample: when they fire, and their potentials."""
+    """The section on spikes and potentials of single neurons, for one sample."""
     found = figures.traces
     layers = found.layers
 

@@ -38,13 +38,13 @@ class NetworkFigures(Figures):
     """The networks of a report.
 
     Attributes:
-        source, spiking: Their names.
+        source, spiking: The networks' names.
         neurons: Names of the classes of the spiking network's cells.
         timesteps: Steps of the run, as `SpikingModel.timesteps`.
-        extra_steps: Steps before the run.
+        extra_steps: Number of extra steps before the run.
         parameters: Number of the source's parameters.
         backend: Keras's backend.
-        answer: What the output answers: `"classes"`, `"sides"` (of 1/2) or `"numbers"`.
+        answer: The kind of answer: `"classes"`, `"sides"` (of 1/2) or `"numbers"`.
     """
 
     source: str
@@ -59,15 +59,15 @@ class NetworkFigures(Figures):
 
 @dataclasses.dataclass(frozen=True)
 class AccuracyFigures(Figures):
-    """How good the answers are.
+    """The accuracy, or the error, of both networks.
 
     Attributes:
         measure: `"accuracy"`, in [0, 1], or `"root mean square error"`, in the unit of
             the output.
-        timesteps: Numbers of steps; none where a run has no fixed number.
-        spiking: The spiking network's measure at each of them.
-        at_end: Its measure at the end of a run.
-        source: The source's.
+        timesteps: Numbers of steps; empty if a run has no fixed number.
+        spiking: The spiking network's measure at each of these numbers.
+        at_end: The spiking network's measure at the end of a run.
+        source: The source network's measure.
     """
 
     measure: str
@@ -78,17 +78,17 @@ class AccuracyFigures(Figures):
 
     @property
     def form(self) -> str:
-        """The format of the measure for people."""
+        """The format string of the measure."""
         return "{:.2%}" if self.measure == "accuracy" else "{:.4g}"
 
 
 @dataclasses.dataclass(frozen=True)
 class PlanFigures(Figures):
-    """What each layer of the source becomes, in words.
+    """The plan of the conversion: what each layer of the source becomes.
 
     Attributes:
         header, rows: The table that a `snn_keras.Plan` prints.
-        verdict: Whether all that is built is exact.
+        verdict: A sentence that says whether the conversion is exact.
     """
 
     header: tuple[str, ...]
@@ -98,19 +98,19 @@ class PlanFigures(Figures):
 
 @dataclasses.dataclass(frozen=True)
 class ReportFigures(Figures):
-    """The figures of a `report`. Print what matters most, or take `as_dict()`.
+    """The figures of a `report`. Print the most important, or use `as_dict()`.
 
     Attributes:
         network: `NetworkFigures`.
-        samples: Samples whose answers are compared.
-        inspected: How many of them mismatch, spikes and energy are of.
-        accuracy: `AccuracyFigures`, None without labels.
-        mismatch: A `Mismatch`, None where the source's neurons fire at random.
+        samples: Number of samples whose answers are compared.
+        inspected: Number of samples used for mismatch, spikes and energy.
+        accuracy: `AccuracyFigures`; None without labels.
+        mismatch: A `Mismatch`; None if the source's neurons fire at random.
         spikes: `SpikeStatistics`.
-        energy: An `Energy` by the name of the constants.
+        energy: `{name of the constants: Energy}`.
         traces: `TraceFigures`.
         disagreements: `Disagreements`.
-        plan: `PlanFigures`, None where the source was quantized before it was
+        plan: `PlanFigures`; None if the source was quantized before it was
             converted.
     """
 
@@ -126,7 +126,7 @@ class ReportFigures(Figures):
     plan: PlanFigures | None
 
     def headlines(self) -> list[tuple[str, float, str]]:
-        """What matters most: names, values, and their formats for people."""
+        """The most important figures: names, values and format strings."""
         lines = []
         if found := self.accuracy:
             lines += [
@@ -160,9 +160,9 @@ def gather(
     timesteps: Sequence[int] | None = None,
     neurons: Mapping[str, Sequence[int]] | None = None,
 ) -> ReportFigures:
-    """All figures of a report; the arguments and the result are those of `report`.
+    """All figures of a report; arguments and result are those of `report`.
 
-    `x` is in the structure of the inputs, as `check_data` gives it.
+    `x` must be in the structure of the inputs, as `check_data` returns it.
     """
     cells = [layer.cell for layer in neurons_of(snn).values()]
     check_count("samples", samples)
@@ -199,7 +199,7 @@ def gather(
 
 
 def _answer(ann, snn):
-    """What the networks' one output answers."""
+    """The kind of answer of the networks' only output."""
     shapes = [tuple(y.shape) for y in snn.outputs]
     if len(shapes) != 1:
         raise ValueError(
@@ -211,12 +211,12 @@ def _answer(ann, snn):
 
 
 def _output(outputs):
-    """The array of the one output, in whatever structure."""
+    """The array of the only output, from any structure."""
     return tree.flatten(outputs)[0]
 
 
 def _answers(snn, x, answer, source, labels, batch_size, timesteps):
-    """How good the answers are at the steps wanted, and the outputs at the end."""
+    """The measure at the given numbers of steps, and the outputs at the end."""
     settings = {"batch_size": batch_size, "verbose": 0}
     steps = [] if snn.coding.settles else steps_of(snn, timesteps)
     if labels is None:
@@ -225,7 +225,7 @@ def _answers(snn, x, answer, source, labels, batch_size, timesteps):
     if steps and snn.coding.any_time:
         over_time = _output(snn.predict_over_time(x, **settings))
         reached = [answer.score(over_time[t - 1], labels) for t in steps]
-    else:  # every number of steps is a run of its own
+    else:  # each number of steps needs a run of its own
         runs = (snn.with_timesteps(t).predict(x, **settings) for t in steps)
         reached = [answer.score(_output(y), labels) for y in runs]
     outputs = over_time[-1] if len(over_time) else _output(snn.predict(x, **settings))
@@ -240,7 +240,7 @@ def _answers(snn, x, answer, source, labels, batch_size, timesteps):
 
 
 def _mismatch(ann, snn, x, batch_size):
-    """What `mismatch` gives; None where neurons fire at random."""
+    """The result of `mismatch`; None if neurons fire at random."""
     nodes = normalize.normal_form(ann).nodes
     if any(getattr(node.operation, "is_random", False) for node in nodes):
         return None
@@ -248,7 +248,7 @@ def _mismatch(ann, snn, x, batch_size):
 
 
 def _plan(ann, snn):
-    """The plan that makes `snn` of `ann`; None of a source that was quantized first."""
+    """The plan by which `ann` became `snn`; None if `ann` was quantized first."""
     try:
         made = plan(
             ann,

@@ -1,18 +1,18 @@
-"""HTML from Python: text is escaped, numbers can be read back."""
+"""Writes HTML: text is escaped, and numbers keep their full precision."""
 
 import html
 from collections.abc import Iterable, Sequence
 
 
 class Html(str):
-    """Text that is HTML already."""
+    """A string that is HTML, so it is not escaped."""
 
 
 def element(name: str, /, *children, **attributes) -> Html:
-    """An element; strings among its children are text.
+    """An element; plain strings among its children are escaped.
 
-    Attributes: an underscore at the end of a name falls away, others are hyphens;
-    those that are None are left out.
+    In names of attributes, a trailing underscore is removed, and others become
+    hyphens. Attributes that are None are left out.
     """
     given = "".join(
         f' {key.rstrip("_").replace("_", "-")}="{html.escape(str(value))}"'
@@ -25,7 +25,7 @@ def element(name: str, /, *children, **attributes) -> Html:
 
 
 def join(children: Iterable) -> Html:
-    """HTML of strings, and of lists of them."""
+    """Joins strings, and lists of strings, to HTML."""
     parts = []
     for child in children:
         if isinstance(child, (list, tuple)):
@@ -36,7 +36,7 @@ def join(children: Iterable) -> Html:
 
 
 def number(value: float, form: str = "{:,}") -> Html:
-    """A number as people read it, with its whole value beside it."""
+    """A formatted number in a `data` element with its exact value."""
     return element("data", form.format(value), value=repr(value))
 
 
@@ -46,7 +46,7 @@ def percent(value: float) -> Html:
 
 
 def table(caption: str, header: Sequence, rows: Iterable[Sequence]) -> Html:
-    """A table that scrolls where it is too wide; the first column names the row."""
+    """A table that scrolls if it is too wide; the first column has row headers."""
     kinds = [
         None if any(isinstance(cell, Html) for cell in column) else "text"
         for column in zip(*rows, strict=True)
@@ -83,7 +83,7 @@ def figure(image: str | Sequence[str], caption: str) -> Html:
 
 
 def section(name: str, title: str, *children) -> Html:
-    """A section with a heading that links may point to."""
+    """A section with a heading that links can point to."""
     heading = element("h2", title, id=f"{name}-title")
     return element(
         "section", heading, children, id=name, aria_labelledby=f"{name}-title"

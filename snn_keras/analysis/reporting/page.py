@@ -1,4 +1,4 @@
-"""Writing a report."""
+"""`report`: writes the HTML file of a report."""
 
 import json
 import os
@@ -35,31 +35,31 @@ def report(
 ) -> ReportFigures:
     """Writes one HTML file about a conversion, and returns its figures.
 
-    The file needs no network and no script; it shows accuracy by time steps, mismatch,
-    spikes, operations, energy, single neurons, disagreements and the plan. Answers are
-    classes, for each sample or at each position of a map; behind a sigmoid, yes or no;
-    or numbers, whose error stands in place of the accuracy.
+    The file works offline and without scripts. It shows accuracy by time steps,
+    mismatch, spikes, operations, energy, single neurons, disagreements and the plan.
+    Answers are classes, for each sample or each position of a map; yes or no, after a
+    sigmoid; or numbers, for which the error replaces the accuracy.
 
-    What is measured stands in its tables as `data` elements with the whole value; the
-    element `#figures` holds all figures as JSON.
+    In tables, measured values are `data` elements with the exact value. The element
+    `#figures` contains all figures as JSON.
 
     Args:
         ann: The source network, with one output.
         snn: The `SpikingModel` that was converted from it.
         x: Inputs, as `predict` takes them.
-        y: The right answers, None where they are not known: classes `(samples,)`, of a
-            map `(samples, ...)`, or one-hot as the outputs; behind a sigmoid 0 or 1; or
+        y: The right answers, or None: classes `(samples,)`, for a map
+            `(samples, ...)`, or one-hot like the outputs; 0 or 1 after a sigmoid; or
             numbers.
         path: The HTML file to write.
-        samples: How many, from the first on, to use for mismatch, spikes and energy;
-            answers are compared on all.
-        batch_size: Samples a batch.
-        timesteps: Numbers of steps whose accuracy to give; by default all.
+        samples: Number of samples, from the first, to use for mismatch, spikes and
+            energy; answers are compared on all samples.
+        batch_size: Samples per batch.
+        timesteps: Numbers of steps at which to show the accuracy; by default all.
         neurons: `{layer: flat indices}` of the single neurons to show; by default some
-            that fire on the first sample, of at most six layers.
+            that fire on the first sample, from at most six layers.
         title: The heading.
-        class_names: Names of the classes, in order; of sides, for 0 and 1.
-        overwrite: Whether to replace a file that is there.
+        class_names: Names of the classes, in order; for sides, the names of 0 and 1.
+        overwrite: Whether to replace an existing file.
 
     Returns:
         The figures, `ReportFigures`.
@@ -67,11 +67,11 @@ def report(
     Raises:
         FileExistsError, FileNotFoundError: if the file cannot be written.
         ValueError: if an argument is not valid, or the network has several outputs.
-        ConversionError: if the two do not belong together.
+        ConversionError: if `snn` was not converted from `ann`.
     """
     path = check_target(path, overwrite)
     pictures.check_matplotlib()
-    neurons_of(snn)  # says so where `snn` is no spiking network
+    neurons_of(snn)  # raises an error if `snn` is not a spiking network
     x = check_data(x, snn.program.graph)
     figures = gather(ann, snn, x, y, samples, batch_size, timesteps, neurons)
     title = title or f"{ann.name}: source and spiking network"
@@ -110,7 +110,7 @@ def document(
         element("link", rel="icon", href="data:,"),
         element("style", Html(STYLE)),
     ]
-    # As text of a script: "</" would end it.
+    # "</" would end the script element.
     content = Html(json.dumps(figures.as_dict()).replace("</", "<\\/"))
     script = element("script", content, type="application/json", id="figures")
     body = [header, element("main", parts), script]

@@ -1,4 +1,4 @@
-"""Pictures of a report, as parts of its text."""
+"""Pictures that are embedded in a report."""
 
 import base64
 import io
@@ -15,12 +15,12 @@ from snn_keras.typing import Inputs
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-WIDTH = 4.3  # inches: as wide as a phone, so that text is not scaled down
-THUMBNAIL = 96  # pixels, at most
+WIDTH = 4.3  # inches, the width of a phone, so that text is not scaled down
+THUMBNAIL = 96  # most pixels of a side
 
 
 def check_matplotlib() -> None:
-    """Raises an ImportError unless there is Matplotlib."""
+    """Raises an ImportError if Matplotlib is missing."""
     try:
         import matplotlib  # noqa: F401
     except ImportError as error:
@@ -34,9 +34,9 @@ def drawn(plot: "Callable[[Axes], Any]", alt: str, rows: float = 5) -> Html:
     """The picture that `plot(ax)` draws, as an `img` element of SVG.
 
     Args:
-        plot: Draws on the axes that it is given.
-        alt: What the picture shows, for those who cannot see it.
-        rows: As for `height_of`.
+        plot: A function that draws on the given axes.
+        alt: The alternative text.
+        rows: Number of rows, which sets the height; see `height_of`.
     """
     import matplotlib
     from matplotlib.figure import Figure
@@ -56,11 +56,11 @@ def drawn(plot: "Callable[[Axes], Any]", alt: str, rows: float = 5) -> Html:
 
 
 def thumbnails(x: Inputs, indices: Sequence[int]) -> dict[int, Html]:
-    """PNG images of samples, by index; none where the input is no image.
+    """PNG images of samples, by index; empty if the input is not an image.
 
     Args:
         x: Inputs, as for `predict`.
-        indices: Which samples.
+        indices: The indices of the samples.
     """
     images = np.asarray(x) if hasattr(x, "shape") else None
     if images is None or images.ndim != 4 or not len(indices):

@@ -1,4 +1,4 @@
-"""The head of a report, and its sections about the conversion: mismatch, plan."""
+"""The summary of a report, and its sections on mismatch and plan."""
 
 from collections.abc import Sequence
 
@@ -18,11 +18,11 @@ from snn_keras.analysis.reporting.html import (
 )
 from snn_keras.analysis.reporting.pictures import drawn
 
-MOST_ROWS = 17  # of a table over time
+MOST_ROWS = 17  # most rows of a table over time
 
 
 def summary(figures: ReportFigures) -> Html:
-    """The figures that matter most, side by side."""
+    """The most important figures, side by side."""
     return element(
         "dl",
         [
@@ -34,7 +34,7 @@ def summary(figures: ReportFigures) -> Html:
 
 
 def mismatch(figures: ReportFigures) -> Html:
-    """Decoded signals beside the source's activations, layer by layer."""
+    """The section on errors of decoded signals, layer by layer."""
     found = figures.mismatch
     title = "Mismatch by layer"
     if found is None:
@@ -80,7 +80,7 @@ def mismatch(figures: ReportFigures) -> Html:
 
 
 def plan(figures: ReportFigures) -> Html:
-    """What each layer of the source became."""
+    """The section on what each layer of the source became."""
     found = figures.plan
     title = "Plan"
     if found is None:
@@ -98,7 +98,7 @@ def plan(figures: ReportFigures) -> Html:
 
 
 def some(items: Sequence) -> Sequence:
-    """At most `MOST_ROWS` of them, the last among them; all are in the figures."""
+    """At most `MOST_ROWS` of the items, including the last."""
     items = list(items)
     if len(items) <= MOST_ROWS:
         return items

@@ -1,4 +1,4 @@
-"""How a report looks: on phones, on screens and on paper."""
+"""The style sheet of a report, for phones, screens and paper."""
 
 STYLE = """
 :root { color-scheme: light; --line: #c8cdd4; --faint: #f3f5f8; }

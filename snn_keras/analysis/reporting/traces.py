@@ -1,4 +1,4 @@
-"""Single neurons of a report: which are shown, and what they do."""
+"""Chooses single neurons for a report, and records them."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -12,20 +12,20 @@ from snn_keras.simulate import Monitored
 from snn_keras.simulate.model import SpikingModel
 from snn_keras.typing import Inputs
 
-MOST_LAYERS = 6  # in the pictures of single neurons
-RASTER = 60  # neurons in the raster
+MOST_LAYERS = 6  # most layers in the plots of single neurons
+RASTER = 60  # number of neurons in the raster plot
 
 
 @dataclasses.dataclass(frozen=True)
 class LayerTraces(Figures):
-    """What chosen neurons of a layer do in a run.
+    """The activity of chosen neurons of a layer in a run.
 
     Attributes:
         neurons: Their flat indices.
-        thresholds: Their thresholds, `(neurons,)`; None where they change from step
-            to step.
-        spikes: `(neurons, timesteps)`, as `record` gives them.
-        potentials: `(neurons, timesteps)`, in the units of the threshold.
+        thresholds: Their thresholds, `(neurons,)`; None if these change from step to
+            step.
+        spikes: `(neurons, timesteps)`, as `record` returns them.
+        potentials: `(neurons, timesteps)`, in the unit of the threshold.
     """
 
     neurons: tuple[int, ...]
@@ -36,12 +36,12 @@ class LayerTraces(Figures):
 
 @dataclasses.dataclass(frozen=True)
 class TraceFigures(Figures):
-    """What single neurons do in a run of one sample.
+    """The activity of single neurons in a run of one sample.
 
     Attributes:
         sample: The sample's index.
         timesteps: Steps of the run.
-        layers: `LayerTraces` by the name of each layer that is shown.
+        layers: `{name: LayerTraces}` of the layers that are shown.
     """
 
     sample: int
@@ -69,7 +69,7 @@ def traces(
         )
     x = tree.map_structure(lambda a: a[:1], x)
     if snn.coding.settles:
-        snn = snn.with_timesteps(_settled(snn, x))
+        snn = snn.with_timesteps(_settling_steps(snn, x))
     chosen = neurons or _chosen(snn, x)
     what = ("spikes", "potentials")
     found = record(snn, x, list(chosen), what, traces=True, neurons=chosen)
@@ -90,16 +90,16 @@ def _rows(array):
     return tuple(map(tuple, array.tolist()))
 
 
-def _settled(snn, x):
+def _settling_steps(snn, x):
     steps = snn.settling_steps(x, verbose=0).max()
     return max(int(steps), snn.coding.input_steps)
 
 
 def _chosen(snn, x):
-    """Neurons that fire on `x`, spread over layers and neurons."""
+    """Neurons that fire on `x`, evenly from all layers."""
     names = _spread(list(neurons_of(snn)), MOST_LAYERS)
     monitor = Recorder(Neurons("spikes", dict.fromkeys(names)))
-    # Not compiled: that takes longer than a single run of one sample.
+    # Not compiled, because compiling takes longer than a single run of one sample.
     _, counts = Monitored(snn, monitor)(tree.map_structure(ops.convert_to_tensor, x))
     chosen = {}
     for name in names:
@@ -111,7 +111,7 @@ def _chosen(snn, x):
 
 
 def _spread(items, most):
-    """At most so many of them, the first and the last among them."""
+    """At most `most` of the items, evenly chosen, including the first and the last."""
     if len(items) <= most:
         return items
     return [items[i] for i in np.linspace(0, len(items) - 1, most).astype(int)]
@@ -120,5 +120,5 @@ def _spread(items, most):
 def _thresholds(coding, cell, indices):
     if coding.charges_first:
         return None
-    each = np.ravel(cell.theta_value())  # one, or one for each channel
+    each = np.ravel(cell.theta_value())  # one for all, or one for each channel
     return tuple(each[np.asarray(indices) % len(each)].tolist())

@@ -1,8 +1,8 @@
-"""integer: what a spiking network computes, in integers alone.
+"""Spiking networks that compute only with integers.
 
-`IntegerNetwork.run` defines what an exported file has to compute, operation by
-operation, in NumPy. Every operation also says between which bounds its values stay,
-so that no accumulator can overflow in secret.
+`IntegerNetwork.run` defines, operation by operation in NumPy, what an exported file
+must compute. Every operation also states bounds of its values, so that overflows of
+accumulators are detected.
 """
 
 from snn_keras.export.integer.bounds import INT32 as INT32

@@ -1,4 +1,4 @@
-"""Whether 32 bits hold all that an integer network computes, and what helps if not."""
+"""Checks that all values of an integer network fit in 32 bits."""
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -20,10 +20,10 @@ INT32 = 2**31 - 1
 def walk(
     operations: Iterable[Operation], intervals: dict[str, Interval], steps: int
 ) -> Iterator[tuple[Operation, list[Interval]]]:
-    """Yields `(operation, what it reads)`, and adds what it makes to `intervals`.
+    """Yields `(operation, intervals of its inputs)`; adds its output's to `intervals`.
 
     Args:
-        operations: Operations, each behind all that it reads.
+        operations: Operations in running order.
         intervals: The `Interval` of every input, by name.
         steps: Time steps of a run.
     """
@@ -31,7 +31,7 @@ def walk(
         reads = [intervals[name] for name in operation.inputs]
         yield operation, reads
         made = operation.bounds(*reads, steps=steps)
-        intervals[operation.name] = made.within(INT32 + 1)  # enough to see that
+        intervals[operation.name] = made.within(INT32 + 1)  # shows an overflow, too
 
 
 def too_large(
@@ -42,14 +42,15 @@ def too_large(
     steps: int,
     most_steps: int | None = None,
 ) -> str:
-    """The message of what 32 bits do not hold.
+    """The error message for values that do not fit in 32 bits.
 
     Args:
-        operations, intervals: All of them, by name.
-        operation: The one whose numbers are too large.
-        largest: What they may reach.
+        operations: All operations.
+        intervals: Their `Interval`s, by name.
+        operation: The operation whose values are too large.
+        largest: The largest magnitude that they may reach.
         steps: Time steps of a run.
-        most_steps: Steps that would do; 0 if no number of steps does.
+        most_steps: The most steps for which they fit; 0 if there are none.
     """
     if most_steps is None:
         most_steps = int(steps * INT32 // largest) if operation.state_names else 0
@@ -79,7 +80,7 @@ def _remedy(operations, intervals, operation, excess, most_steps):
 
 
 def _source(operations, intervals, operation):
-    """Where the large numbers that it reads come from; None for an input."""
+    """The operation from which large values come; None for an input."""
     if isinstance(operation, FireBits):
         return operation
     made = {x.name: x for x in operations}

@@ -1,4 +1,4 @@
-"""What has a memory: neurons, and sums over time."""
+"""Integer operations with a state: neurons, max pooling, and sums over time."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -11,15 +11,15 @@ from snn_keras.export.integer.operations import Operation, patches
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class MaxPool(Operation):
-    """The largest entry of each window, of what has come in so far.
+    """Max pooling of the sum of all inputs so far.
 
-    It sends what that changes: its outputs so far add up to the pool of all inputs so
-    far. Its state: the sum of the inputs, and the pool of it.
+    It sends changes: the sum of its outputs so far is the pool of the sum of all inputs
+    so far. The state is the sum of the inputs, and its pool.
 
     Attributes:
-        window, strides: One integer an axis.
-        padding: `(before, after)` for each axis; never the largest.
-        over_time: False for networks without time, where it has no state.
+        window, strides: One integer for each axis.
+        padding: `(before, after)` for each axis; padding is never the largest entry.
+        over_time: False for networks without time, which need no state.
 
     Source: Li et al. 2022, algorithm 2.
     """
@@ -56,7 +56,7 @@ class MaxPool(Operation):
         return pool - before, (total, pool)
 
     def bounds(self, x: Interval, *, steps: int) -> Interval:
-        # No entry changes by more than this at a step, so neither does the largest.
+        # If no entry changes by more than this in a step, neither does the largest.
         return of_channels(x, self.shape[-1])
 
     def state_bounds(self, x: Interval, *, steps: int) -> tuple:
@@ -66,15 +66,15 @@ class MaxPool(Operation):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Fire(Operation):
-    r"""Integrate-and-fire neurons: spikes 1, or 0, of integer potentials.
+    r"""Integrate-and-fire neurons with integer potentials; spikes are 1.
 
     $u \leftarrow u + I$, $z = [u \ge \Theta]$, $u \leftarrow u - \Theta z$
 
-    Its state is the potential above the one at rest, so that it starts from 0.
+    The state is the potential minus the initial potential, so that it starts from 0.
 
     Attributes:
         threshold: $\Theta$ >= 1, int32; broadcasts against the shape.
-        initial: The potential at rest, likewise.
+        initial: The initial potential; broadcasts against the shape.
     """
 
     threshold: np.ndarray
@@ -95,7 +95,7 @@ class Fire(Operation):
         return Interval(np.int64(0), np.int64(1))
 
     def state_bounds(self, x: Interval, *, steps: int) -> tuple:
-        # As if it never fired: a spike leaves no less than 0, rest being `initial`.
+        # The bounds without spikes: after a spike u is at least 0.
         x = x.with_zero().map(lambda bound: bound * steps)
         return (Interval(x.low - np.maximum(self.initial, 0), x.high),)
 
@@ -105,10 +105,10 @@ class Fire(Operation):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class SignedFire(Fire):
-    r"""Neurons that take spikes back: 1, -1 or 0.
+    r"""Signed integrate-and-fire neurons: spikes are 1 or -1.
 
-    1 where $u \ge \Theta$ and fewer than `ceiling` were sent; -1 where $u < 0$ and
-    any were. Its state: the potential, and the count.
+    1 where $u \ge \Theta$ and the count is below `ceiling`; -1 where $u < 0$ and the
+    count is above 0. The state is the potential and the count.
     """
 
     ceiling: int | None = None
@@ -132,7 +132,7 @@ class SignedFire(Fire):
 
     def state_bounds(self, x: Interval, *, steps: int) -> tuple:
         (potential,) = super().state_bounds(x, steps=steps)
-        # Taking a spike back adds the threshold to what is below rest.
+        # A negative spike adds the threshold to a potential below 0.
         most = np.maximum(potential.high, self.threshold)
         count = Interval(np.int64(0), np.int64(self.ceiling or steps))
         return Interval(potential.low, most), count
@@ -190,10 +190,11 @@ class FireSizes(Fire):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class FireBits(Fire):
-    r"""Bit-serial neurons: what they send in `bits` steps, as one integer.
+    r"""Bit-serial neurons; the output is the integer of all `bits` spikes.
 
     $z_t = [u \ge \Theta 2^{-t}]$, $u \leftarrow u - \Theta 2^{-t} z_t$; the output is
-    $\sum_t 2^{b-t} z_t$. $\Theta$ is a multiple of $2^b$, and $u$ at most `most`.
+    $\sum_t 2^{b-t} z_t$. $\Theta$ must be a multiple of $2^b$; $u$ is limited to
+    `most`.
     """
 
     bits: int = 1
@@ -201,7 +202,7 @@ class FireBits(Fire):
     state_names = ()
 
     def weights(self) -> list[np.ndarray]:
-        """What the spikes of each step weigh, most significant first."""
+        """The weights of the spikes of each step, most significant first."""
         return [self.threshold >> t for t in range(1, self.bits + 1)]
 
     def spikes(self, x: np.ndarray) -> np.ndarray:
@@ -241,7 +242,7 @@ class FireBits(Fire):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Integrate(Operation):
-    """The sum of all inputs so far: the network's output, undivided."""
+    """The sum of all inputs so far: the network's output before division."""
 
     state_names = ("sum",)
 

@@ -1,4 +1,4 @@
-"""Bounds of integers, and the digits that they have."""
+"""Intervals of integers, and their decomposition into digits."""
 
 import dataclasses
 import functools
@@ -11,33 +11,33 @@ from snn_keras.typing import Array
 
 @dataclasses.dataclass(frozen=True)
 class Interval:
-    """Bounds of a tensor: integers that broadcast against its shape, batch aside."""
+    """Bounds of a tensor: integers that broadcast against its shape without batch."""
 
     low: Array
     high: Array
 
     @classmethod
     def of(cls, *candidates) -> "Interval":
-        """The smallest interval around all of `candidates`."""
+        """The smallest interval that contains all `candidates`."""
         return cls(*(functools.reduce(f, candidates) for f in (np.minimum, np.maximum)))
 
     def over(self, axes: int | tuple[int, ...]) -> "Interval":
-        """Bounds of all entries along `axes`, which are kept with length 1."""
+        """Bounds over all entries along `axes`, which keep length 1."""
         low, high = (np.atleast_1d(x) for x in (self.low, self.high))
         return Interval(low.min(axes, keepdims=True), high.max(axes, keepdims=True))
 
     def full(self, shape: tuple[int, ...]) -> "Interval":
-        """The same bounds, written out for every entry of `shape`."""
+        """The same bounds, broadcast to `shape`."""
         return Interval(
             np.broadcast_to(self.low, shape), np.broadcast_to(self.high, shape)
         )
 
     def with_zero(self) -> "Interval":
-        """The same, with 0 in it: what padding and silence send."""
+        """The smallest interval that also contains 0, the value of padding."""
         return Interval(np.minimum(self.low, 0), np.maximum(self.high, 0))
 
     def within(self, most: float) -> "Interval":
-        """The same, of magnitudes up to `most`."""
+        """The interval, clipped to magnitudes up to `most`."""
         return Interval(*(np.clip(x, -most, most) for x in (self.low, self.high)))
 
     @property
@@ -46,7 +46,7 @@ class Interval:
         return int(max(np.max(np.abs(self.low)), np.max(np.abs(self.high))))
 
     def map(self, function: Callable[[np.ndarray], np.ndarray]) -> "Interval":
-        """`function` of both bounds, put in order."""
+        """The interval between the values of `function` at both bounds."""
         return Interval.of(function(self.low), function(self.high))
 
 
@@ -59,7 +59,7 @@ def of_channels(interval: Interval, channels: int) -> Interval:
 
 
 def total(products: Sequence[np.ndarray], axes: int | tuple[int, ...]) -> Interval:
-    """Bounds of a sum of terms, each of which lies between two products."""
+    """Bounds of a sum of terms that each lie between two products."""
     low, high = np.minimum(*products), np.maximum(*products)
     return Interval(low.sum(axes), high.sum(axes))
 
@@ -72,13 +72,13 @@ DIGIT = 16
 
 
 def digits(interval: Interval, channels: int) -> list:
-    """The digits in which weighted layers take their input.
+    """The digits into which the input of layers with weights is decomposed.
 
-    Numbers of up to 4 bits, spikes among them, are one digit; others are
-    $x = \\sum_k 16^k d_k$ with $d_k$ of 0 ... 15, and a sign in the last.
+    Numbers of up to 4 bits, such as spikes, are one digit; others are
+    $x = \\sum_k 16^k d_k$ with $d_k$ in 0 ... 15; the last digit has the sign.
 
     Returns:
-        A list of `(place, Interval)`, of bounds `(channels,)`.
+        A list of `(place, Interval)`, with bounds of shape `(channels,)`.
     """
     x = of_channels(interval, channels)
     found, place = [], 1

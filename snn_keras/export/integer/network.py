@@ -1,4 +1,4 @@
-"""The integer network: how its operations run, step by step."""
+"""`IntegerNetwork`: runs integer operations step by step."""
 
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,8 +22,8 @@ class Input:
     Attributes:
         name: Its name.
         shape: Its shape, without the batch.
-        dtype: What q is held in: "uint8", "int8" or "int16".
-        scale, zero_point: What q means.
+        dtype: The dtype of q: "uint8", "int8" or "int16".
+        scale, zero_point: The quantization parameters.
     """
 
     name: str
@@ -40,7 +40,7 @@ class Input:
         return Interval(*ends).map(lambda bound: bound - self.zero_point)
 
     def quantize(self, x: np.ndarray) -> np.ndarray:
-        """Numbers `(batch, ...)` as q: the nearest, within the dtype."""
+        """Rounds numbers `(batch, ...)` to the nearest q within the dtype."""
         limits = np.iinfo(self.dtype)
         q = np.floor(np.asarray(x, "float64") / self.scale + 0.5) + self.zero_point
         return np.clip(q, limits.min, limits.max).astype(self.dtype)
@@ -48,12 +48,12 @@ class Input:
 
 @dataclasses.dataclass(frozen=True)
 class Output:
-    """An output: its integers mean `scale` each, over `divisor` steps.
+    """An output of an integer network: $x = scale \\cdot q / divisor$.
 
     Attributes:
         name: The tensor.
-        scale: Real value of 1.
-        divisor: Steps to divide by; None for as many as have run.
+        scale: The real value of 1.
+        divisor: The number of steps to divide by; None for the steps run so far.
     """
 
     name: str
@@ -62,19 +62,19 @@ class Output:
 
 
 class IntegerNetwork:
-    """A spiking network in integers; made by `snn_keras.export.quantize_weights`.
+    """A spiking network of integers; `snn_keras.export.quantize_weights` makes one.
 
     Args:
         name: Its name.
         inputs: List of `Input`.
-        operations: List of `Operation`, each behind all that it reads.
+        operations: List of `Operation`, in running order.
         outputs: List of `Output`.
         timesteps: Time steps of a run.
-        notes: List of `(layer, note)`: what is held otherwise than in the source.
-        left_out: Names of layers behind the network that are left to the caller.
+        notes: List of `(layer, note)` on differences from the source by rounding.
+        left_out: Names of layers at the outputs that are left to the caller.
 
     Raises:
-        ConversionError: if a value could leave 32 bits.
+        ConversionError: if a value might not fit in 32 bits.
     """
 
     def __init__(
@@ -114,11 +114,11 @@ class IntegerNetwork:
 
     @property
     def is_exact(self) -> bool:
-        """Whether its weights and thresholds are the source's, without rounding."""
+        """Whether weights and thresholds equal the source's, without rounding."""
         return not self.notes
 
     def static(self) -> set:
-        """Names of what is the same at every step of a constant input."""
+        """Names of tensors that are the same at all steps if the input is constant."""
         names = {x.name for x in self.inputs}
         for operation in self.operations:
             changes = operation.initial_state() or getattr(operation, "on", None)
@@ -146,10 +146,10 @@ class IntegerNetwork:
         """Runs one time step.
 
         Args:
-            inputs: List of arrays `(batch, ...)`, quantized as `inputs` say.
-            state: As `initial_state`, or the step before, gives it.
-            step: The time step, from 0.
-            known: Values that need not be computed, by name.
+            inputs: List of arrays `(batch, ...)`, quantized by `quantize`.
+            state: The state that `initial_state`, or the step before, returned.
+            step: The number of the time step, from 0.
+            known: `{name: value}` of values that need not be computed.
 
         Returns:
             All values by name, and the new state.
@@ -185,10 +185,11 @@ class IntegerNetwork:
             yield values, state
 
     def quantize(self, x: Inputs) -> list[np.ndarray]:
-        """Inputs as numbers, to the integers that the network takes.
+        """Quantizes inputs to the integers that the network takes.
 
         Args:
-            x: What `predict` of the source takes; a dict goes by the inputs' names.
+            x: Inputs of any kind that the source's `predict` accepts; a dict has the
+                inputs' names as keys.
 
         Raises:
             ValueError: if names are missing or unknown, or arrays do not fit.
@@ -210,10 +211,10 @@ class IntegerNetwork:
 
         Args:
             x: Inputs as the source network takes them, not quantized.
-            batch_size: Samples at a time.
+            batch_size: Samples per batch.
 
         Returns:
-            An array; a list of one for each output, where there are several.
+            An array; a list of arrays if there are several outputs.
         """
         quantized = self.quantize(x)
         parts = []

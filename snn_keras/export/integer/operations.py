@@ -1,4 +1,4 @@
-"""Products, sums and constants of integers."""
+"""Integer operations without a state: products and sums."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -14,9 +14,9 @@ class Operation:
     """One operation of an integer network.
 
     Attributes:
-        name: The tensor that it makes.
+        name: The name of its output tensor.
         inputs: Names of the tensors that it reads.
-        shape: Shape of what it makes, without the batch.
+        shape: The shape of the output, without the batch.
     """
 
     name: str
@@ -25,7 +25,7 @@ class Operation:
     state_names = ()
 
     def initial_state(self) -> tuple:
-        """Arrays of 0, without a batch axis, that it carries from step to step."""
+        """The state at rest: arrays of 0 without a batch axis."""
         return ()
 
     def run(
@@ -35,8 +35,8 @@ class Operation:
 
         Args:
             values: Its inputs, integer arrays `(batch, ...)`.
-            state: Arrays, as `initial_state` gives them, with a batch axis.
-            step: The time step, from 0.
+            state: The arrays of the state, with a batch axis.
+            step: The number of the time step, from 0.
 
         Returns:
             Its output `(batch, ...)`, and the new state.
@@ -44,23 +44,23 @@ class Operation:
         return self.apply(*values), state
 
     def apply(self, *values) -> np.ndarray:
-        """What an operation without a state computes."""
+        """Computes the output of an operation without a state."""
         raise NotImplementedError
 
     def bounds(self, *intervals, steps: int) -> Interval:
-        """Between what its output stays in a run of `steps`, given its inputs."""
+        """Bounds of the output in a run of `steps` steps, from those of the inputs."""
         raise NotImplementedError
 
     def state_bounds(self, *intervals, steps: int) -> tuple:
-        """Between what its state stays in a run of `steps`, given its inputs."""
+        """Bounds of the state in a run of `steps` steps, from those of the inputs."""
         return ()
 
     def constants(self) -> tuple:
-        """Arrays that it holds."""
+        """The arrays that it contains."""
         return ()
 
     def extremes(self, *intervals, steps: int) -> list:
-        """Bounds and constants that 32 bits have to hold, given its inputs."""
+        """All bounds and constants that must fit in 32 bits."""
         made = self.bounds(*intervals, steps=steps)
         states = self.state_bounds(*intervals, steps=steps)
         wide = [x for x in self.constants() if np.asarray(x).dtype != np.int8]
@@ -68,7 +68,7 @@ class Operation:
 
 
 def matmul(x: np.ndarray, kernel: np.ndarray) -> np.ndarray:
-    """The integer product, by floats that hold every partial sum exactly."""
+    """The integer product, computed by floats that are exact for all partial sums."""
     largest = int(np.abs(kernel).sum(0, dtype=np.int64).max(initial=0))
     largest *= int(np.abs(x).max(initial=0))
     dtype = np.float32 if largest <= 2**24 else np.float64
@@ -79,7 +79,7 @@ def matmul(x: np.ndarray, kernel: np.ndarray) -> np.ndarray:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Dense(Operation):
-    """`x @ kernel` along the last axis; kernel int8 `(in, out)`."""
+    """`x @ kernel` along the last axis; the kernel is int8, `(in, out)`."""
 
     kernel: np.ndarray
 
@@ -97,10 +97,10 @@ class Dense(Operation):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Convolve(Operation):
-    """Two-dimensional convolution; kernel int8 `(height, width, in, out)`.
+    """Two-dimensional convolution; the kernel is int8, `(height, width, in, out)`.
 
     Attributes:
-        strides, dilation: One integer an axis.
+        strides, dilation: One integer for each axis.
         padding: `(before, after)` for each axis, filled with 0.
     """
 
@@ -129,12 +129,12 @@ class Convolve(Operation):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class DepthwiseConvolve(Convolve):
-    """Every channel by itself; kernel int8 `(height, width, in, multiplier)`."""
+    """Depthwise convolution; the kernel is int8, `(height, width, in, multiplier)`."""
 
     def apply(self, x: np.ndarray) -> np.ndarray:
         window = self.kernel.shape[:2]
         views = patches(x, window, self.strides, self.padding, self.dilation)
-        # Few products an output, and integers of NumPy: exact as they are.
+        # There are few products per output, so NumPy's integers are fast enough.
         y = np.einsum("bhwcij,ijcm->bhwcm", views, self.kernel.astype(np.int64))
         return y.reshape(*y.shape[:3], -1)
 
@@ -179,11 +179,11 @@ class Scale(Operation):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Shift(Operation):
-    """Adds integers that broadcast against the shape, for the first `on` steps.
+    """Adds integers that broadcast against the shape, in the first `on` steps.
 
     Attributes:
         offset: The integers.
-        on: Steps for which they are added; None for all.
+        on: Number of steps in which they are added; None for all.
     """
 
     offset: np.ndarray
@@ -205,7 +205,7 @@ class Shift(Operation):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Gate(Operation):
-    """Lets its input through for the first `on` steps; 0 afterwards."""
+    """Passes its input in the first `on` steps, and 0 afterwards."""
 
     on: int
 
@@ -221,7 +221,7 @@ class Gate(Operation):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Add(Operation):
-    """The sum of two tensors of one shape, or that broadcast."""
+    """The sum of two tensors, by broadcasting."""
 
     def apply(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
         return a + b

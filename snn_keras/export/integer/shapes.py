@@ -1,4 +1,4 @@
-"""The same integers in another place."""
+"""Integer operations that move, copy or add up entries."""
 
 import dataclasses
 
@@ -10,7 +10,7 @@ from snn_keras.export.integer.operations import Operation
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Reshape(Operation):
-    """Another shape for the same entries in the same order."""
+    """Changes the shape; the entries and their order stay."""
 
     def apply(self, x: np.ndarray) -> np.ndarray:
         return x.reshape(len(x), *self.shape)
@@ -19,13 +19,13 @@ class Reshape(Operation):
         return self.map_bounds(x)
 
     def map_bounds(self, x: Interval) -> Interval:
-        """Bounds, entry by entry, unless they are the same everywhere."""
+        """Bounds of the output, for each entry unless they are all equal."""
         if np.size(x.low) == np.size(x.high) == 1:
             return Interval(x.low.reshape(()), x.high.reshape(()))
         return Interval(*(self.map_array(bound) for bound in (x.low, x.high)))
 
     def map_array(self, array: np.ndarray) -> np.ndarray:
-        """What becomes of an array that broadcasts against the input's shape."""
+        """Moves an array that broadcasts against the input's shape in the same way."""
         return self.apply(np.broadcast_to(array, self.input_shape)[None])[0]
 
     input_shape: tuple = ()
@@ -33,7 +33,7 @@ class Reshape(Operation):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Transpose(Reshape):
-    """Axes in another order; `axes` counts without the batch, from 0."""
+    """Permutes the axes; `axes` counts from 0, without the batch."""
 
     axes: tuple = ()
 
@@ -43,7 +43,7 @@ class Transpose(Reshape):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Pad(Reshape):
-    """Zeros around it; `padding` is `(before, after)` for each axis."""
+    """Pads with zeros; `padding` has `(before, after)` for each axis."""
 
     padding: tuple = ()
 
@@ -56,13 +56,13 @@ class Pad(Reshape):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Crop(Reshape):
-    """Every `strides`-th entry from `begin` on, as many along each axis as `shape`."""
+    """Keeps every `strides`-th entry from `begin` on; `shape` is the result's."""
 
     begin: tuple = ()
     strides: tuple = ()
 
     def ends(self) -> list[int]:
-        """One behind the last entry, along each axis."""
+        """The index after the last entry, along each axis."""
         sides = zip(self.begin, self.strides, self.shape, strict=True)
         return [begin + stride * (n - 1) + 1 for begin, stride, n in sides]
 
@@ -73,7 +73,7 @@ class Crop(Reshape):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Repeat(Reshape):
-    """Every entry `times` times in a row, along each axis."""
+    """Repeats every entry `times` times, along each axis."""
 
     times: tuple = ()
 
@@ -85,7 +85,7 @@ class Repeat(Reshape):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Concatenate(Operation):
-    """Tensors one behind the other along `axis`, counted without the batch."""
+    """Concatenates tensors along `axis`, which counts without the batch."""
 
     axis: int
     input_shapes: tuple
@@ -105,7 +105,7 @@ class Concatenate(Operation):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Sum(Operation):
-    """The sum over `axes`, counted without the batch; they are kept, of length 1."""
+    """The sum over `axes`, which count without the batch and keep length 1."""
 
     axes: tuple
     input_shape: tuple

@@ -1,9 +1,10 @@
-"""nir: spiking networks for other simulators and for neuromorphic hardware.
+"""NIR files, for other simulators and neuromorphic hardware.
 
 NIR (Neuromorphic Intermediate Representation) has channels first, spikes of 1, sums
-where several edges meet, and neurons described by differential equations. It says
-nothing of how a neuron is reset (from v to v - threshold, here), of the potential it
-starts from, and of how outputs are read: `to_nir` puts these into metadata, and tells.
+where several edges meet, and neurons described by differential equations. It does not
+specify how a neuron is reset (here from v to v - threshold), its initial potential,
+or how outputs are decoded. `to_nir` writes these into metadata, and returns a list of
+what a reader without the metadata misses.
 """
 
 from snn_keras.export.nir import rules as rules

@@ -1,4 +1,4 @@
-"""Padding as NIR has it: as many zeros on both sides."""
+"""Converts padding to that of NIR, which is equal on both sides."""
 
 from collections.abc import Sequence
 
@@ -15,18 +15,18 @@ REMEDY = (
 def symmetric(
     weight: np.ndarray, padding: Sequence[tuple[int, int]], dilation: Sequence[int]
 ) -> tuple[np.ndarray, tuple[int, ...]]:
-    """The same convolution with the same padding on both sides, and a square kernel.
+    """An equivalent convolution with equal padding on both sides and a square kernel.
 
-    Zeros in the kernel make up for the difference between the sides, and for what a
-    side of the kernel lacks: the shape inference of NIR takes kernels to be square.
+    Zeros in the kernel compensate for different padding on both sides, and make the
+    kernel square, as the shape inference of NIR assumes.
 
     Args:
         weight: A kernel `(out, in, height, width)`.
         padding: `(before, after)` for each axis.
-        dilation: One integer an axis.
+        dilation: One integer for each axis.
 
     Returns:
-        The kernel, and the padding, one integer an axis.
+        The kernel, and the padding, one integer for each axis.
     """
     both = []
     for axis, (before, after) in enumerate(padding):

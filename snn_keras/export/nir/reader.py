@@ -1,4 +1,4 @@
-"""NIR files as spiking networks."""
+"""`from_nir`: reads NIR files as spiking networks."""
 
 import os
 import pathlib
@@ -17,7 +17,7 @@ from snn_keras.typing import Array
 
 @keras.saving.register_keras_serializable("snn_keras")
 class UnitIFCell(neurons.IFCell):
-    """`IFCell` that sends 1 where it fires, as NIR's neurons do."""
+    """An `IFCell` whose spikes are 1, like those of NIR's neurons."""
 
     def call(self, inputs: Array, states: list, training: bool = False) -> tuple:
         sent, states = super().call(inputs, states, training)
@@ -30,15 +30,15 @@ def from_nir(path: str | os.PathLike, timesteps: int | None = None) -> SpikingMo
     Args:
         path: The file: IF neurons with `Conv1d`, `Conv2d`, `Affine`, `Linear`,
             `Scale`, `AvgPool2d`, `SumPool2d` and `Flatten`.
-        timesteps: Time steps of a run; by default those that the file says.
+        timesteps: Time steps of a run; by default the number in the file.
 
     Returns:
-        A `SpikingModel` with inputs channels last. Neurons are reset by subtraction;
-        where the file does not say from what potential they start, from 0.
+        A `SpikingModel` with channels-last inputs. Neurons are reset by subtraction;
+        their initial potential is 0 unless the file specifies it.
 
     Raises:
-        ValueError: if it cannot be read, or holds what has no counterpart here.
-        FileNotFoundError: if there is no file.
+        ValueError: if it cannot be read, or contains nodes without a counterpart here.
+        FileNotFoundError: if the file does not exist.
     """
     path = pathlib.Path(path)
     if not path.is_file():
@@ -93,7 +93,7 @@ class _Reader:
         return SpikingModel(*alone, name=self.name)
 
     def _order(self):
-        """Names of the nodes, each behind all that it reads."""
+        """Names of the nodes, in running order."""
         waiting, done = dict.fromkeys(self.graph.nodes), []
         while waiting:
             ready = [

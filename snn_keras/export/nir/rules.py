@@ -1,4 +1,4 @@
-"""What every layer of a spiking network is in NIR."""
+"""The rules that export layers of a spiking network to NIR."""
 
 import numpy as np
 from keras import layers
@@ -116,7 +116,7 @@ def _scale(writer, call):
 
 
 def _affine(writer, call, x, gain, offset):
-    """`gain x + offset`, numbers or one for each channel."""
+    """`gain x + offset`; gain and offset are numbers, or have one for each channel."""
     x = writer.padded(x, call.name)
     if {np.shape(gain), np.shape(offset)} - {(), x.shape[-1:]}:
         raise NotExported(
@@ -147,7 +147,7 @@ def _sum(writer, call):
         )
     nodes = []
     for x in sums:
-        if set(x.nodes) & set(nodes):  # NIR has no double edges
+        if set(x.nodes) & set(nodes):  # NIR has no parallel edges
             x = writer.scaled(x, 1.0, 0.0, f"{name}_again")
         nodes += x.nodes
     return sums[0].with_(nodes=tuple(nodes), own=False)
@@ -212,7 +212,7 @@ def _flattened(writer, name, x):
 
 @rule(linear.Crop)
 def _crop(writer, call):
-    """Every so many pixels, by a convolution of one tap."""
+    """Crops with strides, by a convolution with a 1x1 kernel."""
     x, form = writer.single(writer.padded(call.tensor, call.name), call.name), call.form
     whole = tuple(-(-n // s) for n, s in zip(x.shape, form.strides, strict=True))
     is_whole = call.shape == whole and form.strides[-1] == 1
@@ -227,7 +227,7 @@ def _crop(writer, call):
 
 @rule(linear.Pad)
 def _pad(writer, call):
-    """Channels of zeros, by a convolution of one tap; or zeros around images."""
+    """Adds channels of zeros by a convolution with a 1x1 kernel, or pads images."""
     x, (*around, channels) = call.tensor, call.form.padding
     if np.any(x.offset):
         x = writer.single(x, call.name)

@@ -1,4 +1,4 @@
-"""Spiking networks as NIR graphs."""
+"""`to_nir`: writes spiking networks as NIR files."""
 
 import dataclasses
 import os
@@ -33,16 +33,17 @@ rule = Rules("NIR form", LAYERS, [MAX_POOLING])
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class NodeSum:
-    """A tensor of the source: factor x (sum of the nodes' outputs) + offset.
+    """A tensor of the network: factor x (sum of the nodes' outputs) + offset.
 
     Attributes:
-        nodes: Names of the NIR nodes that add up to it.
+        nodes: Names of the NIR nodes whose outputs are added up.
         shape: Its shape in Keras, without batch and time.
-        factor, offset: A number, or one for each channel, in the order that it has.
-        order: Where features were flattened channels first: the place of each among
-            features flattened channels last.
-        padding: Zeros that still go around it, `(before, after)` for each axis.
-        own: Whether its only node has weights that nothing else reads.
+        factor, offset: A number, or one for each channel, in the order of `order`.
+        order: For features that were flattened channels-first, the index of each among
+            features that are flattened channels-last; else None.
+        padding: Padding with zeros that is still to be applied, `(before, after)` for
+            each axis.
+        own: Whether its only node has weights, and only this tensor reads it.
     """
 
     nodes: tuple
@@ -69,17 +70,17 @@ def to_nir(
 
     Args:
         snn: A `SpikingModel` of integrate-and-fire neurons.
-        path: Where to write it.
+        path: The path of the file.
         unit_thresholds: Whether to fold thresholds into the weights before them, so
             that every neuron has a threshold of 1.
-        overwrite: Whether to replace a file that is there.
+        overwrite: Whether to replace an existing file.
 
     Returns:
-        What a reader of the file misses unless it reads our metadata: a list of texts.
+        A list of sentences: what a reader that ignores our metadata misses.
 
     Raises:
-        ConversionError: if layers have no NIR form; every one is named.
-        ValueError, FileExistsError, FileNotFoundError: for other bad input.
+        ConversionError: if layers have no NIR form; the message names all of them.
+        ValueError, FileExistsError, FileNotFoundError: for other invalid arguments.
     """
     path = files.check_target(path, overwrite)
     nir = package()
@@ -90,13 +91,13 @@ def to_nir(
         )
     writer = Writer(snn, unit_thresholds)
     graph = writer.graph()
-    with files.written_whole(path) as beside:
-        nir.write(str(beside), graph)
+    with files.written_whole(path) as partial:
+        nir.write(str(partial), graph)
     return writer.losses
 
 
 class Writer:
-    """Walks the graph of a spiking network and makes the nodes of NIR."""
+    """Goes through the graph of a spiking network and creates the nodes of NIR."""
 
     def __init__(self, snn: SpikingModel, unit_thresholds: bool) -> None:
         self.snn = snn
@@ -158,7 +159,7 @@ class Writer:
         }
         return nir.NIRGraph(nodes=nodes, edges=self._edges, metadata=metadata)
 
-    # --- What rules are made of ------------------------------------------------------
+    # --- Building blocks of rules ----------------------------------------------------
 
     def add(self, kind: str, name: str, x: NodeSum | tuple[()], **settings) -> str:
         """Adds a node that reads `x`; returns its name."""
@@ -169,7 +170,7 @@ class Writer:
         return name
 
     def single(self, x: NodeSum, name: str) -> NodeSum:
-        """`x` with factor 1 and offset 0: folded into weights, or a node of its own."""
+        """`x` with factor 1 and offset 0, by changing weights or by another node."""
         if np.all(np.asarray(x.factor) == 1) and not np.any(x.offset):
             return x
         if x.own:
@@ -183,7 +184,7 @@ class Writer:
         return self.scaled(x, x.factor, x.offset, f"{name}_scale")
 
     def in_order(self, x: NodeSum, name: str) -> NodeSum:
-        """`x` with its features as Keras has them."""
+        """`x` with its features in the order of Keras."""
         if x.order is None:
             return x
         weight = np.eye(len(x.order))[np.argsort(x.order)]
@@ -192,7 +193,7 @@ class Writer:
         return x.with_(nodes=(node,), order=None, own=False)
 
     def padded(self, x: NodeSum, name: str) -> NodeSum:
-        """`x` with the zeros around it that a convolution would take in passing."""
+        """`x` with its padding applied, for operations that have no padding."""
         if not x.padding:
             return x
         sides = zip(x.shape[:2], x.padding, strict=True)
@@ -203,11 +204,11 @@ class Writer:
     def scaled(
         self, x: NodeSum, factor: np.ndarray, offset: np.ndarray, name: str
     ) -> NodeSum:
-        """`factor * x + offset` by a node of its own; not the factor that `x` has."""
+        """`factor * x + offset` by a new node, which ignores the factor of `x`."""
         channels = x.shape[-1]
         factor = np.broadcast_to(np.float64(factor), channels)
         offset = np.broadcast_to(np.float64(offset), channels)
-        # Not every reader knows `Scale`; convolutions and `Affine` every one does.
+        # Some readers do not know `Scale`; all know convolutions and `Affine`.
         if len(x.shape) == 3:
             alone = x.with_(factor=1.0, offset=0.0, padding=())
             (node,) = self.one_tap(
@@ -229,10 +230,10 @@ class Writer:
     def convolved(
         self, name: str, x: NodeSum, shape: tuple[int, ...], form: Convolution
     ) -> NodeSum:
-        """A `linear.Convolution` of images; it takes zeros around `x` in passing."""
+        """A `linear.Convolution` of images, which also applies the padding of `x`."""
         pairs = zip(x.padding or ((0, 0), (0, 0)), form.padding, strict=True)
         padding = [(a + c, b + d) for (a, b), (c, d) in pairs]
-        # The shape inference of NIR knows one group alone.
+        # The shape inference of NIR supports only one group.
         weight = form.ungrouped.transpose(3, 2, 0, 1)
         weight, both = symmetric(weight, padding, form.dilation)
         return self.weighted(
@@ -257,7 +258,7 @@ class Writer:
         matrix: np.ndarray,
         **settings,
     ) -> NodeSum:
-        """A map `(in, out)` of the channels of each pixel."""
+        """A product of each pixel's channels with a matrix `(in, out)`."""
         form = linear.Convolution(matrix[None, None], **settings)
         return self.convolved(name, x, shape, form)
 
@@ -271,7 +272,7 @@ class Writer:
         bias: np.ndarray,
         **settings,
     ) -> NodeSum:
-        """A node of weights `(out, in, ...)`; the factor of `x` goes into them."""
+        """A node with weights `(out, in, ...)`, multiplied by the factor of `x`."""
         if np.any(x.offset):
             x = self.single(x, name)
         factor = np.broadcast_to(x.factor, x.shape[-1])
@@ -288,7 +289,7 @@ def _is_float(x):
 
 
 def first(shape: tuple[int, ...]) -> np.ndarray:
-    """A shape with its channels first."""
+    """A channels-last shape as channels-first."""
     return np.array((shape[-1], *shape[:-1]))
 
 

@@ -1,4 +1,4 @@
-"""tflite: files of integers alone, for edge devices."""
+"""TFLite files that compute only with integers, for edge devices."""
 
 from snn_keras.export.tflite import operators as operators
 from snn_keras.export.tflite.reader import TFLiteNetwork as TFLiteNetwork

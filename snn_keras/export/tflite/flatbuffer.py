@@ -1,4 +1,4 @@
-"""Writes TFLite files: the schema's tables, and no more than integers need."""
+"""Writes TFLite files of integer tensors, by the tables of the schema."""
 
 import dataclasses
 import hashlib
@@ -33,7 +33,7 @@ def schema() -> ModuleType:
 
 @dataclasses.dataclass(frozen=True)
 class Quantization:
-    """What the integers of a tensor mean: `scale (q - zero_point)`.
+    """The quantization of a tensor: `x = scale (q - zero_point)`.
 
     Attributes:
         scale: A number, or one for each entry along `axis`.
@@ -47,7 +47,7 @@ class Quantization:
 
 
 class File:
-    """A TFLite file in the making: one graph of integer tensors."""
+    """Builds a TFLite file with one graph of integer tensors."""
 
     def __init__(self, name: str) -> None:
         self._s = schema()
@@ -72,7 +72,7 @@ class File:
         quantization: Quantization | None = None,
         data: Array = None,
     ) -> int:
-        """Adds a tensor; returns its number.
+        """Adds a tensor; returns its index.
 
         Args:
             name: Its name.
@@ -108,7 +108,7 @@ class File:
         dtype: str = "int32",
         quantization: Quantization | None = None,
     ) -> int:
-        """A constant tensor, the same one for the same value; returns its number."""
+        """Adds a constant tensor unless there is one; returns its index."""
         value = np.ascontiguousarray(value, dtype)
         key = value.tobytes(), value.shape, dtype, quantization is not None
         if key not in self._constants:
@@ -131,16 +131,16 @@ class File:
 
         Args:
             kind: Its name in the schema's `BuiltinOperator`.
-            inputs, outputs: Numbers of tensors.
+            inputs, outputs: Indices of tensors.
             options: Its table of options in the schema, such as "Pool2DOptions".
             version: Its version.
-            **settings: What the options hold.
+            **settings: The values of the options.
         """
         code = getattr(self._s.BuiltinOperator, kind), version
         if code not in self._codes:
             entry = self._s.OperatorCodeT()
             entry.builtinCode, entry.version = code
-            # The field of old readers, which has room for 127 codes.
+            # Old readers use this field, which has only 127 codes.
             entry.deprecatedBuiltinCode = min(code[0], 127)
             self._codes[code] = len(self._model.operatorCodes)
             self._model.operatorCodes.append(entry)
@@ -168,8 +168,8 @@ class File:
 
         Args:
             key: Name of the signature.
-            inputs, outputs: `{name: number of a tensor}`.
-            metadata: What the file says of itself, a dict for JSON.
+            inputs, outputs: `{name: index of a tensor}`.
+            metadata: A description of the network, a dict for JSON.
         """
         import flatbuffers
 
@@ -203,21 +203,21 @@ class File:
 
 
 def _signed(content):
-    """`content` with the checksum of itself, computed over zeros in its place."""
+    """`content` with its checksum, which is computed with zeros in its place."""
     empty = (_CHECKSUM % 0).encode()
     digest = int(hashlib.sha256(content).hexdigest(), 16)
     return content.replace(empty, (_CHECKSUM % digest).encode())
 
 
 def read_metadata(content: bytes, where: str | os.PathLike) -> dict:
-    """What a file of ours says of itself.
+    """The metadata of a file that `to_tflite` wrote.
 
     Args:
-        content: The file, as bytes.
-        where: What messages call it.
+        content: The content of the file.
+        where: The name of the file in messages.
 
     Raises:
-        ValueError: if it is not one of ours, or not whole.
+        ValueError: if `to_tflite` did not write the file, or if it is damaged.
     """
     again = "Remedy: export it again, or copy it again."
     if content[4:8] != IDENTIFIER:

@@ -1,8 +1,8 @@
-"""Integer networks as operators of TFLite, each exact.
+"""Lowers integer networks to operators of TFLite, exactly.
 
-Tensors are int32. What goes into a convolution or a dense layer is cast to int16,
-digit by digit where it has more than 4 bits; scales are 1 and zero points 0, so the
-kernels of TFLite rescale nothing and their sums come out as they are.
+Tensors are int32. The inputs of convolutions and dense layers are cast to int16, digit
+by digit if they have more than 4 bits. Scales are 1 and zero points 0, so the kernels
+of TFLite do not rescale, and their sums are exact.
 """
 
 import functools
@@ -20,11 +20,11 @@ INT16_MAX = 2**15 - 1
 
 
 class Lowering:
-    """Puts an integer network into a file, step by step.
+    """Adds the operators of an integer network to a file, step by step.
 
     Args:
         network: An `integer.IntegerNetwork`.
-        batch_size: Samples that the file takes at a time.
+        batch_size: Number of samples per call of the file.
     """
 
     def __init__(self, network: IntegerNetwork, batch_size: int) -> None:
@@ -32,9 +32,9 @@ class Lowering:
         self.batch_size = batch_size
         self.file = File(network.name)
         self.inputs = {}
-        self.tensors = {}  # name in the network -> number of its int32 tensor
-        self.states = {}  # name of the operation -> its state; None for 0
-        self.counter = None  # the tensor that holds the step, in a stream
+        self.tensors = {}  # name in the network -> index of its int32 tensor
+        self.states = {}  # name of the operation -> its state; None means 0
+        self.counter = None  # in a stream, the tensor of the step's number
         self.step = 0
         self._static = network.static()
         self._count = 0
@@ -54,7 +54,7 @@ class Lowering:
         self.tensors[spec.name] = whole
 
     def add_step(self) -> None:
-        """Adds the operators of one time step; what is static is added once."""
+        """Adds the operators of one time step; static ones only at the first step."""
         for operation in self.network.operations:
             if operation.name in self._static and self.step:
                 continue
@@ -63,7 +63,7 @@ class Lowering:
         self.step += 1
 
     def rest(self) -> None:
-        """Starts from rest, where all states are 0."""
+        """Sets all states to 0, as at rest."""
         for operation in self.network.operations:
             self.states[operation.name] = [None] * len(operation.state_names)
 
@@ -86,11 +86,11 @@ class Lowering:
         return self.file.tensor(name, (self.batch_size, *shape), dtype, quantization)
 
     def constant(self, value: Array) -> int:
-        """An int32 constant, of the batch axis at least."""
+        """An int32 constant, with at least one axis."""
         return self.file.constant(np.atleast_1d(value))
 
     def cast(self, x: int, dtype: str, shape: tuple[int, ...]) -> int:
-        """`x` as another dtype; int16 with the scale 1 that sums of products need."""
+        """`x` in another dtype; int16 gets the scale 1, which products need."""
         y = self.tensor(shape, dtype, quantization=ONE if dtype == "int16" else None)
         self.file.operator("CAST", [x], [y], "CastOptions")
         return y
@@ -137,7 +137,7 @@ class Lowering:
     def copy(
         self, x: int, shape: tuple[int, ...], quantization: Quantization | None = None
     ) -> int:
-        """A tensor of its own with the same entries."""
+        """A new tensor with the same entries."""
         return self.reshape(x, shape, quantization)
 
     def next_step(self) -> int:
@@ -146,7 +146,7 @@ class Lowering:
         one = self.constant(1)
         self.file.operator(
             "ADD",
-            [self.counter, one],  # type: ignore[list-item]  # set where it streams
+            [self.counter, one],  # type: ignore[list-item]  # set in streams
             [y],
             "AddOptions",
         )
@@ -170,7 +170,7 @@ class Lowering:
         strides: Sequence[int],
         shape: tuple[int, ...],
     ) -> int:
-        """Every so many entries from `begin` to `ends`, along each axis."""
+        """Slices from `begin` to `ends` with strides, along each axis."""
         batch = (0, self.batch_size, 1)
         bounds = zip(batch, (begin, ends, strides), strict=True)
         numbers = [self.file.constant([first, *rest]) for first, rest in bounds]
@@ -185,7 +185,7 @@ class Lowering:
         shape: tuple[int, ...],
         value: int = 0,
     ) -> tuple[int, list[int]]:
-        """Constants around it; `padding` for each axis without the batch."""
+        """Pads with a constant; `padding` has pairs for all axes but the batch."""
         sides = self.file.constant([(0, 0), *padding])
         sizes = [n + sum(p) for n, p in zip(shape, padding, strict=True)]
         y = self.tensor(sizes)
@@ -203,10 +203,10 @@ def lower(operation: Operation, to: Lowering, *reads) -> int:
 
     Args:
         operation: An `integer.Operation`.
-        to: The `Lowering`; its `states` hold those of the operation.
-        *reads: Numbers of the int32 tensors that it reads.
+        to: The `Lowering`; its `states` contain the operation's state.
+        *reads: Indices of the int32 tensors that it reads.
 
     Returns:
-        The number of the int32 tensor that it makes.
+        The index of its int32 output tensor.
     """
     raise NotImplementedError(type(operation).__name__)

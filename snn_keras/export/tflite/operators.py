@@ -1,4 +1,4 @@
-"""What every operation of an integer network is in operators of TFLite."""
+"""Lowers each kind of integer operation to operators of TFLite."""
 
 from collections.abc import Callable
 from typing import Any
@@ -21,7 +21,7 @@ def in_digits(
     shape: tuple[int, ...],
     product: Callable[[int], int],
 ) -> int:
-    """The sum over the digits of `x` of what `product` makes of each, in int32."""
+    """The int32 sum of `product(digit)` over the digits of `x`, with their places."""
     total: Any = None
     for place, digit in digits_of(operation, to, x, shape):
         y = to.cast(product(to.cast(digit, "int16", shape)), "int32", operation.shape)
@@ -36,7 +36,7 @@ def digits_of(
 ) -> list[tuple[int, int]]:
     """The digits of `x` as `(place, tensor)`, by comparisons, which all targets have.
 
-    Bit after bit, the most significant first, as a bit-serial neuron does.
+    Bits are found one by one, the most significant first, as by a bit-serial neuron.
     """
     interval = to.network.intervals[operation.inputs[0]]
     places = [place for place, _ in integer.digits(interval, shape[-1])]
@@ -62,13 +62,13 @@ def digits_of(
 
 
 def kernel_constant(to: Lowering, kernel: np.ndarray, axis: int) -> int:
-    """An int8 constant, of scale 1 in each of its channels."""
+    """An int8 constant with scale 1 for each channel."""
     scales = Quantization(np.ones(kernel.shape[axis], np.float32), 0, axis)
     return to.file.constant(kernel, "int8", scales)
 
 
 def no_bias(to: Lowering, channels: int) -> int:
-    """The bias of 0 that some kernels of TFLite insist on."""
+    """A bias of 0, which some kernels of TFLite require."""
     scales = Quantization(np.ones(channels, np.float32))
     return to.file.constant(np.zeros(channels), "int64", scales)
 
@@ -131,7 +131,7 @@ def _(operation: integer.Convolve, to, x):
 def padded(
     operation: Any, to: Lowering, x: int, shape: tuple[int, ...], value: int = 0
 ) -> tuple[bool, int, tuple[int, ...]]:
-    """`x`, padded where no name of TFLite's paddings says the same.
+    """`x`, padded unless TFLite's "SAME" or "VALID" has the same effect.
 
     Returns:
         Whether the padding is "SAME", `x`, and its shape.
@@ -147,7 +147,7 @@ def padded(
 
 
 def _shape_of(operation, to):
-    """Shape of the only input, without the batch."""
+    """The shape of the only input, without the batch."""
     (name,) = operation.inputs
     for known in (*to.network.inputs, *to.network.operations):
         if known.name == name:
@@ -253,7 +253,7 @@ def _(operation: integer.Sum, to, x):
     return y
 
 
-# --- What has a state ----------------------------------------------------------------
+# --- Operations with a state ---------------------------------------------------------
 
 
 @lower.register
@@ -270,7 +270,7 @@ def _(operation: integer.MaxPool, to, x):
 
 
 def max_pool(operation: Any, to: Lowering, x: int, interval: Interval) -> int:
-    """The largest of each window: in int16 where that holds it, else by slices."""
+    """Max pooling: by the operator in int16 if values fit, else by slices."""
     shape, least = operation.input_shape, -(2**31)
     if interval.largest <= INT16_MAX:
         is_same, x, shape = padded(operation, to, x, shape, -INT16_MAX)

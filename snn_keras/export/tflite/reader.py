@@ -1,4 +1,4 @@
-"""TFLite files of integers, run."""
+"""`TFLiteNetwork`: runs exported TFLite files."""
 
 import os
 from collections.abc import Mapping
@@ -22,13 +22,13 @@ class TFLiteNetwork:
     Attributes:
         form: "unrolled" or "streaming".
         timesteps: Time steps of a run.
-        batch_size: Samples a call.
-        input_names, output_names: What goes in, and comes out, in the file's order, as
-            interpreters without names have it.
+        batch_size: Number of samples per call.
+        input_names, output_names: Names of inputs and outputs in the file's order, for
+            interpreters that do not use names.
 
     Raises:
-        ValueError: if it is not such a file, or is damaged.
-        FileNotFoundError: if there is no file.
+        ValueError: if `to_tflite` did not write the file, or if it is damaged.
+        FileNotFoundError: if the file does not exist.
     """
 
     def __init__(self, path: str | os.PathLike) -> None:
@@ -53,12 +53,12 @@ class TFLiteNetwork:
         self._states = details
 
     def tensors(self) -> dict:
-        """The dtype of every tensor in the file, by its number."""
+        """The dtype of every tensor in the file, by its index."""
         details = self._interpreter.get_tensor_details()
         return {x["index"]: np.dtype(x["dtype"]) for x in details}
 
     def quantize(self, x: Inputs) -> dict:
-        """Numbers, as the network takes them, as the integers that the file takes."""
+        """Quantizes inputs of the network to the integers that the file takes."""
         shapes = {k: tuple(v["shape"][1:]) for k, v in self._inputs.items()}
         arrays = in_order(x, shapes)
         quantized = {}
@@ -81,19 +81,19 @@ class TFLiteNetwork:
         inputs: Mapping[str, np.ndarray],
         state: Mapping[str, np.ndarray] | tuple[()] = (),
     ) -> dict:
-        """One call.
+        """Calls the file once.
 
         Args:
-            inputs: Integers by the inputs' names, as `quantize` gives them.
-            state: As `initial_state` or `next_state` gives it.
+            inputs: `{name: integers}`, the result of `quantize`.
+            state: The result of `initial_state` or `next_state`.
 
         Returns:
-            Everything that the file puts out, integers by name.
+            All outputs of the file, `{name: integers}`.
         """
         return self._runner(**inputs, **dict(state))
 
     def next_state(self, outputs: Mapping[str, np.ndarray]) -> dict:
-        """The state among what `run` returned, for the next call."""
+        """The state for the next call, from the outputs that `run` returned."""
         return {name: outputs[f"{name}{NEXT}"] for name in self._states}
 
     def predict_over_time(self, x: Inputs) -> np.ndarray | list[np.ndarray]:
@@ -103,7 +103,7 @@ class TFLiteNetwork:
             x: Inputs as the network takes them; presented at every step.
 
         Raises:
-            ValueError: for the unrolled form, which gives the last step alone.
+            ValueError: for the unrolled form, which returns only the last step.
         """
         if self.form != "streaming":
             raise ValueError(
@@ -138,7 +138,7 @@ class TFLiteNetwork:
         return outputs[0] if len(outputs) == 1 else outputs
 
     def _run_batch(self, inputs):
-        """The outputs `(steps, batch, ...)` of a batch of the size that it takes."""
+        """The outputs `(steps, batch, ...)` of a batch of the file's batch size."""
         calls = self.timesteps if self.form == "streaming" else 1
         state = self.initial_state()
         over_time = []

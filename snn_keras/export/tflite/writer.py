@@ -1,4 +1,4 @@
-"""TFLite files of integers alone, and how to run them."""
+"""`to_tflite`: writes spiking networks as TFLite files of integers."""
 
 import dataclasses
 import os
@@ -13,8 +13,8 @@ from snn_keras.simulate.model import SpikingModel
 from snn_keras.typing import Inputs
 
 FORMS = ("unrolled", "streaming")
-STEP = "step"  # the counter among the states of a stream
-NEXT = "/next"  # behind the name of a state, as an output
+STEP = "step"  # the name of the step counter among the states of a stream
+NEXT = "/next"  # the suffix of an output that is a new state
 
 
 def to_tflite(
@@ -30,28 +30,28 @@ def to_tflite(
 ) -> IntegerNetwork:
     """Writes a spiking network as a TFLite file of integers.
 
-    The file computes what the integer network does, bit by bit. Its input is quantized
-    as TFLite models usually are, `x = scale (q - zero_point)`; its outputs are int32
-    sums whose quantization scale decodes them.
+    The file computes exactly what the integer network computes. Its input is quantized
+    in the usual way of TFLite, `x = scale (q - zero_point)`; its outputs are int32 sums
+    whose quantization scale decodes them.
 
     Args:
-        snn: A `SpikingModel`, or an `IntegerNetwork` that `quantize_weights` made.
-        path: Where to write it.
+        snn: A `SpikingModel`, or an `IntegerNetwork` that `quantize_weights` returned.
+        path: The path of the file.
         data: As for `quantize_weights`.
         input_dtype: As for `quantize_weights`.
         form: `"unrolled"`: a call runs all time steps. `"streaming"`: a call runs one
-            step, with the state as further inputs and outputs; for event data, and
-            where memory is short.
-        batch_size: Samples a call.
-        trace: Whether all spikes, and the states after each step, are outputs too.
-        overwrite: Whether to replace a file that is there.
+            step, with the state as further inputs and outputs, for event data or
+            little memory.
+        batch_size: Number of samples per call.
+        trace: Whether the file also outputs all spikes and the states after each step.
+        overwrite: Whether to replace an existing file.
 
     Returns:
         The `IntegerNetwork`.
 
     Raises:
-        ConversionError: if layers have no integer form; every one is named.
-        ValueError, FileExistsError, FileNotFoundError: for other bad input.
+        ConversionError: if layers have no integer form; the message names all of them.
+        ValueError, FileExistsError, FileNotFoundError: for other invalid arguments.
     """
     path = files.check_target(path, overwrite)
     if form not in FORMS:
@@ -67,13 +67,13 @@ def to_tflite(
         network = quantize_weights(snn, data, input_dtype)
     write = {"unrolled": _unrolled, "streaming": _streaming}[form]
     content = write(network, batch_size, trace)
-    with files.written_whole(path) as beside:
-        beside.write_bytes(content)
+    with files.written_whole(path) as partial:
+        partial.write_bytes(content)
     return network
 
 
 def _unrolled(network, batch_size, trace):
-    """The content of a file that runs all steps in a call."""
+    """The content of a file that runs all steps in one call."""
     lowering = Lowering(network, batch_size)
     lowering.rest()
     traced = {}
@@ -88,7 +88,7 @@ def _unrolled(network, batch_size, trace):
 
 
 def _streaming(network, batch_size, trace):
-    """The content of a file that runs one step in a call."""
+    """The content of a file that runs one step per call."""
     lowering = Lowering(network, batch_size)
     for operation in network.operations:
         lowering.states[operation.name] = [
@@ -113,12 +113,12 @@ def _streaming(network, batch_size, trace):
 
 
 def _spikes(lowering):
-    """What the neurons sent at the step that was added last, by layer."""
+    """The neurons' outputs of the step that was added last, by layer."""
     return {x.name: lowering.tensors[x.name] for x in lowering.network.neurons}
 
 
 def _states(lowering):
-    """The states as they are now, by name."""
+    """The current states, by name."""
     return {
         f"{operation.name}/{name}": number
         for operation in lowering.network.operations
@@ -129,7 +129,7 @@ def _states(lowering):
 
 
 def _outputs(lowering, steps):
-    """The network's outputs, as tensors that say what their integers mean."""
+    """The network's outputs, as tensors with a quantization."""
     shapes = {x.name: x.shape for x in lowering.network.operations}
     return {
         out.name: lowering.copy(
@@ -142,7 +142,7 @@ def _outputs(lowering, steps):
 
 
 def _copies(lowering, numbers):
-    """The same tensors, none of them twice."""
+    """The same tensors, with copies in place of repeated ones."""
     seen = set()
     distinct = {}
     for name, number in numbers.items():
@@ -153,7 +153,7 @@ def _copies(lowering, numbers):
 
 
 def _about(network, form, batch_size):
-    """What the file says of itself."""
+    """The metadata of the file."""
     outputs = [dataclasses.asdict(out) for out in network.outputs]
     return {
         "form": form,

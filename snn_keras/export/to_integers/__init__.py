@@ -1,4 +1,4 @@
-"""to_integers: from a spiking network to an integer one, a rule for every layer."""
+"""Converts a spiking network into an integer network, with a rule for each layer."""
 
 from snn_keras.export.to_integers import affine as affine
 from snn_keras.export.to_integers import neurons as neurons

@@ -1,4 +1,4 @@
-"""Scales, sums and constants as integers."""
+"""The integer rules of scales, sums and constants."""
 
 import functools
 
@@ -33,7 +33,7 @@ def addition(writer: IntegerWriter, call: Call) -> ScaledTensor:
 def affine(
     writer: IntegerWriter, call: Call, x: ScaledTensor, gain: Array, offset: Array
 ) -> ScaledTensor:
-    """`gain * x + offset`, of the shape that the call makes."""
+    """`gain * x + offset`, in the shape of the call's output."""
     if tuple(x.shape) != call.shape:
         raise NotExported(
             f"of the shape {tuple(x.shape)}, with a constant that makes it "

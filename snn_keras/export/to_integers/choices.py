@@ -1,4 +1,4 @@
-"""Units that 32 bits ask to be coarser."""
+"""The choice of units, and their coarsening to avoid overflows of 32 bits."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -9,20 +9,20 @@ from snn_keras.export.to_integers.units import Unit
 from snn_keras.graph import Names
 from snn_keras.typing import Array
 
-MARGIN = 1.01  # for the integers that thresholds are rounded to
+MARGIN = 1.01  # allows for the rounding of thresholds to integers
 
 
 @dataclasses.dataclass(eq=False)
 class Choice:
-    """A unit that was chosen, for each channel.
+    """The units that were chosen for the channels of a tensor.
 
     Attributes:
-        numbers: The number of each channel among all that were chosen.
-        floor: The least that each may be.
-        fine: The unit that leaves 7 bits or 8 of what is multiplied; 0 where that is
-            nothing, or is not rounded.
-        spread: The root of the sum of the squares of what is multiplied.
-        unit: What was chosen: numbers, or a `Unit` that is solved later.
+        numbers: The number of each channel's choice; see `Choices`.
+        floor: The least unit of each channel.
+        fine: The unit that keeps 7 or 8 bits of the multiplied weights or integers; 0
+            if nothing is multiplied or rounded.
+        spread: The root of the sum of squares of the numbers that they multiply.
+        unit: The chosen units: numbers, or a `Unit` that is solved later.
     """
 
     numbers: np.ndarray
@@ -33,35 +33,35 @@ class Choice:
 
     @property
     def values(self) -> np.ndarray:
-        """The units as numbers, flat."""
+        """The units as a flat array of numbers."""
         unit = self.unit.value if isinstance(self.unit, Unit) else self.unit
         return np.ravel(unit)
 
 
 class Choices:
-    """The units of a network, and how coarse each has to be.
+    """The chosen units of a network, and how coarse each must be.
 
-    A unit is chosen as fine as 8 bits allow, before all is known that is measured in
-    it. What then turns out too large is pressed, and the network is quantized once
-    more, with `floors`. Each channel of each choice has a number; 0 is for what nobody
-    chose.
+    A unit is first chosen as fine as 8 bits allow, before all values in this unit are
+    known. If values are then too large for 32 bits, `coarsen` records it, and the
+    network is quantized once more with the resulting `floors`. Each channel of each
+    choice has a number; 0 means that no unit was chosen.
 
     Args:
-        floors: The least units of each choice, by its name, from the round before.
+        floors: `{name of the choice: least units}`, from the round before.
     """
 
     def __init__(self, floors: Mapping[str, np.ndarray] | tuple[()] = ()) -> None:
         self._floors = dict(floors)
         self._names = Names()
         self._choices = {}
-        self._count = 1  # 0 is nobody's
-        self._pressed = []
+        self._count = 1  # 0 means that no unit was chosen
+        self._requests = []
 
     def add(self, name: str, fine: Array, spread: Array) -> Choice:
-        """Notes a choice, whose unit is still to be set.
+        """Adds a choice, whose unit the caller sets.
 
         Args:
-            name: The layer that it is for.
+            name: The layer for which it is made.
             fine, spread: As in `Choice`, for each channel.
         """
         name, shape = self._names.unique(name), np.shape(fine)
@@ -73,37 +73,41 @@ class Choices:
         self._choices[name] = choice
         return choice
 
-    def press(self, origin: np.ndarray, ratio: np.ndarray) -> np.bool_:
-        """Units are to be `ratio` times as coarse, where that is > 1.
+    def coarsen(self, origin: np.ndarray, ratio: np.ndarray) -> np.bool_:
+        """Requests units that are `ratio` times as coarse, where that is > 1.
+
+        Args:
+            origin: The numbers of the choices.
+            ratio: Factors that broadcast against `origin`.
 
         Returns:
-            Whether any are.
+            Whether any unit must become coarser.
         """
         numbers, ratio = np.broadcast_arrays(origin, ratio)
         over = (ratio > 1) & (numbers > 0)
-        self._pressed.append((numbers[over], MARGIN * ratio[over]))
+        self._requests.append((numbers[over], MARGIN * ratio[over]))
         return over.any()
 
     def floors(self) -> dict[str, np.ndarray] | None:
-        """The floors for the next round; None if nothing is to be coarser."""
-        excess = self._excess(self._pressed)
+        """The floors for the next round; None if no unit must become coarser."""
+        excess = self._excess(self._requests)
         if (excess == 1).all():
             return None
-        pressed = np.where(excess > 1, excess * self._units(), 0.0)
+        coarser = np.where(excess > 1, excess * self._units(), 0.0)
         return {
-            name: np.maximum(pressed[choice.numbers], choice.floor)
+            name: np.maximum(coarser[choice.numbers], choice.floor)
             for name, choice in self._choices.items()
         }
 
     def most_steps(self, origin: np.ndarray, ratio: np.ndarray, steps: int) -> float:
-        """The number of steps for which units may be `ratio` times as coarse.
+        """The most steps for which units as coarse as necessary are acceptable.
 
-        Three bits may go. More may where what is multiplied is little beside the rest
-        of a sum, so that rounding changes it by no more than 1 in 256.
+        A coarser unit may lose three bits, or more if the multiplied numbers are so
+        small a part of the sum that rounding changes it by at most 1/256.
 
         Args:
-            origin, ratio: As for `press`.
-            steps: The steps that `ratio` was found with.
+            origin, ratio: As for `coarsen`.
+            steps: The number of steps for which `ratio` was computed.
         """
         excess = self._excess([np.broadcast_arrays(origin, MARGIN * ratio)])
         over = excess > 1
@@ -119,9 +123,9 @@ class Choices:
         floor = self._floors.get(name, 0.0)
         return floor if np.shape(floor) == shape else np.full(shape, np.max(floor))
 
-    def _excess(self, pressed):
+    def _excess(self, requests):
         excess = np.ones(self._count)
-        for numbers, ratio in pressed:
+        for numbers, ratio in requests:
             np.maximum.at(excess, numbers, ratio)
         excess[0] = 1.0
         return excess

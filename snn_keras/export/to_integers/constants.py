@@ -1,4 +1,4 @@
-"""Constants of operations: real numbers, until the unit they are held in is solved."""
+"""Constants of operations, which become integers once their unit is solved."""
 
 import dataclasses
 from collections.abc import Callable
@@ -8,19 +8,19 @@ import numpy as np
 
 from snn_keras.export.to_integers.units import ScaledTensor, Unit
 
-# Notes what rounding changes: `(layer, text)`.
+# A function that records a difference by rounding: `note(layer, text)`.
 Note = Callable[[str, str], None]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Constant:
-    """Real numbers that become the nearest integers of a tensor.
+    """Real numbers that are rounded to integers in the unit of a tensor.
 
     Attributes:
-        layer: The layer that they belong to, for what is noted of rounding.
-        what: What they are, likewise.
+        layer: The layer to which they belong, for notes on rounding.
+        what: A word for the numbers, for notes on rounding.
         real: The numbers.
-        tensor: The `ScaledTensor` whose integers they are.
+        tensor: The `ScaledTensor` in whose unit they are expressed.
     """
 
     layer: str
@@ -30,7 +30,7 @@ class Constant:
 
     @property
     def unit(self) -> Unit | None:
-        """The unit to solve first; None where the scale is known."""
+        """The unit that must be solved first; None if the scale is known."""
         return self.tensor.unit
 
     def integers(self, note: Note) -> np.ndarray:
@@ -40,7 +40,7 @@ class Constant:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Threshold(Constant):
-    """A threshold: a multiple of `parts`, and at least one of them."""
+    """A threshold: a positive multiple of `parts`."""
 
     parts: int = 1
 
@@ -53,7 +53,7 @@ class Threshold(Constant):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Derived:
-    """What follows from a constant once that is integers: `function(integers)`."""
+    """A value that depends on the integers of a constant: `function(integers)`."""
 
     function: Callable[[np.ndarray], Any]
     constant: Constant
@@ -64,15 +64,15 @@ class Derived:
         return self.constant.unit
 
     def integers(self, note: Note) -> Any:
-        """What the function gives."""
+        """The value of the function."""
         return self.function(self.constant.integers(note))
 
 
 def nearest(layer: str, what: str, real: np.ndarray, note: Note) -> np.ndarray:
-    """The nearest integers; notes what rounding changes."""
+    """The nearest integers; records a note if rounding changes the numbers."""
     rounded = np.floor(np.asarray(real) + 0.5)
     lost = np.abs(rounded - real)
-    if np.any(lost > 1e-9 * np.abs(real)):  # more than a quotient's own rounding
+    if np.any(lost > 1e-9 * np.abs(real)):  # more than the rounding of a quotient
         most = np.max(np.abs(real))
         note(layer, f"{what} of up to {most:.4g} rounded by up to {np.max(lost):.2g}")
     return rounded.astype(np.int64)

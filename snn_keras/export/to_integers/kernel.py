@@ -1,4 +1,4 @@
-"""Kernels as int8, once the unit of what they add up to is solved."""
+"""Kernels, which become int8 once the unit of their output is solved."""
 
 import numpy as np
 
@@ -8,23 +8,22 @@ from snn_keras.export.to_integers.constants import Note
 from snn_keras.export.to_integers.units import Unit
 
 WEIGHT_MAX = 127  # int8, symmetric
-SUM_MAX = 2**15 - 1  # int16, in which convolutions add up
+SUM_MAX = 2**15 - 1  # int16, in which convolutions accumulate
 
 
 class Weights:
-    """Real weights that become int8, once the unit of their output is solved.
+    """Real weights that become int8 once the unit of their output is solved.
 
     Args:
-        layer: The layer that they belong to, for what is noted of rounding.
-        real: Weights `(..., in, out)`, times the unit of the input.
+        layer: The layer to which they belong, for notes on rounding.
+        real: The weights `(..., in, out)`, multiplied by the unit of the input.
         unit: The `Unit` of the output.
         inputs: The `Interval` of the integers that they multiply.
-        each: Whether every input has outputs of its own (depthwise), and `real` is
-            `(..., in, multiplier)`.
+        each: Whether the layer is depthwise, and `real` is `(..., in, multiplier)`.
 
     Attributes:
         least: The finest unit `(channels,)` that the bits of weights and sums allow.
-        spread: The root of the sum of the squares of what is multiplied, likewise.
+        spread: The root of the sum of squares of the largest inputs, `(channels,)`.
     """
 
     def __init__(
@@ -55,19 +54,19 @@ class Weights:
         self.spread = np.sqrt(self._of_channels(squares, np.sum))
 
     def integers(self, note: Note) -> np.ndarray:
-        """The kernel, int8."""
+        """The kernel in int8."""
         unit = self.unit.value
         for text in self.notes(unit):
             note(self.layer, text)
         return self.rounded(unit).astype(np.int8)
 
     def rounded(self, unit: np.ndarray) -> np.ndarray:
-        """The weights as integers."""
+        """The weights, rounded to integers in this unit."""
         unit = unit.reshape(self.sign.shape)
         return np.floor(self.sign * self.real / unit + 0.5).astype(np.int64)
 
     def notes(self, unit: np.ndarray) -> list[str]:
-        """What rounding changes, in words."""
+        """Sentences that describe the error of rounding."""
         lost = (
             self.rounded(unit) * unit.reshape(self.sign.shape) - self.sign * self.real
         )
@@ -92,7 +91,7 @@ class Weights:
         return fits
 
     def _sums(self, weights, digit):
-        """The largest magnitude that an output can have."""
+        """The largest possible magnitude of each output."""
         products = [np.asarray(b)[..., None] * weights for b in (digit.low, digit.high)]
         high = self._of_channels(np.maximum(*products), np.sum)
         low = self._of_channels(np.minimum(*products), np.sum)

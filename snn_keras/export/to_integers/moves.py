@@ -1,4 +1,4 @@
-"""Tensors moved: to another shape, or into another unit."""
+"""Changes the shape or the unit of integer tensors."""
 
 import functools
 from collections.abc import Sequence
@@ -20,18 +20,18 @@ from snn_keras.typing import Array
 
 
 def by_channel(x: ScaledTensor) -> bool:
-    """Whether all that is known of `x` is the same along all axes but the last."""
+    """Whether scale, offset and origin of `x` vary only along the last axis."""
     shapes = map(np.shape, (x.factor, x.offset, x.origin))
     return all(shape in ((), x.shape[-1:]) for shape in shapes)
 
 
 def keeps_channels(form: Any, shape: tuple[int, ...]) -> bool:
-    """Whether a form that moves elements of this shape leaves each in its channel."""
+    """Whether a form that moves elements keeps each in its channel."""
     numbers = np.arange(1, shape[-1] + 1)
     made = form.apply(np.broadcast_to(numbers, (1, *shape)))
     if made.shape[-1] != shape[-1]:
         return False
-    return bool(np.all((made == numbers) | (made == 0)))  # 0: what it pads with
+    return bool(np.all((made == numbers) | (made == 0)))  # 0 is padding
 
 
 def rearranged(
@@ -43,9 +43,9 @@ def rearranged(
     keeps_channels: bool = False,
     **arguments,
 ) -> ScaledTensor:
-    """The same entries in another place, each in the unit that it has."""
+    """Moves the entries, and their units with them."""
     if kind is integer.Pad:
-        x = writer.without_offset(x)  # what it pads with has no offset
+        x = writer.without_offset(x)  # because padding has no offset
     stays = keeps_channels and by_channel(x)
     if not stays:
         x = writer.fixed(x)
@@ -63,13 +63,13 @@ def rearranged(
 def reshaped(
     writer: IntegerWriter, x: ScaledTensor, shape: tuple[int, ...], name: str
 ) -> ScaledTensor:
-    """Another shape for the same entries."""
+    """Changes the shape of a tensor."""
     stays = shape[-1:] == x.shape[-1:]
     return rearranged(writer, x, integer.Reshape, shape, name, stays)
 
 
 def of_images(form: Any, shape: tuple[int, ...]) -> Any:
-    """A form with windows as one of images, for an input of this shape."""
+    """A form with windows as a form of images, for an input of this shape."""
     check_channels_last(form)
     if len(shape) not in (2, 3):
         raise NotExported(f"of images and sequences alone it has one. {rule.remedy}")
@@ -86,7 +86,7 @@ def as_image(writer: IntegerWriter, x: ScaledTensor, name: str) -> ScaledTensor:
 def like_input(
     writer: IntegerWriter, y: ScaledTensor, x: ScaledTensor, name: str
 ) -> ScaledTensor:
-    """An image of height 1 as the sequence that `x` is."""
+    """Reshapes an image of height 1 to a sequence, if `x` is a sequence."""
     if len(x.shape) == 3:
         return y
     return reshaped(writer, y, y.shape[1:], f"{name}/sequence")
@@ -95,8 +95,8 @@ def like_input(
 def with_common_unit(
     writer: IntegerWriter, a: ScaledTensor, b: ScaledTensor, name: str
 ) -> tuple[ScaledTensor, ...]:
-    """Two tensors whose integers may be added."""
-    if a.timed != b.timed:  # their offsets are not on for the same steps
+    """Converts two tensors to a common unit, so that their integers may be added."""
+    if a.timed != b.timed:  # their offsets are on in different steps
         a, b = writer.without_offset(a), writer.without_offset(b)
     if by_channel(a) and by_channel(b) and a.shape[-1] == b.shape[-1]:
         if a.is_open and b.is_open:
@@ -119,7 +119,7 @@ def with_common_unit(
 def in_unit_of(
     writer: IntegerWriter, x: ScaledTensor, other: ScaledTensor, name: str
 ) -> ScaledTensor:
-    """`x`, whose unit is solved, in the unit of `other`, which is open."""
+    """Converts `x`, whose unit is solved, to the open unit of `other`."""
     other.unit.need(np.broadcast_to(x.scale / other.factor, other.shape[-1:]))
     gain = Constant(x.name, "gain", x.scale, other)
     scaled = writer.scaled(x.with_(origin=other.origin), gain, f"{name}/gain")
@@ -127,24 +127,25 @@ def in_unit_of(
 
 
 def fine_enough(
-    writer: IntegerWriter, x: ScaledTensor, grain: Array, beside: Array, name: str
+    writer: IntegerWriter, x: ScaledTensor, target: Array, others: Array, name: str
 ) -> ScaledTensor:
-    """`x` with its offset, in a unit that is fine enough for comparisons.
+    """`x` with its offset added, in a unit that is fine enough for comparisons.
 
-    `grain` becomes a whole number of units, or so many that rounding it does no harm.
+    `target` becomes a whole number of units, or so many units that the error of
+    rounding it is small.
 
     Args:
         writer: The `IntegerWriter`.
-        x: A tensor, of an open unit or a solved one.
-        grain: A number, or one for each channel.
-        beside: Larger numbers that are held in this unit, likewise.
-        name: The layer that it is for.
+        x: A tensor, whose unit may be open or solved.
+        target: A number, or one for each channel.
+        others: Larger numbers, or one for each channel, that must fit in 32 bits.
+        name: The layer for which the unit is chosen.
     """
     x = writer.solved(x)
-    bit = common_bit(grain, x.scale, x.offset)
+    bit = common_bit(target, x.scale, x.offset)
     gain = x.scale / bit
     if np.max(gain) > 2**12:
-        wanted = np.minimum(2**10 / grain, 2**28 / beside) * x.scale
+        wanted = np.minimum(2**10 / target, 2**28 / others) * x.scale
         gain = 2.0 ** np.maximum(0, np.ceil(np.log2(wanted)))
-    beside = functools.reduce(np.maximum, map(np.abs, (beside, x.offset)))
-    return writer.shift(writer.refined(x, gain, beside, f"{name}/gain"))
+    others = functools.reduce(np.maximum, map(np.abs, (others, x.offset)))
+    return writer.shift(writer.refined(x, gain, others, f"{name}/gain"))

@@ -1,4 +1,4 @@
-"""A spiking network as one of integers."""
+"""`quantize_weights`: converts a spiking network into an integer network."""
 
 import numpy as np
 from keras import tree
@@ -13,34 +13,34 @@ from snn_keras.inputs import CALIBRATION_SAMPLES, check_data
 from snn_keras.simulate.model import SpikingModel
 from snn_keras.typing import Inputs
 
-ROUNDS = 32  # each finds what the one before has made sound enough to be seen
+ROUNDS = 32  # most rounds of coarsening; a round may reveal further overflows
 
 
 def quantize_weights(
     snn: SpikingModel, data: Inputs, input_dtype: str = "int8"
 ) -> integer.IntegerNetwork:
-    """Turns a spiking network into one of integers.
+    """Converts a spiking network into an integer network.
 
-    Weights become int8, each channel in a unit of its own; thresholds, potentials and
-    biases int32 in that same unit, which is chosen so that thresholds are whole where
-    possible and 16-bit sums cannot overflow. Thresholds of the layer before are folded
-    into the weights, batch normalization into units, average pools into sums. What is
-    a multiple of a power of two, within 8 bits, is kept without rounding.
+    Weights become int8, with a unit for each channel. Thresholds, potentials and
+    biases become int32 in the same unit, which is chosen so that thresholds are whole
+    numbers if possible, and 16-bit sums cannot overflow. Thresholds of the layer before
+    are folded into weights, batch normalization into units, and average pooling into
+    sums. Multiples of a power of two, within 8 bits, are not rounded.
 
     Args:
-        snn: A `SpikingModel` of integrate-and-fire, signed or fused bit-serial
-            neurons, with a fixed number of time steps.
-        data: Inputs as `predict` takes them: their range sets the input's scale. A
-            thousand typical samples serve well; of a dataset or a generator, which
-            may be endless, the first 4,096 are read.
-        input_dtype: What the input is held in, `"int8"`, `"uint8"` or `"int16"`.
+        snn: A `SpikingModel` of integrate-and-fire neurons, signed ones, or
+            bit-serial ones with `fused=True`, with a fixed number of time steps.
+        data: Inputs as `predict` takes them; their range sets the input's scale. A
+            thousand typical samples are enough. Of a dataset or a generator, which
+            may be endless, the first 4,096 samples are read.
+        input_dtype: The dtype of the input, `"int8"`, `"uint8"` or `"int16"`.
 
     Returns:
         An `IntegerNetwork`.
 
     Raises:
-        ConversionError: if layers have no integer form; every one is named.
-        ValueError: for other bad input.
+        ConversionError: if layers have no integer form; the message names all of them.
+        ValueError: for other invalid arguments.
     """
     if not hasattr(snn, "program"):
         raise ValueError(
@@ -87,7 +87,7 @@ def input_specs(graph: Graph, data: Inputs, dtype: str) -> list[integer.Input]:
 def input_spec(
     name: str, shape: tuple[int, ...], values: np.ndarray, dtype: str
 ) -> integer.Input:
-    """An `integer.Input` that holds the range of `values`, exactly if it can."""
+    """An `integer.Input` for the range of `values`, without rounding if possible."""
     values = np.asarray(values, "float64")
     limits = np.iinfo(dtype)
     low, high = min(values.min(), 0.0), max(values.max(), 0.0)
@@ -97,7 +97,7 @@ def input_spec(
         bit = 1.0
     scale = bit if (high - low) / bit <= span else (high - low) / span
     lowest, highest = np.floor(low / scale + 0.5), np.floor(high / scale + 0.5)
-    # No zero point where the numbers fit without.
+    # The zero point is 0 if the numbers fit.
     fits = limits.min <= lowest and highest <= limits.max
     zero_point = 0 if fits else int(limits.min - lowest)
     return integer.Input(name, shape, dtype, scale, zero_point)

@@ -1,4 +1,4 @@
-"""Time and neurons as integers."""
+"""The integer rules of neurons, and of the layers that begin and end time."""
 
 import dataclasses
 from typing import Any
@@ -49,14 +49,14 @@ integer_form = CellForms(
 
 @dataclasses.dataclass(frozen=True)
 class NeuronForm:
-    """What neurons are as integers.
+    """The integer operation of a cell.
 
     Attributes:
         operation: A class derived from `integer.Fire`.
-        arguments: Those that it has beside a threshold and an initial potential; a
-            function, of the threshold as integers, in place of what depends on that.
-        parts: Into how many equal parts the threshold has to be divisible.
-        size: What one unit of what it sends is worth; the threshold by default.
+        arguments: Its arguments besides threshold and initial potential. A function is
+            called on the integers of the threshold.
+        parts: The number of equal parts into which the threshold must be divisible.
+        size: The real value of an output of 1; the threshold by default.
     """
 
     operation: type
@@ -86,7 +86,7 @@ def _bit_serial(cell, layer):
     parts = 2 ** (bits + 1)
     if cell.saturates:
 
-        def most(threshold):  # with half of the last bit, as what it starts from
+        def most(threshold):  # includes the initial potential, half of the last bit
             highest = np.floor(cell.saturation * threshold).astype(np.int64)
             return highest + threshold // parts
 
@@ -114,8 +114,8 @@ def spiking(writer: IntegerWriter, call: Call) -> ScaledTensor:
         x.unit.need(initial / x.factor)
         x.unit.anchor(theta / x.factor / form.parts)
     else:
-        beside = np.maximum(theta, np.abs(initial))
-        x = fine_enough(writer, x, theta / form.parts, beside, call.name)
+        others = np.maximum(theta, np.abs(initial))
+        x = fine_enough(writer, x, theta / form.parts, others, call.name)
 
     threshold = Threshold(call.name, "threshold", theta, x, parts)
     arguments: dict[str, Any] = {
@@ -137,7 +137,7 @@ def spiking(writer: IntegerWriter, call: Call) -> ScaledTensor:
 
 @rule(layers.Activation, *LEFT_OUT)
 def last_activation(writer: IntegerWriter, call: Call) -> ScaledTensor:
-    """Behind the network it keeps the order of classes, and is left to the caller."""
+    """At an output it keeps the order of classes, so it is left to the caller."""
     if not call.is_last:
         raise NotExported(
             f"only at the end of a network is it left to the caller. Remedy: "

@@ -1,4 +1,4 @@
-"""What 32 bits do not hold of a network of integers, and whose units that is."""
+"""Finds values of an integer network that overflow, and coarsens their units."""
 
 import functools
 from collections.abc import Sequence
@@ -15,16 +15,16 @@ from snn_keras.export.to_integers.choices import MARGIN
 if TYPE_CHECKING:
     from snn_keras.export.to_integers.writer import IntegerWriter
 
-OPERAND = 2**8  # what a channel that weights multiply may reach in any case
-EXACT = 2**12  # gains up to which a unit is chosen so that nothing is rounded
+OPERAND = 2**8  # inputs of weights up to this magnitude are always accepted
+EXACT = 2**12  # gains up to this value are used to avoid rounding
 
 
 class Overflow:
-    """Goes through operations and presses the units of what is too large.
+    """Goes through operations and requests coarser units for values that are too large.
 
     Args:
-        writer: The `IntegerWriter` that made the operations.
-        operations: All of them, each behind what it reads.
+        writer: The `IntegerWriter` that created the operations.
+        operations: All operations, in running order.
     """
 
     def __init__(
@@ -36,24 +36,24 @@ class Overflow:
         self._intervals = {x.name: x.interval for x in writer.inputs}
         self._sums = dict(self._intervals)
 
-    def press(self) -> None:
-        """Presses them.
+    def coarsen(self) -> None:
+        """Requests the coarser units.
 
         Raises:
-            ConversionError: if coarser units would leave too little of the weights.
+            ConversionError: if coarser units would leave too few bits of the weights.
         """
-        unsound = set()  # what is to change, and what comes of it
+        outdated = set()  # operations whose bounds the next round will change
         steps = self._writer.steps
         for operation, reads in integer.walk(self._operations, self._intervals, steps):
             self._sums[operation.name] = self._sums_of(operation, reads)
-            if unsound.isdisjoint(operation.inputs):
-                if self._press_operand(operation) or self._press(operation, reads):
-                    unsound.add(operation.name)
+            if outdated.isdisjoint(operation.inputs):
+                if self._coarsen_input(operation) or self._coarsen(operation, reads):
+                    outdated.add(operation.name)
             elif not isinstance(operation, integer.Fire):
-                unsound.add(operation.name)
+                outdated.add(operation.name)
 
     def _sums_of(self, operation, reads):
-        """Bounds of what weights add up to, without what else was added."""
+        """Bounds of the sums of weighted inputs, without constants added to them."""
         sums = [self._sums[name] for name in operation.inputs]
         if isinstance(operation, integer.Shift):
             return sums[0]
@@ -65,10 +65,10 @@ class Overflow:
             made = operation.bounds(*(reads if is_weighted else sums), steps=1)
         return made.within(INT32 + 1)
 
-    def _press_operand(self, operation):
-        """Units of channels that weights multiply, made large by what was added.
+    def _coarsen_input(self, operation):
+        """Coarsens the units of inputs of weights that an added constant made large.
 
-        The weights of all channels are rounded alike, which matters most in these.
+        All weights are rounded in the same way, which has the largest effect there.
         """
         origin = self._writer.operands.get(operation.name)
         if origin is None:
@@ -76,10 +76,10 @@ class Overflow:
         (name,) = operation.inputs
         most = max(OPERAND, 2 * self._sums[name].largest)
         ratio = _magnitude(*_ends(self._intervals[name])) / min(most, 2**30)
-        return self._choices.press(origin, ratio)
+        return self._choices.coarsen(origin, ratio)
 
-    def _press(self, operation, reads):
-        """The units of values, states and constants that exceed 32 bits."""
+    def _coarsen(self, operation, reads):
+        """Coarsens the units of values, states and constants that exceed 32 bits."""
         steps = self._writer.steps
         reach = _magnitude(*operation.extremes(*reads, steps=steps))
         if np.max(reach) <= INT32:
@@ -95,7 +95,7 @@ class Overflow:
                     operations, self._intervals, operation, largest, steps, few
                 )
             )
-        return self._choices.press(origin, ratio)
+        return self._choices.coarsen(origin, ratio)
 
 
 def _ends(interval):

@@ -1,4 +1,4 @@
-"""Pooling as integers."""
+"""The integer rules of pooling layers and reductions."""
 
 import math
 
@@ -23,7 +23,7 @@ from snn_keras.linear.windows import Pool
 
 @rule(linear.Pool)
 def average_pooling(writer: IntegerWriter, call: Call) -> ScaledTensor:
-    """The sum of the window; its size goes into the unit."""
+    """The sum of each window; its size becomes part of the unit."""
     form = of_images(call.form, call.tensor.shape)
     x = call.tensor if by_channel(call.tensor) else writer.fixed(call.tensor)
     image = as_image(writer, writer.without_offset(x), call.name)
@@ -41,7 +41,7 @@ def average_pooling(writer: IntegerWriter, call: Call) -> ScaledTensor:
         padding=form.padding,
     )
     y = image.with_(name=name, shape=shape, weights=None)
-    counts = form.counts((*image.shape[:2], 1))  # at the rim there is less
+    counts = form.counts((*image.shape[:2], 1))  # smaller at the edges
     least = math.lcm(*(int(c) for c in np.unique(counts)))
     if (counts != least).any():
         y = writer.scaled(y, least // counts, f"{call.name}/rim")
@@ -51,7 +51,7 @@ def average_pooling(writer: IntegerWriter, call: Call) -> ScaledTensor:
 
 @rule(linear.Total)
 def reduction(writer: IntegerWriter, call: Call) -> ScaledTensor:
-    """The sum over axes, or the mean: the count goes into the unit."""
+    """The sum or the mean over axes; the count becomes part of the unit."""
     x, axes, name = call.tensor, call.form.axes, call.name
     last = len(x.shape) - 1
     if last in axes:
@@ -95,7 +95,7 @@ def global_max_pooling(writer: IntegerWriter, call: Call) -> ScaledTensor:
 
 
 def pooled(writer: IntegerWriter, call: Call, form: Pool) -> ScaledTensor:
-    """A max pool: of the counts so far, where there is time."""
+    """Max pooling; in time, of the sum of all inputs so far."""
     form = of_images(form, call.tensor.shape)
     x = writer.without_offset(call.tensor)
     if not by_channel(x):

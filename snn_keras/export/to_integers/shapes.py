@@ -1,4 +1,4 @@
-"""Layers that move things, as integers."""
+"""The integer rules of layers that move elements."""
 
 import numpy as np
 

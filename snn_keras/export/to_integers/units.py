@@ -1,4 +1,4 @@
-"""Units: what one integer of a tensor means, solved as fine as the bits allow."""
+"""Units: the real value of the integer 1, chosen as fine as the bits allow."""
 
 import dataclasses
 import functools
@@ -11,7 +11,7 @@ from snn_keras.typing import Array
 
 
 def lowest_bit(x: Array) -> np.ndarray:
-    """The largest power of two that divides each of `x`; infinity for 0."""
+    """For each entry of `x`, the largest power of two that divides it; 0: infinity."""
     mantissa, exponent = np.frexp(np.asarray(x, "float64"))
     whole = np.abs(mantissa * 2.0**53).astype(np.int64)
     bit = np.ldexp((whole & -whole).astype("float64"), exponent - 53)
@@ -24,7 +24,7 @@ def common_bit(*factors) -> float:
 
 
 def fine_unit(*factors) -> Array:
-    """A unit of which all factors are whole numbers; to 1 in 128 if they are odd."""
+    """A unit that divides all factors, or 1/128 of the least if it were too fine."""
     least = functools.reduce(np.minimum, factors)
     bit = common_bit(*factors)
     largest = max(np.max(factor) for factor in factors)
@@ -32,7 +32,7 @@ def fine_unit(*factors) -> Array:
 
 
 def compact(array: np.ndarray) -> np.ndarray:
-    """An array in its smallest shape: a number, or one for each last entry."""
+    """An array in its smallest shape: a number, `(channels,)`, or as it is."""
     array = np.asarray(array)
     if array.size and (array == array.flat[0]).all():
         return array.reshape(-1)[0]
@@ -41,7 +41,7 @@ def compact(array: np.ndarray) -> np.ndarray:
 
 
 def largest(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """The largest of `array` for each entry of `shape`, against which it broadcasts."""
+    """The largest values of `array` over surplus leading axes, broadcast to `shape`."""
     array = np.asarray(array)
     if array.ndim > len(shape):
         array = array.max(tuple(range(array.ndim - len(shape))))
@@ -49,12 +49,13 @@ def largest(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
 
 
 class Unit:
-    """The unit of every channel of a tensor: constraints, and what solves them.
+    """The units of a tensor's channels: constraints, and a solution.
 
-    What needs integers of this unit says so while it is open. `solve` then chooses:
-    where all numbers of a channel are multiples of a power of two that the bits allow,
-    that is the unit, and nothing is rounded. Elsewhere it is the finest that the bits
-    allow, made a little coarser so that thresholds are whole.
+    While the unit is open, constraints are added for the numbers to be expressed in it.
+    `solve` then chooses a value for each channel: the largest power of two that divides
+    all of the channel's numbers, if the bits allow it, so that nothing is rounded; else
+    the finest unit that the bits allow, slightly enlarged so that thresholds are whole
+    numbers.
 
     Args:
         channels: Number of channels.
@@ -76,10 +77,10 @@ class Unit:
 
     @property
     def value(self) -> np.ndarray:
-        """What solves it, one number a channel.
+        """The solution, one number for each channel.
 
         Raises:
-            RuntimeError: while it is open.
+            RuntimeError: if it is not solved yet.
         """
         root, ratio = self.root()
         if root._solution is None:
@@ -88,19 +89,19 @@ class Unit:
 
     @property
     def finest(self) -> np.ndarray:
-        """The least that it may be, as far as is known."""
+        """The finest unit that the constraints so far allow."""
         root, ratio = self.root()
         return root._least * ratio
 
     def root(self) -> "tuple[Unit, Array]":
-        """The unit that this one joined, and what this one is times that."""
+        """The unit that this one has joined, and the ratio of this one to it."""
         if self._joined is None:
             return self, 1.0
         root, ratio = self._joined[0].root()
         return root, ratio * self._joined[1]
 
     def need(self, numbers: Array) -> None:
-        """`numbers` `(..., channels)` are wanted in whole units, of 32 bits."""
+        """`numbers` `(..., channels)` should be whole and must fit in 32 bits."""
         root, ratio = self.root()
         numbers = np.asarray(numbers)
         bits = lowest_bit(numbers / ratio)
@@ -109,34 +110,34 @@ class Unit:
         self.at_least(np.abs(numbers).max(axes) / INT32)
 
     def at_least(self, least: Array) -> None:
-        """It shall be at least `least` `(channels,)`."""
+        """The unit must be at least `least`, `(channels,)`."""
         root, ratio = self.root()
         root._least = np.maximum(root._least, least / ratio)
 
     def fit(self, fits: Callable) -> None:
-        """`fits(unit)` shall be true of every channel."""
+        """`fits(unit)` must be true for every channel."""
         root, ratio = self.root()
         root._fits.append(lambda value: fits(value * ratio))
 
     def anchor(self, numbers: Array) -> None:
-        """`numbers` `(channels,)` are thresholds, worth a rounder unit."""
+        """`numbers` `(channels,)` are thresholds, which should be whole numbers."""
         root, ratio = self.root()
         if root._anchor is None:
             root._anchor = np.broadcast_to(numbers / ratio, root._least.shape)
 
     def make_uniform(self, factor: Array) -> None:
-        """`factor` times the unit shall be the same in all channels."""
+        """`factor` times the unit must be equal in all channels."""
         root, ratio = self.root()
         root._uniform_over = np.broadcast_to(factor * ratio, root._least.shape)
 
     def join(self, other: "Unit", ratio: Array) -> None:
-        """From now on it is `ratio` times `other`. Both are open, and distinct."""
+        """Makes the unit `ratio` times `other`; both must be open and distinct."""
         mine, my_ratio = self.root()
         theirs, their_ratio = other.root()
-        ratio = ratio * their_ratio / my_ratio  # of my root to theirs
+        ratio = ratio * their_ratio / my_ratio  # the ratio of the two roots
         mine._joined = theirs, np.broadcast_to(ratio, mine._least.shape)
         theirs._least = np.maximum(theirs._least, mine._least / ratio)
-        # Every number was measured against this root.
+        # `_bits` was computed for this root; other ratios do not keep powers of two.
         whole = np.where(_are_powers_of_two(ratio), mine._bits / ratio, 0.0)
         theirs._bits = np.minimum(theirs._bits, whole)
         theirs._fits += [lambda v, fits=fits: fits(v * ratio) for fits in mine._fits]
@@ -144,13 +145,13 @@ class Unit:
             theirs._anchor = mine._anchor / ratio
 
     def solve(self) -> None:
-        """Chooses its value; no more constraints are taken then."""
+        """Chooses the solution; constraints must not be added afterwards."""
         root, _ = self.root()
         if root._solution is None:
             root._solution = root._choice()
 
     def _choice(self):
-        """The exact unit in all channels that have one, the rounded one elsewhere."""
+        """The exact unit for channels that have one, the rounded one for others."""
         exact = self._exact()
         good = self._together((exact > 0) & (exact >= self._least))
         if good.all() and self._all_fit(exact).all():
@@ -160,11 +161,11 @@ class Unit:
         return np.where(self._together(good), exact, rounded)
 
     def _together(self, good):
-        """Channels whose units depend on each other are exact all, or none."""
+        """If the channels' units depend on each other, all must be exact, or none."""
         return good if self._uniform_over is None else np.full_like(good, good.all())
 
     def _exact(self):
-        """A unit of which everything is a multiple; 0 where there is none."""
+        """The unit that divides all numbers; 0 if there is none."""
         value = np.where(np.isinf(self._bits), np.maximum(self._least, 1.0), self._bits)
         if self._uniform_over is None:
             return value
@@ -189,7 +190,7 @@ class Unit:
             coarser = np.where(parts > 1, anchor / np.maximum(fewer, 1), 1.01 * value)
             value = np.where(fits, value, np.maximum(coarser, value))
             parts = np.where(fits, parts, np.maximum(fewer, 1))
-            growth *= 1.1  # a part is next to nothing where there are very many
+            growth *= 1.1  # single parts would change the unit too slowly
         return value
 
     def _all_fit(self, value):
@@ -210,13 +211,15 @@ class ScaledTensor:
     Attributes:
         name: The tensor of the integer network.
         shape: Its shape, without the batch.
-        factor: > 0; broadcasts against the shape, along channels if the unit is open.
-        unit: A `Unit` for each channel, or None for 1.
-        origin: Where its units were chosen, as numbers of `Choices`; likewise.
+        factor: A factor > 0 that broadcasts against the shape; while the unit is open,
+            it varies only along channels.
+        unit: The `Unit` of its channels, or None for 1.
+        origin: The numbers of the choices of its units (see `Choices`), which
+            broadcast against the shape.
         timed: Whether it may differ from step to step.
         offset: A real constant that is still to be added.
-        weights: The `Weights` that made it, where nothing else has come since.
-        initial: What the neurons it goes to start from, beside their own.
+        weights: The `Weights` that computed it, if no other operation followed.
+        initial: A correction to the initial potential of the neurons that receive it.
     """
 
     name: str
@@ -236,7 +239,7 @@ class ScaledTensor:
 
     @property
     def scale(self) -> np.ndarray:
-        """Real value of 1; its unit has to be solved."""
+        """The real value of 1; the unit must be solved."""
         return self.factor if self.unit is None else self.factor * self.unit.value
 
     def with_(self, **changes) -> "ScaledTensor":

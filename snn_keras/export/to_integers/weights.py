@@ -1,4 +1,4 @@
-"""Layers of weights as integers."""
+"""The integer rules of layers with weights."""
 
 import math
 
@@ -31,7 +31,7 @@ def dense(writer: IntegerWriter, call: Call) -> ScaledTensor:
 
 @rule(linear.Separable)
 def separable_convolution(writer: IntegerWriter, call: Call) -> ScaledTensor:
-    """As the one convolution that it is: nothing is rounded in between."""
+    """Exported as one equivalent convolution, so that nothing is rounded in between."""
     return convolved(writer, call, call.form.merged)
 
 
@@ -41,7 +41,7 @@ def convolution(writer: IntegerWriter, call: Call) -> ScaledTensor:
 
 
 def convolved(writer: IntegerWriter, call: Call, form: Convolution) -> ScaledTensor:
-    """A convolution of any kind, of images and of sequences."""
+    """A convolution of any kind, of images or of sequences."""
     x, offset = call.tensor, form.bias
     form = of_images(form, x.shape)
     if np.any(x.offset):
@@ -70,7 +70,7 @@ def convolved(writer: IntegerWriter, call: Call, form: Convolution) -> ScaledTen
         padding=padding,
         dilation=form.dilation,
     )
-    if np.ndim(offset) > 1:  # another one where it meets padding
+    if np.ndim(offset) > 1:  # it is different where windows meet padding
         y = writer.without_offset(y)
     return like_input(writer, y, x, call.name)
 
@@ -78,10 +78,10 @@ def convolved(writer: IntegerWriter, call: Call, form: Convolution) -> ScaledTen
 def spread(
     writer: IntegerWriter, x: ScaledTensor, form: Convolution, name: str
 ) -> tuple[ScaledTensor, tuple]:
-    """An image with zeros between its entries, and the padding that it still takes.
+    """An image with zeros between its entries, and the padding that remains to be done.
 
-    Along each axis `spread - 1` zeros go behind each entry. Those behind the last one
-    are padding, or are cut off where it has none.
+    Along each axis, `spread - 1` zeros follow each entry. Those after the last entry
+    count as padding, or are removed if there is too little padding.
     """
     padding, excess = [], []
     for axis, (stride, (before, after)) in enumerate(

@@ -1,9 +1,9 @@
-"""The walk through a spiking network that makes integers of it.
+"""Goes through a spiking network and creates the operations of an integer network.
 
-The walk collects: what operation each layer is, and what it asks of the units of
-tensors. A unit is solved when the integers of its tensor have to be known, which is
-where weights multiply them, and at the latest at the end. The operations in front are
-then emitted, their constants as integers.
+For each layer, operations are drafted, and constraints on the units of tensors are
+collected. A unit is solved as soon as the integers of its tensor must be known, which
+is where weights multiply them, or at the end. Then the operations before are emitted,
+with integer constants.
 """
 
 from collections.abc import Mapping, Sequence
@@ -46,16 +46,16 @@ rule = Rules("integer form", LAYERS)
 
 
 class IntegerWriter:
-    """Walks the graph of a spiking network and makes the operations of integers.
+    """Creates the integer operations of a spiking network.
 
     Attributes:
         steps: Time steps of a run; 1 for a network without time.
-        input_steps: Steps for which the input and constants are on, or None.
+        input_steps: Number of steps in which input and constants are on; None for all.
         choices: The `Choices` of units.
-        origins: Where the unit of what each operation makes was chosen, by its name.
-        operands: The same of what weights multiply, by the name of their layer.
-        notes: `(layer, what is held otherwise than in the source)`.
-        left_out: Layers behind the network that are left to the caller.
+        origins: `{operation: origin}` of outputs; see `ScaledTensor.origin`.
+        operands: `{operation: origin}` of the inputs that weights multiply.
+        notes: `(layer, note)` on differences from the source by rounding.
+        left_out: Layers at the outputs that are left to the caller.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class IntegerWriter:
         self._names = graph_lib.Names(self._intervals)
 
     def write(self) -> tuple[list, list]:
-        """Walks the graph; returns the operations and the outputs."""
+        """Goes through the graph; returns the operations and the outputs."""
         rule.check(self.graph, self.graph.name)
         tensors = {}
         inputs = tree.flatten(self.graph.inputs)
@@ -93,19 +93,19 @@ class IntegerWriter:
             made = rule.apply(self, call)
             static_shape(node.name, node.output)
             if count > 1:
-                made = made.with_(weights=None)  # not for this reader alone
+                made = made.with_(weights=None)  # other nodes read it, too
             tensors[node.output] = made
         ends = [self.end(tensors[x]) for x in tree.flatten(self.graph.outputs)]
         operations = [self.emitted(name) for name in self._drafts]
         return operations, [self.output(x) for x in ends]
 
     def floors(self, operations: list) -> dict[str, np.ndarray] | None:
-        """How coarse units have to be for 32 bits; None if they are."""
-        Overflow(self, operations).press()
+        """The least units for which values fit in 32 bits; None if they fit already."""
+        Overflow(self, operations).coarsen()
         return self.choices.floors()
 
     def end(self, x: ScaledTensor) -> ScaledTensor:
-        """`x` as an output: with its offset, and in one unit."""
+        """`x` as an output: with its offset added, and a single unit."""
         x = self.without_offset(self.uniform(x))
         if x.name in {spec.name for spec in self.inputs}:
             raise ConversionError(
@@ -116,7 +116,7 @@ class IntegerWriter:
         return x
 
     def output(self, x: ScaledTensor) -> integer.Output:
-        """What the integers of an output mean."""
+        """The `integer.Output` of a tensor."""
         divisor = self.input_steps if x.timed else 1
         return integer.Output(x.name, float(np.max(self.solved(x).scale)), divisor)
 
@@ -131,20 +131,20 @@ class IntegerWriter:
         origin: np.ndarray | None = None,
         **arguments,
     ) -> str:
-        """Appends an operation, which is emitted once its units are solved.
+        """Drafts an operation, which is emitted once its units are solved.
 
         Args:
             kind: Its class, an `integer.Operation`.
-            x: What it reads, a `ScaledTensor` or a list of them.
-            shape: Shape of what it makes.
-            name: Its name, numbered where that is taken.
-            origin: Where the unit of what it makes was chosen; that of the first that
-                it reads by default.
-            **arguments: Its attributes; a `Constant`, `Derived` or `Weights` in place
-                of integers that depend on units.
+            x: Its input, a `ScaledTensor`, or a list of inputs.
+            shape: The shape of its output.
+            name: Its name, numbered if that is taken.
+            origin: The origin of the output (see `ScaledTensor`); by default that of
+                the first input.
+            **arguments: Its attributes; a `Constant`, `Derived` or `Weights` stands for
+                integers that depend on units.
 
         Returns:
-            The name of what it makes.
+            The name of its output.
         """
         tensors = x if isinstance(x, list) else [x]
         reads = tuple(t.name for t in tensors)
@@ -154,7 +154,7 @@ class IntegerWriter:
         return name
 
     def emitted(self, name: str) -> integer.Operation:
-        """The operation of that name; it solves the units of its constants."""
+        """The operation of this name, after solving the units of its constants."""
         if name not in self._emitted:
             kind, reads, shape, arguments = self._drafts[name]
             integers = {key: self._integers(x) for key, x in arguments.items()}
@@ -169,7 +169,7 @@ class IntegerWriter:
         return argument.integers(self.note)
 
     def note(self, layer: str, text: str) -> None:
-        """Notes what is held otherwise than in the source, once."""
+        """Records a difference from the source, once."""
         if (layer, text) not in self.notes:
             self.notes.append((layer, text))
 
@@ -199,7 +199,7 @@ class IntegerWriter:
         return self.shift(x)
 
     def shift(self, x: ScaledTensor) -> ScaledTensor:
-        """`x` with its offset added in the unit that it has."""
+        """`x` with its offset added in its present unit."""
         if not np.any(x.offset):
             return x.with_(offset=0.0)
         name = self.add(
@@ -223,7 +223,7 @@ class IntegerWriter:
         return self.solved(self.without_offset(x))
 
     def of_channels(self, x: ScaledTensor) -> ScaledTensor:
-        """`x` fixed, in one unit for each entry of the last axis."""
+        """`fixed(x)` with units that vary only along the last axis."""
         x = self.fixed(x)
         if max(np.ndim(x.factor), np.ndim(x.origin)) < 2:
             return x
@@ -232,7 +232,7 @@ class IntegerWriter:
         return self.in_unit(x, self.chosen(fine_unit(*full), [x], name), name)
 
     def uniform(self, x: ScaledTensor) -> ScaledTensor:
-        """`x` in one unit for all of its entries."""
+        """`x` with a single unit for all entries."""
         if x.is_open and np.ndim(x.factor) < 2:
             x.unit.make_uniform(x.factor)
             return x
@@ -243,22 +243,22 @@ class IntegerWriter:
         return self.in_unit(x, self.chosen(unit, [x], name), name)
 
     def refined(
-        self, x: ScaledTensor, gain: Array, beside: Array, name: str
+        self, x: ScaledTensor, gain: Array, others: Array, name: str
     ) -> ScaledTensor:
-        """`x`, whose unit is solved, in one that is `gain` times finer, or as may be.
+        """`x` in a unit that is up to `gain` times finer, as 32 bits allow.
 
         Args:
-            x: A tensor.
+            x: A tensor whose unit is solved.
             gain: Whole numbers.
-            beside: Other numbers that 32 bits shall hold in this unit.
-            name: For the operation.
+            others: Other numbers that must fit in 32 bits in this unit.
+            name: The name of the operation.
         """
         scale, upstream = np.broadcast_arrays(x.scale, x.origin)
-        least = largest(np.abs(beside), scale.shape) / INT32
+        least = largest(np.abs(others), scale.shape) / INT32
         choice = self.choices.add(name, np.zeros(scale.shape), 0)
         least = np.maximum(least, choice.floor)
         fits = np.floor(scale / np.maximum(least, scale / INT32))
-        # A unit that was chosen is made coarser where it was chosen.
+        # A unit that was chosen earlier is coarsened by that choice, not here.
         gain = np.minimum(gain, np.maximum(fits, upstream > 0))
         unit = choice.unit = np.where(gain > 0, scale / np.maximum(gain, 1), least)
         if np.all(gain == 1):
@@ -270,12 +270,12 @@ class IntegerWriter:
     def chosen(
         self, unit: np.ndarray, tensors: list[ScaledTensor], name: str
     ) -> Choice:
-        """A unit for tensors whose own are solved, as 32 bits allow.
+        """Chooses a common unit for tensors whose units are solved.
 
         Args:
-            unit: The finest that is of use.
+            unit: The preferred unit, which is coarsened if 32 bits require it.
             tensors: A list of `ScaledTensor`.
-            name: What it is chosen for.
+            name: The name of the choice.
         """
         scales = [largest(x.scale, np.shape(unit)) for x in tensors]
         unit = np.maximum(unit, np.max(scales, axis=0) / INT32)
@@ -286,7 +286,7 @@ class IntegerWriter:
         return choice
 
     def in_unit(self, x: ScaledTensor, choice: Choice, name: str) -> ScaledTensor:
-        """`x`, whose unit is solved, in the one that was chosen."""
+        """Converts `x`, whose unit is solved, to a chosen unit."""
         x = x.with_(origin=choice.numbers)
         if np.all(x.scale == choice.unit):
             return x
@@ -301,7 +301,7 @@ class IntegerWriter:
         return x.with_(name=name, weights=None)
 
     def affine(self, x: ScaledTensor, gain: Array, offset: Array = 0.0) -> ScaledTensor:
-        """`gain * x + offset`: no work for integers but where the sign changes."""
+        """`gain * x + offset`; integers change only where the gain is not above 0."""
         gain = np.broadcast_to(np.float64(gain), np.shape(gain))
         moved = x.with_(
             factor=x.factor * np.where(gain == 0, 1.0, np.abs(gain)),
@@ -327,13 +327,13 @@ class IntegerWriter:
         offset: Array = 0.0,
         **arguments,
     ) -> ScaledTensor:
-        """A layer of weights.
+        """Adds a layer with weights, and returns its output.
 
         Args:
             kind: `integer.Dense`, `Convolve` or `DepthwiseConvolve`.
-            x: Its input, of one unit a channel, or one for each feature (`Dense`).
-            real: Its kernel, as `kind` takes it.
-            shape: Shape of its output.
+            x: Its input, whose unit may vary only along the last axis.
+            real: Its kernel, in the layout of `kind`.
+            shape: The shape of its output.
             call: The `Call`.
             offset: Its bias.
             **arguments: Further arguments of `kind`.
@@ -353,10 +353,10 @@ class IntegerWriter:
 
 
 def steps_on(coding: Coding) -> int | None:
-    """Steps for which the input is on; None for all.
+    """The number of steps in which the input is on; None for all.
 
     Raises:
-        ConversionError: if the coding has no such form of integers.
+        ConversionError: if integer networks do not support the coding.
     """
     on = coding.input_steps
     for t in range(1, coding.timesteps + 1):
