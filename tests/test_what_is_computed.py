@@ -656,3 +656,13 @@ def test_what_xla_cannot_compile_runs_without():
     np.testing.assert_allclose(snn.predict(inputs, verbose=0), expected, atol=1e-5)
     snn.compile("sgd", "mse")
     snn.evaluate(inputs, expected, verbose=0)
+
+
+def test_a_spectrogram_relative_to_the_loudest_of_a_batch_is_refused():
+    """Its range of decibels hangs on the other samples, and on other time steps."""
+    inputs = keras.Input((16,))
+    x = quantized()(layers.Dense(16)(inputs))
+    x = layers.MelSpectrogram(8, 4, num_mel_bins=3, sampling_rate=80, min_freq=2)(x)
+    x = layers.Dense(2)(quantized()(layers.Dense(5)(layers.Flatten()(x))))
+    with pytest.raises(ConversionError, match=r"'mel_spectrogram.*mix samples.*Remedy"):
+        snn_keras.convert(keras.Model(inputs, x), "settle", "signed")

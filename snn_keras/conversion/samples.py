@@ -30,8 +30,8 @@ _MIXES = Refusal(
     "it acts along the batch axis, and would mix samples with time steps.",
     "keep axis 0 as it is, and leave the batch size of keras.Input open.",
 )
-# Keras may report a wrong output shape for these layers.
-_UNSURE = (TAKES_SINGLE_IMAGES, layers.EinsumDense)
+# These layers may report a wrong output shape, or compare samples of a batch.
+_UNSURE = (TAKES_SINGLE_IMAGES, layers.EinsumDense, layers.MelSpectrogram)
 _UNUSUAL_SIZE = 97  # a batch size that is unlikely to be the length of another axis
 
 
