@@ -514,3 +514,17 @@ KINDS = (
 )
 # With functions that a temporal difference makes exact in total.
 ALL_KINDS = (*KINDS, *("function",) * 3)
+
+
+def chain(levels):
+    """Two layers of neurons of dyadic weights in a row, and inputs `(7, 6)`."""
+    rng = np.random.default_rng(0)
+    inputs = keras.Input((6,))
+    x = LSQReLU(levels, initial_step=0.5, name="act1")(keras.layers.Dense(5)(inputs))
+    x = keras.layers.Dense(4, name="second")(x)
+    x = LSQReLU(levels, initial_step=0.5, name="act2")(x)
+    model = keras.Model(inputs, keras.layers.Dense(3, name="out")(x))
+    for layer in model.layers:
+        if hasattr(layer, "kernel"):
+            layer.set_weights([dyadic(rng, w.shape, 8, 8) for w in layer.get_weights()])
+    return model, dyadic(rng, (7, 6), 16, 64)

@@ -8,10 +8,9 @@ from keras import ops
 import snn_keras
 from snn_keras import analysis
 from snn_keras.errors import ConversionError
-from snn_keras.layers import LSQReLU
 from snn_keras.neurons import MultiThresholdIFCell
 from tests import reference
-from tests.graphs import Maker, dyadic, seeds
+from tests.graphs import Maker, chain, dyadic, seeds
 
 
 def run(cell, currents):
@@ -70,22 +69,8 @@ def test_networks_are_those_of_the_reference(seed, timesteps):
         np.testing.assert_allclose(y, trace.decoded(name), rtol=1e-6, atol=1e-6)
 
 
-def chain():
-    rng = np.random.default_rng(0)
-    inputs = keras.Input((6,))
-    x = LSQReLU(4, initial_step=0.5, name="act1")(keras.layers.Dense(5)(inputs))
-    x = LSQReLU(4, initial_step=0.5, name="act2")(
-        keras.layers.Dense(4, name="second")(x)
-    )
-    model = keras.Model(inputs, keras.layers.Dense(3, name="out")(x))
-    for layer in model.layers:
-        if hasattr(layer, "kernel"):
-            layer.set_weights([dyadic(rng, w.shape, 8, 8) for w in layer.get_weights()])
-    return model, dyadic(rng, (7, 6), 16, 64)
-
-
 def test_a_spike_costs_an_addition_and_a_shift_at_each_weight():
-    model, x = chain()
+    model, x = chain(4)
     snn = snn_keras.convert(model, 3, "multi_threshold")
     statistics = analysis.spike_statistics(snn, x)
     found = analysis.energy(snn, x).layers
@@ -104,7 +89,7 @@ def test_a_spike_costs_an_addition_and_a_shift_at_each_weight():
 
 
 def test_more_steps_come_closer_to_the_source():
-    model, x = chain()
+    model, x = chain(4)
     source = model.predict(x, verbose=0)
     errors = [
         np.abs(
@@ -117,7 +102,7 @@ def test_more_steps_come_closer_to_the_source():
 
 
 def test_an_early_answer_is_that_of_a_shorter_run():
-    model, x = chain()
+    model, x = chain(4)
     long = snn_keras.convert(model, 4, "multi_threshold")
     short = snn_keras.convert(model, 2, "multi_threshold")
     over_time = long.predict_over_time(x, verbose=0)
@@ -132,7 +117,7 @@ def test_sizes_are_checked(sizes):
 
 def test_it_has_no_nir(tmp_path):
     pytest.importorskip("nir", reason="pip install snn_keras[nir]")
-    model, _ = chain()
+    model, _ = chain(4)
     snn = snn_keras.convert(model, 4, "multi_threshold")
     with pytest.raises(ConversionError, match=r"MultiThresholdIFCell.*Remedy"):
         snn_keras.export.to_nir(snn, tmp_path / "net.nir")

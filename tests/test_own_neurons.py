@@ -12,9 +12,8 @@ from snn_keras import analysis, export
 from snn_keras.export import integer
 from snn_keras.export.tflite.lowering import lower
 from snn_keras.export.to_integers import NeuronForm, integer_form
-from snn_keras.layers import LSQReLU
 from snn_keras.neurons import IFCell
-from tests.graphs import dyadic
+from tests.graphs import chain
 
 # --- Bursts: as many spikes a step as the potential holds thresholds, up to MOST ------
 
@@ -67,20 +66,6 @@ def _(operation: FireBursts, to, x):
 # -------------------------------------------------------------------------------------
 
 
-def network():
-    rng = np.random.default_rng(0)
-    inputs = keras.Input((6,))
-    x = LSQReLU(2, initial_step=0.5, name="act1")(keras.layers.Dense(5)(inputs))
-    x = LSQReLU(2, initial_step=0.5, name="act2")(
-        keras.layers.Dense(4, name="second")(x)
-    )
-    model = keras.Model(inputs, keras.layers.Dense(3, name="out")(x))
-    for layer in model.layers:
-        if hasattr(layer, "kernel"):
-            layer.set_weights([dyadic(rng, w.shape, 8, 8) for w in layer.get_weights()])
-    return model, dyadic(rng, (7, 6), 16, 64)
-
-
 TIMESTEPS = 4
 
 
@@ -104,7 +89,7 @@ def simulated(model, x):
 
 
 def test_bursts_run_and_are_counted():
-    model, x = network()
+    model, x = chain(2)
     snn = snn_keras.convert(model, TIMESTEPS, BurstCell())
     spikes, output = simulated(model, x)
     assert max(z.max() for z in spikes.values()) == MOST
@@ -125,7 +110,7 @@ def test_bursts_run_and_are_counted():
 
 
 def test_bursts_stream_and_save(tmp_path):
-    model, x = network()
+    model, x = chain(2)
     snn = snn_keras.convert(model, TIMESTEPS, BurstCell())
     expected = snn.predict_over_time(x, verbose=0)
     stream = snn.stream()
@@ -137,7 +122,7 @@ def test_bursts_stream_and_save(tmp_path):
 
 
 def test_bursts_are_exported():
-    model, x = network()
+    model, x = chain(2)
     snn = snn_keras.convert(model, TIMESTEPS, BurstCell())
     whole = export.quantize_weights(snn, x)
     assert np.array_equal(whole.predict(x), snn.predict(x, verbose=0))
@@ -145,7 +130,7 @@ def test_bursts_are_exported():
 
 def test_bursts_run_in_a_file(tmp_path):
     pytest.importorskip("ai_edge_litert", reason="pip install snn_keras[export]")
-    model, x = network()
+    model, x = chain(2)
     snn = snn_keras.convert(model, TIMESTEPS, BurstCell())
     export.to_tflite(snn, tmp_path / "bursts.tflite", x)
     file = export.TFLiteNetwork(tmp_path / "bursts.tflite")
