@@ -112,9 +112,7 @@ def test_models_over_time_that_stay_closed_are_refused_by_name(build):
         lambda: snn_keras.convert(model, 4),
         lambda: snn_keras.plan(model, 4),
     ):
-        with pytest.raises(
-            ConversionError, match=r"(?s)'whole' \(.*unpacked.*Remedy"
-        ):
+        with pytest.raises(ConversionError, match=r"(?s)'whole' \(.*unpacked.*Remedy"):
             call()
 
 
