@@ -14,7 +14,15 @@ from typing import Any
 import keras
 from keras import ops, tree
 
-from snn_keras._keras import calls_of, functional_of, has_mask, maker_of
+from snn_keras._keras import (
+    calls_of,
+    functional_of,
+    has_mask,
+    maker_of,
+    operation_types,
+)
+
+_CAST = operation_types("Cast")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -327,9 +335,23 @@ def _unwrap(structure):
     return structure[0] if alone else structure
 
 
-def _tensor(x):
+def _tensor(x, is_float64=False):
     dtype = keras.backend.standardize_dtype(x.dtype)
+    if is_float64 and dtype == "float32":
+        dtype = "float64"
     return Tensor(tuple(x.shape), dtype, has_mask(x))
+
+
+def _computes_in_float64(operation, arguments):
+    """Whether a result in float64 may be reported as float32.
+
+    On JAX, Keras's `result_type` of float64 is float32, which operations report.
+    """
+    if keras.backend.result_type("float64", "float64") == "float64":
+        return False
+    reads = [x for x in tree.flatten(arguments) if isinstance(x, Tensor)]
+    is_cast = isinstance(operation, (keras.layers.Layer, *_CAST))
+    return not is_cast and any(x.dtype == "float64" for x in reads)
 
 
 def _inline(model, arguments, nodes: list, names: "Names"):
@@ -346,7 +368,8 @@ def _inline(model, arguments, nodes: list, names: "Names"):
         if is_graph(operation) and not _is_lost(operation, kwargs, argument):
             produced = _inline(functional_of(operation), argument, nodes, names)
         else:
-            produced = tree.map_structure(_tensor, outputs)
+            wide = _computes_in_float64(operation, (args, kwargs))
+            produced = tree.map_structure(lambda y, w=wide: _tensor(y, w), outputs)
             name, site = names.unique(operation.name), (id(model), place)
             flat = tuple(tree.flatten(produced))
             nodes.append(Node(name, operation, tuple(args), kwargs, flat, site))

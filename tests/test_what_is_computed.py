@@ -666,3 +666,15 @@ def test_a_spectrogram_relative_to_the_loudest_of_a_batch_is_refused():
     x = layers.Dense(2)(quantized()(layers.Dense(5)(layers.Flatten()(x))))
     with pytest.raises(ConversionError, match=r"'mel_spectrogram.*mix samples.*Remedy"):
         snn_keras.convert(keras.Model(inputs, x), "settle", "signed")
+
+
+def test_products_of_float64_stay_in_float64(float64):
+    """Keras reports another dtype of them, on JAX."""
+    inputs = keras.Input((4,))
+    x = layers.Dense(3)(quantized()(layers.Dense(3)(inputs)))
+    model = keras.Model(inputs, ops.multiply(x, x + 1.0))
+    keras.utils.set_random_seed(0)
+    x = VECTORS.astype("float64")
+    snn = snn_keras.convert(model, 2, "bit_serial", fused=False)
+    ours, theirs = (ops.convert_to_numpy(m(x)) for m in (snn, model))
+    np.testing.assert_allclose(ours, theirs, rtol=1e-12)
