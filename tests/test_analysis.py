@@ -63,3 +63,13 @@ def test_accuracy_is_that_of_each_run(neuron, steps):
         assert accuracy[t - 1] == np.mean(run == labels)
         if t in (2, steps):
             np.testing.assert_array_equal(answers[[2, steps].index(t)], run)
+
+
+def test_figures_are_read_by_name_too():
+    network = Maker(0).make()
+    snn = snn_keras.convert(network.model, 2)
+    found = analysis.spike_statistics(snn, network.keras_inputs)
+    (name, *_) = found.layers
+    assert found["layers"][name]["spikes"] == found.layers[name].spikes
+    with pytest.raises(KeyError, match="nothing"):
+        found["nothing"]
