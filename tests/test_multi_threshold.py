@@ -66,7 +66,8 @@ def test_networks_are_those_of_the_reference(seed, timesteps):
         assert np.array_equal(sent + potentials[-1], found["currents"][name].sum(0))
     outputs = keras.tree.flatten(snn.predict_over_time(network.keras_inputs, verbose=0))
     for name, y in zip(network.outputs, outputs, strict=True):
-        np.testing.assert_allclose(y, trace.decoded(name), rtol=1e-6, atol=1e-6)
+        for t in (1, 2, 4)[: timesteps.bit_length()]:  # thirds are rounded
+            assert np.array_equal(y[t - 1], trace.decoded(name)[t - 1]), name
 
 
 def test_a_spike_costs_an_addition_and_a_shift_at_each_weight():
@@ -86,6 +87,18 @@ def test_a_spike_costs_an_addition_and_a_shift_at_each_weight():
         assert found[name].spiking.compare == 3 * neurons * (1 + 4)
         assert found[name].spiking.add == 3 * neurons + 2 * spikes
     assert statistics.bits == 4 * statistics.spikes
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_every_addition_of_a_spike_has_its_shift(seed):
+    """Whatever hands spikes on: pools, sums, concatenations."""
+    network = Maker(seed).make()
+    snn = snn_keras.convert(network.model, 2, "multi_threshold")
+    found = analysis.energy(snn, network.keras_inputs).layers
+    weighs = [x.spiking for x in found.values() if x.source.multiply]
+    assert any(x.shift for x in weighs)
+    for x in weighs:
+        assert x.shift == x.add - x.multiply
 
 
 def test_more_steps_come_closer_to_the_source():

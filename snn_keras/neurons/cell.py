@@ -34,7 +34,7 @@ class SpikingCell(keras.layers.Layer):
     num_states = 1
     codings = (Rate, Switched)  # the codings in which the neuron works
     extra_steps = 0  # number of steps of `rehearse`, before the run
-    float_timesteps = 32  # in which a float network, just quantized, loses little
+    float_timesteps = 32  # steps of a float network, where the user gives none
     most_spikes = 1  # the most spikes that a neuron sends in one step
     has_sizes = False  # whether a spike counts for a power of two that it carries
     bits_per_spike = 1  # the bits of a spike, without its address

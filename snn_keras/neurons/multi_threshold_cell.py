@@ -47,7 +47,8 @@ class MultiThresholdIFCell(SpikingCell):
     same; state: `[potential, sent]`, the latter in units of the smallest size.
 
     Source: Huang et al., "Differential Coding for Training-Free ANN-to-SNN
-    Conversion", 2025, whose neuron this is but for the bound on negative spikes.
+    Conversion", 2025, whose multi-threshold neuron sends the nearest of these sizes;
+    the bound on negative spikes is added here.
     """
 
     num_states = 2
