@@ -8,6 +8,7 @@ from absl import app, flags
 PROGRAMS = {
     "train": "train a quantized network",
     "evaluate": "convert a trained network, accuracy at each time step",
+    "compare": "all neurons and numbers of steps side by side, for one network",
     "report": "all about a conversion in one HTML file",
     "results": "compare all methods, and write the tables",
     "reproduce": "one row of those tables from nothing: training and all",

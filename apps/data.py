@@ -39,19 +39,23 @@ class Split:
         )
 
 
-def load(name, split, data_dir=None):
+def load(name, split, data_dir=None, size=None):
     """Loads one split of an image classification data set.
 
     Args:
         name: "digits" (scikit-learn's 8x8 digits: always there),
-            "fashion_mnist_test" (the test images that ship), or the name of a
-            TFDS data set such as "mnist", "fashion_mnist", "cifar10".
+            "fashion_mnist_test" (the test images that ship), the name of a
+            TFDS data set such as "mnist", "fashion_mnist", "cifar10", a folder of
+            images, or a list of them, as `photos` reads.
         split: "train" or "test".
         data_dir: TFDS directory that holds the prepared data set.
+        size: Height and width of the images of a folder or a list.
 
     Raises:
         ValueError: if the data set is not there, with the remedy.
     """
+    if pathlib.Path(name).is_dir() or pathlib.Path(name).suffix == ".txt":
+        return photos(name, split, size)
     if name == "digits":
         return _digits(split)
     if name == "fashion_mnist" and split == "test" and data_dir is None:
@@ -69,6 +73,94 @@ def shipped_test_images():
         )
     with np.load(path) as data:
         return Split(data["images"][..., None], data["labels"].astype("int64"))
+
+
+def photos(place, split, size):
+    """Images in files of their own.
+
+    Args:
+        place: A folder with the folders "train" and "test" or, for test images alone,
+            a folder; in it a folder for each class, numbered in the order of their
+            names. Or a text file for test images: on each line a path, from the
+            file's folder, and a class number.
+        split: "train" or "test".
+        size: Height and width that the images are cropped and scaled to.
+
+    Raises:
+        ValueError: if there are no such images, or a file is none.
+    """
+    place = pathlib.Path(place)
+    inner = place / split
+    if split == "train" and not inner.is_dir():
+        raise ValueError(
+            f"{place} has no training images: there is no folder {inner}. Remedy: "
+            "--calibration_dataset, a folder of images; they need no labels."
+        )
+    if not place.is_dir():
+        paths, labels = _listed(place)
+    else:
+        place = inner if inner.is_dir() else place
+        names = sorted(path.name for path in place.iterdir() if path.is_dir())
+        found = [(path, i) for i, n in enumerate(names) for path in _files(place / n)]
+        paths, labels = [path for path, _ in found], [i for _, i in found]
+    return Split(_read_all(place, paths, size), np.asarray(labels, "int64"))
+
+
+def all_images(place, size, count):
+    """Images in a folder and its subfolders, without labels: `count`, evenly chosen."""
+    paths = _files(pathlib.Path(place))
+    chosen = np.linspace(0, len(paths) - 1, min(count, len(paths))).astype(int)
+    return _read_all(place, [paths[i] for i in chosen], size)
+
+
+def _files(folder):
+    kinds = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".ppm", ".tif", ".tiff", ".webp")
+    return sorted(p for p in folder.rglob("*") if p.suffix.lower() in kinds)
+
+
+def _listed(path):
+    if not path.is_file():
+        raise ValueError(f"There is no file {path} that lists images.")
+    paths, labels = [], []
+    for number, line in enumerate(path.read_text().splitlines(), start=1):
+        name, _, label = line.strip().rpartition(" ")
+        if not line.strip():
+            continue
+        if not name or not label.isdecimal():
+            raise ValueError(
+                f"{path}, line {number}: a path and a class number are wanted, with a "
+                f"space between. Received: {line!r}"
+            )
+        paths.append(path.parent / name.strip())
+        labels.append(int(label))
+    return paths, labels
+
+
+def _read_all(place, paths, size):
+    """The images as uint8: the middle in the wanted proportions, then scaled."""
+    import keras
+
+    if not paths:
+        raise ValueError(
+            f"There are no images in {place}. Remedy: a folder for each class, with "
+            "files such as .jpg or .png in it."
+        )
+    images = np.empty((len(paths), *size, 3), "uint8")
+    bar = keras.utils.Progbar(len(paths), unit_name="image")
+    for i, path in enumerate(paths):
+        try:
+            image = keras.utils.load_img(
+                path,
+                target_size=size,
+                interpolation="bilinear",
+                keep_aspect_ratio=True,
+            )
+        except (OSError, ValueError) as error:
+            raise ValueError(f"{path} is not an image: {error}") from error
+        images[i] = image
+        if i % 100 == 99 or i == len(paths) - 1:
+            bar.update(i + 1)
+    return images
 
 
 def _digits(split):

@@ -14,7 +14,8 @@ from absl import app, flags
 
 import snn_keras
 from apps import data
-from apps.evaluate import evaluate, load_model, print_accuracy
+from apps.evaluate import evaluate, print_accuracy
+from apps.sources import load_model
 from snn_keras import analysis
 
 FLAGS = flags.FLAGS

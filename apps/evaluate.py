@@ -14,7 +14,6 @@ the source's; --float64 computes both in that precision, where rounding breaks n
 
 import ast
 import json
-import pathlib
 import time
 
 import keras
@@ -22,7 +21,7 @@ import numpy as np
 from absl import app, flags
 
 import snn_keras
-from apps import data
+from apps import data, sources
 from snn_keras import analysis, neurons
 
 FLAGS = flags.FLAGS
@@ -30,10 +29,15 @@ FLAGS = flags.FLAGS
 
 def define_flags():
     """Flags of this program; a function, so that others can import the rest."""
-    flags.DEFINE_string("model", None, "The model to convert, a .keras or .h5 file.")
-    flags.DEFINE_string("dataset", "digits", "Data set: digits, or a TFDS image set.")
-    flags.DEFINE_string("data_dir", None, "Directory of prepared TFDS data sets.")
-    flags.DEFINE_integer("timesteps", 16, "Time steps of the run.")
+    sources.define_flags()
+    sources.define_calibration_flags()
+    flags.adopt_module_key_flags(sources)
+    flags.DEFINE_integer(
+        "timesteps",
+        None,
+        "Time steps of the run; 16 by default, for a float network as many as its "
+        "neurons need.",
+    )
     flags.DEFINE_enum(
         "neuron", "auto", ["auto", *sorted(neurons.by_name)], "The neurons."
     )
@@ -42,36 +46,10 @@ def define_flags():
     )
     flags.DEFINE_bool("settle", False, "Run signed neurons until they are at rest.")
     flags.DEFINE_bool("float64", False, "Compute in float64.")
-    flags.DEFINE_integer("samples", 0, "Evaluate the first N only; 0 for all.")
-    flags.DEFINE_integer("batch_size", 100, "Images a batch.", lower_bound=1)
     flags.DEFINE_integer("levels", 0, "Quantize plain ReLUs to N levels first.")
-    flags.DEFINE_enum(
-        "calibration",
-        "mse",
-        ["mse", "max", "percentile", "lsq"],
-        "How their thresholds come from training images.",
-    )
     flags.DEFINE_bool("bias_correction", False, "Correct the mean error of channels.")
-    flags.DEFINE_integer(
-        "calibration_images", 1000, "Training images for both.", lower_bound=1
-    )
-    flags.DEFINE_bool("raw_pixels", False, "Feed pixels 0-255, not scaled to [0, 1].")
     flags.DEFINE_bool("verify", False, "Print the mismatch of every layer too.")
     flags.DEFINE_string("output", None, "Write the figures to this JSON file.")
-    flags.mark_flag_as_required("model")
-
-
-def load_model(path):
-    """Loads a model for inference, or says what is wrong with the file."""
-    path = pathlib.Path(path)
-    if not path.exists():
-        raise app.UsageError(f"--model: there is no file {path}")
-    try:
-        return keras.models.load_model(path, compile=False)
-    except (ValueError, OSError, KeyError) as error:
-        raise app.UsageError(
-            f"--model: {path} is not a Keras model: {error}"
-        ) from error
 
 
 def make_neuron(name, options):
@@ -182,17 +160,10 @@ def print_accuracy(name, figures, timesteps=None):
     print(f"  ({figures['seconds']} s for T = 1 ... {last}{extra})", flush=True)
 
 
-def model_and_test_set():
-    """The network and the test set that the flags name: `(model, images, labels)`."""
-    model = load_model(FLAGS.model)
-    test = data.load(FLAGS.dataset, "test", FLAGS.data_dir).take(FLAGS.samples)
-    return model, data.scaling(FLAGS.raw_pixels)(test.images), test.labels
-
-
 def main(argv):
     if len(argv) > 1:
         raise app.UsageError(f"unexpected arguments: {argv[1:]}")
-    model, images, labels = model_and_test_set()
+    model, images, labels = sources.model_and_test_set()
     if FLAGS.float64:
         model, images = in_float64(model), images.astype("float64")
     if FLAGS.settle:
@@ -201,11 +172,11 @@ def main(argv):
         if FLAGS.output:
             data.write_json(FLAGS.output, figures)
         return
-    calibration = None
-    if FLAGS.levels or FLAGS.bias_correction:
-        train = data.load(FLAGS.dataset, "train", FLAGS.data_dir)
-        scale = data.scaling(FLAGS.raw_pixels)
-        calibration = scale(train.take(FLAGS.calibration_images).images)
+    always = bool(FLAGS.levels or FLAGS.bias_correction)
+    calibration = sources.calibration_images(model, always)
+    timesteps = FLAGS.timesteps
+    if timesteps is None and not sources.is_float(model):
+        timesteps = 16
     source = model
     if FLAGS.levels:
         float_answers = model.predict(images, FLAGS.batch_size, verbose=0).argmax(-1)
@@ -218,7 +189,7 @@ def main(argv):
         )
     snn = snn_keras.convert(
         source,
-        FLAGS.timesteps,
+        timesteps,
         make_neuron(FLAGS.neuron, FLAGS.neuron_options),
         data=calibration,
         levels=FLAGS.levels or None,

@@ -13,7 +13,8 @@ import numpy as np
 from absl import app, flags
 
 import snn_keras
-from apps.evaluate import make_neuron, model_and_test_set
+from apps import sources
+from apps.evaluate import make_neuron
 from snn_keras import export
 
 FLAGS = flags.FLAGS
@@ -21,11 +22,10 @@ FLAGS = flags.FLAGS
 
 def define_flags():
     """Flags of this program; a function, so that others can import the rest."""
-    flags.DEFINE_string("model", None, "The trained model, a .keras or .h5 file.")
+    sources.define_flags()
+    flags.adopt_module_key_flags(sources)
     flags.DEFINE_string("output", None, "The file to write.")
     flags.DEFINE_bool("overwrite", False, "Replace the file if it is there.")
-    flags.DEFINE_string("dataset", "digits", "Data set: digits, or a TFDS image set.")
-    flags.DEFINE_string("data_dir", None, "Directory of prepared TFDS data sets.")
     flags.DEFINE_integer("timesteps", 4, "Time steps of a run.", lower_bound=1)
     flags.DEFINE_enum(
         "neuron", "auto", ["auto", "bit_serial", "if", "signed"], "The neurons."
@@ -41,20 +41,16 @@ def define_flags():
         "input_dtype", "int8", ["int8", "uint8", "int16"], "What the input is held in."
     )
     flags.DEFINE_integer(
-        "samples", 0, "Test images for the two networks; 0 for all.", lower_bound=0
-    )
-    flags.DEFINE_integer(
         "file_samples", 1000, "Test images for the file; 0 for none.", lower_bound=0
     )
-    flags.DEFINE_bool("raw_pixels", False, "Feed pixels 0-255, not scaled to [0, 1].")
     flags.DEFINE_bool("summary", False, "Print every operation of the integer network.")
-    flags.mark_flags_as_required(["model", "output"])
+    flags.mark_flag_as_required("output")
 
 
 def main(argv):
     if len(argv) > 1:
         raise app.UsageError(f"unexpected arguments: {argv[1:]}")
-    model, images, labels = model_and_test_set()
+    model, images, labels = sources.model_and_test_set()
     neuron = make_neuron(FLAGS.neuron, FLAGS.neuron_options)
     snn = snn_keras.convert(model, FLAGS.timesteps, neuron)
     network = export.to_tflite(

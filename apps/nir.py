@@ -22,18 +22,17 @@ FLAGS = flags.FLAGS
 
 def define_flags():
     """Flags of this program; a function, so that others can import the rest."""
-    flags.DEFINE_string("model", None, "The trained model, a .keras or .h5 file.")
+    from apps import sources
+
+    sources.define_flags(samples=1000)
+    flags.adopt_module_key_flags(sources)
     flags.DEFINE_string("output", None, "The file to write.")
     flags.DEFINE_bool("overwrite", False, "Replace the file if it is there.")
     flags.DEFINE_bool(
         "unit_thresholds", False, "Fold thresholds into the weights before them."
     )
-    flags.DEFINE_string("dataset", "digits", "Data set: digits, or a TFDS image set.")
-    flags.DEFINE_string("data_dir", None, "Directory of prepared TFDS data sets.")
     flags.DEFINE_integer("timesteps", 8, "Time steps of a run.", lower_bound=1)
-    flags.DEFINE_integer("samples", 1000, "Test images; 0 for all.", lower_bound=0)
-    flags.DEFINE_bool("raw_pixels", False, "Feed pixels 0-255, not scaled to [0, 1].")
-    flags.mark_flags_as_required(["model", "output"])
+    flags.mark_flag_as_required("output")
 
 
 def spikes_and_outputs(snn, images):
@@ -76,11 +75,11 @@ def main(argv):
     if len(argv) > 1:
         raise app.UsageError(f"unexpected arguments: {argv[1:]}")
     import snn_keras
+    from apps import sources
     from apps.benchmarks.measuring import Worker
-    from apps.evaluate import model_and_test_set
     from snn_keras import export
 
-    model, images, labels = model_and_test_set()
+    model, images, labels = sources.model_and_test_set()
     snn = snn_keras.convert(model, FLAGS.timesteps, "if")
     path = pathlib.Path(FLAGS.output).absolute()
     losses = export.to_nir(

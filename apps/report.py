@@ -11,7 +11,8 @@ The file needs no network; all of its figures are in it as JSON too.
 from absl import app, flags
 
 import snn_keras
-from apps.evaluate import make_neuron, model_and_test_set
+from apps import sources
+from apps.evaluate import make_neuron
 from snn_keras import analysis, neurons
 
 FLAGS = flags.FLAGS
@@ -19,12 +20,12 @@ FLAGS = flags.FLAGS
 
 def define_flags():
     """Flags of this program; a function, so that others can import the rest."""
-    flags.DEFINE_string("model", None, "The trained model, a .keras or .h5 file.")
+    sources.define_flags()
+    sources.define_calibration_flags()
+    flags.adopt_module_key_flags(sources)
     flags.DEFINE_string("output", "report.html", "The file to write.")
     flags.DEFINE_bool("overwrite", False, "Replace the file if it is there.")
     flags.DEFINE_string("title", None, "Its heading; the model's name by default.")
-    flags.DEFINE_string("dataset", "digits", "Data set: digits, or a TFDS image set.")
-    flags.DEFINE_string("data_dir", None, "Directory of prepared TFDS data sets.")
     flags.DEFINE_integer("timesteps", 16, "Time steps of the run.", lower_bound=1)
     flags.DEFINE_enum(
         "neuron", "auto", ["auto", *sorted(neurons.by_name)], "The neurons."
@@ -34,26 +35,26 @@ def define_flags():
     )
     flags.DEFINE_bool("settle", False, "Run signed neurons until they are at rest.")
     flags.DEFINE_integer(
-        "samples", 0, "Test images for the answers; 0 for all.", lower_bound=0
-    )
-    flags.DEFINE_integer(
         "inspected",
         500,
         "The first so many of them for mismatch, spikes and energy.",
         lower_bound=1,
     )
-    flags.DEFINE_integer("batch_size", 100, "Images a batch.", lower_bound=1)
-    flags.DEFINE_bool("raw_pixels", False, "Feed pixels 0-255, not scaled to [0, 1].")
-    flags.mark_flag_as_required("model")
 
 
 def main(argv):
     if len(argv) > 1:
         raise app.UsageError(f"unexpected arguments: {argv[1:]}")
-    model, images, labels = model_and_test_set()
+    model, images, labels = sources.model_and_test_set()
     neuron = make_neuron(FLAGS.neuron, FLAGS.neuron_options)
     timesteps = "settle" if FLAGS.settle else FLAGS.timesteps
-    snn = snn_keras.convert(model, timesteps, neuron)
+    snn = snn_keras.convert(
+        model,
+        timesteps,
+        neuron,
+        data=sources.calibration_images(model),
+        calibration=FLAGS.calibration,
+    )
     figures = analysis.report(
         model,
         snn,

@@ -20,7 +20,8 @@ import numpy as np
 from absl import app, flags, logging
 
 from apps import data
-from apps.evaluate import evaluate, in_float64, load_model, settle
+from apps.evaluate import evaluate, in_float64, settle
+from apps.sources import load_model
 from apps.tables.packing import packed, unpacked
 from apps.tables.page import draw, page
 from apps.tables.rows import TABLES, named, of_seed

@@ -34,7 +34,8 @@ from absl import app, flags, logging
 
 import snn_keras
 from apps import data
-from apps.evaluate import allow_float64, load_model
+from apps.evaluate import allow_float64
+from apps.sources import load_model
 from apps.training import distribution, recipes, schedules
 from apps.training import flags as training_flags
 from apps.training.augmentation import Augmentation

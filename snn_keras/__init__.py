@@ -2,6 +2,7 @@
 
 import importlib
 
+from snn_keras import analysis as analysis
 from snn_keras import applications as applications
 from snn_keras import callbacks as callbacks
 from snn_keras import coding as coding
@@ -10,6 +11,7 @@ from snn_keras import linear as linear
 from snn_keras import neurons as neurons
 from snn_keras import regularizers as regularizers
 from snn_keras import rules as rules
+from snn_keras.analysis import compare as compare
 from snn_keras.conversion import Plan as Plan
 from snn_keras.conversion import convert as convert
 from snn_keras.conversion import plan as plan
@@ -23,7 +25,7 @@ from snn_keras.simulate import SpikingModel as SpikingModel
 __version__ = "0.1.0"
 
 # These modules are imported on first use, because they need optional packages.
-_LAZY = ("analysis", "export", "interop")
+_LAZY = ("export", "interop")
 
 
 def __getattr__(name):

@@ -16,4 +16,17 @@ class Figures:
 
     def as_dict(self) -> dict:
         """The attributes by name, as nested plain values, ready for JSON."""
-        return dataclasses.asdict(self)
+        return {
+            field.name: _plain(getattr(self, field.name))
+            for field in dataclasses.fields(self)
+        }
+
+
+def _plain(value):
+    if isinstance(value, Figures):
+        return value.as_dict()
+    if isinstance(value, dict):
+        return {key: _plain(x) for key, x in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(map(_plain, value))
+    return value

@@ -6,6 +6,7 @@ of its own, with its own name.
 """
 
 import dataclasses
+import functools
 import inspect
 import sys
 from collections.abc import Callable, Hashable, Iterable
@@ -147,15 +148,28 @@ class Graph:
         Args:
             inputs: Values: tensors, KerasTensors, or anything that `call` accepts.
             call: `call(node, values)` returns the node's outputs, given the
-                values of all tensors so far. By default it calls the node's
-                operation in inference mode.
+                values of its inputs and of all tensors that a later node reads. By
+                default it calls the node's operation in inference mode.
 
         Returns:
             The values of the outputs, in the structure of the model's outputs.
         """
         values = dict(zip(tree.flatten(self.inputs), tree.flatten(inputs), strict=True))
-        run_nodes(self.nodes, values, call)
+        for node in self.nodes:
+            run_nodes([node], values, call)
+            for tensor in self._last_read_by[node.name]:
+                values.pop(tensor, None)  # its memory serves the next
         return fill(self.outputs, values)
+
+    @functools.cached_property
+    def _last_read_by(self) -> dict:
+        """The tensors that no later node reads, after each node."""
+        kept, found = set(tree.flatten(self.outputs)), {}
+        for node in reversed(self.nodes):
+            ended = {*node.inputs, *node.outputs} - kept
+            kept |= ended
+            found[node.name] = ended
+        return found
 
 
 def run_nodes(

@@ -8,14 +8,14 @@ from keras import layers, ops
 import snn_keras
 from snn_keras.answers import Answer
 from snn_keras.conversion import normalize
-from snn_keras.conversion.answers import Comparison, answers_of, names_of_outputs
+from snn_keras.conversion.answers import OutputTally, answers_of, names_of_outputs
 from snn_keras.layers import LSQReLU
 from tests.graphs import dyadic
 
 
 def compared(answer, expected, received):
     """The result for these outputs, given in two batches."""
-    comparison = Comparison("y", answer)
+    comparison = OutputTally("y", answer)
     for part in (slice(0, 1), slice(1, None)):
         comparison.add(np.asarray(expected)[part], np.asarray(received)[part])
     return comparison.result()

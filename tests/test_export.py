@@ -9,7 +9,7 @@ from keras import layers
 
 import snn_keras
 from apps import data
-from apps.evaluate import load_model
+from apps.sources import load_model
 from snn_keras import applications
 from snn_keras.errors import ConversionError
 from snn_keras.export import FORMS, TFLiteNetwork, quantize_weights, to_tflite

@@ -8,7 +8,7 @@ import pytest
 
 import snn_keras
 from apps import data
-from apps.evaluate import load_model
+from apps.sources import load_model
 from snn_keras.conversion.probe import Totals
 from snn_keras.layers import LSQReLU
 from snn_keras.neurons import SignedIFCell

@@ -8,7 +8,7 @@ from apps.benchmarks.measuring import Worker, measure, ratio, timed
 def make_early_exit():
     import snn_keras
     from apps import data
-    from apps.evaluate import load_model
+    from apps.sources import load_model
 
     test = data.shipped_test_images()
     images = data.preprocess(test.images)
@@ -76,7 +76,7 @@ def make_precision():
 
     import snn_keras
     from apps import data
-    from apps.evaluate import load_model
+    from apps.sources import load_model
 
     test = data.shipped_test_images().take(2000)
     images = data.preprocess(test.images)

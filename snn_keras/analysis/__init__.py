@@ -6,6 +6,10 @@ from snn_keras.analysis.accuracy import answers_by_timesteps as answers_by_times
 from snn_keras.analysis.accuracy import (
     plot_accuracy_over_time as plot_accuracy_over_time,
 )
+from snn_keras.analysis.comparing import Comparison as Comparison
+from snn_keras.analysis.comparing import Row as Row
+from snn_keras.analysis.comparing import SourceRow as SourceRow
+from snn_keras.analysis.comparing import compare as compare
 from snn_keras.analysis.disagreement import ClassPair as ClassPair
 from snn_keras.analysis.disagreement import Disagreements as Disagreements
 from snn_keras.analysis.disagreement import Flip as Flip

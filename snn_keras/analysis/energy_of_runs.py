@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from keras import tree
@@ -11,6 +12,7 @@ from snn_keras.analysis.recording import neurons_of
 from snn_keras.analysis.spikes import steps_of_runs
 from snn_keras.figures import Figures
 from snn_keras.inputs import batches, check_data
+from snn_keras.neurons import SpikingCell
 from snn_keras.simulate.model import SpikingModel
 from snn_keras.text import table
 from snn_keras.typing import Inputs
@@ -168,10 +170,9 @@ def energy(
         for name, found in counter.of_batch(part, steps).items():
             total = totals.setdefault(name, _zero_totals(found))
             total["spikes"] += float(np.sum(found.get("spikes", 0.0)))
-            for side, figures in _operations(found, steps, cells.get(name)).items():
-                for kind, value in figures.items():
-                    each = np.broadcast_to(value, steps.shape)
-                    total[side][kind] += float(np.sum(each))
+            for side, figures in operations_of(found, steps, cells.get(name)).items():
+                for kind, values in figures.items():
+                    total[side][kind] += float(np.sum(values))
     layers = {name: _mean(total, samples, costs) for name, total in totals.items()}
     return _whole(layers, float(all_steps / samples), costs)
 
@@ -182,7 +183,7 @@ def at_costs(found: Energy, constants: str | Mapping[str, float]) -> Energy:
     layers = {}
     for name, layer in found.layers.items():
         spiking, source = (
-            _priced(side.as_dict(), costs) for side in (layer.spiking, layer.source)
+            priced(side.as_dict(), costs) for side in (layer.spiking, layer.source)
         )
         layers[name] = dataclasses.replace(layer, spiking=spiking, source=source)
     return _whole(layers, found.steps, costs)
@@ -199,8 +200,16 @@ def costs_of(constants: str | Mapping[str, float]) -> dict[str, float]:
     return dict(costs)
 
 
-def _operations(found, steps, cell):
-    """Operations of a layer, `{network: {kind: number for each sample}}`."""
+def operations_of(
+    found: Mapping[str, Any], steps: np.ndarray, cell: SpikingCell | None
+) -> dict[str, dict[str, np.ndarray]]:
+    """The operations of a layer in each run, `{side: {kind: (runs,)}}`.
+
+    Args:
+        found: What `OperationCounter.of_runs` returned for the layer.
+        steps: Number of steps of each run, `(runs,)`.
+        cell: The layer's cell; None if it is no layer of neurons.
+    """
     macs = found.get("multiply_accumulate", 0.0)
     shift = found.get("shift", 0.0)
     spiking = {"add": found["add"] + macs, "multiply": macs, "shift": shift}
@@ -210,7 +219,10 @@ def _operations(found, steps, cell):
         for kind, value in cell.operations(updates, found["spikes"]).items():
             spiking[kind] = spiking.get(kind, 0.0) + value
         source["compare"] = float(found["neurons"])
-    return {"spiking": spiking, "source": source}
+    return {
+        side: {kind: np.broadcast_to(n, steps.shape) for kind, n in counts.items()}
+        for side, counts in (("spiking", spiking), ("source", source))
+    }
 
 
 def _zero_totals(found):
@@ -222,7 +234,7 @@ def _zero_totals(found):
 def _mean(total, samples, costs):
     """A `LayerEnergy` from a layer's totals."""
     spiking, source = (
-        _priced({kind: value / samples for kind, value in total[side].items()}, costs)
+        priced({kind: value / samples for kind, value in total[side].items()}, costs)
         for side in SIDES
     )
     return LayerEnergy(spiking, source, total["spikes"] / samples, total["neurons"])
@@ -240,11 +252,11 @@ def _whole(layers, steps, costs):
 
 def _sum(operations, costs):
     counts = {kind: sum(getattr(x, kind) for x in operations) for kind in KINDS}
-    return _priced(counts, costs)
+    return priced(counts, costs)
 
 
-def _priced(counts, costs):
-    """`Operations` with these counts and constants."""
+def priced(counts: Mapping[str, float], costs: Mapping[str, float]) -> Operations:
+    """`Operations` with these counts, at these picojoules each."""
     counts = {kind: counts[kind] for kind in KINDS}
     spent = sum(costs[kind] * count for kind, count in counts.items())
     return Operations(**counts, energy=spent)

@@ -64,21 +64,34 @@ class OperationCounter(Monitored):
         self._found = {}
 
     def of_batch(self, x: Array, steps: np.ndarray) -> dict[str, dict]:
-        """The operations of each layer on a batch.
+        """The operations of each layer on a batch; see `of_runs`.
 
         Args:
             x: Arrays, in the structure of the model's inputs.
             steps: Number of steps of each sample's run.
+        """
+        _, spikes = self.predict_on_batch(x)
+        return self.of_runs(x, spikes, steps)
+
+    def of_runs(
+        self, x: Array, spikes: dict[str, np.ndarray], steps: np.ndarray
+    ) -> dict[str, dict]:
+        """The operations of each layer in runs whose spikes are known.
+
+        Args:
+            x: Arrays, in the structure of the model's inputs.
+            spikes: `{layer of neurons: (runs, ...)}`, the number of spikes that each
+                neuron sends in a run.
+            steps: Number of steps of each run, `(runs,)`.
 
         Returns:
-            `{name: {"add": (batch,), "shift": (batch,), "multiply_accumulate":
-            (batch,), "source": multiply-accumulates of the source's layer, "spikes":
-            (batch,), "neurons": number}}`; each layer has only the keys that apply.
+            `{name: {"add": (runs,), "shift": (runs,), "multiply_accumulate":
+            (runs,), "source": multiply-accumulates of the source's layer, "spikes":
+            (runs,), "neurons": number}}`; each layer has only the keys that apply.
 
         Raises:
             ValueError: if the cost of an operation cannot be determined.
         """
-        _, spikes = self.predict_on_batch(x)
         found, values = {}, {}
         graph = self.model.program.graph
         steps = np.asarray(steps)

@@ -72,7 +72,7 @@ class Agreement(Figures):
         return f"{text}; largest output difference {self.error:.3g}"
 
 
-class Comparison:
+class OutputTally:
     """Compares one output of two networks, batch by batch.
 
     Args:

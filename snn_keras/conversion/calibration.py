@@ -1,6 +1,7 @@
 """Sets the steps of quantized activations from a float network's activations."""
 
 import dataclasses
+import math
 from collections.abc import Callable, Mapping
 
 import keras
@@ -18,6 +19,11 @@ from snn_keras.warning import warn
 NOISY_SPIKE_LEVELS = 16
 # The number of a layer's pre-activations that calibration samples.
 SAMPLED_VALUES = 100_000
+# The thresholds among which calibration by squared error chooses.
+CANDIDATES = 99
+# What a batch may take: some of its largest tensors exist at once.
+BATCH_BYTES = 2**27
+MOST_SAMPLES = 64
 
 
 def calibrate(
@@ -26,7 +32,7 @@ def calibrate(
     ceilings: Mapping[str, float | None],
     wrapped: Mapping[str, tuple],
     calibration: str,
-    batch_size: int,
+    batch_size: int | None,
 ) -> None:
     """Sets the step of each quantized activation from float activations.
 
@@ -37,9 +43,10 @@ def calibrate(
         wrapped: `{name: (before, after)}`, the affine maps around an activation that
             are set, too.
         calibration: A key of `RULES`.
-        batch_size: Samples a batch.
+        batch_size: Samples a batch; None chooses it by the memory that they need.
     """
     graph = graph_lib.trace(model)
+    batch_size = batch_size or _batch_size(graph)
     # Another activation function than ReLU may be negative; it is shifted by its
     # smallest value. An activation that is used several times has one sample.
     layers = {n.operation.name: n.operation for n in graph.nodes}
@@ -85,6 +92,13 @@ def calibrate(
             f"{listed(silent)} {are} silent on the calibration data; {steps} set to 1. "
             "Calibrate on more data."
         )
+
+
+def _batch_size(graph):
+    """How many samples a batch has, for tensors of this graph."""
+    shapes = [x.shape[1:] for node in graph.nodes for x in node.outputs]
+    largest = max(4 * math.prod(n or 1 for n in shape) for shape in shapes)
+    return max(1, min(MOST_SAMPLES, BATCH_BYTES // largest))
 
 
 def _top(ceiling):
@@ -156,17 +170,38 @@ class _Sample:
 
 def _by_mse(v, levels, highest):
     """The threshold with the least squared error of the quantized ReLU."""
-    v = np.clip(v[v > 0], 0, highest)
+    v = np.sort(np.clip(v[v > 0], 0, highest).astype("float64"))
     if not len(v):
         return highest
-    candidates = highest * np.linspace(0.02, 1.0, 99)
+    error = _error_of_values if levels * CANDIDATES > len(v) else _error_of_sums
+    candidates = highest * np.linspace(0.02, 1.0, CANDIDATES)
+    return min(candidates, key=error(v, levels))
+
+
+def _error_of_values(v, levels):
+    """The squared error for each threshold, value by value."""
 
     def error(theta):
         step = theta / levels
         a = step * np.floor(np.clip(v / step, 0, levels) + 0.5)
-        return np.mean(np.square(a - v))
+        return np.sum(np.square(a - v))
 
-    return min(candidates, key=error)
+    return error
+
+
+def _error_of_sums(v, levels):
+    """The same for many sorted values: the sum of those that become one level."""
+    sums, level = np.concatenate([[0.0], np.cumsum(v)]), np.arange(levels + 1)
+    squares = np.sum(np.square(v))
+
+    def error(theta):
+        step = theta / levels
+        ends = np.searchsorted(v, step * (level[:-1] + 0.5))
+        ends = np.concatenate([[0], ends, [len(v)]])
+        a, count = step * level, np.diff(ends)
+        return squares - 2 * np.sum(a * np.diff(sums[ends])) + np.sum(a * a * count)
+
+    return error
 
 
 def _by_max(v, levels, highest):

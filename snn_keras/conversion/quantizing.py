@@ -59,7 +59,7 @@ def quantize_activations(
     axis: int | None = None,
     scale_gradient: bool = False,
     shared: bool = True,
-    batch_size: int = 64,
+    batch_size: int | None = None,
 ) -> keras.Model:
     """Replaces every ReLU of a model by a quantized activation.
 
@@ -105,7 +105,8 @@ def quantize_activations(
             the steps of its ReLUs, so that a siamese network gives the same answers
             for the same images. False gives every use steps of its own. Each use of a
             plain `ReLU` layer always has its own step.
-        batch_size: Samples per calibration batch.
+        batch_size: Samples per calibration batch; None chooses it by the memory that
+            the network's layers need.
 
     Returns:
         A functional `keras.Model` to train further, or to convert.
@@ -125,7 +126,8 @@ def quantize_activations(
             raise ValueError(
                 f"{name} must be one of {sorted(known)}. Received: {name}={given!r}"
             )
-    check_count("batch_size", batch_size)
+    if batch_size is not None:
+        check_count("batch_size", batch_size)
     kind = _QUANTIZERS[quantizer]
     check_has_activations(graph, with_curves=kind.has_size)
     if data is not None:

@@ -7,7 +7,7 @@ import numpy as np
 from keras import ops, tree
 
 from snn_keras.conversion import normalize
-from snn_keras.conversion.answers import Comparison, answers_of, names_of_outputs
+from snn_keras.conversion.answers import OutputTally, answers_of, names_of_outputs
 from snn_keras.conversion.probe import DrivenProbe, SourceProbe, SpikingProbe
 from snn_keras.conversion.report import Report
 from snn_keras.conversion.rules import neurons_of
@@ -53,7 +53,7 @@ def verify(
         name: _tally(node, snn, graph, sources) for name, node in sources.items()
     }
     answers = zip(names_of_outputs(ann), answers_of(graph), strict=True)
-    outputs = [Comparison(*answer) for answer in answers]
+    outputs = [OutputTally(*answer) for answer in answers]
     for batch in batches(x, batch_size):
         probes.run(batch, tallies, outputs)
     layers = tuple(tally.mismatch(name) for name, tally in tallies.items())
@@ -131,7 +131,7 @@ class Probes:
         }
 
     def run(
-        self, batch: Array, tallies: Mapping[str, Tally], outputs: Sequence[Comparison]
+        self, batch: Array, tallies: Mapping[str, Tally], outputs: Sequence[OutputTally]
     ) -> None:
         """Runs a batch through all three, and adds the results."""
         expected, activations = self.source.predict_on_batch(batch)

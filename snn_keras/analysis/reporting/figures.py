@@ -8,6 +8,7 @@ import numpy as np
 from keras import tree
 
 from snn_keras.analysis.accuracy import steps_of
+from snn_keras.analysis.comparing import Comparison
 from snn_keras.analysis.disagreement import Disagreements, disagreements
 from snn_keras.analysis.energy_of_runs import Energy, at_costs, energy
 from snn_keras.analysis.layer_errors import Mismatch, mismatch
@@ -112,6 +113,7 @@ class ReportFigures(Figures):
         disagreements: `Disagreements`.
         plan: `PlanFigures`; None if the source was quantized before it was
             converted.
+        comparison: The result of `snn_keras.compare` that was given, or None.
     """
 
     network: NetworkFigures
@@ -124,6 +126,7 @@ class ReportFigures(Figures):
     traces: TraceFigures
     disagreements: Disagreements
     plan: PlanFigures | None
+    comparison: Comparison | None = None
 
     def headlines(self) -> list[tuple[str, float, str]]:
         """The most important figures: names, values and format strings."""
@@ -159,6 +162,7 @@ def gather(
     batch_size: int = 32,
     timesteps: Sequence[int] | None = None,
     neurons: Mapping[str, Sequence[int]] | None = None,
+    comparison: Comparison | None = None,
 ) -> ReportFigures:
     """All figures of a report; arguments and result are those of `report`.
 
@@ -195,6 +199,7 @@ def gather(
         traces=shown,
         disagreements=disagreements(source, spiking, y, answer),
         plan=_plan(ann, snn),
+        comparison=comparison,
     )
 
 

@@ -7,8 +7,15 @@ from collections.abc import Mapping, Sequence
 import keras
 import numpy as np
 
+from snn_keras.analysis.comparing import Comparison
 from snn_keras.analysis.recording import neurons_of
-from snn_keras.analysis.reporting import answers, costs, pictures, sections
+from snn_keras.analysis.reporting import (
+    answers,
+    comparisons,
+    costs,
+    pictures,
+    sections,
+)
 from snn_keras.analysis.reporting.figures import ReportFigures, gather
 from snn_keras.analysis.reporting.html import Html, element, join
 from snn_keras.analysis.reporting.style import STYLE
@@ -31,6 +38,7 @@ def report(
     neurons: Mapping[str, Sequence[int]] | None = None,
     title: str | None = None,
     class_names: Sequence[str] | None = None,
+    comparison: Comparison | None = None,
     overwrite: bool = False,
 ) -> ReportFigures:
     """Writes one HTML file about a conversion, and returns its figures.
@@ -59,6 +67,8 @@ def report(
             that fire on the first sample, from at most six layers.
         title: The heading.
         class_names: Names of the classes, in order; for sides, the names of 0 and 1.
+        comparison: The result of `snn_keras.compare` for this source, to be shown
+            too.
         overwrite: Whether to replace an existing file.
 
     Returns:
@@ -73,7 +83,9 @@ def report(
     pictures.check_matplotlib()
     neurons_of(snn)  # raises an error if `snn` is not a spiking network
     x = check_data(x, snn.program.graph)
-    figures = gather(ann, snn, x, y, samples, batch_size, timesteps, neurons)
+    figures = gather(
+        ann, snn, x, y, samples, batch_size, timesteps, neurons, comparison
+    )
     title = title or f"{ann.name}: source and spiking network"
     page = document(title, figures, x, class_names)
     with written_whole(path) as partial:
@@ -90,6 +102,7 @@ def document(
     """The page that shows `figures`; see `report`."""
     parts = [
         answers.accuracy(figures),
+        comparisons.comparison(figures),
         sections.mismatch(figures),
         costs.spikes(figures),
         costs.energy(figures),
