@@ -16,7 +16,7 @@ QUICK := "not slow and not overnight"
 OLDEST_KERAS := $(shell sed -n "s/^ *keras>=//p" setup.cfg)
 PINNED_KERAS := $(shell sed -n "s/^keras==//p" constraints.txt)
 LAWS := lossless spike_for_spike ops layers own_codings own_neurons multi_threshold \
-  step_function corrected_neurons noisy_lif temporal_difference verify early_exit \
+  differential   step_function corrected_neurons noisy_lif temporal_difference verify early_exit \
   energy monitors architecture spiking_model what_is_computed
 TEST_LAWS := -m pytest -q -m $(QUICK) $(LAWS:%=tests/test_%.py)
 export TF_CPP_MIN_LOG_LEVEL ?= 2

@@ -8,8 +8,9 @@ One run gives every time step. A model with plain ReLUs is quantized first, to
     --neuron=signed                        the neurons, and
     --neuron=if --neuron_options=initial=0     their options
 
-With --settle signed neurons run until none fires, and the outputs are compared with
-the source's; --float64 computes both in that precision, where rounding breaks no tie.
+With --settle signed or differential neurons run until none fires, and the outputs are
+compared with the source's; --float64 computes both in that precision, where rounding
+breaks no tie.
 """
 
 import ast
@@ -44,7 +45,9 @@ def define_flags():
     flags.DEFINE_list(
         "neuron_options", [], "Options of the neurons' cell, such as stage=2,alpha=4."
     )
-    flags.DEFINE_bool("settle", False, "Run signed neurons until they are at rest.")
+    flags.DEFINE_bool(
+        "settle", False, "Run signed or differential neurons until they rest."
+    )
     flags.DEFINE_bool("float64", False, "Compute in float64.")
     flags.DEFINE_integer("levels", 0, "Quantize plain ReLUs to N levels first.")
     flags.DEFINE_bool("bias_correction", False, "Correct the mean error of channels.")
@@ -94,14 +97,14 @@ def in_float64(model):
     return wide
 
 
-def settle(model, images, batch_size):
-    """Runs signed neurons to rest.
+def settle(model, images, batch_size, neuron="signed"):
+    """Runs signed or differential neurons to rest.
 
     Returns:
         `(figures, differ)`: what to say about it, and `(samples,)`, which answers are
         not the source's or have outputs that differ by more than 1e-4.
     """
-    snn = snn_keras.convert(model, "settle", "signed")
+    snn = snn_keras.convert(model, "settle", neuron)
     expected = model.predict(images, batch_size, verbose=0)
     received = snn.predict(images, batch_size)
     steps = snn.settling_steps(images, batch_size)
@@ -167,7 +170,9 @@ def main(argv):
     if FLAGS.float64:
         model, images = in_float64(model), images.astype("float64")
     if FLAGS.settle:
-        figures, _ = settle(model, images, FLAGS.batch_size)
+        neuron = "signed" if FLAGS.neuron == "auto" else FLAGS.neuron
+        neuron = make_neuron(neuron, FLAGS.neuron_options)
+        figures, _ = settle(model, images, FLAGS.batch_size, neuron)
         print("\n".join(f"{name:22} {value:g}" for name, value in figures.items()))
         if FLAGS.output:
             data.write_json(FLAGS.output, figures)

@@ -15,7 +15,7 @@ from absl import app, flags
 import snn_keras
 from apps import sources
 from apps.evaluate import make_neuron
-from snn_keras import export
+from snn_keras import export, neurons
 
 FLAGS = flags.FLAGS
 
@@ -28,7 +28,7 @@ def define_flags():
     flags.DEFINE_bool("overwrite", False, "Replace the file if it is there.")
     flags.DEFINE_integer("timesteps", 4, "Time steps of a run.", lower_bound=1)
     flags.DEFINE_enum(
-        "neuron", "auto", ["auto", "bit_serial", "if", "signed"], "The neurons."
+        "neuron", "auto", ["auto", *sorted(neurons.by_name)], "The neurons."
     )
     flags.DEFINE_list("neuron_options", [], "Options of the neurons' cell.")
     flags.DEFINE_enum(

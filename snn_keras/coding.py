@@ -43,7 +43,7 @@ class Coding:
         if self.settles:
             raise ValueError(
                 'timesteps="settle" needs neurons whose input is switched off after '
-                'some steps: neuron="signed". Others never come to rest.'
+                'some steps: neuron="differential" or "signed". Others never rest.'
             )
         _check_count(self, "timesteps")
 

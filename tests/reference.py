@@ -401,6 +401,33 @@ class MultiThresholdIF:
         return z
 
 
+class DifferentialIF:
+    """Corrects what it has sent, by powers of two of the step s (not in METHODS).
+
+    Sizes 2^k s, k = 0, ... n - 1, n the bits of p. The largest of those with
+    u >= 3/4 2^k s that leaves the sum sent <= p s; else minus the largest of those with
+    u < -3/4 2^k s that leaves it >= 0. For k = 0 the bounds are s/2.
+    """
+
+    def __init__(self, step, levels):
+        self.step_size, self.levels = step, levels
+        self.potential, self.sent = 0.0, 0
+
+    def step(self, current):
+        """One time step; returns z_t."""
+        s, u = self.step_size, self.potential + current
+        count = np.zeros(np.shape(u), np.int64)
+        for k in reversed(range(len(f"{self.levels:b}"))):
+            size, bound = 2**k, s / 2 if k == 0 else 3 * 2**k * s / 4
+            free = count == 0
+            adds = free & (u >= bound) & (self.sent + size <= self.levels)
+            takes = free & (u < -bound) & (self.sent - size >= 0)
+            count = count + size * adds - size * takes
+        self.spike, self.sent = count, self.sent + count
+        self.potential = u - s * count
+        return s * count
+
+
 class BitSerialIF:
     """Integrates all T steps, then fires bit by bit (METHODS 2; 002 eq. 8).
 
@@ -584,6 +611,15 @@ def _signed_neurons(nodes, phase, initial):
     return neurons
 
 
+def _differential_neurons(nodes, phase):
+    return {
+        node.name: DifferentialIF(
+            phase * np.asarray(node.params["step"], float), node.params["levels"]
+        )
+        for node in _activations(nodes)
+    }
+
+
 def _phase(nodes, phase):
     """P, by default the one number of levels that all layers share."""
     if phase is not None:
@@ -657,11 +693,13 @@ def simulate(
       "signed"      sum / P: a spike is worth theta_l = P s_l, a count one step s_l
       "bit_serial"  sum, of spikes worth s 2^(b-t) and of 1/T of what is static
       "multi_threshold"  mean over the t steps; spikes in units of theta / 2^7
-    ``phase`` is P, for "signed" alone; ``initial`` "zero" leaves out the pre-charge;
+      "differential"  sum / P, P = 1 by default; spikes in units of P s
+    ``phase`` is P, for "signed" and "differential"; ``initial`` "zero" leaves out the
+    pre-charge;
     ``frames``, for "if", are inputs (batch, time, ...), one for each step.
     """
-    if phase is not None and neuron != "signed":
-        raise ValueError(f"phase is for signed neurons, got neuron {neuron!r}")
+    if phase is not None and neuron not in ("signed", "differential"):
+        raise ValueError(f"neuron {neuron!r} has an input that stays on: no phase")
     if neuron == "if":
         start = _half_thresholds(nodes, _start(initial))
         return _simulate_if(nodes, inputs, timesteps, start, frames=frames)
@@ -679,6 +717,12 @@ def simulate(
         }
         steps = islice(_steps(nodes, inputs, neurons, frames=frames), timesteps)
         return _trace(*_collect(steps), divisor=lambda t: t)
+    if neuron == "differential":
+        P = phase or 1
+        run = _steps(
+            nodes, inputs, _differential_neurons(nodes, P), lambda t: t <= P, P
+        )
+        return _trace(*_collect(islice(run, timesteps)), divisor=lambda t: P)
     raise ValueError(f"no reference of neurons {neuron!r}")
 
 
@@ -687,15 +731,20 @@ def settle(
     inputs: Mapping[str, Array],
     phase: int | None = None,
     max_steps: int = 1000,
+    neuron: str = "signed",
 ) -> tuple[Trace, int]:
-    """Run signed neurons to quiescence; the trace and its number of steps.
+    """Run signed or differential neurons to quiescence; the trace, number of steps.
 
     One step without a spike after the input phase is enough, and is the last of the
     trace: in it nothing is injected and nothing spikes, so every current is 0 and every
     potential and count stays, and the next step decides as this one did, for ever.
     """
-    P = _phase(nodes, phase)
-    neurons = _signed_neurons(nodes, P, "half")
+    if neuron == "differential":
+        P = phase or 1
+        neurons = _differential_neurons(nodes, P)
+    else:
+        P = _phase(nodes, phase)
+        neurons = _signed_neurons(nodes, P, "half")
     steps = []
     run = _steps(nodes, inputs, neurons, lambda t: t <= P, P)
     for t, step in enumerate(islice(run, max_steps), start=1):

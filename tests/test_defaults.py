@@ -6,7 +6,7 @@ import pytest
 
 import snn_keras
 from snn_keras.layers import LSQReLU, NoisySpike
-from snn_keras.neurons import BitSerialCell, MultiThresholdIFCell
+from snn_keras.neurons import DifferentialIFCell, MultiThresholdIFCell
 from tests.graphs import chain
 
 
@@ -24,7 +24,14 @@ X = np.random.default_rng(0).normal(size=(200, 6)).astype("float32")
 
 @pytest.mark.parametrize(
     ("neuron", "timesteps"),
-    [("auto", 5), ("if", 5), ("bit_serial", 3), ("signed", "settle"), ("srp", 5)],
+    [
+        ("auto", 5),
+        ("if", 5),
+        ("bit_serial", 3),
+        ("signed", "settle"),
+        ("differential", "settle"),
+        ("srp", 5),
+    ],
 )
 def test_a_quantized_network_takes_the_steps_that_its_neurons_need(neuron, timesteps):
     model, x = chain(5)
@@ -33,7 +40,7 @@ def test_a_quantized_network_takes_the_steps_that_its_neurons_need(neuron, times
     assert str(snn_keras.plan(model, neuron=neuron)) == str(
         snn_keras.plan(model, timesteps, neuron)
     )
-    if neuron in ("bit_serial", "signed"):
+    if neuron in ("bit_serial", "differential", "signed"):
         assert np.array_equal(snn.predict(x, verbose=0), model.predict(x, verbose=0))
 
 
@@ -49,24 +56,17 @@ def test_a_float_network_gives_its_answers(capsys):
     """`convert(model, data=x)`: eight bits an activation, and one line that says so."""
     model = network(keras.layers.ReLU)
     snn = snn_keras.convert(model, data=X)
-    assert cells(snn) == {BitSerialCell} and snn.timesteps == 8
+    assert cells(snn) == {DifferentialIFCell} and snn.timesteps == 8
     (line,) = capsys.readouterr().out.splitlines()
-    assert line.startswith("net: neuron='bit_serial', timesteps=8, chosen")
+    assert line.startswith("net: neuron='differential', timesteps=8, chosen")
     ours, theirs = (m.predict(X, verbose=0).argmax(-1) for m in (snn, model))
     assert np.mean(ours == theirs) >= 0.99
 
 
-@pytest.mark.parametrize(
-    ("timesteps", "kind"),
-    [
-        (1, MultiThresholdIFCell),
-        (np.int64(5), MultiThresholdIFCell),
-        (6, BitSerialCell),
-    ],
-)
-def test_a_float_network_in_few_steps(timesteps, kind):
+@pytest.mark.parametrize("timesteps", [1, np.int64(5), 6, "settle"])
+def test_a_float_network_in_few_steps(timesteps):
     snn = snn_keras.convert(network(keras.layers.ReLU), timesteps, data=X)
-    assert cells(snn) == {kind} and snn.timesteps == timesteps
+    assert cells(snn) == {DifferentialIFCell} and snn.timesteps == timesteps
 
 
 def test_what_is_float_still_takes_the_levels_of_what_is_not():
@@ -80,7 +80,7 @@ def test_what_is_float_still_takes_the_levels_of_what_is_not():
 
 def test_more_bits_than_a_float_holds_do_no_harm():
     model = network(keras.layers.ReLU)
-    snn = snn_keras.convert(model, 40, data=X)
+    snn = snn_keras.convert(model, 40, "bit_serial", data=X)
     ours, theirs = (m.predict(X, verbose=0) for m in (snn, model))
     np.testing.assert_allclose(ours, theirs, rtol=1e-6, atol=1e-6)
 

@@ -17,10 +17,6 @@ from snn_keras.neurons import IFCell, SpikingCell, by_name
 from snn_keras.simulate import SpikingModel
 from snn_keras.typing import Inputs
 
-# In fewer steps multi-threshold neurons come closer to a float network, else bit-serial
-# ones do: measured on one network, a ResNet-8 for CIFAR-10.
-STEPS_FOR_BITS = 6
-
 
 def convert(
     model: keras.Model,
@@ -42,22 +38,23 @@ def convert(
     Args:
         model: A functional or Sequential `keras.Model` with quantized
             activations (`snn_keras.layers.LSQReLU`, `QCFS`).
-        timesteps: Time steps of a run, an integer >= 1; or `"settle"`, with signed
-            neurons: run until no neuron fires. None: as many as the neurons need to be
-            exact; if they never are, the levels of the activations. For a float
-            network 8 with bit-serial and multi-threshold neurons, and 32 with others.
+        timesteps: Time steps of a run, an integer >= 1; or `"settle"`, with
+            differential or signed neurons: run until no neuron fires. None: as many as
+            the neurons need to be exact; if they never are, the levels of the
+            activations. For a float network 8 with neurons whose spikes have sizes or
+            are bits, 32 with others.
         neuron: `"auto"` (the neuron that the activation's class names; for a float
-            network `"bit_serial"`, or `"multi_threshold"` for less than 6 steps),
-            `"if"`, `"signed"`, `"bit_serial"`, `"multi_threshold"`, a cell of
-            `snn_keras.neurons` whose threshold is set layer by layer, or a dict of
+            network `"differential"`; with bias correction `"multi_threshold"`), `"if"`,
+            `"signed"`, `"bit_serial"`, `"differential"`, `"multi_threshold"`, a cell
+            of `snn_keras.neurons` whose threshold is set layer by layer, or a dict of
             these by the activations' names.
         data: Calibration inputs, as `model.predict` takes them; of a dataset or a
             generator, which may be endless, the first 4,096 samples are used. A model
             with plain ReLUs needs them: its activations are quantized first. A model
             that is quantized already is not quantized again.
         levels: Levels to quantize plain ReLUs to: `timesteps` by default, for
-            bit-serial neurons all that `timesteps` bits hold, and for multi-threshold
-            neurons all that their sizes hold.
+            bit-serial neurons all that `timesteps` bits hold, and for neurons whose
+            spikes have sizes all that these hold, 255.
         calibration: How `data` sets the thresholds of plain ReLUs: `"mse"`,
             `"max"`, `"percentile"` or `"lsq"`; see `quantize_activations`.
         bias_correction: Whether to correct each channel's bias and initial
@@ -118,8 +115,7 @@ def for_float_network(
     """The steps and the neurons of a float network; prints what was chosen for it."""
     given = timesteps, neuron
     if neuron == "auto":
-        few = timesteps in range(STEPS_FOR_BITS)
-        neuron = "multi_threshold" if few or needs_rate else "bit_serial"
+        neuron = "multi_threshold" if needs_rate else "differential"
     if timesteps is None:
         timesteps = max(cell.float_timesteps for cell in cells_of(neuron))
     if given != (timesteps, neuron):

@@ -78,7 +78,8 @@ class Plan:
         return (
             f"{len(inexact)} of {len(neurons)} layers of neurons approximate; verify "
             "reports by how much. Exact are bit-serial neurons with as many steps as "
-            'bits, and signed ones that settle: neuron="signed", timesteps="settle"'
+            "bits, and differential or signed ones that settle: "
+            'neuron="differential", timesteps="settle"'
         )
 
 

@@ -114,11 +114,11 @@ REMEDIES = {
     "silence": "more time steps, or lower thresholds: fewer levels, or "
     "bias_correction=True.",
     "rounding": "where the source has levels, as many time steps as these (bit-serial: "
-    'as their bits), or neuron="signed" with timesteps="settle", and float64 where '
-    "ties are left; where it has none, more time steps, or quantize_activations and "
-    "some training.",
-    "timing": 'neuron="signed" with timesteps="settle", or neuron="bit_serial": both '
-    'are exact; or more time steps; or train with noise="adaptor".',
+    'as their bits), or neuron="differential" with timesteps="settle", and float64 '
+    "where ties are left; where it has none, more time steps, or quantize_activations "
+    "and some training.",
+    "timing": 'neuron="differential" with timesteps="settle", or neuron="bit_serial": '
+    'both are exact; or more time steps; or train with noise="adaptor".',
 }
 
 

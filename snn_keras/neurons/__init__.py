@@ -5,6 +5,9 @@ from snn_keras.neurons.cell import SpikingCell as SpikingCell
 from snn_keras.neurons.charging_cell import ChargingCell as ChargingCell
 from snn_keras.neurons.corrected_if_cells import OffsetSpikesCell as OffsetSpikesCell
 from snn_keras.neurons.corrected_if_cells import SRPCell as SRPCell
+from snn_keras.neurons.differential_if_cell import (
+    DifferentialIFCell as DifferentialIFCell,
+)
 from snn_keras.neurons.if_cell import IFCell as IFCell
 from snn_keras.neurons.multi_threshold_cell import (
     MultiThresholdIFCell as MultiThresholdIFCell,
@@ -17,6 +20,7 @@ by_name = {
     "if": IFCell,
     "signed": SignedIFCell,
     "bit_serial": BitSerialCell,
+    "differential": DifferentialIFCell,
     "multi_threshold": MultiThresholdIFCell,
     "lif": NoisyLIFCell,
     "srp": SRPCell,

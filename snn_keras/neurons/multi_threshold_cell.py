@@ -14,6 +14,8 @@ from snn_keras.neurons.cell import SpikingCell
 from snn_keras.ops import spike
 from snn_keras.typing import Array, Shape
 
+MOST_SIZES = 16
+
 
 @keras.saving.register_keras_serializable("snn_keras")
 class MultiThresholdIFCell(SpikingCell):
@@ -65,7 +67,7 @@ class MultiThresholdIFCell(SpikingCell):
     ) -> None:
         super().__init__(threshold, **kwargs)
         self.sizes = check_count(f"MultiThresholdIFCell '{self.name}': sizes", sizes)
-        if self.sizes > 16:
+        if self.sizes > MOST_SIZES:
             raise ValueError(
                 f"MultiThresholdIFCell '{self.name}': sizes must be an integer from 1 "
                 f"to 16; float32 tells no more apart. Received: sizes={sizes!r}"

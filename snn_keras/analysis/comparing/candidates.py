@@ -19,7 +19,7 @@ from snn_keras.simulate import SpikingModel
 from snn_keras.typing import Inputs
 
 # The neurons that are compared by default: those that need no training of their own.
-UNTRAINED = ("if", "signed", "bit_serial", "multi_threshold")
+UNTRAINED = ("if", "signed", "bit_serial", "multi_threshold", "differential")
 STEPS = (1, 2, 4, 8)
 
 

@@ -46,13 +46,17 @@ def counts(
         for name, found in counter.of_runs(runs, sent, steps).items():
             cell = cells.get(name)
             each = operations_of(found, steps, cell)
-            values = {(s, k): each[s][k] for s in SIDES for k in each[s]}
+            values: dict[Any, Any] = {
+                (side, kind): each[side][kind] for side in SIDES for kind in each[side]
+            }
             if cell is not None:
                 values["spikes"] = found["spikes"]
                 values["bits"] = found["spikes"] * cell.bits_per_spike
             for key, value in values.items():
                 totals[key] += value.reshape(-1, len(timesteps)).sum(axis=0)
-    means = {key: total / _count(x) for key, total in totals.items()}
+    means: dict[Any, np.ndarray] = {
+        key: total / _count(x) for key, total in totals.items()
+    }
     state = sum(_state_bytes(cells[name], z.shape[2:]) for name, z in spikes.items())
     source = _operations(means, "source", 0, costs)
     rows = [

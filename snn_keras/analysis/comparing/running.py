@@ -55,9 +55,9 @@ def compare(
             `x`, if the accuracy is to be that of unseen data.
         neurons: Names of neurons and cells; or `{name: neuron}`, where a neuron may
             also be a dict by layers, as for `convert`. By default `"if"`, `"signed"`,
-            `"bit_serial"` and `"multi_threshold"`, and before them the neuron that
-            the activations of a quantized network name; those that cannot replace
-            its activations are left out.
+            `"bit_serial"`, `"multi_threshold"` and `"differential"`; before them the
+            neuron that the activations of a quantized network name. Of these, what
+            cannot replace the activations is left out.
         timesteps: Numbers of steps, integers >= 1.
         calibration: As for `convert`.
         samples: Number of samples, from the first, of which spikes and operations are
@@ -101,7 +101,7 @@ def compare(
             found = _measured(candidate, x, key, counted, costs, batch_size, bar)
             memory.add(name, found)
         operations = found["source"]
-        own = {"neuron": candidate.name, "levels": candidate.levels}
+        own: dict[str, Any] = {"neuron": candidate.name, "levels": candidate.levels}
         rows += [Row(**own, **figures) for figures in found["rows"]]
     right = key.figures(key.marks(expected))
     return Comparison(

@@ -10,6 +10,7 @@ from snn_keras.export.integer.bounds import too_large as too_large
 from snn_keras.export.integer.bounds import walk as walk
 from snn_keras.export.integer.firing import Fire as Fire
 from snn_keras.export.integer.firing import FireBits as FireBits
+from snn_keras.export.integer.firing import FireChanges as FireChanges
 from snn_keras.export.integer.firing import FireSizes as FireSizes
 from snn_keras.export.integer.firing import Integrate as Integrate
 from snn_keras.export.integer.firing import MaxPool as MaxPool

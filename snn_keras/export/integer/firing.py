@@ -146,10 +146,11 @@ class FireSizes(Fire):
     $+2^k$ where $u \ge \tfrac{3}{4} 2^k \lambda$, the largest such; where
     $u \le -\tfrac{3}{4} 2^k \lambda$ and $2^k$ is no more than what was sent, $-2^k$,
     the largest such; $u \leftarrow u - \lambda z$. Its state: the potential, and what
-    was sent.
+    was sent. Nothing is sent that would make this more than `ceiling`.
     """
 
     sizes: int = 1
+    ceiling: int | None = None
     state_names = ("potential", "sent")
 
     @property
@@ -157,10 +158,13 @@ class FireSizes(Fire):
         """The smallest size."""
         return self.threshold >> (self.sizes - 1)
 
-    def thresholds(self) -> list[tuple[int, np.ndarray]]:
-        """`(size, potential from which on it is sent)`, the smallest first."""
+    def thresholds(self) -> list[tuple[int, np.ndarray, np.ndarray]]:
+        """`(size, potentials from which on it is sent and taken back)`, each size.
+
+        The smallest is first.
+        """
         each = 3 * (self.least >> 2)
-        return [(1 << k, each << k) for k in range(self.sizes)]
+        return [(1 << k, each << k, -(each << k)) for k in range(self.sizes)]
 
     def initial_state(self) -> tuple:
         return *super().initial_state(), np.zeros(self.shape, np.int64)
@@ -170,9 +174,10 @@ class FireSizes(Fire):
     ) -> tuple[np.ndarray, tuple]:
         u, sent = state[0] + values[0], state[1]
         z = np.zeros_like(u)
-        for size, bound in self.thresholds():
-            z = np.where(u >= bound, size, z)
-            z = np.where((u <= -bound) & (sent >= size), -size, z)
+        most = np.inf if self.ceiling is None else self.ceiling
+        for size, above, below in self.thresholds():
+            z = np.where((u >= above) & (sent + size <= most), size, z)
+            z = np.where((u <= below) & (sent >= size), -size, z)
         return z, (u - self.least * z, sent + z)
 
     def bounds(self, x: Interval, *, steps: int) -> Interval:
@@ -184,8 +189,24 @@ class FireSizes(Fire):
         # A spike leaves no more than a third of itself on the other side.
         low = np.minimum(potential.low, -self.threshold)
         high = np.maximum(potential.high, self.threshold)
-        sent = Interval(np.int64(0), np.int64(steps << (self.sizes - 1)))
-        return Interval(low, high), sent
+        most = self.ceiling or steps << (self.sizes - 1)
+        return Interval(low, high), Interval(np.int64(0), np.int64(most))
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class FireChanges(FireSizes):
+    r"""Differential neurons: as `FireSizes`, but to the nearest level.
+
+    The smallest size is sent from $u \ge \lambda / 2$ on, and taken back where
+    $u < -\lambda / 2$; the others from $u \ge \tfrac{3}{4} 2^k \lambda$ on and where
+    $u < -\tfrac{3}{4} 2^k \lambda$.
+    """
+
+    def thresholds(self) -> list[tuple[int, np.ndarray, np.ndarray]]:
+        bounds = [(size, above) for size, above, _ in super().thresholds()]
+        bounds[0] = 1, self.least >> 1
+        most = self.ceiling or 1 << self.sizes
+        return [(size, b, -b - 1) for size, b in bounds if size <= most]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -43,7 +43,7 @@ def bias_correction(writer: IntegerWriter, call: Call) -> ScaledTensor:
 
 integer_form = CellForms(
     'a network that snn_keras.convert(model, timesteps, neuron="if") makes, or '
-    '"signed", "bit_serial" or "multi_threshold" neurons'
+    '"signed", "bit_serial", "differential" or "multi_threshold" neurons'
 )
 
 
@@ -99,6 +99,13 @@ def _multi_threshold(cell, layer):
     least = cell.theta_value() / 2 ** (cell.sizes - 1)
     parts = 2 ** (cell.sizes + 1)  # three quarters of the smallest size are whole
     return NeuronForm(integer.FireSizes, {"sizes": cell.sizes}, parts, least)
+
+
+@integer_form(neurons.DifferentialIFCell)
+def _differential(cell, layer):
+    form = _multi_threshold(cell, layer)
+    arguments = {**form.arguments, "ceiling": cell.ceiling}
+    return dataclasses.replace(form, operation=integer.FireChanges, arguments=arguments)
 
 
 @rule(time.Spiking, time.OnePassSpiking)

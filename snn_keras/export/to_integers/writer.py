@@ -364,6 +364,6 @@ def steps_on(coding: Coding) -> int | None:
             raise ConversionError(
                 f"the coding {type(coding).__name__} has no form of integers: they "
                 "know inputs that are on or off, and means over steps. Remedy: neurons "
-                '"if", "signed" or, in one pass, "bit_serial".'
+                '"if", "differential", "signed" or, in one pass, "bit_serial".'
             )
     return on
