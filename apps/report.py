@@ -33,6 +33,9 @@ def define_flags():
     flags.DEFINE_list(
         "neuron_options", [], "Options of the neurons' cell, such as stage=2,alpha=4."
     )
+    flags.DEFINE_bool(
+        "compare", False, "Run other neurons and numbers of steps, and show them too."
+    )
     flags.DEFINE_bool("settle", False, "Run signed neurons until they are at rest.")
     flags.DEFINE_integer(
         "inspected",
@@ -48,13 +51,14 @@ def main(argv):
     model, images, labels = sources.model_and_test_set()
     neuron = make_neuron(FLAGS.neuron, FLAGS.neuron_options)
     timesteps = "settle" if FLAGS.settle else FLAGS.timesteps
-    snn = snn_keras.convert(
-        model,
-        timesteps,
-        neuron,
-        data=sources.calibration_images(model),
-        calibration=FLAGS.calibration,
-    )
+    calibration = sources.calibration_images(model)
+    given = {"data": calibration, "calibration": FLAGS.calibration}
+    snn = snn_keras.convert(model, timesteps, neuron, **given)
+    comparison = None
+    if FLAGS.compare:
+        comparison = snn_keras.compare(
+            model, images, labels, **given, batch_size=FLAGS.batch_size
+        )
     figures = analysis.report(
         model,
         snn,
@@ -64,6 +68,7 @@ def main(argv):
         samples=FLAGS.inspected,
         batch_size=FLAGS.batch_size,
         title=FLAGS.title,
+        comparison=comparison,
         overwrite=FLAGS.overwrite,
     )
     print(figures)

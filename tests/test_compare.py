@@ -16,6 +16,7 @@ from snn_keras.analysis.comparing.candidates import UNTRAINED
 from snn_keras.layers import LSQReLU, NoisySpike
 from snn_keras.neurons import IFCell, MultiThresholdIFCell
 from tests.graphs import dyadic
+from tests.programs import once, program
 
 RNG = np.random.default_rng(0)
 X = dyadic(RNG, (64, 6), 16, 32)  # a power of two of samples: means are exact
@@ -321,3 +322,50 @@ def test_the_plot_shows_every_row():
     assert [text.get_text() for text in right.texts] == list("124248")
     rings = right.collections[0].get_offsets().tolist()
     assert rings == [[0.004, 25], [0.007, 50], [0.016, 75], [0.064, 87.5]]
+
+
+def test_a_report_shows_it(tmp_path):
+    model = network(lsq)
+    found = compared(model, y=LABELS, neurons=["if", "signed"], timesteps=[1, 2])
+    path = tmp_path / "report.html"
+    figures = analysis.report(
+        model, snn_keras.convert(model, 2), X, LABELS, path, comparison=found
+    )
+    assert figures.comparison is found
+    page = path.read_text()
+    assert page.count('<th scope="row" class="text">signed</th>') == 2
+    content = page.split('id="figures">')[1].split("</script>")[0]
+    rows = json.loads(content)["comparison"]["rows"]
+    assert rows == json.loads(json.dumps(found.as_dict()))["rows"]
+
+
+@once
+def test_the_program_goes_on_where_it_was(tmp_path):
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential(
+        [
+            keras.Input((8, 8, 1)),
+            layers.Conv2D(4, 3, activation="relu"),
+            layers.Flatten(),
+            layers.Dense(10),
+        ]
+    )
+    model.save(tmp_path / "net.keras")
+    given = [f"--model={tmp_path / 'net.keras'}", f"--output={tmp_path / 'found'}"]
+    given += ["--samples=50", "--timesteps=1,2", "--within=100"]
+    first = program("compare", *given, "--neurons=if,bit_serial")
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert names == ["found.json", "found.png", "found.runs.json", "net.keras"]
+    rows = json.loads((tmp_path / "found.json").read_text())["rows"]
+    assert [(row["neuron"], row["timesteps"]) for row in rows] == [
+        ("if", 1),
+        ("if", 2),
+        ("bit_serial", 1),
+        ("bit_serial", 2),
+    ]
+    assert "within 100 points: snn_keras.convert(model, data=data, timesteps=1" in first
+    again = program("compare", *given, "--neurons=bit_serial")
+    assert "bit_serial, T = 1\n" in first and "bit_serial, T = 1\n" not in again
+    assert json.loads((tmp_path / "found.json").read_text())["rows"] == rows[2:]
+    printed = program("compare", *given, "--neurons=if", "--calibration=max", ok=False)
+    assert "holds runs of another network, of other data" in printed

@@ -65,5 +65,5 @@ def comparison(figures: ReportFigures) -> Html | list:
             ),
             class_="pair",
         ),
-        table(title, header, map(row, found.rows)),
+        table(title, header, [row(each) for each in found.rows]),
     )
