@@ -29,6 +29,7 @@ def plot_comparison(comparison: Comparison) -> "Figure":
     plot_over_time(comparison, left)
     plot_against_energy(comparison, right)
     right.set_ylabel("")
+    left.get_legend().remove()
     return figure
 
 
@@ -43,10 +44,11 @@ def plot_over_time(comparison: Comparison, ax: "Axes") -> None:
     """
     from matplotlib.ticker import FixedLocator, NullLocator
 
+    steps = sorted({row.timesteps for row in comparison.rows})
     for rows, style in _lines(comparison):
         ax.plot([row.timesteps for row in rows], _percent(rows), **style)
     ax.set_xscale("log", base=2)
-    ax.xaxis.set_major_locator(FixedLocator([r.timesteps for r in comparison.rows]))
+    ax.xaxis.set_major_locator(FixedLocator(steps))
     ax.xaxis.set_minor_locator(NullLocator())
     ax.xaxis.set_major_formatter(lambda x, _: f"{x:g}")
     ax.set_xlabel("time steps T")
@@ -63,7 +65,7 @@ def plot_against_energy(comparison: Comparison, ax: "Axes") -> None:
         comparison: The result of `snn_keras.compare`.
         ax: Matplotlib axes to draw on.
     """
-    from matplotlib.ticker import NullFormatter
+    from matplotlib.ticker import LogLocator, NullFormatter
 
     for rows, style in _lines(comparison):
         points = list(zip(_nanojoules(rows), _percent(rows), strict=True))
@@ -89,6 +91,7 @@ def plot_against_energy(comparison: Comparison, ax: "Axes") -> None:
     energy = comparison.source.energy / 1e3
     ax.axvline(energy, color="black", linestyle="--", linewidth=1)
     ax.set_xscale("log")
+    ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     ax.xaxis.set_major_formatter(lambda x, _: f"{x:,g}")
     ax.xaxis.set_minor_formatter(NullFormatter())
     ax.set_xlabel("energy of an inference (nJ)")
