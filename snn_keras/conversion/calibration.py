@@ -22,7 +22,7 @@ SAMPLED_VALUES = 100_000
 # The thresholds among which calibration by squared error chooses.
 CANDIDATES = 99
 # What a batch may take: some of its largest tensors exist at once.
-BATCH_BYTES = 2**27
+BATCH_BYTES = 2**26
 MOST_SAMPLES = 64
 
 
