@@ -741,7 +741,7 @@ NEURONS = {
         bits_source,
         "settle",
         {"neuron": "if"},
-        ('timesteps="settle" needs neurons', 'neuron="signed"'),
+        ('timesteps="settle" needs neurons', 'neuron="differential"'),
     ),
     "noisy": (
         noisy_source,

@@ -279,7 +279,7 @@ def test_uneven_spikes_are_named_where_nothing_else_is_wrong():
     report = snn_keras.verify(model, snn_keras.convert(model, 3, "if"), x)
     worst = next(x for x in report.layers if x.name == report.entry)
     assert worst.cause == "timing"
-    assert 'neuron="signed"' in str(report)
+    assert 'neuron="differential"' in str(report)
 
 
 def test_every_output_counts():
