@@ -39,7 +39,7 @@ class Split:
         )
 
 
-def load(name, split, data_dir=None, size=None):
+def load(name, split, data_dir=None, size=None, count=0):
     """Loads one split of an image classification data set.
 
     Args:
@@ -50,17 +50,20 @@ def load(name, split, data_dir=None, size=None):
         split: "train" or "test".
         data_dir: TFDS directory that holds the prepared data set.
         size: Height and width of the images of a folder or a list.
+        count: Number of images to take; 0 for all.
 
     Raises:
         ValueError: if the data set is not there, with the remedy.
     """
     if pathlib.Path(name).is_dir() or pathlib.Path(name).suffix == ".txt":
-        return photos(name, split, size)
+        return photos(name, split, size, count)
     if name == "digits":
-        return _digits(split)
-    if name == "fashion_mnist" and split == "test" and data_dir is None:
-        return shipped_test_images()
-    return _tfds(name, split, data_dir)
+        found = _digits(split)
+    elif name == "fashion_mnist" and split == "test" and data_dir is None:
+        found = shipped_test_images()
+    else:
+        found = _tfds(name, split, data_dir)
+    return found.take(count)
 
 
 def shipped_test_images():
@@ -75,35 +78,58 @@ def shipped_test_images():
         return Split(data["images"][..., None], data["labels"].astype("int64"))
 
 
-def photos(place, split, size):
+def photos(place, split, size, count=0):
     """Images in files of their own.
 
     Args:
-        place: A folder with the folders "train" and "test" or, for test images alone,
-            a folder; in it a folder for each class, numbered in the order of their
-            names. Or a text file for test images: on each line a path, from the
-            file's folder, and a class number.
+        place: A folder with the folders "train" and "test" (or "val") or, for test
+            images alone, a folder; in it a folder for each class, numbered in the
+            order of their names. Or a text file for test images: on each line a path,
+            from the file's folder, and a class number.
         split: "train" or "test".
         size: Height and width that the images are cropped and scaled to.
+        count: Number of images; 0 for all. Of a folder they are drawn at random, the
+            same at each call; of a list they are the first.
 
     Raises:
         ValueError: if there are no such images, or a file is none.
     """
     place = pathlib.Path(place)
-    inner = place / split
-    if split == "train" and not inner.is_dir():
-        raise ValueError(
-            f"{place} has no training images: there is no folder {inner}. Remedy: "
-            "--calibration_dataset, a folder of images; they need no labels."
-        )
-    if not place.is_dir():
+    if place.suffix == ".txt" and split == "test":
         paths, labels = _listed(place)
     else:
-        place = inner if inner.is_dir() else place
-        names = sorted(path.name for path in place.iterdir() if path.is_dir())
+        place = _split_folder(place, split)
+        names = sorted(p.name for p in place.iterdir() if _is_class(p))
         found = [(path, i) for i, n in enumerate(names) for path in _files(place / n)]
-        paths, labels = [path for path, _ in found], [i for _, i in found]
-    return Split(_read_all(place, paths, size), np.asarray(labels, "int64"))
+        order = np.random.default_rng(0).permutation(len(found))
+        paths, labels = [found[i][0] for i in order], [found[i][1] for i in order]
+    chosen = slice(count or None)
+    labels = np.asarray(labels[chosen], "int64")
+    return Split(_read_all(place, paths[chosen], size), labels)
+
+
+def _split_folder(place, split):
+    """The folder of a split's classes."""
+    wanted = {"train": ("train",), "test": ("test", "val", "validation")}
+    for name in wanted[split]:
+        if (place / name).is_dir():
+            return place / name
+    if split == "train":
+        raise ValueError(
+            f"{place} has no training images: there is no folder {place / 'train'}. "
+            "Remedy: --calibration_dataset, a folder of images; they need no labels."
+        )
+    if (place / "train").is_dir():
+        raise ValueError(
+            f"{place} has training images, and no test images: there is no folder "
+            f"{', '.join(wanted['test'])} in it. Remedy: --dataset={place / 'train'} "
+            "to use these."
+        )
+    return place
+
+
+def _is_class(path):
+    return path.is_dir() and not path.name.startswith(".")
 
 
 def all_images(place, size, count):

@@ -170,6 +170,13 @@ def main(argv):
     if FLAGS.float64:
         model, images = in_float64(model), images.astype("float64")
     if FLAGS.settle:
+        if sources.is_float(model):
+            model = snn_keras.quantize_activations(
+                model,
+                FLAGS.levels or 255,
+                data=sources.calibration_images(model),
+                calibration=FLAGS.calibration,
+            )
         neuron = "signed" if FLAGS.neuron == "auto" else FLAGS.neuron
         neuron = make_neuron(neuron, FLAGS.neuron_options)
         figures, _ = settle(model, images, FLAGS.batch_size, neuron)

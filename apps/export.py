@@ -23,6 +23,7 @@ FLAGS = flags.FLAGS
 def define_flags():
     """Flags of this program; a function, so that others can import the rest."""
     sources.define_flags()
+    sources.define_calibration_flags()
     flags.adopt_module_key_flags(sources)
     flags.DEFINE_string("output", None, "The file to write.")
     flags.DEFINE_bool("overwrite", False, "Replace the file if it is there.")
@@ -52,7 +53,13 @@ def main(argv):
         raise app.UsageError(f"unexpected arguments: {argv[1:]}")
     model, images, labels = sources.model_and_test_set()
     neuron = make_neuron(FLAGS.neuron, FLAGS.neuron_options)
-    snn = snn_keras.convert(model, FLAGS.timesteps, neuron)
+    snn = snn_keras.convert(
+        model,
+        FLAGS.timesteps,
+        neuron,
+        data=sources.calibration_images(model),
+        calibration=FLAGS.calibration,
+    )
     network = export.to_tflite(
         snn,
         FLAGS.output,

@@ -25,6 +25,7 @@ def define_flags():
     from apps import sources
 
     sources.define_flags(samples=1000)
+    sources.define_calibration_flags()
     flags.adopt_module_key_flags(sources)
     flags.DEFINE_string("output", None, "The file to write.")
     flags.DEFINE_bool("overwrite", False, "Replace the file if it is there.")
@@ -80,7 +81,13 @@ def main(argv):
     from snn_keras import export
 
     model, images, labels = sources.model_and_test_set()
-    snn = snn_keras.convert(model, FLAGS.timesteps, "if")
+    snn = snn_keras.convert(
+        model,
+        FLAGS.timesteps,
+        "if",
+        data=sources.calibration_images(model),
+        calibration=FLAGS.calibration,
+    )
     path = pathlib.Path(FLAGS.output).absolute()
     losses = export.to_nir(
         snn, path, unit_thresholds=FLAGS.unit_thresholds, overwrite=FLAGS.overwrite

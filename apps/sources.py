@@ -42,7 +42,10 @@ def define_flags(samples=0):
     )
     flags.DEFINE_string("data_dir", None, "Directory of prepared TFDS data sets.")
     flags.DEFINE_integer(
-        "samples", samples, "Test images, from the first; 0 for all.", lower_bound=0
+        "samples",
+        samples,
+        "Test images, the first or, of a folder, any; 0 for all.",
+        lower_bound=0,
     )
     flags.DEFINE_integer("batch_size", 100, "Images a batch.", lower_bound=1)
     flags.DEFINE_bool("raw_pixels", False, "Feed pixels 0-255, not scaled to [0, 1].")
@@ -78,7 +81,7 @@ def model_and_test_set():
     """The network and the test set: `(model, images, labels)`, as floats."""
     model = model_of_flags()
     size = _size(model)
-    test = data.load(FLAGS.dataset, "test", FLAGS.data_dir, size).take(FLAGS.samples)
+    test = data.load(FLAGS.dataset, "test", FLAGS.data_dir, size, FLAGS.samples)
     return model, _preprocess(test.images), test.labels
 
 
@@ -94,8 +97,8 @@ def calibration_images(model, always=False):
     size, place = _size(model), FLAGS.calibration_dataset
     if place and pathlib.Path(place).is_dir():
         return _preprocess(data.all_images(place, size, FLAGS.calibration_images))
-    train = data.load(place or FLAGS.dataset, "train", FLAGS.data_dir, size)
-    return _preprocess(train.take(FLAGS.calibration_images).images)
+    given = FLAGS.data_dir, size, FLAGS.calibration_images
+    return _preprocess(data.load(place or FLAGS.dataset, "train", *given).images)
 
 
 def is_float(model):

@@ -11,7 +11,7 @@ from snn_keras import linear as linear
 from snn_keras import neurons as neurons
 from snn_keras import regularizers as regularizers
 from snn_keras import rules as rules
-from snn_keras.analysis import compare as compare
+from snn_keras.analysis.comparing import compare as compare
 from snn_keras.conversion import Plan as Plan
 from snn_keras.conversion import convert as convert
 from snn_keras.conversion import plan as plan

@@ -107,9 +107,10 @@ class Coding:
     def with_input_steps(self, input_steps: int) -> "Coding":
         """The same coding with an input that is on for `input_steps` steps."""
         raise ValueError(
-            "input_steps is for signed neurons, whose input is switched off after so "
-            f"many steps. Received: input_steps={input_steps!r} with neurons of the "
-            f"coding {type(self).__name__}"
+            "input_steps is for signed and differential neurons, whose input is "
+            "switched off after so many steps. Received: "
+            f"input_steps={input_steps!r} with neurons of the coding "
+            f"{type(self).__name__}"
         )
 
     def steps_by(self, steps: Array) -> Array:

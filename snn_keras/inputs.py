@@ -272,6 +272,23 @@ def _is_text(x):
     )
 
 
+def open_size(data: Any, graph: Graph) -> int:
+    """The largest size of `data` along an axis whose size the graph leaves open.
+
+    Args:
+        data: Arrays, in the structure of the graph's inputs.
+        graph: A `snn_keras.graph.Graph`.
+    """
+    pairs = zip(tree.flatten(graph.inputs), tree.flatten(data), strict=True)
+    sizes = [
+        got
+        for expected, x in pairs
+        for wanted, got in zip(expected.shape[1:], x.shape[1:], strict=True)
+        if wanted is None
+    ]
+    return max(sizes, default=1)
+
+
 def check_count(name: str, value: Any) -> int:
     """Returns `value`, or raises a ValueError unless it is an integer >= 1."""
     valid = isinstance(value, (int, np.integer)) and not isinstance(value, bool)

@@ -723,13 +723,21 @@ NEURONS = {
         bits_source,
         2,
         {"neuron": "if", "input_steps": 2},
-        ("input_steps is for signed neurons", "input_steps=2", "coding Rate"),
+        (
+            "input_steps is for signed and differential neurons",
+            "input_steps=2",
+            "coding Rate",
+        ),
+            "input_steps is for signed and differential neurons",
+            "input_steps=2",
+            "coding Rate",
+        ),
     ),
     "input_steps of bits": (
         bits_source,
         2,
         {"neuron": "bit_serial", "input_steps": 2},
-        ("input_steps is for signed neurons", "coding Radix"),
+        ("input_steps is for signed and differential neurons", "coding Radix"),
     ),
     "no input_steps": (
         bits_source,

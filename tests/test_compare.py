@@ -68,8 +68,9 @@ def arguments_of(found, row):
         ),
         (network(lsq), [IFCell(initial=0.0), "cos"], (4,)),
         (network(NoisySpike), None, (1, 2)),
+        (network(layers.ReLU), {"auto": "auto", "one": {"act1": "if"}}, (1, 3)),
     ],
-    ids=["float", "quantized", "named", "cells", "noisy"],
+    ids=["float", "quantized", "named", "cells", "noisy", "open"],
 )
 def test_every_row_is_the_network_of_its_arguments(model, neurons, timesteps):
     found = compared(model, y=LABELS, data=DATA, neurons=neurons, timesteps=timesteps)
@@ -135,7 +136,7 @@ def made_up(rows=ROWS):
 def test_what_no_other_beats():
     found = made_up()
     assert found.unbeaten() == [ROWS[0], ROWS[3], ROWS[2], ROWS[5]]
-    assert found.unbeaten("timesteps") == [ROWS[0], ROWS[1], ROWS[2], ROWS[5]]
+    assert found.unbeaten("timesteps") == [*ROWS[:2], ROWS[3], ROWS[2], *ROWS[4:]]
     assert str(found).count(" *\n") + str(found).endswith("*") == 4
 
 
@@ -151,6 +152,18 @@ def test_what_no_other_beats():
 )
 def test_the_best_within_some_points(within, cost, steps, neuron):
     assert made_up().best(within, cost) == {"timesteps": steps, "neuron": neuron}
+
+
+def test_equal_rows_are_both_unbeaten():
+    twin = row("bits", 1, 0.25, 4.0)
+    assert made_up((ROWS[0], twin, ROWS[1])).unbeaten() == [ROWS[0], twin, ROWS[1]]
+
+
+def test_the_remedy_of_nothing_good_enough_works():
+    found = made_up((row("if", 1, 0.875 - 0.01234, 1.0),))
+    with pytest.raises(ValueError, match=r"Remedy: within=1\.24 or more"):
+        found.best(within=1.23)
+    assert found.best(within=1.24)["timesteps"] == 1
 
 
 def test_nothing_is_good_enough():
@@ -197,12 +210,31 @@ def test_an_interrupted_comparison_goes_on(tmp_path, monkeypatch):
     assert {row.neuron for row in more.rows} == {"if", "srp"}
 
 
+def scaled(factor):
+    """A network with a constant in it, which is no weight."""
+    model = network(layers.ReLU)
+    hidden = model.get_layer("act1").output * factor
+    hidden = model.get_layer("act2")(model.get_layer("d2")(hidden))
+    return keras.Model(model.input, model.get_layer("d3")(hidden), name="net")
+
+
+def test_the_same_network_made_again_goes_on(tmp_path, monkeypatch):
+    path, runs = tmp_path / "runs.json", []
+    monkeypatch.setattr(
+        running, "counts", lambda *a: runs.append(a[1]) or counting.counts(*a)
+    )
+    for _ in range(2):  # whose operations have other names
+        compared(scaled(2.0), data=DATA, path=path, neurons=["if"], timesteps=1)
+    assert runs == [(1,)]
+
+
 @pytest.mark.parametrize(
     "change",
     [
         {"x": X + 1},
         {"data": DATA + 1},
         {"model": network(lambda name: layers.ReLU(6.0, name=name))},
+        {"model": scaled(-3.0)},
         {"samples": 8},
         {"calibration": "max"},
     ],
@@ -210,7 +242,7 @@ def test_an_interrupted_comparison_goes_on(tmp_path, monkeypatch):
 )
 def test_a_file_holds_one_comparison(change, tmp_path):
     given = {
-        "model": network(layers.ReLU),
+        "model": scaled(1.0),
         "data": DATA,
         "path": tmp_path / "runs.json",
     }
@@ -246,6 +278,21 @@ def test_numbers_have_an_error_and_the_share_near_the_source():
         np.sqrt(np.mean(np.square(given.astype("float64") - expected - 1))), rel=1e-12
     )
     assert last.quality == last.agreement
+
+
+@pytest.mark.parametrize("kind", [int, bool])
+def test_sides_of_a_half_are_answers(kind):
+    model = network(layers.ReLU, outputs=1, last="sigmoid")
+    expected = model.predict(X, verbose=0)[:, 0] >= 0.5
+    labels = np.where(np.arange(64) % 4, expected, True)
+    found = compared(
+        model, y=labels.astype(kind), data=DATA, neurons=["if"], timesteps=2
+    )
+    snn = snn_keras.convert(model, 2, "if", data=DATA)
+    given = snn.predict(X, verbose=0)[:, 0] >= 0.5
+    assert found.source.accuracy == np.mean(expected == labels)
+    assert found.rows[0].accuracy == np.mean(given == labels)
+    assert found.rows[0].agreement == np.mean(given == expected)
 
 
 def test_several_outputs_agree_where_all_do():

@@ -6,7 +6,12 @@ import pytest
 
 import snn_keras
 from snn_keras.layers import LSQReLU, NoisySpike
-from snn_keras.neurons import DifferentialIFCell, MultiThresholdIFCell
+from snn_keras.neurons import (
+    BitSerialCell,
+    DifferentialIFCell,
+    MultiThresholdIFCell,
+    by_name,
+)
 from tests.graphs import chain
 
 
@@ -92,3 +97,23 @@ def test_what_is_said_is_done(capsys):
     capsys.readouterr()
     snn_keras.convert(model, 3, "if", data=X)
     assert not capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("named", "rest"),
+    [
+        ("differential", DifferentialIFCell),
+        ("signed", DifferentialIFCell),
+        ("if", MultiThresholdIFCell),
+        ("srp", MultiThresholdIFCell),
+        ("bit_serial", BitSerialCell),
+        ("auto", DifferentialIFCell),
+    ],
+)
+def test_activations_that_a_dict_leaves_open(named, rest):
+    """They take the first neuron whose coding fits those that are named."""
+    model = network(keras.layers.ReLU)
+    snn = snn_keras.convert(model, 8, {"act1": named}, data=X)
+    assert type(snn.get_layer("act2").cell) is rest
+    own = DifferentialIFCell if named == "auto" else by_name[named]
+    assert type(snn.get_layer("act1").cell) is own

@@ -143,6 +143,13 @@ def test_the_ceiling_is_checked(ceiling):
         DifferentialIFCell(ceiling=ceiling)
 
 
+def test_numbers_of_numpy_are_numbers():
+    cell = DifferentialIFCell(4.0, sizes=np.int64(3), ceiling=np.int64(3))
+    sent, _ = run(cell, np.array([20.0, 0.0, 0.0])[:, None, None])
+    assert sent.sum() == 3.0
+    assert cell.get_config()["sizes"] == cell.get_config()["ceiling"] == 3
+
+
 def test_fewer_sizes_take_longer_and_rest_at_the_same():
     model, x = chain(5)
     cells = [DifferentialIFCell(sizes=n) for n in (1, 3)]

@@ -24,20 +24,39 @@ def photos(folder, number=2, shape=(12, 20)):
 
 
 def test_a_folder_has_a_folder_for_each_class(tmp_path):
+    (tmp_path / "x" / ".cache").mkdir(parents=True)
     split = data.load(photos(tmp_path / "x"), "test", size=(8, 8))
-    assert split.labels.tolist() == [0, 0, 1, 1, 2, 2]
-    expected = np.array(list(COLOURS.values()), "uint8").repeat(2, axis=0)
+    assert sorted(split.labels) == [0, 0, 1, 1, 2, 2]
+    colours = np.array(list(COLOURS.values()), "uint8")
     assert split.images.shape == (6, 8, 8, 3) and split.images.dtype == "uint8"
-    assert np.array_equal(
-        split.images, np.broadcast_to(expected[:, None, None], (6, 8, 8, 3))
+    for image, label in zip(split.images, split.labels, strict=True):
+        assert (image == colours[label]).all()
+
+
+def test_some_images_of_a_folder_are_of_all_classes(tmp_path):
+    """Of 3 classes with 20 images each, 30 are of no class alone; always the same."""
+    first, again = (
+        data.load(photos(tmp_path / str(i), 20), "test", size=(2, 2), count=30)
+        for i in range(2)
     )
+    assert len(first) == 30 and set(first.labels) == {0, 1, 2}
+    assert np.array_equal(first.labels, again.labels)
 
 
-def test_a_folder_may_have_both_splits(tmp_path):
+@pytest.mark.parametrize("test", ["test", "val", "validation"])
+def test_a_folder_may_have_both_splits(test, tmp_path):
     photos(tmp_path / "train", 3)
-    photos(tmp_path / "test", 1)
+    photos(tmp_path / test, 1)
     splits = [data.load(tmp_path, split, size=(4, 4)) for split in ("train", "test")]
     assert [len(split) for split in splits] == [9, 3]
+    assert set(splits[1].labels) == {0, 1, 2}
+
+
+def test_training_images_are_no_test_images(tmp_path):
+    photos(tmp_path / "train")
+    with pytest.raises(ValueError, match=r"has training images, and no test images"):
+        data.load(tmp_path, "test", size=(2, 2))
+    assert len(data.load(tmp_path / "train", "test", size=(2, 2))) == 6  # the remedy
 
 
 def test_a_list_names_files_from_its_folder(tmp_path):

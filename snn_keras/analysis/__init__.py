@@ -9,7 +9,6 @@ from snn_keras.analysis.accuracy import (
 from snn_keras.analysis.comparing import Comparison as Comparison
 from snn_keras.analysis.comparing import Row as Row
 from snn_keras.analysis.comparing import SourceRow as SourceRow
-from snn_keras.analysis.comparing import compare as compare
 from snn_keras.analysis.disagreement import ClassPair as ClassPair
 from snn_keras.analysis.disagreement import Disagreements as Disagreements
 from snn_keras.analysis.disagreement import Flip as Flip

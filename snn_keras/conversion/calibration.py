@@ -10,7 +10,7 @@ from keras import ops, tree
 
 from snn_keras import graph as graph_lib
 from snn_keras.conversion.building import memories_of
-from snn_keras.inputs import batches
+from snn_keras.inputs import batches, open_size
 from snn_keras.text import listed
 from snn_keras.typing import Inputs
 from snn_keras.warning import warn
@@ -46,7 +46,7 @@ def calibrate(
         batch_size: Samples a batch; None chooses it by the memory that they need.
     """
     graph = graph_lib.trace(model)
-    batch_size = batch_size or _batch_size(graph)
+    batch_size = batch_size or _batch_size(graph, open_size(data, graph))
     # Another activation function than ReLU may be negative; it is shifted by its
     # smallest value. An activation that is used several times has one sample.
     layers = {n.operation.name: n.operation for n in graph.nodes}
@@ -94,10 +94,13 @@ def calibrate(
         )
 
 
-def _batch_size(graph):
-    """How many samples a batch has, for tensors of this graph."""
+def _batch_size(graph, open_size):
+    """How many samples a batch has, for tensors of this graph.
+
+    What its shapes leave open counts as `open_size`, the most that it may be.
+    """
     shapes = [x.shape[1:] for node in graph.nodes for x in node.outputs]
-    largest = max(4 * math.prod(n or 1 for n in shape) for shape in shapes)
+    largest = max(4 * math.prod(n or open_size for n in shape) for shape in shapes)
     return max(1, min(MOST_SAMPLES, BATCH_BYTES // largest))
 
 

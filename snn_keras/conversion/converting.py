@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import keras
 
+from snn_keras.coding import Rate
 from snn_keras.conversion import normalize
 from snn_keras.conversion.bias_correction import correct_biases
 from snn_keras.conversion.building import build
@@ -16,6 +17,10 @@ from snn_keras.layers import SourceActivation
 from snn_keras.neurons import IFCell, SpikingCell, by_name
 from snn_keras.simulate import SpikingModel
 from snn_keras.typing import Inputs
+
+# For float networks, the first whose coding fits: with differential neurons they give
+# their answers in the fewest steps (`snn_keras.compare`).
+FLOAT_NEURONS = ("differential", "multi_threshold", "bit_serial")
 
 
 def convert(
@@ -60,8 +65,9 @@ def convert(
         bias_correction: Whether to correct each channel's bias and initial
             potential by the channel's mean error on `data`, for this number of
             `timesteps`. The network runs on `data` 21 times.
-        input_steps: With signed neurons, the number P of steps in which input and
-            biases are on; the hidden layers' number of levels by default.
+        input_steps: With signed or differential neurons, the number P of steps in
+            which input and biases are on; the hidden layers' number of levels by
+            default, and 1 with differential neurons.
         fused: With bit-serial neurons, whether to compute all steps in one pass over
             decoded signals; False runs them one by one. The spikes are the same.
 
@@ -74,6 +80,7 @@ def convert(
             them.
     """
     check_timesteps(timesteps)
+    given = timesteps
     if bias_correction and data is None:
         raise ValueError(
             "bias_correction=True measures errors on data, and there are none. "
@@ -83,15 +90,18 @@ def convert(
         data = arrays_of(data, CALIBRATION_SAMPLES)
     source = graph = normalize.normal_form(model)
     if data is not None and has_unquantized(graph):
-        if not is_quantized(graph):
-            timesteps, neuron = for_float_network(
-                graph, timesteps, neuron, needs_rate=bias_correction
-            )
+        default = default_neuron(neuron, graph, needs_rate=bias_correction)
+        if default is not None and timesteps is None:
+            cells = cells_of(neuron, default)
+            timesteps = max(cell.float_timesteps for cell in cells)
         if levels is None:
-            levels = levels_of_run(timesteps, neuron, graph)
+            levels = levels_of_run(timesteps, neuron, graph, default)
         graph = normalize.normal_form(
             quantize_activations(graph, levels, data=data, calibration=calibration)
         )
+        if default is not None:
+            _say(source, given, timesteps, neuron, default)
+            neuron = filled(neuron, graph, default)
     made = plan(
         graph,
         timesteps,
@@ -106,29 +116,72 @@ def convert(
     return snn
 
 
-def for_float_network(
-    graph: Graph,
-    timesteps: int | str | None,
+def default_neuron(
     neuron: str | SpikingCell | Mapping[str, str | SpikingCell],
-    needs_rate: bool,
-) -> tuple[int | str, str | SpikingCell | Mapping[str, str | SpikingCell]]:
-    """The steps and the neurons of a float network; prints what was chosen for it."""
-    given = timesteps, neuron
+    graph: Graph,
+    needs_rate: bool = False,
+) -> str | None:
+    """The neuron of a float network's activations for which none is named.
+
+    The first of `FLOAT_NEURONS` that works in the coding of those that are named.
+    None for a network with quantized activations, whose classes name theirs.
+
+    Args:
+        neuron: As for `convert`.
+        graph: The source's graph in normal form.
+        needs_rate: Whether the neurons must code by a rate.
+    """
+    if is_quantized(graph):
+        return None
+    named = cells_of(neuron)
+    codings = [Rate(1)] if needs_rate else [cell.coding(1, ()) for cell in named]
+    fits = (
+        name
+        for name in FLOAT_NEURONS
+        if all(by_name[name]().works_in(coding) for coding in codings)
+    )
+    return next(fits, "auto")
+
+
+def filled(
+    neuron: str | SpikingCell | Mapping[str, str | SpikingCell],
+    graph: Graph,
+    default: str,
+) -> str | SpikingCell | Mapping[str, str | SpikingCell]:
+    """`neuron`, with `default` for each activation of the graph that it leaves open."""
     if neuron == "auto":
-        neuron = "multi_threshold" if needs_rate else "differential"
-    if timesteps is None:
-        timesteps = max(cell.float_timesteps for cell in cells_of(neuron))
-    if given != (timesteps, neuron):
+        return default
+    if not isinstance(neuron, Mapping):
+        return neuron
+    found = {node.name: neuron.get(node.name, "auto") for node in neurons_of(graph)}
+    found = {name: default if n == "auto" else n for name, n in found.items()}
+    return {**neuron, **found}
+
+
+def _say(graph, given, timesteps, neuron, default):
+    """Prints what was chosen for a float network, if anything was."""
+    if given is None or neuron == "auto":
+        chosen = default if neuron == "auto" else neuron
         print(
-            f"{graph.name}: neuron={neuron!r}, timesteps={timesteps!r}, chosen for a "
+            f"{graph.name}: neuron={chosen!r}, timesteps={timesteps!r}, chosen for a "
             "float network; these arguments choose others"
         )
-    return timesteps, neuron
 
 
-def cells_of(neuron: str | SpikingCell | Mapping[str, str | SpikingCell]) -> list:
-    """The cells among what `neuron` names, in their default form."""
-    chosen = list(neuron.values()) if isinstance(neuron, dict) else [neuron]
+def cells_of(
+    neuron: str | SpikingCell | Mapping[str, str | SpikingCell],
+    default: str | None = None,
+) -> list:
+    """The cells among what `neuron` names, in their default form.
+
+    Args:
+        neuron: As for `convert`.
+        default: The neuron where none is named; None leaves it out.
+    """
+    chosen = list(neuron.values()) if isinstance(neuron, Mapping) else [neuron]
+    if "auto" in chosen or isinstance(neuron, Mapping):
+        chosen = [n for n in chosen if n != "auto"]
+        chosen += [] if default is None else [default]
     cells = [by_name[n]() if n in by_name else n for n in chosen]
     return [cell if isinstance(cell, SpikingCell) else IFCell() for cell in cells]
 
@@ -137,10 +190,17 @@ def levels_of_run(
     timesteps: int | str | None,
     neuron: str | SpikingCell | Mapping[str, str | SpikingCell],
     graph: Graph,
+    default: str | None,
 ) -> int:
     """The number of levels that neurons can send in `timesteps` steps.
 
     Where these are None, the levels of the activations that are quantized already.
+
+    Args:
+        timesteps: As for `convert`.
+        neuron: As for `convert`.
+        graph: The source's graph in normal form.
+        default: What `default_neuron` returned.
 
     Raises:
         ValueError: if the run has no fixed number of steps.
@@ -150,5 +210,5 @@ def levels_of_run(
         return max(x.levels for x in made if isinstance(x, SourceActivation))
     return max(
         cell.levels(cell.coding(1, ()).with_timesteps(timesteps))
-        for cell in cells_of(neuron)
+        for cell in cells_of(neuron, default)
     )

@@ -35,8 +35,8 @@ class DifferentialIFCell(MultiThresholdIFCell):
     the largest such size, and $u_t \leftarrow u_t - z_t$. Laws: what was sent and what
     is left is what came in, $\sum_t z_t + u_T = \sum_t I_t$; and once no neuron fires,
     $Z = s \, \mathrm{clip}(\lfloor v / s \rceil, 0, p)$, exactly the quantized
-    activation. A neuron rests, from its last input on, within as many steps as p has
-    bits; most do earlier.
+    activation. With as many sizes as p has bits, a neuron rests within as many steps
+    from its last input on; most do earlier.
 
     A spike takes $1 + \lceil \log_2 n \rceil$ bits, its sign and its size. At a
     synapse it is a shift of the weight and an addition. The surrogate derivative is
@@ -71,9 +71,10 @@ class DifferentialIFCell(MultiThresholdIFCell):
         **kwargs,
     ) -> None:
         super().__init__(threshold, sizes=8 if sizes is None else sizes, **kwargs)
-        self._given_sizes = sizes
+        self._given_sizes = None if sizes is None else self.sizes
         if ceiling not in ("levels", None):
-            check_count(f"DifferentialIFCell '{self.name}': ceiling", ceiling)
+            name = f"DifferentialIFCell '{self.name}': ceiling"
+            ceiling = check_count(name, ceiling)
         self.ceiling = ceiling
 
     def coding(

@@ -28,7 +28,7 @@ class AnswerKey:
         self.answers = answers_of(graph)
         self._source = [a.of(z) for a, z in zip(self.answers, outputs, strict=True)]
         self._tolerances = [
-            TOLERANCE * spread_of(z) if a is Answer.NUMBERS else 0.0
+            TOLERANCE * spread_of(z) if a is Answer.NUMBERS else None
             for a, z in zip(self.answers, self._source, strict=True)
         ]
         self._right = None
@@ -53,21 +53,18 @@ class AnswerKey:
             a.of(z) for a, z in zip(self.answers, tree.flatten(outputs), strict=True)
         ]
         part = slice(start, start + len(given[0]))
-        same = np.min(
-            [
-                (np.abs(z - source[part]) <= tolerance).mean(axis=1)
-                for z, source, tolerance in zip(
-                    given, self._source, self._tolerances, strict=True
-                )
-            ],
-            axis=0,
-        )
-        right = np.zeros(len(same))
+        shares = [
+            _same(z, source[part], tolerance).mean(axis=1)
+            for z, source, tolerance in zip(
+                given, self._source, self._tolerances, strict=True
+            )
+        ]
+        right = np.zeros(1)
         if self._right is not None:
-            off = given[0] - self._right[part]
-            right = np.square(off) if self._is_number else off == 0
+            (first, *_), known = given, self._right[part]
+            right = np.square(first - known) if self._is_number else first == known
             right = right.mean(axis=1)
-        return np.array([same.sum(), right.sum()])
+        return np.array([np.min(shares, axis=0).sum(), right.sum()])
 
     def figures(self, marks: np.ndarray) -> dict[str, float]:
         """What `marks` of all samples say: `accuracy`, or `error` of numbers."""
@@ -79,3 +76,10 @@ class AnswerKey:
     @property
     def _is_number(self):
         return self.answers[0] is Answer.NUMBERS
+
+
+def _same(given, expected, tolerance):
+    """Which answers are equal; for numbers, which are within the tolerance."""
+    if tolerance is None:
+        return given == expected
+    return np.abs(given - expected) <= tolerance

@@ -5,9 +5,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import keras
+import numpy as np
 
 from snn_keras.conversion import build, normalize, plan
-from snn_keras.conversion.converting import levels_of_run
+from snn_keras.conversion.converting import default_neuron, filled, levels_of_run
 from snn_keras.conversion.planning import Plan
 from snn_keras.conversion.quantizing import has_unquantized, quantize_activations
 from snn_keras.conversion.rules import neurons_of
@@ -73,7 +74,8 @@ class Candidates:
         self.is_float = has_unquantized(self.graph)
         self.is_chosen = neurons is not None
         self.neurons = named(self._default() if neurons is None else neurons)
-        steps = {check_count("timesteps", t) for t in timesteps}
+        given = [timesteps] if np.ndim(timesteps) == 0 else timesteps
+        steps = {check_count("timesteps", t) for t in given}
         if not steps:
             raise ValueError(
                 "timesteps must hold at least one number of steps. Received: "
@@ -132,10 +134,13 @@ class Candidates:
         yield dataclasses.replace(longest, timesteps=self.timesteps[-1:])
 
     def _planned(self, name, neuron, timesteps):
-        levels = None
+        levels, default = None, None
         if self.is_float:
-            levels = levels_of_run(timesteps[-1], neuron, self.graph)
+            default = default_neuron(neuron, self.graph)
+            levels = levels_of_run(timesteps[-1], neuron, self.graph, default)
         graph = self._at(levels)
+        if default is not None:
+            neuron = filled(neuron, graph, default)
         return Candidate(name, timesteps, levels, plan(graph, timesteps[-1], neuron))
 
     def _at(self, levels):
@@ -164,6 +169,7 @@ def named(neurons: Any) -> dict[str, Any]:
     if isinstance(neurons, Mapping):
         found = dict(neurons)
     else:
+        neurons = list(neurons)
         names = [x if isinstance(x, str) else type(x).__name__ for x in neurons]
         found = dict(zip(names, neurons, strict=True))
         if len(found) < len(names):

@@ -11,7 +11,7 @@ from keras import tree
 from snn_keras.analysis.energy_of_runs import KINDS, SIDES, operations_of, priced
 from snn_keras.analysis.operations import OperationCounter
 from snn_keras.analysis.recording import Neurons, Recorder, neurons_of
-from snn_keras.inputs import batches
+from snn_keras.inputs import batches, open_size
 from snn_keras.simulate import Monitored, SpikingModel
 from snn_keras.typing import Array
 
@@ -37,7 +37,7 @@ def counts(
     counter = OperationCounter(snn)
     recorder = Monitored(snn, Recorder(Neurons("spikes"), timesteps[-1]))
     totals: dict[Any, np.ndarray] = {k: np.zeros(len(timesteps)) for k in _KEYS}
-    for part in batches(x, _samples_at_once(cells.values(), timesteps[-1])):
+    for part in batches(x, _samples_at_once(snn, x)):
         _, spikes = recorder.predict_on_batch(part)
         # Every sample counts as a run for each of the numbers of steps.
         sent = {name: _until(z, timesteps) for name, z in spikes.items()}
@@ -91,10 +91,12 @@ def _until(spikes, timesteps):
     return stacked.reshape(-1, *stacked.shape[2:])
 
 
-def _samples_at_once(cells, timesteps):
+def _samples_at_once(snn, x):
     """How many samples' spikes are kept at a time."""
-    neurons = sum(math.prod(n or 1 for n in cell.state_shape) for cell in cells)
-    return max(1, KEPT_BYTES // (neurons * timesteps))
+    size = open_size(x, snn.program.graph)  # the most that an open axis may have
+    shapes = [layer.cell.state_shape for layer in neurons_of(snn).values()]
+    neurons = sum(math.prod(n or size for n in shape) for shape in shapes)
+    return max(1, KEPT_BYTES // (neurons * snn.timesteps))
 
 
 def _state_bytes(cell, shape):

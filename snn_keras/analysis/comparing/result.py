@@ -1,6 +1,7 @@
 """The result of `compare`: a table, a plot, and the choice among its rows."""
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -124,7 +125,9 @@ class Comparison(Figures):
         _check_cost(cost)
         found: list[Row] = []
         for row in sorted(self.rows, key=lambda row: (row[cost], -row.quality)):
-            if not found or row.quality > found[-1].quality:
+            last = found[-1] if found else None
+            is_equal = last and (row[cost], row.quality) == (last[cost], last.quality)
+            if last is None or is_equal or row.quality > last.quality:
                 found.append(row)
         return found
 
@@ -133,7 +136,8 @@ class Comparison(Figures):
 
         Args:
             within: How many percentage points of accuracy it may lose; without
-                labels, on how many percent of answers it may differ. At least 0.
+                labels, and for numbers, on how many percent of answers it may differ.
+                At least 0.
             cost: As for `unbeaten`.
 
         Raises:
@@ -151,7 +155,8 @@ class Comparison(Figures):
             raise ValueError(
                 f"no network is within {within:g} points of the source. The best, "
                 f"{best.neuron} in {best.timesteps} steps, is {lost:.2f} points below. "
-                f"Remedy: within={lost:.2f} or more; or compare with more steps."
+                f"Remedy: within={math.ceil(100 * lost) / 100:.2f} or more; or compare "
+                "with more steps."
             )
         return found[0]
 

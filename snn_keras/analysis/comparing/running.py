@@ -21,6 +21,7 @@ from snn_keras.neurons import SpikingCell
 from snn_keras.typing import Inputs
 
 BATCHES_A_CALL = 8  # of `predict`, whose calls take some time of their own
+CALL_BYTES = 2**28  # of its outputs, but for one batch
 
 
 def compare(
@@ -85,17 +86,20 @@ def compare(
     bar = _Bar(verbose)
     expected, seconds = _predictions(model, x, batch_size, bar)
     key = AnswerKey(candidates.graph, expected, y)
-    memory = saved.Memory(
-        path,
-        saved.fingerprint(
-            model, (x, y, candidates.data), (calibration, samples, costs)
-        ),
+    compared = saved.fingerprint(
+        candidates.graph,
+        [*model.get_weights(), x, y, candidates.data],
+        [calibration, samples, costs],
     )
+    memory = saved.Memory(path, compared)
     counted = next(batches(x, samples))
     rows, operations = [], {}
     for candidate in candidates:
         neuron = described(candidates.neurons[candidate.name])
-        name = json.dumps([neuron, candidate.timesteps, candidate.levels])
+        layers = None
+        if isinstance(neuron, dict):  # by the names of layers, for these alone
+            layers = [node.name for node in candidates.graph.nodes]
+        name = json.dumps([neuron, layers, candidate.timesteps, candidate.levels])
         found = memory.get(name)
         if found is None:
             found = _measured(candidate, x, key, counted, costs, batch_size, bar)
@@ -127,11 +131,12 @@ def _predictions(model, x, batch_size, bar):
 def _timed(predict, x, batch_size, bar):
     """Yields what `predict` returns for each part of `x`, and the time for a sample.
 
-    The first part runs twice: what is compiled then is not part of the time.
+    The first batch runs twice: what is compiled then is not part of the time.
     """
-    parts = list(batches(x, batch_size * BATCHES_A_CALL))
-    predict(next(batches(x, batch_size)), batch_size=batch_size, verbose=0)
-    for part in parts:
+    first = predict(next(batches(x, batch_size)), batch_size=batch_size, verbose=0)
+    size = sum(y.nbytes for y in tree.flatten(first))
+    calls = min(BATCHES_A_CALL, max(1, CALL_BYTES // size))
+    for part in batches(x, batch_size * calls):
         count = len(tree.flatten(part)[0])
         started = time.perf_counter()
         outputs = predict(part, batch_size=batch_size, verbose=0)
@@ -163,11 +168,11 @@ def _measured(candidate, x, key, counted, costs, batch_size, bar):
 class _Bar:
     """A progress bar for each network that runs."""
 
-    def __init__(self, verbose):
+    def __init__(self, verbose: int | str) -> None:
         self._verbose = 1 if verbose == "auto" else verbose
-        self._bar = None
+        self._bar: Any = None
 
-    def begin(self, name, x):
+    def begin(self, name: str, x: Any) -> None:
         """Begins the bar of a network that runs on `x`."""
         if self._verbose:
             print(name, flush=True)
@@ -176,6 +181,6 @@ class _Bar:
             count, verbose=self._verbose, unit_name="sample"
         )
 
-    def add(self, count):
+    def add(self, count: int) -> None:
         """Some more samples have run."""
         self._bar.add(count)

@@ -11,6 +11,7 @@ import numpy as np
 from keras import tree
 
 from snn_keras.files import check_target, written_whole
+from snn_keras.graph import Graph, Tensor
 
 
 class Memory:
@@ -60,24 +61,50 @@ def _read(path: pathlib.Path, fingerprint):
     return content
 
 
-def fingerprint(model: keras.Model, arrays: Any, arguments: Any) -> str:
-    """A hash of a model, of arrays, and of arguments that are plain values."""
-    digest = hashlib.sha256()
-    layers = [(type(layer).__name__, _config(layer)) for layer in model.layers]
-    said = [keras.backend.backend(), layers, arguments]
-    digest.update(json.dumps(said, default=str).encode())
-    for values in [*model.get_weights(), *tree.flatten(arrays)]:
-        values = np.ascontiguousarray(values)
-        digest.update(f"{values.dtype} {values.shape}".encode())
-        is_plain = values.dtype.kind in "fiub"
-        digest.update(values.tobytes() if is_plain else repr(values.tolist()).encode())
-    return digest.hexdigest()
+def fingerprint(graph: Graph, arrays: Any, arguments: Any) -> str:
+    """A hash of what is compared.
+
+    Args:
+        graph: The source's graph in normal form.
+        arrays: A structure of arrays.
+        arguments: Plain values.
+    """
+    numbers = {x: i for i, x in enumerate(tree.flatten(graph.inputs))}
+    for node in graph.nodes:
+        numbers |= {x: len(numbers) + i for i, x in enumerate(node.outputs)}
+
+    def plain(value):
+        """What JSON knows, in place of what it does not."""
+        if isinstance(value, Tensor):
+            return ["tensor", numbers[value]]
+        if callable(value):
+            return getattr(value, "__qualname__", type(value).__name__)
+        return _hash(value) if hasattr(value, "shape") else str(value)
+
+    nodes = [
+        [type(x.operation).__name__, _config(x.operation), x.args, x.kwargs]
+        for x in graph.nodes
+    ]
+    shapes = [x.shape for x in tree.flatten(graph.inputs)]
+    said = [keras.backend.backend(), shapes, nodes, graph.outputs, arguments]
+    values = [_hash(x) for x in tree.flatten(arrays)]
+    content = json.dumps([said, values], default=plain)
+    return hashlib.sha256(content.encode()).hexdigest()
 
 
-def _config(layer):
-    """A layer's arguments but for its name, which counts layers of a process."""
+def _hash(values):
+    """A hash of an array."""
+    values = np.ascontiguousarray(values)
+    is_plain = values.dtype.kind in "fiub"
+    content = values.tobytes() if is_plain else repr(values.tolist()).encode()
+    form = f"{values.dtype} {values.shape} "
+    return hashlib.sha256(form.encode() + content).hexdigest()
+
+
+def _config(operation):
+    """An operation's arguments but for its name, which counts those of a process."""
     try:
-        config = layer.get_config()
-    except NotImplementedError:  # Keras cannot save it
-        return None
-    return {name: value for name, value in config.items() if name != "name"}
+        config = operation.get_config()
+    except (NotImplementedError, ValueError, TypeError):  # Keras cannot save it
+        config = {k: v for k, v in vars(operation).items() if not k.startswith("_")}
+    return {str(name): value for name, value in config.items() if name != "name"}

@@ -20,12 +20,14 @@ def comparison(figures: ReportFigures) -> Html | list:
     if found is None:
         return []
     measure, best = found.measure, found.unbeaten()
+    known = [name for name in ("accuracy", "error") if found.source[name] is not None]
+    forms = {"accuracy": "{:.2%}", "error": "{:.4g}"}
 
     def row(row):
         return (
             row.neuron,
             number(row.timesteps),
-            percent(row.quality),
+            *(number(row[name], forms[name]) for name in known),
             percent(row.agreement),
             number(row.spikes, "{:,.0f}"),
             number(row.bits, "{:,.0f}"),
@@ -36,7 +38,7 @@ def comparison(figures: ReportFigures) -> Html | list:
             "yes" if row in best else "",
         )
 
-    header = ("neuron", "T", measure, "same answer", "spikes", "bits", "additions")
+    header = ("neuron", "T", *known, "same answer", "spikes", "bits", "additions")
     header += ("energy, nJ", "state, KiB", "ms", "unbeaten")
     title = f"Neurons and time steps, means over {found.counted:,} samples"
     over_time = drawn(
