@@ -728,10 +728,6 @@ NEURONS = {
             "input_steps=2",
             "coding Rate",
         ),
-            "input_steps is for signed and differential neurons",
-            "input_steps=2",
-            "coding Rate",
-        ),
     ),
     "input_steps of bits": (
         bits_source,
