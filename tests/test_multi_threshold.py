@@ -3,24 +3,14 @@
 import keras
 import numpy as np
 import pytest
-from keras import ops
 
 import snn_keras
 from snn_keras import analysis
 from snn_keras.errors import ConversionError
 from snn_keras.neurons import MultiThresholdIFCell
 from tests import reference
+from tests.cells import run
 from tests.graphs import Maker, chain, dyadic, seeds
-
-
-def run(cell, currents):
-    """What a cell sends, `(steps, batch, features)`, and its state at the end."""
-    cell.build((None, currents.shape[-1]))
-    state, sent = cell.initial_state(currents.shape[1:]), []
-    for current in currents:
-        z, state = cell(ops.convert_to_tensor(current, "float32"), state)
-        sent.append(ops.convert_to_numpy(z))
-    return np.stack(sent), [ops.convert_to_numpy(x) for x in state]
 
 
 @pytest.mark.parametrize("seed", range(20))
