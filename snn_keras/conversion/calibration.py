@@ -94,13 +94,13 @@ def calibrate(
         )
 
 
-def _batch_size(graph, open_size):
+def _batch_size(graph, size):
     """How many samples a batch has, for tensors of this graph.
 
-    What its shapes leave open counts as `open_size`, the most that it may be.
+    What its shapes leave open counts as `size`, the most that it may be.
     """
     shapes = [x.shape[1:] for node in graph.nodes for x in node.outputs]
-    largest = max(4 * math.prod(n or open_size for n in shape) for shape in shapes)
+    largest = max(4 * math.prod(n or size for n in shape) for shape in shapes)
     return max(1, min(MOST_SAMPLES, BATCH_BYTES // largest))
 
 

@@ -94,23 +94,13 @@ class DifferentialIFCell(MultiThresholdIFCell):
         ceiling = levels if self.ceiling == "levels" else self.ceiling
         return self.copy(activation, threshold=largest, sizes=sizes, ceiling=ceiling)
 
-    def call(
-        self, inputs: Array, states: list, training: bool = False
-    ) -> tuple[Array, list]:
-        least = self.theta.value / 2 ** (self.sizes - 1)
-        u, sent = states
-        u = u + ops.cast(inputs, self.state_dtype)
-        z = 0.0
-        for k in range(self.sizes):  # each size in place of the one below it
-            size = 2.0**k
-            bound = (0.75 * size if k else 0.5) * least
-            fires = spike(u, bound)
-            if isinstance(self.ceiling, int):
-                fires = fires * ops.cast(sent + size <= self.ceiling, self.state_dtype)
-            back = ops.logical_and(u < -bound, sent >= size)
-            z = z + (size - size // 2) * (fires - ops.cast(back, self.state_dtype))
-        y = least * z
-        return ops.cast(y, self.compute_dtype), [u - y, sent + z]
+    def sends(self, size: float, u: Array, sent: Array, least: Array) -> Array:
+        bound = (0.5 if size == 1 else 0.75 * size) * least
+        fires = spike(u, bound)
+        if isinstance(self.ceiling, int):
+            fires = fires * ops.cast(sent + size <= self.ceiling, self.state_dtype)
+        back = ops.logical_and(u < -bound, sent >= size)
+        return fires - ops.cast(back, self.state_dtype)
 
     def grid(self, coding: Coding) -> tuple[float | np.ndarray, float]:
         step, count = super().grid(coding)

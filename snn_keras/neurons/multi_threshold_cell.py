@@ -101,13 +101,22 @@ class MultiThresholdIFCell(SpikingCell):
         z = 0.0
         for k in range(self.sizes):  # each size in place of the one below it
             size = 2.0**k
-            adds = size - (size // 2)
-            threshold = 0.75 * size * least
-            back = ops.logical_and(u <= -threshold, sent >= size)
-            fires = spike(u, threshold) - ops.cast(back, self.state_dtype)
-            z = z + adds * fires
+            z = z + (size - size // 2) * self.sends(size, u, sent, least)
         y = least * z
         return ops.cast(y, self.compute_dtype), [u - y, sent + z]
+
+    def sends(self, size: float, u: Array, sent: Array, least: Array) -> Array:
+        """1 where at least this size is sent, -1 where it is taken back, else 0.
+
+        Args:
+            size: The size, in units of the smallest.
+            u: The potentials.
+            sent: What was sent so far, in units of the smallest size.
+            least: The smallest size, in the unit of the potentials.
+        """
+        threshold = 0.75 * size * least
+        back = ops.logical_and(u <= -threshold, sent >= size)
+        return spike(u, threshold) - ops.cast(back, self.state_dtype)
 
     def grid(self, coding: Coding) -> tuple[float | np.ndarray, int]:
         step, count = super().grid(coding)
