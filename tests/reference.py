@@ -487,8 +487,8 @@ class TemporalDifference:
 class Trace:
     """What a simulation did; every array has the time axis in front.
 
-    ``spikes`` (-1, 0, 1) and ``potentials`` (after each step's reset) of the activation
-    nodes, ``outputs`` of every node: the signal of each step.
+    ``spikes`` (-1, 0, 1; with sizes in units of the smallest) and ``potentials`` (after
+    each step's reset) of the activation nodes, ``outputs`` of every node: the signal of each step.
     """
 
     spikes: Signals
@@ -499,6 +499,13 @@ class Trace:
     def decoded(self, name: str) -> Array:
         """The value decoded from steps 1..t, for every t."""
         return self.running[name]
+
+    def last_spikes(self) -> list:
+        """For each sample the step of its last spike, of whichever neuron; 0: none."""
+        active = sum(
+            np.abs(z).reshape(*z.shape[:2], -1).sum(-1) for z in self.spikes.values()
+        )
+        return [np.max(np.nonzero(a)[0], initial=-1) + 1 for a in active.T]
 
 
 def _collect(steps):

@@ -6,7 +6,6 @@ import pytest
 
 import snn_keras
 from snn_keras import analysis
-from snn_keras.errors import ConversionError
 from snn_keras.neurons import MultiThresholdIFCell
 from tests import reference
 from tests.cells import run
@@ -116,11 +115,3 @@ def test_an_early_answer_is_that_of_a_shorter_run():
 def test_sizes_are_checked(sizes):
     with pytest.raises(ValueError, match="sizes must be an integer"):
         MultiThresholdIFCell(sizes=sizes)
-
-
-def test_it_has_no_nir(tmp_path):
-    pytest.importorskip("nir", reason="pip install snn_keras[nir]")
-    model, _ = chain(4)
-    snn = snn_keras.convert(model, 4, "multi_threshold")
-    with pytest.raises(ConversionError, match=r"MultiThresholdIFCell.*Remedy"):
-        snn_keras.export.to_nir(snn, tmp_path / "net.nir")

@@ -151,6 +151,12 @@ def test_a_resnet(tmp_path):
         (layers.Conv2DTranspose(2, 2, 2), "if", "Conv2DTranspose"),
         (layers.AveragePooling2D(4, padding="same"), "if", "it pads"),
         (layers.Conv2D(2, 3, name="other"), "signed", "switched off"),
+        (layers.Conv2D(2, 3, name="other"), "differential", r"has no NIR form.*Remedy"),
+        (
+            layers.Conv2D(2, 3, name="other"),
+            "multi_threshold",
+            r"MultiThresholdIFCell.*Remedy",
+        ),
     ],
 )
 def test_refuses(layer, neuron, named, tmp_path):
