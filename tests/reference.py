@@ -488,7 +488,8 @@ class Trace:
     """What a simulation did; every array has the time axis in front.
 
     ``spikes`` (-1, 0, 1; with sizes in units of the smallest) and ``potentials`` (after
-    each step's reset) of the activation nodes, ``outputs`` of every node: the signal of each step.
+    each step's reset) of the activation nodes, ``outputs`` of every node: the signal of
+    each step.
     """
 
     spikes: Signals
