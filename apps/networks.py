@@ -4,9 +4,10 @@
     python -m apps.networks --networks=ResNet50,DenseNet121
 
 Each is built with random weights at its smallest input size, in a process of its
-own; quantized to 3 levels on random images; converted with integrate-and-fire
-neurons and with bit-serial ones, which are compared with the quantized source.
-Writes a table.
+own. `snn_keras.convert(model, data=images)` converts it as it is; its answers are
+compared with the network's. Quantized to 3 levels, it is converted with
+integrate-and-fire neurons and with bit-serial ones, which are compared with the
+quantized source. Writes a table.
 """
 
 import ctypes
@@ -51,6 +52,7 @@ NETWORKS = {
     "ConvNeXtTiny": 32,
 }
 LEVELS, BITS = 3, 2
+ANSWERS, CALIBRATED = 64, 32  # images: answers are compared on the first so many
 
 
 def define_flags():
@@ -73,8 +75,11 @@ def make(name, classes=10):
     # Images as the network expects them: many rescale raw pixels themselves.
     first = {type(layer).__name__ for layer in model.layers[:3]}
     scale = 255.0 if first & {"Rescaling", "Normalization"} else 1.0
-    images = np.random.default_rng(0).uniform(0, scale, (8, size, size, 3))
-    return model, images.astype("float32")
+    rng = np.random.default_rng(0)
+    images = rng.uniform(0, scale, (ANSWERS + CALIBRATED, size, size, 3))
+    # Each of its own brightness and contrast, or a random network answers all alike.
+    low, high = np.sort(rng.uniform(0, 1, (2, len(images), 1, 1, 3)), axis=0)
+    return model, (low * scale + (high - low) * images).astype("float32")
 
 
 class PeakMemory:
@@ -111,6 +116,7 @@ def prepare(name, path):
     started = time.monotonic()
     model, images = make(name)
     built = time.monotonic()
+    images = images[:8]
     source = snn_keras.quantize_activations(model, LEVELS, data=images, batch_size=8)
     quantized = time.monotonic()
     source.save(path)
@@ -118,6 +124,22 @@ def prepare(name, path):
         "input": NETWORKS[name],
         "seconds_to_build": round(built - started, 2),
         "seconds_to_quantize": round(quantized - built, 2),
+    }
+
+
+def convert_as_it_is(name, path):
+    """Converts the network by the shortest call; returns figures."""
+    import snn_keras
+
+    model, images = make(name)
+    snn = snn_keras.convert(model, data=images[ANSWERS:])
+    images = images[:ANSWERS]
+    expected = model.predict(images, batch_size=16, verbose=0).argmax(-1)
+    received = snn.predict(images, batch_size=16, verbose=0).argmax(-1)
+    return {
+        "timesteps": snn.timesteps,
+        "answers": len(set(expected.tolist())),
+        "same_answers": int((received == expected).sum()),
     }
 
 
@@ -175,11 +197,15 @@ def page(metrics):
         "*Memory*: the most that `convert` takes beyond the source, the spiking "
         "network included, as a multiple of the weights. *Error*: largest difference "
         f"between the bit-serial network (T = {BITS}) and the quantized source, "
-        "2 images, float32.",
+        "2 images, float32. *Same answers*: of the network as it is, with ReLUs, and "
+        "of `snn_keras.convert(model, data=images)` after its T steps; "
+        f"{ANSWERS} images, on which the network gives so many different *answers*; "
+        f"thresholds from {CALIBRATED} others. Random weights answer by small "
+        "differences, so trained networks lose less.",
         "",
         "| network | input | layers | neurons | differences | parameters | build | "
-        "convert | memory | error |",
-        "|" + "---|" * 10,
+        "convert | memory | error | answers | T | same answers |",
+        "|" + "---|" * 13,
     ]
     for name in NETWORKS:
         if name in metrics:
@@ -191,6 +217,7 @@ def page(metrics):
                 f"{f['seconds_to_convert']:.1f} s",
                 f"{f['memory_over_weights']:.2f}",
                 f"{f['bit_serial_difference']:.2g}",
+                *(f["answers"], f["timesteps"], f["same_answers"]),
             )
             lines.append("| " + " | ".join(map(str, cells)) + " |")
     return "\n".join(lines) + "\n"
@@ -209,7 +236,11 @@ def main(argv):
         metrics[name] = {}
         with tempfile.TemporaryDirectory() as folder:
             path = pathlib.Path(folder) / "source.keras"
-            for part in (prepare, convert):  # a process each: its memory is its own
+            for part in (
+                prepare,
+                convert,
+                convert_as_it_is,
+            ):  # a process each: its memory is its own
                 with context.Pool(1) as pool:
                     metrics[name].update(pool.apply(part, (name, path)))
         logging.info("%s: %s", name, metrics[name])

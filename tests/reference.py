@@ -406,7 +406,7 @@ class DifferentialIF:
 
     Sizes 2^k s, k = 0, ... n - 1, n the bits of p. The largest of those with
     u >= 3/4 2^k s that leaves the sum sent <= p s; else minus the largest of those with
-    u < -3/4 2^k s that leaves it >= 0. For k = 0 the bounds are s/2.
+    u <= -3/4 2^k s that leaves it >= 0. For k = 0: u >= s/2, and u < -s/2.
     """
 
     def __init__(self, step, levels):
@@ -421,7 +421,8 @@ class DifferentialIF:
             size, bound = 2**k, s / 2 if k == 0 else 3 * 2**k * s / 4
             free = count == 0
             adds = free & (u >= bound) & (self.sent + size <= self.levels)
-            takes = free & (u < -bound) & (self.sent - size >= 0)
+            below = u < -bound if k == 0 else u <= -bound
+            takes = free & below & (self.sent - size >= 0)
             count = count + size * adds - size * takes
         self.spike, self.sent = count, self.sent + count
         self.potential = u - s * count

@@ -4,15 +4,12 @@ from collections.abc import Sequence
 
 import keras
 import numpy as np
-from keras import ops
 
 from snn_keras.coding import SETTLE, Coding, Switched
 from snn_keras.inputs import check_count
 from snn_keras.layers.source_activation import SourceActivation
 from snn_keras.neurons.cell import STAIRCASE, SpikingCell
 from snn_keras.neurons.multi_threshold_cell import MOST_SIZES, MultiThresholdIFCell
-from snn_keras.ops import spike
-from snn_keras.typing import Array
 
 
 @keras.saving.register_keras_serializable("snn_keras")
@@ -28,19 +25,20 @@ class DifferentialIFCell(MultiThresholdIFCell):
 
     $$z_t = \begin{cases}
     +\lambda_k & u_t \ge b_k \text{ and } Z_{t-1} + \lambda_k \le p s \\
-    -\lambda_k & u_t < -b_k \text{ and } Z_{t-1} \ge \lambda_k \\
+    -\lambda_k & u_t \le -b_k \text{ and } Z_{t-1} \ge \lambda_k \\
     0 & \text{otherwise}\end{cases} \qquad
     b_0 = \tfrac{1}{2} s, \quad b_k = \tfrac{3}{4} \lambda_k$$
 
-    the largest such size, and $u_t \leftarrow u_t - z_t$. Laws: what was sent and what
-    is left is what came in, $\sum_t z_t + u_T = \sum_t I_t$; and once no neuron fires,
+    the largest such size (at $u_t = -b_0$, none), and $u_t \leftarrow u_t - z_t$.
+    Laws: what was sent and what is left is what came in,
+    $\sum_t z_t + u_T = \sum_t I_t$; and once no neuron fires,
     $Z = s \, \mathrm{clip}(\lfloor v / s \rceil, 0, p)$, exactly the quantized
     activation. With as many sizes as p has bits, a neuron rests within as many steps
     from its last input on; most do earlier.
 
     A spike takes $1 + \lceil \log_2 n \rceil$ bits, its sign and its size. At a
-    synapse it is a shift of the weight and an addition. The surrogate derivative is
-    the sum of those of `IFCell` at all $b_k$; negative spikes pass none.
+    synapse it is a shift of the weight and an addition. The surrogate derivative of
+    $z_t$ by $u_t$ is 1, and 0 where $Z_{t-1} + u_t$ is beyond 0 or $p s$.
 
     Args:
         threshold: The largest size > 0; a float, or one a channel. On conversion
@@ -61,6 +59,7 @@ class DifferentialIFCell(MultiThresholdIFCell):
     """
 
     codings = (Switched,)
+    rounds = True
 
     def __init__(
         self,
@@ -94,17 +93,13 @@ class DifferentialIFCell(MultiThresholdIFCell):
         ceiling = levels if self.ceiling == "levels" else self.ceiling
         return self.copy(activation, threshold=largest, sizes=sizes, ceiling=ceiling)
 
-    def sends(self, size: float, u: Array, sent: Array, least: Array) -> Array:
-        bound = (0.5 if size == 1 else 0.75 * size) * least
-        fires = spike(u, bound)
-        if isinstance(self.ceiling, int):
-            fires = fires * ops.cast(sent + size <= self.ceiling, self.state_dtype)
-        back = ops.logical_and(u < -bound, sent >= size)
-        return fires - ops.cast(back, self.state_dtype)
+    @property
+    def most(self) -> float:
+        return self.ceiling if isinstance(self.ceiling, int) else super().most
 
     def grid(self, coding: Coding) -> tuple[float | np.ndarray, float]:
         step, count = super().grid(coding)
-        return step, self.ceiling if isinstance(self.ceiling, int) else count
+        return step, min(self.most, count)
 
     def approximation(self, activation: SourceActivation, coding: Coding) -> str:
         if self.ceiling != activation.levels:

@@ -11,7 +11,7 @@ from snn_keras.coding import Coding, Rate
 from snn_keras.inputs import check_count
 from snn_keras.layers.source_activation import SourceActivation
 from snn_keras.neurons.cell import SpikingCell
-from snn_keras.ops import spike
+from snn_keras.ops import sized_spike
 from snn_keras.typing import Array, Shape
 
 MOST_SIZES = 16
@@ -36,9 +36,8 @@ class MultiThresholdIFCell(SpikingCell):
     exactly: $\sum_t z_t + u_T = \sum_t I_t$.
 
     A spike takes $1 + \lceil \log_2 n \rceil$ bits, its sign and its size. At a
-    synapse it is a shift of the weight and an addition. The surrogate derivative is
-    the sum of those of `IFCell` at all thresholds $\tfrac{3}{4} \lambda_k$; negative
-    spikes pass none.
+    synapse it is a shift of the weight and an addition. The surrogate derivative of
+    $z_t$ by $u_t$ is 1; where $-u_t$ is more than what was sent, 0.
 
     Args:
         threshold: The largest size `theta` > 0; a float, or one a channel. On
@@ -57,6 +56,7 @@ class MultiThresholdIFCell(SpikingCell):
     codings = (Rate,)
     float_timesteps = 8
     has_sizes = True
+    rounds = False  # whether the smallest size is sent from half of it on
 
     def __init__(
         self,
@@ -98,25 +98,15 @@ class MultiThresholdIFCell(SpikingCell):
         least = self.theta.value / 2 ** (self.sizes - 1)
         u, sent = states
         u = u + ops.cast(inputs, self.state_dtype)
-        z = 0.0
-        for k in range(self.sizes):  # each size in place of the one below it
-            size = 2.0**k
-            z = z + (size - size // 2) * self.sends(size, u, sent, least)
+        room = ops.where(u > 0, self.most - sent, sent)
+        z = sized_spike(u, least, room, self.sizes, self.rounds)
         y = least * z
-        return ops.cast(y, self.compute_dtype), [u - y, sent + z]
+        return ops.cast(y, self.compute_dtype), [u - y, sent + ops.stop_gradient(z)]
 
-    def sends(self, size: float, u: Array, sent: Array, least: Array) -> Array:
-        """1 where at least this size is sent, -1 where it is taken back, else 0.
-
-        Args:
-            size: The size, in units of the smallest.
-            u: The potentials.
-            sent: What was sent so far, in units of the smallest size.
-            least: The smallest size, in the unit of the potentials.
-        """
-        threshold = 0.75 * size * least
-        back = ops.logical_and(u <= -threshold, sent >= size)
-        return spike(u, threshold) - ops.cast(back, self.state_dtype)
+    @property
+    def most(self) -> float:
+        """The most that it may have sent, in units of the smallest size."""
+        return math.inf
 
     def grid(self, coding: Coding) -> tuple[float | np.ndarray, int]:
         step, count = super().grid(coding)

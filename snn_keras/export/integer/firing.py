@@ -198,15 +198,13 @@ class FireChanges(FireSizes):
     r"""Differential neurons: as `FireSizes`, but to the nearest level.
 
     The smallest size is sent from $u \ge \lambda / 2$ on, and taken back where
-    $u < -\lambda / 2$; the others from $u \ge \tfrac{3}{4} 2^k \lambda$ on and where
-    $u < -\tfrac{3}{4} 2^k \lambda$.
+    $u < -\lambda / 2$.
     """
 
     def thresholds(self) -> list[tuple[int, np.ndarray, np.ndarray]]:
-        bounds = [(size, above) for size, above, _ in super().thresholds()]
-        bounds[0] = 1, self.least >> 1
-        most = self.ceiling or 1 << self.sizes
-        return [(size, b, -b - 1) for size, b in bounds if size <= most]
+        half, most = self.least >> 1, self.ceiling or 1 << self.sizes
+        bounds = [(1, half, -half - 1), *super().thresholds()[1:]]
+        return [each for each in bounds if each[0] <= most]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
