@@ -68,7 +68,10 @@ class Backend(base.Backend):
             carry = tree.pack_sequence_as(init, flat)
             carry, ys = step(carry, None if xs is None else xs[i])
             arrays = [a.write(i, y) for a, y in zip(arrays, ys, strict=True)]
-            return i + 1, tree.flatten(carry), arrays
+            after = [tf.convert_to_tensor(x) for x in tree.flatten(carry)]
+            for x, before in zip(after, flat, strict=True):
+                x.set_shape(before.shape)  # which the step may have made less precise
+            return i + 1, after, arrays
 
         _, flat, arrays = tf.while_loop(
             lambda i, *_: i < count,

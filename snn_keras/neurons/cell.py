@@ -38,6 +38,7 @@ class SpikingCell(keras.layers.Layer):
     most_spikes = 1  # the most spikes that a neuron sends in one step
     has_sizes = False  # whether a spike counts for a power of two that it carries
     bits_per_spike = 1  # the bits of a spike, without its address
+    unroll = 8  # the most steps of a loop that is unrolled, see `scan_time`
 
     def __init__(
         self, threshold: float | Sequence[float] | np.ndarray = 1.0, **kwargs
@@ -115,6 +116,7 @@ class SpikingCell(keras.layers.Layer):
             state,
             currents,
             self.compute_dtype,
+            self.unroll,
         )
 
     def potentials(self, currents: Array, state: list) -> Array:
@@ -127,7 +129,7 @@ class SpikingCell(keras.layers.Layer):
             _, state = self(x, state)
             return state[0], state
 
-        return scan_time(step, state, currents, self.state_dtype)[0]
+        return scan_time(step, state, currents, self.state_dtype, self.unroll)[0]
 
     def spikes(self, outputs: Array) -> Array:
         """The signed number of spikes in each output, a whole number.

@@ -56,6 +56,7 @@ class MultiThresholdIFCell(SpikingCell):
     codings = (Rate,)
     float_timesteps = 8
     has_sizes = True
+    unroll = 1
     rounds = False  # whether the smallest size is sent from half of it on
 
     def __init__(

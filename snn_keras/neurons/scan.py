@@ -8,23 +8,25 @@ from keras import ops
 from snn_keras.backend import backend
 from snn_keras.typing import Array
 
-# Loops with more steps are not unrolled: unrolled loops run faster, but take longer
-# to compile.
-UNROLL_LIMIT = 8
-
 
 def scan_time(
-    step: Callable, state: Any, inputs: Array, dtype: str
+    step: Callable, state: Any, inputs: Array, dtype: str, unroll: int = 8
 ) -> tuple[Array, Any]:
     """Runs `step(x_t, state) -> (y_t, state)` over axis 1 of `inputs`.
 
-    `dtype` is the dtype of `y_t`.
+    Args:
+        step: The function of one step.
+        state: The state before the first.
+        inputs: A tensor `(batch, time, ...)`.
+        dtype: The dtype of `y_t`.
+        unroll: Loops of more steps are not unrolled. Unrolled, a step of few operations
+            runs faster; one of many takes long to compile.
 
     Returns:
         The outputs, stacked along axis 1, and the last state.
     """
     steps = inputs.shape[1]
-    if steps is not None and steps <= UNROLL_LIMIT:
+    if steps is not None and steps <= unroll:
         outputs = []
         for t in range(steps):
             output, state = step(inputs[:, t], state)
