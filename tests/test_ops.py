@@ -15,6 +15,7 @@ from snn_keras.ops import (
     quantize,
     round_half_up,
     scale_gradient,
+    sized_spike,
     spike,
     uniform_at,
 )
@@ -283,6 +284,73 @@ def test_atan_surrogate_is_the_derivative_of_a_step_of_height_one():
     x = np.linspace(-500, 500, 1_000_001).astype("float32")
     density = ops.convert_to_numpy(atan_surrogate(ops.convert_to_tensor(x)))
     assert abs(density.astype(float).sum() * 1e-3 - 1) < 1e-3
+
+
+# --- Spikes of sizes -----------------------------------------------------------------
+
+
+def largest_size(u, least, room, num_sizes, rounds):
+    """The signed size that `sized_spike` sends for one neuron, by trying all."""
+    for k in reversed(range(num_sizes)):
+        size = 2**k
+        reached = abs(u) >= 0.75 * size * least
+        if rounds and k == 0:
+            reached = u >= least / 2 or u < -least / 2
+        if reached and size <= room:
+            return np.sign(u) * size
+    return 0.0
+
+
+@JIT
+@pytest.mark.parametrize("rounds", [False, True])
+@pytest.mark.parametrize("num_sizes", [1, 2, 3, 5, 8, 16])
+def test_sized_spikes_are_the_largest_that_fit(num_sizes, rounds, jit):
+    """At every bound, just beyond it, between bounds; any room."""
+    least = np.float32([0.5, 0.75, 3.0])
+    bounds = np.outer([0.5, 0.75], 2.0 ** np.arange(num_sizes + 1)).ravel()
+    bounds = np.concatenate([[0], bounds, 1.25 * bounds]).astype("float32")
+    u = np.float32([f for b in bounds for f in (b, np.nextafter(b, np.float32(0)))])
+    u = np.concatenate([u, -u])[:, None] * least
+    for room in (0, 1, 2, 3, 2**num_sizes - 1, np.inf):
+        rooms = np.full_like(u, room)
+        found = values(
+            lambda u, least, room: sized_spike(u, least, room, num_sizes, rounds),
+            *(u, least, rooms),
+            jit=jit,
+        )
+        expected = [
+            [
+                largest_size(*one, room, num_sizes, rounds)
+                for one in zip(row, least, strict=True)
+            ]
+            for row in u.astype(float)
+        ]
+        assert np.array_equal(found, expected)
+
+
+def test_sized_spikes_keep_what_is_not_a_number():
+    u = np.float32([np.nan, np.inf, -np.inf])
+    room = np.float32([7, 7, 0])
+    found = values(lambda u, r: sized_spike(u, np.float32(1), r, 3), u, room, jit=False)
+    assert np.array_equal(found, [np.nan, 4, 0], equal_nan=True)
+
+
+@JIT
+def test_sized_spike_gradient_is_that_of_a_quantized_activation(jit):
+    """Of one neuron's first step with room for 7: of LSQ with 7 levels, but for what a
+    spike leaves for later ones. Below 0 there is no room."""
+    u, least = GRID * 4, np.float32([0.5])
+    room = np.where(u > 0, 7, 0).astype("float32")
+    upstream = upstream_for(u)
+
+    def output(u, least):
+        return least * sized_spike(u, least, ops.convert_to_tensor(room), 3)
+
+    value, (to_u, to_least) = gradients(output, u, least, jit=jit, upstream=upstream)
+    inside = (u <= 3.5) & (u >= 0)
+    assert np.array_equal(to_u, upstream * inside)
+    each = upstream * (value / least - inside * u / least)
+    assert np.array_equal(to_least, [each.sum()])
 
 
 # --- Random numbers ------------------------------------------------------------------
