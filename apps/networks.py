@@ -2,12 +2,16 @@
 
     python -m apps.networks
     python -m apps.networks --networks=ResNet50,DenseNet121
+    python -m apps.networks --networks= --shipped --data_dir=data
 
 Each is built with random weights at its smallest input size, in a process of its
 own. `snn_keras.convert(model, data=images)` converts it as it is; its answers are
 compared with the network's. Quantized to 3 levels, it is converted with
 integrate-and-fire neurons and with bit-serial ones, which are compared with the
 quantized source. Writes a table.
+
+With --shipped, the networks of saved_models, by the shortest call: whether the plan
+says that it is exact, and the answers on test images.
 """
 
 import ctypes
@@ -53,12 +57,15 @@ NETWORKS = {
 }
 LEVELS, BITS = 3, 2
 ANSWERS, CALIBRATED = 64, 32  # images: answers are compared on the first so many
+SHIPPED_ANSWERS, SHIPPED_CALIBRATED = 1000, 1000  # the same of networks that ship
 
 
 def define_flags():
     """Flags of this program."""
     flags.DEFINE_list("networks", list(NETWORKS), "Networks to convert.")
     flags.DEFINE_string("metrics", "docs/networks.json", "Where the figures are kept.")
+    flags.DEFINE_bool("shipped", False, "Convert the networks of saved_models, too.")
+    flags.DEFINE_string("data_dir", None, "Directory of prepared TFDS data sets.")
     flags.DEFINE_string("page", "docs/networks.md", "The table to write.")
 
 
@@ -179,11 +186,46 @@ def convert(name, path):
     }
 
 
-def page(metrics):
-    """The text of the table."""
-    machines = sorted(
-        {f"{f['machine']} cores, {f['backend']}" for f in metrics.values()}
+def convert_shipped(path, data_dir):
+    """Converts a network that ships by the shortest call; returns figures."""
+    import keras
+
+    import snn_keras
+    from apps import sources
+
+    dataset = next(d for d in ("fashion_mnist", "cifar10") if path.name.startswith(d))
+    model = keras.models.load_model(path)
+    test = data.load(dataset, "test", data_dir, count=SHIPPED_ANSWERS)
+    given, verdict = {}, "float"
+    if sources.is_float(model):
+        images = data.load(dataset, "train", data_dir, count=SHIPPED_CALIBRATED).images
+        given["data"] = data.preprocess(images)
+    else:
+        verdict = snn_keras.plan(model).verdict().split(":")[0]
+    snn = snn_keras.convert(model, **given)
+    images = data.preprocess(test.images)
+    expected, received = (
+        network.predict(images, batch_size=100, verbose=0).argmax(-1)
+        for network in (model, snn)
     )
+    return {
+        "coding": str(snn.program.coding),
+        "plan": verdict if verdict in ("exact", "float") else "approximate",
+        "accuracies": [float((y == test.labels).mean()) for y in (expected, received)],
+        "agreement": float((received == expected).mean()),
+    }
+
+
+def table(names, rows):
+    """A table in Markdown."""
+    lines = [names, ["---"] * len(names), *rows]
+    return ["| " + " | ".join(map(str, cells)) + " |" for cells in lines]
+
+
+def page(metrics):
+    """The text of the tables."""
+    found = {n: metrics[n] for n in NETWORKS if "answers" in metrics.get(n, {})}
+    machines = sorted({f"{f['machine']} cores, {f['backend']}" for f in found.values()})
     lines = [
         "# Networks of keras.applications",
         "",
@@ -203,49 +245,69 @@ def page(metrics):
         f"thresholds from {CALIBRATED} others. Random weights answer by small "
         "differences, so trained networks lose less.",
         "",
-        "| network | input | layers | neurons | differences | parameters | build | "
-        "convert | memory | error | answers | T | same answers |",
-        "|" + "---|" * 13,
     ]
-    for name in NETWORKS:
-        if name in metrics:
-            f = metrics[name]
-            cells = (
-                *(name, f["input"], f["layers"], f["neurons"], f["differences"]),
-                f"{f['parameters'] / 1e6:.1f} M",
-                f"{f['seconds_to_build']:.1f} s",
-                f"{f['seconds_to_convert']:.1f} s",
-                f"{f['memory_over_weights']:.2f}",
-                f"{f['bit_serial_difference']:.2g}",
-                *(f["answers"], f["timesteps"], f["same_answers"]),
-            )
-            lines.append("| " + " | ".join(map(str, cells)) + " |")
-    return "\n".join(lines) + "\n"
+    rows = [
+        (
+            *(name, f["input"], f["layers"], f["neurons"], f["differences"]),
+            f"{f['parameters'] / 1e6:.1f} M",
+            f"{f['seconds_to_build']:.1f} s",
+            f"{f['seconds_to_convert']:.1f} s",
+            f"{f['memory_over_weights']:.2f}",
+            f"{f['bit_serial_difference']:.2g}",
+            *(f["answers"], f["timesteps"], f["same_answers"]),
+        )
+        for name, f in found.items()
+    ]
+    names = "network input layers neurons differences parameters build convert memory"
+    lines += table([*names.split(), "error", "answers", "T", "same answers"], rows)
+    lines += [
+        "",
+        "## Networks that ship, by the shortest call",
+        "",
+        "`python -m apps.networks --networks= --shipped --data_dir=DATA_DIR`: "
+        "`convert(model)` or, of float networks, `convert(model, data=images)` with "
+        f"{SHIPPED_CALIBRATED:,} training images. Answers on the first "
+        f"{SHIPPED_ANSWERS:,} test images, in percent.",
+        "",
+    ]
+    rows = [
+        (
+            *(name, f["coding"], f["plan"]),
+            *(f"{100 * x:.1f}" for x in (*f["accuracies"], f["agreement"])),
+        )
+        for name, f in metrics.items()
+        if "agreement" in f
+    ]
+    names = ["network", "runs for", "the plan says", "source right", "right"]
+    return "\n".join(lines + table([*names, "same answers"], rows)) + "\n"
 
 
 def main(argv):
     if len(argv) > 1:
         raise app.UsageError(f"unexpected arguments: {argv[1:]}")
-    unknown = sorted(set(FLAGS.networks) - set(NETWORKS))
+    unknown = sorted(set(filter(None, FLAGS.networks)) - set(NETWORKS))
     if unknown:
         raise app.UsageError(f"--networks: {unknown} are not among {list(NETWORKS)}")
     file = pathlib.Path(FLAGS.metrics)
     metrics = json.loads(file.read_text()) if file.exists() else {}
     context = multiprocessing.get_context("spawn")
-    for name in FLAGS.networks:
-        metrics[name] = {}
-        with tempfile.TemporaryDirectory() as folder:
-            path = pathlib.Path(folder) / "source.keras"
-            for part in (
-                prepare,
-                convert,
-                convert_as_it_is,
-            ):  # a process each: its memory is its own
-                with context.Pool(1) as pool:
-                    metrics[name].update(pool.apply(part, (name, path)))
-        logging.info("%s: %s", name, metrics[name])
+
+    def in_processes(name, parts, *given):
+        found = {}
+        for part in parts:  # a process each: its memory is its own
+            with context.Pool(1) as pool:
+                found.update(pool.apply(part, given))
+        metrics[name] = found
+        logging.info("%s: %s", name, found)
         data.write_json(file, metrics)
         data.write_text(pathlib.Path(FLAGS.page), page(metrics))
+
+    for name in filter(None, FLAGS.networks):
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder) / "source.keras"
+            in_processes(name, (prepare, convert, convert_as_it_is), name, path)
+    for path in sorted(data.SHIPPED.glob("*.keras")) if FLAGS.shipped else ():
+        in_processes(path.name, (convert_shipped,), path, FLAGS.data_dir)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ Z running spike count, T time steps, P input phase, b bits.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import count, islice
 from typing import Any
@@ -502,10 +502,11 @@ class Trace:
         """The value decoded from steps 1..t, for every t."""
         return self.running[name]
 
-    def last_spikes(self) -> list:
-        """For each sample the step of its last spike, of whichever neuron; 0: none."""
+    def last_spikes(self, among: Iterable[str]) -> list:
+        """For each sample the step of the last spike of the named neurons; 0: none."""
         active = sum(
-            np.abs(z).reshape(*z.shape[:2], -1).sum(-1) for z in self.spikes.values()
+            np.abs(z).reshape(*z.shape[:2], -1).sum(-1)
+            for z in (self.spikes[name] for name in among)
         )
         return [np.max(np.nonzero(a)[0], initial=-1) + 1 for a in active.T]
 

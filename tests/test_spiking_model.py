@@ -438,7 +438,7 @@ def test_unrolled_equals_looped(timesteps, monkeypatch):
     currents = dyadic(np.random.default_rng(1), (2, timesteps, 3, 2), 16, 32)
     results = []
     for limit in (0, 100):
-        monkeypatch.setattr("snn_keras.neurons.scan.UNROLL_LIMIT", limit)
+        monkeypatch.setattr(IFCell, "unroll", limit)
         results.append(np.asarray(Spiking(IFCell([0.5, 0.75]))(currents)))
     assert np.array_equal(*results)
 
