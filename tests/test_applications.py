@@ -59,7 +59,7 @@ def check(model, x):
 )
 def test_networks_of_keras_applications(name, float64):
     model, x = make(name)
-    check(model, x.astype("float64"))
+    check(model, x[:8].astype("float64"))
 
 
 class Positions(layers.Layer):
