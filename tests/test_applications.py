@@ -6,7 +6,7 @@ import pytest
 from keras import layers, ops
 
 import snn_keras
-from apps.networks import NETWORKS, make
+from apps.networks import IMAGES, NETWORKS, make
 from snn_keras.conversion import normalize
 from snn_keras.conversion.probe import SourceProbe, SpikingProbe
 from snn_keras.time import Neurons
@@ -59,7 +59,7 @@ def check(model, x):
 )
 def test_networks_of_keras_applications(name, float64):
     model, x = make(name)
-    check(model, x[:8].astype("float64"))
+    check(model, x[:IMAGES].astype("float64"))
 
 
 class Positions(layers.Layer):
