@@ -443,6 +443,14 @@ def test_unrolled_equals_looped(timesteps, monkeypatch):
     assert np.array_equal(*results)
 
 
+@pytest.mark.compiled
+def test_loops_run_on_batches_of_a_size_that_is_known():
+    """Behind a convolution at every step the size of the batch is not known."""
+    model, x = source()
+    snn = snn_keras.convert(model, 4, "differential")
+    assert np.array_equal(snn.predict_on_batch(x[:1]), snn(x[:1]))
+
+
 @pytest.mark.parametrize("levels", [1, 2, 3, 5])
 def test_mean_over_p_steps_is_the_quantized_activation(levels):
     """A constant current for T = p steps: the neuron is the quantizer."""
