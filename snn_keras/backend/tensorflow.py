@@ -60,7 +60,7 @@ class Backend(base.Backend):
     ) -> tuple[Any, list]:
         # With TensorFlow, `keras.ops.scan` requires `ys` like the carry, and memory for
         # a copy of the carry at every step. This loop needs neither.
-        count = tf.shape(xs)[0] if length is None else length
+        count = (xs.shape[0] or tf.shape(xs)[0]) if length is None else length
         flat = [tf.convert_to_tensor(x) for x in tree.flatten(init)]
         arrays = [tf.TensorArray(dtype, size=count) for dtype in dtypes]
 
