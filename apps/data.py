@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import json
 import pathlib
+import zipfile
 
 import numpy as np
 from absl import logging
@@ -48,7 +49,9 @@ def load(name, split, data_dir=None, size=None, count=0):
             TFDS data set such as "mnist", "fashion_mnist", "cifar10", a folder of
             images, or a list of them, as `photos` reads.
         split: "train" or "test".
-        data_dir: TFDS directory that holds the prepared data set.
+        data_dir: TFDS directory that holds the prepared data set; or a directory with
+            a file NAME.npz of the arrays x_train, y_train, x_test and y_test, as
+            `keras.datasets` keeps them.
         size: Height and width of the images of a folder or a list.
         count: Number of images to take; 0 for all.
 
@@ -61,6 +64,8 @@ def load(name, split, data_dir=None, size=None, count=0):
         found = _digits(split)
     elif name == "fashion_mnist" and split == "test" and data_dir is None:
         found = shipped_test_images()
+    elif data_dir and (pathlib.Path(data_dir) / f"{name}.npz").exists():
+        found = arrays(pathlib.Path(data_dir) / f"{name}.npz", split)
     else:
         found = _tfds(name, split, data_dir)
     return found.take(count)
@@ -76,6 +81,32 @@ def shipped_test_images():
         )
     with np.load(path) as data:
         return Split(data["images"][..., None], data["labels"].astype("int64"))
+
+
+def arrays(path, split):
+    """A split of a file of arrays, `x_train`, `y_train`, `x_test` and `y_test`.
+
+    Raises:
+        ValueError: if they are not there, or are no images of uint8 and their labels.
+    """
+    names = f"x_{split}", f"y_{split}"
+    try:
+        with np.load(path) as file:
+            images, labels = (file[name] for name in names)
+    except (KeyError, OSError, ValueError, zipfile.BadZipFile) as error:
+        raise ValueError(
+            f"{path} has no arrays {names[0]} and {names[1]}: {error}. Remedy: a file "
+            "that numpy.savez wrote, with x_train, y_train, x_test and y_test."
+        ) from error
+    labels = labels.reshape(-1)
+    images = images[..., None] if images.ndim == 3 else images
+    if images.dtype != "uint8" or images.ndim != 4 or len(images) != len(labels):
+        raise ValueError(
+            f"{path}: {names[0]} must be uint8 images (count, height, width) or "
+            f"(count, height, width, channels), with a label each. Received: "
+            f"{images.dtype} {images.shape} and {len(labels)} labels."
+        )
+    return Split(images, labels.astype("int64"))
 
 
 def photos(place, split, size, count=0):

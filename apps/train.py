@@ -13,7 +13,8 @@ command. A run that was interrupted, in any way, goes on from its last whole epo
 the same command is given again.
 
 With --snn_timesteps the network that is kept is that of the epoch whose spiking
-network is best, on training images held out for it; else that of the last epoch.
+network is best, of the last third of all, on training images held out for it; else that
+of the last epoch.
 
 Several devices: --replicas. Several machines, on JAX, the same command on each with a
 number of its own, and --output in a folder that all share:
@@ -30,6 +31,7 @@ import sys
 import time
 
 import keras
+import numpy as np
 from absl import app, flags, logging
 
 import snn_keras
@@ -41,6 +43,7 @@ from apps.training import flags as training_flags
 from apps.training.augmentation import Augmentation
 from apps.training.backup import Backup
 from apps.training.sources import InMemory, Stream
+from apps.training.whole_epochs import WholeEpochs, train_by_epochs
 from snn_keras import applications, callbacks, files, layers
 from snn_keras.backend import backend
 
@@ -189,6 +192,23 @@ def worth_compiling():
     return False if is_tensorflow and backend.on_cpu() else "auto"
 
 
+def runs_whole_epochs(where):
+    """Whether a whole epoch is one program: it takes JAX, and images in memory."""
+    if FLAGS.whole_epochs == "auto":
+        wanted = keras.backend.backend() == "jax" and not backend.on_cpu()
+    else:
+        wanted = FLAGS.whole_epochs == "yes"
+    hindrances = {
+        "takes the JAX backend: KERAS_BACKEND=jax": keras.backend.backend() != "jax",
+        "takes one device": where.replicas > 1 or where.processes > 1,
+        "takes images held in memory, so no --image_size": FLAGS.image_size,
+    }
+    found = [text for text, hinders in hindrances.items() if hinders]
+    if FLAGS.whole_epochs == "yes" and found:
+        raise app.UsageError(f"--whole_epochs=yes {'; '.join(found)}.")
+    return wanted and not found
+
+
 class FollowEpoch(keras.callbacks.Callback):
     """Tells the batches which epoch it is, when a run that was cut off goes on."""
 
@@ -214,7 +234,11 @@ class Clock(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch, logs=None):
         self.started = time.monotonic()
 
+    def on_train_batch_end(self, batch, logs=None):
+        self.last = logs
+
     def on_test_begin(self, logs=None):
+        float(self.last["loss"])  # steps may run on when their call has returned
         self.seconds = time.monotonic() - self.started
 
     def on_epoch_end(self, epoch, logs=None):
@@ -239,6 +263,20 @@ class WriteCSV(keras.callbacks.Callback):
             partial.write_text("".join(",".join(row) + "\n" for row in rows))
 
 
+def first_kept(stage):
+    """The first epoch, from 0, that --snn_timesteps may keep: of the last third."""
+    return stage.epochs * 2 // 3
+
+
+def kept_epoch(stage, history):
+    """The number, from 1, of the epoch whose network is kept."""
+    if not stage.snn_timesteps:
+        return stage.epochs
+    first = first_kept(stage)
+    found = history[f"snn_accuracy_{int(stage.snn_timesteps[-1])}"][first:]
+    return first + 1 + int(np.argmax(found))
+
+
 def make_callbacks(stage, where, batches, held_out, backup):
     """What the flags ask for after every epoch, and the backup."""
     made = [Clock(), FollowEpoch(batches)]
@@ -254,6 +292,7 @@ def make_callbacks(stage, where, batches, held_out, backup):
             [int(t) for t in stage.snn_timesteps],
             where.place(stage.output),
             neuron=stage.snn_neuron,
+            first_epoch=first_kept(stage),
         )
         made.append(where.whole(validation))
     if FLAGS.tensorboard and where.is_first:
@@ -271,12 +310,16 @@ def train_stage(stage, where, source):
     if stage.snn_timesteps or stage.noise == "residual":
         source, held_out = source.hold_out(stage.held_out)
     augmentation = Augmentation(
-        stage.crop, stage.flip, stage.rand_augment, stage.cutout, stage.mixup
+        stage.crop, stage.flip, stage.auto_augment, stage.cutout, stage.mixup
     )
     batches = source.batches(stage.batch_size, stage.seed, augmentation, where)
     with where.scope():
         where.synchronize(model)
         compile_model(model, stage, len(batches))
+        if runs_whole_epochs(where):
+            model.test_on_batch(*source.test_batches(where)[0])  # builds the metrics
+            batches = WholeEpochs(batches)
+            train_by_epochs(model, batches)
         path = stage.output.with_name(f".{stage.output.stem}.backup.npz")
         backup = Backup(path, stage.settings, writes=where.is_first)
         epoch = backup.restore(model)
@@ -306,6 +349,7 @@ def train_stage(stage, where, source):
             "command": " ".join(["python -m apps.train", *flags_given()]),
             "seconds": round(sum(backup.history["seconds"])),
             "epochs": list(range(1, backup.epoch + 1)),
+            "kept_epoch": kept_epoch(stage, backup.history),
             "history": backup.history,
             "settings": stage.settings,
         },

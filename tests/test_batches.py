@@ -7,7 +7,7 @@ from apps import data
 from apps.training.augmentation import Augmentation
 from apps.training.batches import Batches, OrderedBatches
 
-EVERYTHING = Augmentation(crop=1, flip=True, rand_augment=0.3, cutout=3, mixup=0.4)
+EVERYTHING = Augmentation(crop=1, flip=True, auto_augment=True, cutout=3, mixup=0.4)
 
 
 @pytest.fixture(scope="module")
@@ -53,9 +53,8 @@ def test_parts_make_the_whole(split, augmentation):
 @pytest.mark.parametrize("augmentation", [None, EVERYTHING])
 def test_batches_made_on_the_device_are_the_same(split, augmentation):
     here, there = (batches(split, augmentation, resident=r)[2] for r in (False, True))
-    # RandAugment itself rounds otherwise where it is fed from another place.
     assert np.allclose(here[0], np.asarray(there[0]), atol=1e-6)
-    assert np.array_equal(here[1], there[1])
+    assert np.allclose(here[1], np.asarray(there[1]), atol=1e-6)
 
 
 def test_crop_shifts_and_fills_with_zeros(split):
@@ -110,14 +109,11 @@ def test_mixup_mixes_images_as_it_mixes_labels(split):
         assert np.allclose(shares, expected, atol=1e-6)
 
 
-def test_rand_augment_changes_images_within_their_range(split):
-    plain, changed = batches(split), batches(split, Augmentation(rand_augment=0.5))
-    differ = 0
-    for i in range(5):
-        assert changed[i][0].min() >= 0
-        assert changed[i][0].max() <= 1 + 1e-6  # bilinear weights round
-        differ += not np.array_equal(plain[i][0], changed[i][0])
-    assert differ >= 3
+def test_auto_augment_changes_most_images(split):
+    plain, changed = batches(split), batches(split, Augmentation(auto_augment=True))
+    pairs = [zip(plain[i][0], changed[i][0], strict=True) for i in range(5)]
+    differ = [not np.array_equal(a, b) for pair in pairs for a, b in pair]
+    assert len(differ) // 2 < sum(differ) < len(differ)
 
 
 def test_the_last_test_batch_is_filled_with_weights_of_zero(split):

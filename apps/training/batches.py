@@ -1,5 +1,7 @@
 """The input line of data sets in memory: every batch by its number alone."""
 
+import copy
+
 import keras
 import numpy as np
 from keras import ops
@@ -48,10 +50,9 @@ class Batches(keras.utils.PyDataset):
         self.augmentation = augmentation or Augmentation()
         self.classes = classes
         self.part = part
-        self._numpy = ops if resident else np
         # One row a pixel: a crop is then one gather.
         pixels = split.images.reshape(-1, self.shape[-1])
-        self._pixels = ops.convert_to_tensor(pixels) if resident else pixels
+        self.pixels = ops.convert_to_tensor(pixels) if resident else pixels
         self.epoch = 0
 
     @property
@@ -64,6 +65,12 @@ class Batches(keras.utils.PyDataset):
         rng = np.random.default_rng([self.seed, epoch, 0])
         self._order = rng.permutation(len(self.labels))
 
+    def at(self, epoch):
+        """The same batches, of another epoch."""
+        other = copy.copy(self)
+        other.epoch = epoch
+        return other
+
     def on_epoch_end(self):
         self.epoch += 1
 
@@ -71,27 +78,49 @@ class Batches(keras.utils.PyDataset):
         return len(self.labels) // self.batch_size
 
     def __getitem__(self, index):
-        chosen = self._order[index * self.batch_size : (index + 1) * self.batch_size]
-        rng = np.random.default_rng([self.seed, self.epoch, index + 1])
-        images = self._cropped(chosen, rng)
-        labels = one_hot(self.labels[chosen], self.classes)
-        images, labels = self.augmentation.finished(images, labels, rng)
+        images, labels = self.made(self.pixels, self.draws(index))
         i, n = self.part
-        share = len(chosen) // n
+        share = self.batch_size // n
         part = slice(i * share, (i + 1) * share)
         return images[part], labels[part]
 
-    def _cropped(self, chosen, rng):
-        """The samples `chosen`, shifted and mirrored at random, in uint8."""
+    def draws(self, index):
+        """All that chance decides for a batch, `{name: small NumPy array}`."""
+        chosen = self._order[index * self.batch_size : (index + 1) * self.batch_size]
+        rng = np.random.default_rng([self.seed, self.epoch, index + 1])
+        height, width, _ = self.shape
+        count = len(chosen)
+        rows, columns = self.augmentation.places(count, height, width, rng)
+        return {
+            "chosen": chosen.astype("int32"),
+            "labels": one_hot(self.labels[chosen], self.classes),
+            "rows": rows,
+            "columns": columns,
+            **self.augmentation.draws(count, height, width, rng),
+        }
+
+    def made(self, pixels, drawn):
+        """The batch of what was drawn; a pure function, of arrays or of tensors.
+
+        Args:
+            pixels: Those of all images, one a row, as `self.pixels`.
+            drawn: What `draws` gave.
+        """
+        images = self._cropped(pixels, drawn)
+        return self.augmentation.finished(images, drawn["labels"], drawn)
+
+    def _cropped(self, pixels, drawn):
+        """The samples drawn, shifted and mirrored, in uint8."""
+        xp = np if isinstance(pixels, np.ndarray) else ops
         height, width, channels = self.shape
-        rows, columns = self.augmentation.places(len(chosen), height, width, rng)
+        rows, columns = drawn["rows"], drawn["columns"]
         inside = within(rows, height)[:, :, None] & within(columns, width)[:, None]
         rows, columns = rows.clip(0, height - 1), columns.clip(0, width - 1)
-        place = (chosen[:, None] * height + rows)[:, :, None] * width
-        place = (place + columns[:, None]).ravel()
-        images = self._numpy.take(self._pixels, place.astype("int32"), axis=0)
-        images = self._numpy.reshape(images, (-1, height, width, channels))
-        return images if inside.all() else images * inside[..., None].astype("uint8")
+        place = (drawn["chosen"][:, None] * height + rows)[:, :, None] * width
+        place = (place + columns[:, None]).reshape(-1)
+        images = xp.take(pixels, place, axis=0)
+        images = xp.reshape(images, (-1, height, width, channels))
+        return images * inside[..., None].astype("uint8")
 
 
 class OrderedBatches(keras.utils.PyDataset):

@@ -31,6 +31,7 @@ PLACES = {
     "progress",
     "replicas",
     "tensorboard",
+    "whole_epochs",
     "xla",
 }
 
@@ -141,8 +142,8 @@ def define():
         "crop", 0, "Pixels to pad by, then crop at random.", lower_bound=0
     )
     flags.DEFINE_bool("flip", False, "Mirror half the training images.")
-    flags.DEFINE_float(
-        "rand_augment", 0.0, "Strength of RandAugment, 0 to 1.", lower_bound=0.0
+    flags.DEFINE_bool(
+        "auto_augment", False, "Change images by AutoAugment's policy for CIFAR-10."
     )
     flags.DEFINE_integer(
         "cutout", 0, "Side of a square to blank at random.", lower_bound=0
@@ -162,7 +163,7 @@ def define():
         "snn_timesteps",
         [],
         "Log the spiking network's accuracy at these time steps after every epoch, "
-        "and keep the epoch that is best at the last of them.",
+        "and keep the epoch, of the last third, that is best at the last of them.",
     )
     flags.DEFINE_enum(
         "snn_neuron",
@@ -192,6 +193,13 @@ def define():
         ["auto", "no", "yes"],
         "Compile training steps by XLA; auto: but for TensorFlow on a CPU, whose own "
         "kernels are faster there.",
+    )
+    flags.DEFINE_enum(
+        "whole_epochs",
+        "auto",
+        ["auto", "no", "yes"],
+        "Run a whole epoch as one program of the device, on JAX, of images held in "
+        "memory; auto: where the device is no CPU.",
     )
     flags.DEFINE_enum("progress", "bar", ["bar", "line", "none"], "Progress report.")
     flags.DEFINE_integer(

@@ -14,8 +14,8 @@ RECIPES = {
         "schedule": "cosine",
         "epochs": 160,
     },
-    # Huang et al. 2024: SGD 0.1, cosine, 400 epochs, L = 4, the best spiking network
-    # at T = L.
+    # Huang et al. 2024: SGD 0.1, cosine, 400 epochs, L = 4, AutoAugment and cutout, the
+    # best spiking network at T = L.
     "nq": {
         "quantizer": "qcfs",
         "levels": 4,
@@ -25,10 +25,12 @@ RECIPES = {
         "weight_decay": 5e-3,
         "schedule": "cosine",
         "epochs": 400,
+        "auto_augment": True,
+        "cutout": 16,
         "snn_timesteps": ["4"],
     },
     # Datta et al. 2024: SGD 0.02, cosine, 600 epochs, Q = 16, penalty on bits, cutout
-    # and AutoAugment, for which Keras has RandAugment.
+    # and AutoAugment.
     "bit_serial": {
         "quantizer": "lsq",
         "levels": 15,
@@ -39,7 +41,7 @@ RECIPES = {
         "schedule": "cosine",
         "epochs": 600,
         "cutout": 8,
-        "rand_augment": 0.3,
+        "auto_augment": True,
     },
     # Jiang and Zhang 2023: Adam 1e-4, squared error, warm restarts, 100 epochs (MNIST).
     "noisy_lif": {

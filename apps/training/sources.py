@@ -219,7 +219,8 @@ class StreamedBatches:
             mirrored = rng.random(len(images)) < 0.5
             images = np.where(mirrored[:, None, None, None], images[:, :, ::-1], images)
         labels = one_hot(labels, self.stream.classes)
-        return self.augmentation.finished(images, labels, rng)
+        drawn = self.augmentation.draws(*images.shape[:3], rng)
+        return self.augmentation.finished(images, labels, drawn)
 
 
 class StreamedTest(keras.utils.PyDataset):

@@ -4,7 +4,10 @@ import keras
 import numpy as np
 
 from snn_keras import layers
-from snn_keras.conversion import convert, verify
+from snn_keras.conversion import convert
+from snn_keras.conversion.normalize import normal_form
+from snn_keras.conversion.probe import SourceProbe, SpikingProbe
+from snn_keras.inputs import batches
 from snn_keras.typing import Inputs
 
 
@@ -38,6 +41,7 @@ class ResidualNoise(keras.callbacks.Callback):
         self.x = x
         self.timesteps = timesteps
         self.batch_size = batch_size
+        self._probes = None
 
     def on_train_begin(self, logs: dict | None = None) -> None:
         if not self._noisy():
@@ -48,19 +52,34 @@ class ResidualNoise(keras.callbacks.Callback):
             )
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-        noisy = self._noisy()
-        levels = max(layer.levels for layer in noisy.values())
-        snn = convert(self.model, self.timesteps or levels, neuron="if")
-        report = verify(self.model, snn, self.x, self.batch_size)
-        deltas = []
-        for mismatch in report.layers:
-            if mismatch.name in noisy:
-                layer = noisy[mismatch.name]
-                delta = mismatch.std * float(np.mean(layer.step_value()))
-                layer.noise.delta.assign(delta)
-                deltas.append(delta)
+        deltas = self._errors()
+        for name, layer in self._noisy().items():
+            layer.noise.delta.assign(deltas[name])
         if logs is not None:
-            logs["delta_mean"] = float(np.mean(deltas))
+            logs["delta_mean"] = float(np.mean(list(deltas.values())))
+
+    def _errors(self):
+        """The standard deviation of each noisy layer's error, by name."""
+        noisy = self._noisy()
+        steps = self.timesteps or max(layer.levels for layer in noisy.values())
+        snn = convert(self.model, steps, neuron="if")
+        if self._probes is None:
+            graph = normal_form(self.model)
+            source = SourceProbe(self.model, graph, list(noisy))
+            self._probes = snn, source, SpikingProbe(snn)
+        kept, source, spiking = self._probes  # compiled once
+        kept.set_weights(snn.get_weights())
+        total = {name: np.zeros(3) for name in noisy}  # count, sum, sum of squares
+        for batch in batches(self.x, self.batch_size):
+            _, activations = source.predict_on_batch(batch)
+            _, signals = spiking.predict_on_batch(batch)
+            for name in noisy:
+                error = np.asarray(activations[name], "float64") - signals[name][1]
+                total[name] += error.size, error.sum(), np.square(error).sum()
+        return {
+            name: float(np.sqrt(max(0.0, squares / count - (first / count) ** 2)))
+            for name, (count, first, squares) in total.items()
+        }
 
     def _noisy(self):
         return {

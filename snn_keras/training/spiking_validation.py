@@ -26,6 +26,8 @@ class SpikingValidation(keras.callbacks.Callback):
         filepath: The `.keras` file of the source model whose spiking network is best
             at the last of `timesteps`; None saves no model.
         neuron: As for `snn_keras.convert`.
+        first_epoch: The first epoch that may be kept, from 0. Early epochs of a noisy
+            training may be best by luck.
         batch_size: Samples per batch.
 
     Logs: `snn_accuracy_T` for each T. If `fit` continues after an interruption
@@ -41,10 +43,12 @@ class SpikingValidation(keras.callbacks.Callback):
         filepath: str | os.PathLike | None = None,
         *,
         neuron: str | SpikingCell | Mapping[str, str | SpikingCell] = "auto",
+        first_epoch: int = 0,
         batch_size: int = 64,
     ) -> None:
         super().__init__()
         self.x = x
+        self.first_epoch = first_epoch
         self.labels = np.argmax(y, axis=-1) if np.ndim(y) > 1 else np.asarray(y)
         self.timesteps = tuple(timesteps)
         self.filepath = filepath and pathlib.Path(filepath)
@@ -57,7 +61,7 @@ class SpikingValidation(keras.callbacks.Callback):
         self._began = False
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
-        resumed = epoch > 0 and not self._began
+        resumed = epoch > self.first_epoch and not self._began
         if resumed and self.filepath is not None and self.filepath.exists():
             kept = keras.models.load_model(self.filepath, compile=False)
             self.best = self._accuracy(kept)[self.timesteps[-1]]
@@ -68,7 +72,7 @@ class SpikingValidation(keras.callbacks.Callback):
         for t in self.timesteps:
             if logs is not None:
                 logs[f"snn_accuracy_{t}"] = accuracy[t]
-        if accuracy[self.timesteps[-1]] > self.best:
+        if epoch >= self.first_epoch and accuracy[self.timesteps[-1]] > self.best:
             self.best = accuracy[self.timesteps[-1]]
             self._keep()
 
