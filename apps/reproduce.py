@@ -7,9 +7,10 @@
 or `make reproduce ROW=... DATA_DIR=... SEED=...`. Networks and figures go to --output.
 What stands there already is not trained or measured again, and what was interrupted
 goes on. With --queue it makes one row of a list (`apps.tables.trainings.QUEUE`) after
-the other, starts from the networks that ship where it can, and keeps a list of what is
-done in `queue.json`. A training that was begun elsewhere goes on from its backup in
-saved_models/unfinished/, named as the network is.
+the other, and starts from the networks that ship where it can; several processes may
+share the list: --queue --share=0/2, --queue --share=1/2. A training that was begun
+elsewhere goes on from its backup in saved_models/unfinished/, named as the network is.
+
 In the end the new figures are printed beside those of docs/results/.
 """
 
@@ -19,7 +20,6 @@ import pathlib
 import shutil
 import subprocess
 import sys
-import time
 
 from absl import app, flags, logging
 
@@ -35,6 +35,9 @@ def define_flags():
     """Flags of this program."""
     flags.DEFINE_string("row", None, "The row: TABLE_SOURCE_NEURON.")
     flags.DEFINE_bool("queue", False, "Make all rows of the queue instead.")
+    flags.DEFINE_string(
+        "share", "0/1", "Of the queue: the I-th of N shares, --share=I/N; from 0."
+    )
     flags.DEFINE_string("data_dir", None, "Directory of prepared TFDS data sets.")
     flags.DEFINE_integer(
         "seed", 0, "Seed of the source network; what it starts from is of seed 0."
@@ -111,22 +114,34 @@ def take_up(backups, folder):
             shutil.copy(backup, place)
 
 
-def make_queue(folder):
-    """Makes what is missing of the queue's rows, one after the other."""
+def make_queue(folder, share):
+    """Makes what is missing of the queue's rows, one after the other.
+
+    Args:
+        folder: Where networks and figures go.
+        share: `(i, n)`: the i-th of n shares of the rows.
+    """
     take_up(data.SHIPPED / "unfinished", folder)
-    progress = folder / "queue.json"
-    done = json.loads(progress.read_text()) if progress.exists() else {}
-    for name, seed in trainings.QUEUE:
-        key = of_seed(name, seed)
-        if key in done or (pathlib.Path("docs/results") / f"{key}.json").exists():
+    i, n = share
+    rows = trainings.QUEUE[i::n]
+    for number, (name, seed) in enumerate(rows, start=1):
+        kept = f"{of_seed(name, seed)}.json"
+        places = pathlib.Path("docs/results") / kept, folder / "results" / kept
+        if any(place.exists() for place in places):
             continue
-        logging.info(
-            "queue: %s, %d of %d rows done", key, len(done), len(trainings.QUEUE)
-        )
-        started = time.time()
+        logging.info("queue: %s, row %d of %d", kept[:-5], number, len(rows))
         make(name, seed, folder, (data.SHIPPED,))
-        done[key] = {"seconds": round(time.time() - started)}
-        data.write_json(progress, done)
+
+
+def share_of(text):
+    """The numbers of `--share=I/N`."""
+    try:
+        i, n = map(int, text.split("/"))
+    except ValueError:
+        i, n = 0, 0
+    if not 0 <= i < n:
+        raise app.UsageError(f"--share must be I/N with 0 <= I < N. Received: {text!r}")
+    return i, n
 
 
 def main(argv):
@@ -134,7 +149,7 @@ def main(argv):
         raise app.UsageError(f"unexpected arguments: {argv[1:]}")
     folder = pathlib.Path(FLAGS.output)
     if FLAGS.queue:
-        make_queue(folder)
+        make_queue(folder, share_of(FLAGS.share))
         return
     if FLAGS.row not in named():
         raise app.UsageError(

@@ -12,7 +12,7 @@ STILL = auto_augment.fixed((1, 0, 0, 0, 1, 0))
 
 @pytest.fixture(scope="module")
 def images():
-    """Dark ones, light ones, one of a single colour, one with a channel of one value."""
+    """Dark and light ones, one of a single colour, one with a channel of one value."""
     rng = np.random.default_rng(0)
     made = rng.random((20, SIZE, SIZE, 3)) * rng.integers(1, 256, (20, 1, 1, 3))
     made[0], made[1, ..., 0] = 7, 200

@@ -143,8 +143,16 @@ RESNET20 = (
     corrected("noise adaptor p = 2, 35 epochs", "adaptor2_long"),
     *rows("QCFS L = 4", "qcfs", "if"),
     *rows("NQ L = 4", "nq", *NEURONS),
+    *rows("QCFS L = 4, from scratch", "qcfs_scratch", "if", "signed"),
+    *rows("NQ L = 4, from scratch", "nq_scratch", "if", "signed"),
     *rows("LSQ p = 15", "bits", "if", "signed", "bit_serial"),
-    *rows("LSQ p = 15, bit sparsity", "sparse", "bit_serial"),
+    *(
+        row
+        for strength in ("1e-7", "3e-7", "1e-6", "3e-6", "1e-5")
+        for row in rows(
+            f"LSQ p = 15, bit sparsity {strength}", f"sparse_{strength}", "bit_serial"
+        )
+    ),
 )
 # With the papers' budgets.
 WIDE = (

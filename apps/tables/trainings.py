@@ -45,12 +45,30 @@ NQ = f"{QCFS} --noise=residual"
 LIF = "--quantizer=noisy_spike --learning_rate=2e-3"
 
 
+# With and without noise.
+PAIR = ("adaptor", "plain")
+
+
 def of_levels(options, start, *levels):
     """LSQ with and without the noise adaptor, at other numbers of levels."""
     return {
         f"{source}{p}": Training(f"{options} --levels={p}{noise}", start)
         for p in levels
         for source, noise in (("plain", ""), ("adaptor", " --noise=adaptor"))
+    }
+
+
+# Strengths of the penalty on bits.
+SPARSITY = ("1e-7", "3e-7", "1e-6", "3e-6", "1e-5")
+
+
+def of_strengths(options, start, strengths):
+    """Bit sparsity of several strengths."""
+    return {
+        f"sparse_{strength}": Training(
+            f"{options} --quantizer=none --bit_sparsity={strength}", start
+        )
+        for strength in strengths
     }
 
 
@@ -83,11 +101,10 @@ TRAININGS = {
         ),
         "qcfs": Training(f"{GENTLE} {QCFS} --snn_timesteps=4", "float"),
         "nq": Training(f"{GENTLE} {NQ} --snn_timesteps=4", "float"),
+        "qcfs_scratch": Training("--recipe=nq --noise=none --epochs=300"),
+        "nq_scratch": Training("--recipe=nq --epochs=300"),
         "bits": Training(f"{RESNET20} --levels=15", "float"),
-        "sparse": Training(
-            "--learning_rate=0.02 --epochs=10 --quantizer=none --bit_sparsity=1e-6",
-            "bits",
-        ),
+        **of_strengths("--learning_rate=0.02 --epochs=10", "bits", SPARSITY),
     },
     "cifar10_resnet18": {
         **PAPERS,
@@ -135,10 +152,11 @@ TRAININGS = {
 
 # Rows to be trained and measured, `(row, seed)`, in the order of `reproduce --queue`.
 QUEUE = (
-    ("cifar10_adaptor2_if", 0),
-    ("cifar10_plain2_if", 0),
-    ("cifar10_adaptor2_if", 1),
-    ("cifar10_plain2_if", 1),
+    *((f"cifar10_{source}2_if", seed) for seed in range(3) for source in PAIR),
+    ("cifar10_nq_scratch_if", 0),
+    ("cifar10_qcfs_scratch_if", 0),
+    *((f"cifar10_{source}{p}_if", 0) for p in (1, 7) for source in PAIR),
+    *((f"cifar10_sparse_{strength}_bit_serial", 0) for strength in SPARSITY),
 )
 
 

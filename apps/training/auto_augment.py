@@ -223,9 +223,7 @@ def smoothed(images):
         for x in range(3):
             total = total + images[:, y : height - 2 + y, x : width - 2 + x]
     inner = (2 * total + 13) // 26
-    middle = ops.concatenate(
-        [images[:, 1:-1, :1], inner, images[:, 1:-1, -1:]], axis=2
-    )
+    middle = ops.concatenate([images[:, 1:-1, :1], inner, images[:, 1:-1, -1:]], axis=2)
     return ops.concatenate([images[:, :1], middle, images[:, -1:]], axis=1)
 
 
