@@ -87,6 +87,14 @@ def allow_float64(allowed=True):
         jax.config.update("jax_enable_x64", allowed)
 
 
+def full_float32():
+    """Lets JAX multiply in float32 on accelerators, which round to fewer bits else."""
+    if keras.backend.backend() == "jax":
+        import jax
+
+        jax.config.update("jax_default_matmul_precision", "highest")
+
+
 def in_float64(model):
     """The same model, computing in float64."""
     allow_float64()

@@ -20,7 +20,7 @@ import numpy as np
 from absl import app, flags, logging
 
 from apps import data
-from apps.evaluate import evaluate, in_float64, settle
+from apps.evaluate import evaluate, full_float32, in_float64, settle
 from apps.sources import load_model
 from apps.tables.packing import packed, unpacked
 from apps.tables.page import draw, page
@@ -97,6 +97,7 @@ def measure(table, row, path, data_dir, samples=0, batch_size=100, known=None):
     Yields:
         The figures so far, after each measurement; last, all of them.
     """
+    full_float32()
     trained = trained_by(path)
     dataset = TABLES[table].dataset
     test = data.load(dataset, "test", data_dir).take(samples)

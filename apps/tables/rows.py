@@ -136,7 +136,7 @@ RESNET20 = (
         for p in (1, 2, 7)
         for row in (
             *rows(f"LSQ p = {p}", f"plain{p}", "if"),
-            *rows(f"noise adaptor p = {p}", f"adaptor{p}", "if"),
+            *rows(f"noise adaptor p = {p}", f"adaptor{p}", "if", "signed"),
         )
     ),
     *rows("noise adaptor p = 2, 35 epochs", "adaptor2_long", "if"),
@@ -148,7 +148,7 @@ RESNET20 = (
     *rows("LSQ p = 15", "bits", "if", "signed", "bit_serial"),
     *(
         row
-        for strength in ("1e-7", "3e-7", "1e-6", "3e-6", "1e-5")
+        for strength in ("3e-8", "1e-7", "3e-7", "1e-6", "2e-6")
         for row in rows(
             f"LSQ p = 15, bit sparsity {strength}", f"sparse_{strength}", "bit_serial"
         )

@@ -58,8 +58,8 @@ def of_levels(options, start, *levels):
     }
 
 
-# Strengths of the penalty on bits.
-SPARSITY = ("1e-7", "3e-7", "1e-6", "3e-6", "1e-5")
+# Strengths of the penalty on bits; of 3e-6 the training diverges.
+SPARSITY = ("3e-8", "1e-7", "3e-7", "1e-6", "2e-6")
 
 
 def of_strengths(options, start, strengths):
@@ -101,8 +101,8 @@ TRAININGS = {
         ),
         "qcfs": Training(f"{GENTLE} {QCFS} --snn_timesteps=4", "float"),
         "nq": Training(f"{GENTLE} {NQ} --snn_timesteps=4", "float"),
-        "qcfs_scratch": Training("--recipe=nq --noise=none --epochs=300"),
-        "nq_scratch": Training("--recipe=nq --epochs=300"),
+        "qcfs_scratch": Training("--recipe=nq --noise=none --epochs=120"),
+        "nq_scratch": Training("--recipe=nq --epochs=120"),
         "bits": Training(f"{RESNET20} --levels=15", "float"),
         **of_strengths("--learning_rate=0.02 --epochs=10", "bits", SPARSITY),
     },
@@ -157,6 +157,8 @@ QUEUE = (
     ("cifar10_qcfs_scratch_if", 0),
     *((f"cifar10_{source}{p}_if", 0) for p in (1, 7) for source in PAIR),
     *((f"cifar10_sparse_{strength}_bit_serial", 0) for strength in SPARSITY),
+    ("cifar10_nq_scratch_signed", 0),
+    ("cifar10_adaptor2_signed", 0),
 )
 
 
