@@ -148,7 +148,7 @@ def all_of(answers):
 
 
 def raises_everywhere(figures, others):
-    """By every T."""
+    """By the gain at each T that both have."""
     gained = {t: gain(figures, others, t) for t in common_steps(figures, others)}
     return all_of(found.answer for found in gained.values()), _listed(gained)
 
@@ -247,11 +247,28 @@ CLAIMS = (
         ("adaptor_if", "plain_if", "float_if_mse"),
         raises_plateau,
     ),
+    *(
+        Claim(
+            f"The noise adaptor raises accuracy at every T (Li 2023), p = {p}.",
+            (f"adaptor{p}_if", f"plain{p}_if"),
+            raises_everywhere,
+        )
+        for p in (1, 2, 7)
+    ),
     Claim(
-        "NQ helps, and most at T <= L (Huang et al. 2024): with noise minus without, "
-        "L = 4.",
-        ("nq_if", "qcfs_if"),
-        helps_most_early,
+        "The noise adaptor raises the plateau at large T toward the float network, or "
+        "past it (Li 2023), p = 2.",
+        ("adaptor2_if", "plain2_if", "float_if_mse"),
+        raises_plateau,
+    ),
+    *(
+        Claim(
+            "NQ helps, and most at T <= L (Huang et al. 2024): with noise minus "
+            f"without, L = 4{how}.",
+            (f"nq{source}_if", f"qcfs{source}_if"),
+            helps_most_early,
+        )
+        for how, source in (("", ""), (", from scratch", "_scratch"))
     ),
     *(
         Claim(
@@ -261,13 +278,16 @@ CLAIMS = (
             settles,
             "settled",
         )
-        for source in ("plain", "adaptor", "nq", "bits")
+        for source in ("plain", "adaptor", "nq", "bits", "qcfs_scratch")
     ),
-    Claim(
-        "Bit sparsity cuts spikes 2.5 to 4 times (Datta et al. 2024), for at most "
-        f"{MOST_LOST:g} point.",
-        ("sparse_bit_serial", "bits_bit_serial"),
-        cuts_spikes,
+    *(
+        Claim(
+            "Bit sparsity cuts spikes 2.5 to 4 times (Datta et al. 2024), for at most "
+            f"{MOST_LOST:g} point{strength}.",
+            (f"{source}_bit_serial", "bits_bit_serial"),
+            cuts_spikes,
+        )
+        for strength, source in (("", "sparse"), (", strength 1e-6", "sparse_1e-6"))
     ),
     *(
         Claim(
