@@ -91,7 +91,7 @@ def arrays(path, split):
     """
     names = f"x_{split}", f"y_{split}"
     try:
-        with np.load(path) as file:
+        with open(path, "rb") as opened, np.load(opened) as file:
             images, labels = (file[name] for name in names)
     except (KeyError, OSError, ValueError, zipfile.BadZipFile) as error:
         raise ValueError(

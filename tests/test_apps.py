@@ -138,6 +138,8 @@ BAD = [
     (["evaluate", "--model=setup.cfg"], "setup.cfg is not a Keras model"),
     (["train", "--dataset=mnist", "--data_dir=/nowhere"], "--dataset=digits"),
     (["reproduce", "--row=digits_magic_if"], "no row 'digits_magic_if'"),
+    (["reproduce", "--queue", "--share=2/2"], "--share must be I/N"),
+    (["train", "--whole_epochs=yes"], "--whole_epochs=yes takes the JAX backend"),
     (["dance"], "usage: snn_keras PROGRAM"),
     (["evaluate", "--model=nowhere.keras"], "there is no file nowhere.keras"),
     (["train", "--output=model.h5"], "--output must end in .keras"),
@@ -151,7 +153,7 @@ BAD = [
 
 @pytest.mark.parametrize(
     "arguments, message",
-    [*BAD[:4], *(pytest.param(*bad, marks=pytest.mark.slow) for bad in BAD[4:])],
+    [*BAD[:3], *(pytest.param(*bad, marks=pytest.mark.slow) for bad in BAD[3:])],
 )
 def test_bad_arguments(arguments, message):
     assert message in program(*arguments, ok=False)

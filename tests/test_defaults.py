@@ -9,6 +9,7 @@ from snn_keras.layers import LSQReLU, NoisySpike
 from snn_keras.neurons import (
     BitSerialCell,
     DifferentialIFCell,
+    IFCell,
     MultiThresholdIFCell,
     by_name,
 )
@@ -30,7 +31,6 @@ X = np.random.default_rng(0).normal(size=(200, 6)).astype("float32")
 @pytest.mark.parametrize(
     ("neuron", "timesteps"),
     [
-        ("auto", 5),
         ("if", 5),
         ("bit_serial", 3),
         ("signed", "settle"),
@@ -47,6 +47,37 @@ def test_a_quantized_network_takes_the_steps_that_its_neurons_need(neuron, times
     )
     if neuron in ("bit_serial", "differential", "signed"):
         assert np.array_equal(snn.predict(x, verbose=0), model.predict(x, verbose=0))
+
+
+@pytest.mark.parametrize(
+    ("levels", "cell", "timesteps"),
+    [
+        ((3, 3), BitSerialCell, 2),
+        ((5, 7), BitSerialCell, 3),  # cut off at five levels, both of three bits
+        ((1, 1), BitSerialCell, 1),
+        ((3, 7), DifferentialIFCell, "settle"),
+    ],
+)
+def test_a_quantized_network_gives_its_answers_where_nothing_is_asked_for(
+    levels, cell, timesteps
+):
+    levels = iter(levels)
+    model = network(lambda **names: LSQReLU(next(levels), initial_step=0.25, **names))
+    for layer in model.layers:  # in eighths, so that no sum is rounded
+        layer.set_weights([np.round(8 * w) / 8 for w in layer.get_weights()])
+    x = np.round(8 * X) / 8
+    snn = snn_keras.convert(model)
+    assert cells(snn) == {cell} and snn.timesteps == timesteps
+    assert np.array_equal(snn.predict(x, verbose=0), model.predict(x, verbose=0))
+    named = "bit_serial" if cell is BitSerialCell else "differential"
+    expected = snn_keras.plan(model, timesteps, named)
+    assert str(snn_keras.plan(model)) == str(expected)
+
+
+def test_what_is_asked_for_is_taken_as_the_activations_name_it():
+    model, _ = chain(5)
+    assert cells(snn_keras.convert(model, 5)) == {IFCell}
+    assert cells(snn_keras.convert(model, neuron="if")) == {IFCell}
 
 
 def test_noise_trained_neurons_take_the_steps_of_their_paper():

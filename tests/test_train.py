@@ -99,6 +99,8 @@ def test_a_killed_training_goes_on_to_the_same_weights(method, tmp_path):
     one, other = (table_of(tmp_path / f"{name}.csv") for name in ("whole", "killed"))
     assert len(one) >= 3 and one == other
     assert (method == "nq") == {"delta_mean", "snn_accuracy_2"}.issubset(one[0])
+    kept = json.loads((tmp_path / "killed.json").read_text())["kept_epoch"]
+    assert kept in ((3, 4) if method == "nq" else (len(one),))
     one, other = (
         weights_of(tmp_path / f"{name}.keras") for name in ("whole", "killed")
     )
@@ -158,6 +160,23 @@ def test_two_replicas_reach_the_weights_of_one(backend, options, tmp_path):
             env={"XLA_FLAGS": flag} if backend == "jax" else {},
         )
     assert_close(tmp_path / "1.keras", tmp_path / "2.keras", backend)
+
+
+@once
+@pytest.mark.parametrize(
+    "method", ["--noise=adaptor", pytest.param("--recipe=nq", marks=pytest.mark.slow)]
+)
+def test_an_epoch_as_one_program_reaches_the_same_weights(method, tmp_path):
+    own = ["--snn_timesteps=2", "--held_out=64"] if method == "--recipe=nq" else []
+    for whole in ("no", "yes"):
+        program(
+            *("train", *EQUAL, *STEPS["tensorflow"], "--levels=2", "--crop=1"),
+            *("--cutout=2", method, *own),
+            *(f"--whole_epochs={whole}", f"--output={tmp_path / whole}.keras"),
+            backend="jax",
+        )
+    one, other = (weights_of(tmp_path / f"{w}.keras") for w in ("no", "yes"))
+    assert all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
 
 
 @once
@@ -309,6 +328,30 @@ def test_data_sets_on_disk(tmp_path):
         break_it()
         with pytest.raises(ValueError, match=r"'tiny' is not prepared.*Remedy"):
             data.load("tiny", "train", tmp_path)
+
+
+def test_data_sets_of_arrays(tmp_path):
+    images = np.random.default_rng(0).integers(0, 255, (12, 8, 8), "uint8")
+    arrays = {"x_train": images[:8], "y_train": np.arange(8)[:, None]}
+    arrays |= {"x_test": images[8:], "y_test": np.arange(4)}
+    path = tmp_path / "tiny.npz"
+    np.savez(path, **arrays)
+    for split, part in (("train", images[:8]), ("test", images[8:])):
+        found = data.load("tiny", split, tmp_path)
+        assert np.array_equal(found.images, part[..., None])
+        assert np.array_equal(found.labels, np.arange(len(part)))
+    bad = [
+        ({**arrays, "x_test": images / 255}, "must be uint8 images"),
+        ({**arrays, "x_test": images}, "with a label each"),
+        ({"x_train": images}, "has no arrays x_test and y_test"),
+    ]
+    for content, message in bad:
+        np.savez(path, **content)
+        with pytest.raises(ValueError, match=message):
+            data.load("tiny", "test", tmp_path)
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(ValueError, match="has no arrays x_test and y_test"):
+        data.load("tiny", "test", tmp_path)
 
 
 def stage_of(path, init=None, **settings):

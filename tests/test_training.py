@@ -139,6 +139,27 @@ def test_spiking_validation_reports_and_keeps_the_best(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["best.keras"]
 
 
+def test_spiking_validation_keeps_no_epoch_before_the_first_that_may_be(tmp_path):
+    x, y = data()
+    kept = []
+    for first in range(4):
+        keras.utils.set_random_seed(0)
+        model = network(lambda: LSQReLU(3, initial_step=0.5))
+        path = tmp_path / f"{first}.keras"
+        callback = snn_keras.callbacks.SpikingValidation(
+            x, y, [2], path, first_epoch=first
+        )
+        model.compile(keras.optimizers.Adam(0.05), LOSS)
+        accuracies = model.fit(x, y, epochs=3, verbose=0, callbacks=[callback])
+        accuracies = accuracies.history["snn_accuracy_2"]
+        assert path.exists() == (first < 3)
+        if first < 3:
+            outputs = snn_keras.convert(keras.models.load_model(path), 2).predict(x)
+            kept.append(np.mean(outputs.argmax(-1) == y))
+            assert kept[-1] == max(accuracies[first:])
+    assert callback.best == -np.inf
+
+
 @pytest.mark.parametrize("slope", [0.0, 0.25, 1.0])
 def test_slip_relu(slope):
     v = dyadic(np.random.default_rng(0), (30, 30), 64, 200)

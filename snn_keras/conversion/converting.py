@@ -48,8 +48,11 @@ def convert(
             the neurons need to be exact; if they never are, the levels of the
             activations. For a float network 8 with neurons whose spikes have sizes or
             are bits, 32 with others.
-        neuron: `"auto"` (the neuron that the activation's class names; for a float
-            network `"differential"`; with bias correction `"multi_threshold"`), `"if"`,
+        neuron: `"auto"` (with a number of `timesteps` the neuron that the activation's
+            class names; without, one that is exact: `"bit_serial"`, in as many steps as
+            the levels have bits, or `"differential"` where they have different bits;
+            for a float network `"differential"`; with bias correction
+            `"multi_threshold"`), `"if"`,
             `"signed"`, `"bit_serial"`, `"differential"`, `"multi_threshold"`, a cell
             of `snn_keras.neurons` whose threshold is set layer by layer, or a dict of
             these by the activations' names.

@@ -186,6 +186,26 @@ def _template(node, neuron):
     return cell
 
 
+def exact_neuron(graph: Graph) -> str:
+    """The neuron that gives a quantized network's answers, where nothing is asked for.
+
+    Bit-serial neurons are exact in as many steps as levels have bits, where all
+    activations have as many bits; else differential neurons are, once they rest.
+    `"auto"` where an activation names a neuron of another kind, or none is exact.
+
+    Args:
+        graph: The source's graph in normal form.
+    """
+    activations = [node.operation for node in neurons_of(graph)]
+    if not all(
+        isinstance(x, SourceActivation) and x.neuron == SourceActivation.neuron
+        for x in activations
+    ):
+        return "auto"
+    bits = {x.levels.bit_length() for x in activations}
+    return "bit_serial" if len(bits) == 1 else "differential"
+
+
 def plan(
     model: keras.Model | Graph,
     timesteps: int | str | None = None,
@@ -218,6 +238,8 @@ def plan(
     graph = normalize.normal_form(model)
     check_has_neurons(graph)
     check_neuron(neuron, graph)
+    if timesteps is None and neuron == "auto" and input_steps is None:
+        neuron = "auto" if bias_correction else exact_neuron(graph)
     context = Context(graph, timesteps, neuron, input_steps, fused)
     if bias_correction:
         context.check_bias_correction()
