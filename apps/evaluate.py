@@ -51,6 +51,12 @@ def define_flags():
     flags.DEFINE_bool("float64", False, "Compute in float64.")
     flags.DEFINE_integer("levels", 0, "Quantize plain ReLUs to N levels first.")
     flags.DEFINE_bool("bias_correction", False, "Correct the mean error of channels.")
+    flags.DEFINE_bool(
+        "reestimate",
+        False,
+        "Estimate batch normalization's statistics anew first, on the training images "
+        "that --calibration_images counts.",
+    )
     flags.DEFINE_bool("verify", False, "Print the mismatch of every layer too.")
     flags.DEFINE_string("output", None, "Write the figures to this JSON file.")
 
@@ -175,6 +181,8 @@ def main(argv):
     if len(argv) > 1:
         raise app.UsageError(f"unexpected arguments: {argv[1:]}")
     model, images, labels = sources.model_and_test_set()
+    if FLAGS.reestimate:
+        snn_keras.reestimate_statistics(model, sources.calibration_images(model, True))
     if FLAGS.float64:
         model, images = in_float64(model), images.astype("float64")
     if FLAGS.settle:

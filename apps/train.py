@@ -342,6 +342,9 @@ def train_stage(stage, where, source):
         where.meet()  # until the first has written what it kept
         with distribution.alone():
             model = keras.models.load_model(stage.output, compile=False)
+    if stage.reestimate:
+        with distribution.alone():
+            snn_keras.reestimate_statistics(model, source.sample(stage.reestimate))
     save(model, output)
     data.write_json(
         output.with_suffix(".json"),

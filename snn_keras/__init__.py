@@ -21,6 +21,9 @@ from snn_keras.conversion import verify as verify
 from snn_keras.errors import ConversionError as ConversionError
 from snn_keras.simulate import EarlyExit as EarlyExit
 from snn_keras.simulate import SpikingModel as SpikingModel
+from snn_keras.training.batch_statistics import (
+    reestimate_statistics as reestimate_statistics,
+)
 
 __version__ = "0.1.0"
 

@@ -178,6 +178,13 @@ def define():
         lower_bound=1,
     )
     flags.DEFINE_integer(
+        "reestimate",
+        0,
+        "Estimate batch normalization's statistics anew in the end, with the noise of "
+        "training off, on so many training images; 0 to keep those of training.",
+        lower_bound=0,
+    )
+    flags.DEFINE_integer(
         "timesteps",
         0,
         "Train the spiking network itself, run for so many steps, by surrogate "
