@@ -23,7 +23,7 @@ from apps import data
 from apps.evaluate import evaluate, full_float32, in_float64, settle
 from apps.sources import load_model
 from apps.tables.packing import packed, unpacked
-from apps.tables.page import draw, page
+from apps.tables.page import draw, draw_epochs, page
 from apps.tables.rows import TABLES, named, of_seed
 from snn_keras import analysis
 
@@ -32,6 +32,11 @@ FLAGS = flags.FLAGS
 COUNTED_IMAGES = 500
 CALIBRATION_IMAGES = 1000
 SEEDS = range(3)
+# Trainings whose accuracy is drawn over their epochs.
+DRAWN = {
+    "QCFS": "cifar10_qcfs_scratch",
+    "NQ": "cifar10_nq_scratch",
+}
 
 
 def define_flags():
@@ -246,6 +251,13 @@ def write_page(folder, path):
     metrics = known_metrics(folder)
     for table in {table for table, _ in metrics}:
         draw(table, metrics, folder / f"{table}.png")
+    draw_epochs(
+        {
+            name: read(data.SHIPPED / f"{source}.json")["history"]
+            for name, source in DRAWN.items()
+        },
+        folder / "epochs.png",
+    )
     data.write_text(path, page(metrics, COUNTED_IMAGES))
 
 

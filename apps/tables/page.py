@@ -10,6 +10,13 @@ from snn_keras import files
 NOTES = pathlib.Path(__file__).with_name("notes.md")
 
 
+# Of trainings: figure, what it is, and its line.
+EPOCHS = (
+    ("val_accuracy", "source network, test images", "--"),
+    ("snn_accuracy_4", "spiking network, T = 4, images held out", "-"),
+)
+
+
 def page(metrics, counted_images):
     """The text of docs/results.md, from `{(table, row.key): figures}`."""
     lines = []
@@ -115,15 +122,31 @@ def _line(cells):
 STYLES = {"srp": ":", "cos": "-.", "signed": "--", "bit_serial": (0, (1, 1))}
 
 
-def draw(name, metrics, path):
-    """Draws accuracy against time steps of all rows of a table, and the sources'."""
+def _figure():
+    """A figure and its axes, drawn without a screen."""
     import matplotlib
 
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
+    return plt.subplots(figsize=(10, 5), layout="constrained")
+
+
+def _write(fig, ax, path):
+    """Writes a figure of accuracies."""
+    import matplotlib.pyplot as plt
+
+    ax.grid(alpha=0.3)
+    ax.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
+    with files.written_whole(path) as partial:
+        fig.savefig(partial, dpi=130, format="png")
+    plt.close(fig)
+
+
+def draw(name, metrics, path):
+    """Draws accuracy against time steps of all rows of a table, and the sources'."""
     table = TABLES[name]
-    fig, ax = plt.subplots(figsize=(10, 5), layout="constrained")
+    fig, ax = _figure()
     sources = list(dict.fromkeys(row.source for row in table.rows))
     for row in table.rows:
         found = metrics.get((name, row.key))
@@ -143,8 +166,21 @@ def draw(name, metrics, path):
     ax.set_xticks(table.timesteps, [str(t) for t in table.timesteps])
     ax.set(xlabel="time steps T", ylabel="test accuracy (%)")
     ax.set_title(f"{table.title}, {table.network}", fontsize=10)
-    ax.grid(alpha=0.3)
-    ax.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
-    with files.written_whole(path) as partial:
-        fig.savefig(partial, dpi=130, format="png")
-    plt.close(fig)
+    _write(fig, ax, path)
+
+
+def draw_epochs(histories, path):
+    """Draws the accuracy of trainings after every epoch.
+
+    Args:
+        histories: `{name: {figure: [value of every epoch]}}`.
+        path: Where the picture goes.
+    """
+    fig, ax = _figure()
+    for place, (name, history) in enumerate(histories.items()):
+        for figure, label, line in EPOCHS:
+            values = [100 * x for x in history[figure]]
+            epochs = range(1, len(values) + 1)
+            ax.plot(epochs, values, f"C{place}{line}", label=f"{name}: {label}")
+    ax.set(xlabel="epochs", ylabel="accuracy (%)")
+    _write(fig, ax, path)
