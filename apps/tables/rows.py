@@ -297,7 +297,10 @@ TABLES = {
         "MNIST",
         "64C3-AP2-128C3-AP2-128C3-AP2-512FC-10FC",
         (1, 2, 4, 5, 8, 16),
-        CONVNET,
+        (
+            *CONVNET,
+            *rows("noise adaptor p = 2, re-estimated", "adaptor_reestimated", "if"),
+        ),
         {"lif_lif_stage3": Paper("Jiang and Zhang 2023, 100 epochs", None, {5: 99.61})},
     ),
     "digits": Table(

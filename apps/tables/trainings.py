@@ -133,6 +133,9 @@ TRAININGS = {
         "float": Training("--quantizer=none --epochs=6"),
         "plain": Training("--levels=2 --epochs=6", "float"),
         "adaptor": Training("--levels=2 --noise=adaptor --epochs=6", "float"),
+        "adaptor_reestimated": Training(
+            "--levels=2 --noise=adaptor --epochs=6 --reestimate=8000", "float"
+        ),
         "qcfs": Training(f"{CONVNET} {QCFS} --snn_timesteps=1,2,4 --epochs=3", "float"),
         "nq": Training(f"{CONVNET} {NQ} --snn_timesteps=1,2,4 --epochs=3", "float"),
         "bits": Training(f"{CONVNET} --levels=15 --epochs=2", "float"),
@@ -157,6 +160,7 @@ QUEUE = (
     ("cifar10_qcfs_scratch_if", 0),
     *((f"cifar10_{source}{p}_if", 0) for p in (1, 7) for source in PAIR),
     *((f"cifar10_sparse_{strength}_bit_serial", 0) for strength in SPARSITY),
+    ("mnist_adaptor_reestimated_if", 0),
     ("cifar10_nq_scratch_signed", 0),
     ("cifar10_adaptor2_signed", 0),
 )
