@@ -1,4 +1,4 @@
-"""Imports models of tf_keras (Keras 2), of TensorFlow Model Optimization and of ONNX."""
+"""Imports models of tf_keras, of TensorFlow Model Optimization and of ONNX."""
 
 from snn_keras.interop.keras2 import from_tf_keras as from_tf_keras
 from snn_keras.interop.onnx import from_onnx as from_onnx

@@ -35,6 +35,7 @@ def aligned(make: Maker, operands: Sequence, samples: int) -> Aligned:
         operands: Views and arrays, which broadcast as NumPy's do; at least one view.
         samples: The number of samples that the arrays may be made for.
     """
+    operands = [x if isinstance(x, View) else np.asarray(x) for x in operands]
     rank = max(x.rank if isinstance(x, View) else x.ndim for x in operands)
     operands = [_of_rank(x, rank) for x in operands]
     for axis in range(rank):

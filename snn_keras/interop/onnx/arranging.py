@@ -1,4 +1,4 @@
-"""Moves the places of views: the only module that permutes or reshapes Keras tensors."""
+"""Moves the places of views: all that permutes or reshapes Keras tensors."""
 
 import math
 from collections.abc import Mapping, Sequence

@@ -68,16 +68,18 @@ class Builder:
 
     def _input(self, found, is_image):
         """A Keras input; its samples are first, its channels last."""
-        axes = list(range(1, len(found.shape)))
-        if is_image and len(axes) > 1:
+        rank = len(found.shape)
+        axes = [axis for axis in range(rank) if axis != found.batch]
+        is_image = is_image and rank > 2 and found.batch == 0
+        if is_image:
             axes = [*axes[1:], axes[0]]
-        shape = [found.shape[axis] for axis in axes]
         name = self._names.unique(legal(found.name))
+        shape = [found.shape[axis] for axis in axes]
         x = keras.Input(shape, dtype=keras_dtype(found.dtype), name=name)
-        places = [(axes.index(axis) + 1,) for axis in range(1, len(found.shape))]
-        samples = () if self._source.samples == (1,) else (SAMPLES,)
-        is_image = is_image and len(found.shape) > 2
-        self._values[found.name] = View(x, (samples, *places), is_image)
+        places = {axis: (place,) for place, axis in enumerate(axes, 1)}
+        places[found.batch] = () if self._source.samples == (1,) else (SAMPLES,)
+        view = View(x, tuple(places[axis] for axis in range(rank)), is_image)
+        self._values[found.name] = view
         return x
 
     def _translate(self, node):
@@ -139,7 +141,7 @@ class Builder:
 
 
 def axes_of_output(view: View) -> list[int]:
-    """The axes of a view in the order of a model's output, without that of the samples."""
+    """The axes of a view as a model's output has them, without that of the samples."""
     samples = view.axis_of_samples()
     if samples is None and view.rank and view.places[0] == ():
         samples = 0

@@ -25,8 +25,8 @@ def load_external(model: Any, folder: pathlib.Path | None, name: str) -> None:
         return
     if folder is None:
         raise ConversionError(
-            f"'{name}' keeps {len(tensors)} constants in other files ('{tensors[0].name}' "
-            "first), which bytes have not beside them. Remedy: give the file's path."
+            f"'{name}' keeps {len(tensors)} constants in other files, which bytes have "
+            f"not beside them: '{tensors[0].name}' first. Remedy: give the file's path."
         )
     for tensor in tensors:
         _check(tensor, folder.resolve(), name)
@@ -54,8 +54,8 @@ def _check(tensor, folder, name):
     if not location or not path.is_relative_to(folder):
         raise ConversionError(
             f"'{name}' keeps constant '{tensor.name}' in '{location}', which is not in "
-            f"the folder of the file. Remedy: do not trust it, or save it again with its "
-            "data beside it."
+            "the folder of the file. Remedy: do not trust it, or save it again with "
+            "its data beside it."
         )
     if not path.is_file():
         raise ConversionError(
@@ -69,6 +69,5 @@ def _check(tensor, folder, name):
     if not 0 <= end <= path.stat().st_size:
         raise ConversionError(
             f"'{name}' reads constant '{tensor.name}' from '{location}' up to byte "
-            f"{end}, and the file has {path.stat().st_size}. Remedy: export the network "
-            "again."
+            f"{end}, and the file has {path.stat().st_size}. Remedy: export it again."
         )

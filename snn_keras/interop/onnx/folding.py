@@ -23,8 +23,6 @@ def folded(node: Node, inputs: Sequence[Known | None], opset: int) -> list[Known
     Raises:
         Untranslatable: if they cannot be computed.
     """
-    if node.op in RANDOM:
-        raise Untranslatable("it is random")
     counts = max((len(x.arrays) for x in inputs if x is not None), default=1)
     runs = [
         _run(node, [None if x is None else x.at(i) for x in inputs], opset)

@@ -49,5 +49,5 @@ def from_onnx(
     source = source_of(proto.graph, name, opset, input_shape)
     nodes = needed([Node.of(x) for x in proto.graph.node], source.outputs)
     nodes, constants = constants_of(proto, nodes, opset)
-    nodes = rewritten(nodes, constants, source)
+    nodes, constants = rewritten(nodes, constants, source.outputs, opset)
     return Builder(source, nodes, constants).model()

@@ -1,4 +1,4 @@
-"""Adds layers and functions of Keras to the model, under the names of the file's nodes."""
+"""Adds layers and functions of Keras to the model, named after the file's nodes."""
 
 import re
 from collections.abc import Callable

@@ -7,12 +7,13 @@ from typing import Any
 from snn_keras import files
 from snn_keras.errors import ConversionError
 from snn_keras.interop.onnx.external import load_external
+from snn_keras.interop.onnx.folding import RANDOM
 from snn_keras.interop.onnx.operators import TRANSLATIONS
 from snn_keras.interop.onnx.package import package
 
 OLDEST_OPSET = 13
-# Operators that give what is known from shapes, or from constants alone.
-KNOWN = {"Constant", "Shape", "Size"}
+# Operators that give what is known from shapes.
+OF_SHAPES = {"Shape", "Size"}
 CONTROL_FLOW = {"If", "Loop", "Scan", "SequenceMap"}
 
 
@@ -74,7 +75,7 @@ def _checked(model, name):
         )
     if opset < OLDEST_OPSET:
         raise ConversionError(
-            f"'{name}' is of opset {opset}; read are {OLDEST_OPSET} to {newest}. Remedy: "
+            f"'{name}' is of opset {opset}; read are {OLDEST_OPSET} and newer. Remedy: "
             f"onnx.version_converter.convert_version(model, {OLDEST_OPSET}), or export "
             "the network again."
         )
@@ -98,8 +99,12 @@ def check_operators(model: Any, name: str) -> None:
         ConversionError: if some are not; the message names all.
     """
     unknown = {}
+    known = {"", *(x.name for x in model.graph.initializer)}
     for node in model.graph.node:
-        if reason := _reason(node):
+        is_known = known.issuperset(node.input)
+        if is_known or node.op_type in OF_SHAPES:
+            known.update(node.output)
+        if reason := _reason(node, is_known):
             unknown.setdefault(reason, []).append(node.name or node.op_type)
     if unknown:
         lines = [
@@ -110,16 +115,19 @@ def check_operators(model: Any, name: str) -> None:
             f"'{name}' has operators that are not read:\n"
             + "\n".join(lines)
             + "\nRemedy: export the network without them. Read are: "
-            + ", ".join(sorted({*TRANSLATIONS, *KNOWN}))
-            + "; and what depends on no input."
+            + ", ".join(sorted({*TRANSLATIONS, *OF_SHAPES}))
+            + "; and all that depends on constants and shapes alone."
         )
 
 
-def _reason(node):
+def _reason(node, is_known):
+    """Why a node cannot be read; "" if it can. `is_known`: its inputs are."""
     if node.domain not in ("", "ai.onnx"):
         return f"{node.domain}.{node.op_type}, an operator that is not ONNX's own"
     if node.op_type in CONTROL_FLOW:
         return f"{node.op_type}, which is control flow"
-    if node.op_type in TRANSLATIONS or node.op_type in KNOWN:
+    if node.op_type in RANDOM:
+        return f"{node.op_type}, which is random"
+    if is_known or node.op_type in TRANSLATIONS or node.op_type in OF_SHAPES:
         return ""
     return node.op_type

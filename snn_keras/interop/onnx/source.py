@@ -20,13 +20,16 @@ class SourceInput:
 
     Attributes:
         name: Its name.
-        shape: Its lengths, the first of which is that of the batch; None if open.
+        shape: Its lengths; None if open.
         dtype: Its type.
+        batch: The axis of the batch: the first, unless that has a fixed length above 1
+            and another is the only open one.
     """
 
     name: str
     shape: tuple
     dtype: np.dtype
+    batch: int = 0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -118,11 +121,18 @@ def _input(proto, given):
             )
         shape[1:] = [int(n) for n in given]
     dtype = package().helper.tensor_dtype_to_np_dtype(kind.elem_type)
-    return SourceInput(proto.name, tuple(shape), dtype)
+    batch = 0
+    if given is None and shape[0] not in (None, 1) and shape.count(None) == 1:
+        batch = shape.index(None)
+    return SourceInput(proto.name, tuple(shape), dtype, batch)
 
 
 def _check_open(name, inputs):
-    open_ = [f"'{x.name}' of shape {x.shape}" for x in inputs if None in x.shape[1:]]
+    open_ = [
+        f"'{x.name}' of shape {x.shape}"
+        for x in inputs
+        if None in (*x.shape[: x.batch], *x.shape[x.batch + 1 :])
+    ]
     if open_:
         raise ConversionError(
             f"'{name}' has inputs with open axes besides that of the batch: "
@@ -133,12 +143,11 @@ def _check_open(name, inputs):
 
 
 def _samples(name, inputs):
-    counts = {x.shape[0] for x in inputs}
+    counts = {x.shape[x.batch] for x in inputs}
     if len(counts) > 1:
         raise ConversionError(
-            f"'{name}' has inputs with batches of several lengths: {sorted(counts, key=str)}. "
-            "Remedy: export the network with one open batch axis, the first of all "
-            "inputs."
+            f"'{name}' has inputs with batches of {sorted(counts, key=str)} samples. "
+            "Remedy: export the network with an open batch in all inputs."
         )
     (count,) = counts
     return OPEN if count is None else (count,)

@@ -1,5 +1,6 @@
 """The translations of ONNX's operators, by family."""
 
+from snn_keras.interop.onnx.operators import attention as attention
 from snn_keras.interop.onnx.operators import convolution as convolution
 from snn_keras.interop.onnx.operators import functions as functions
 from snn_keras.interop.onnx.operators import matrices as matrices

@@ -60,24 +60,29 @@ def matrix_of(sampling: Sampling) -> np.ndarray:
 
 
 def _place(s, i):
-    """The place in the old axis of entry `i` of the new one."""
-    kind, n, m = s.transformation, s.length, s.size
+    """The place in the old axis of entry `i` of the new one.
+
+    It is computed in float32, as ONNX Runtime does, and so are its ties.
+    """
+    kind = s.transformation
+    n, m, i, scale = map(np.float32, (s.length, s.size, i, s.scale))
+    half = np.float32(0.5)
     if kind == "asymmetric":
-        return i / s.scale
+        return float(i / scale)
     if kind == "half_pixel" or (kind == "pytorch_half_pixel" and m > 1):
-        return (i + 0.5) / s.scale - 0.5
+        return float((i + half) / scale - half)
     if kind == "pytorch_half_pixel":
         return 0.0
     if kind == "align_corners":
-        return 0.0 if m == 1 else i * (n - 1) / (m - 1)
+        return 0.0 if m == 1 else float(i * (n - 1) / (m - 1))
     if kind == "half_pixel_symmetric":
-        shift = n / 2 * (1 - m / (n * s.scale))
-        return shift + (i + 0.5) / s.scale - 0.5
+        shift = n / 2 * (1 - m / (n * scale))
+        return float(shift + (i + half) / scale - half)
     if kind == "tf_crop_and_resize":
-        start, end = s.crop
+        start, end = map(np.float32, s.crop)
         if m == 1:
-            return 0.5 * (start + end) * (n - 1)
-        return start * (n - 1) + i * (end - start) * (n - 1) / (m - 1)
+            return float(half * (start + end) * (n - 1))
+        return float(start * (n - 1) + i * (end - start) * (n - 1) / (m - 1))
     raise Untranslatable(f'its coordinate_transformation_mode "{kind}" is unknown')
 
 

@@ -58,7 +58,9 @@ def matmul(call: Call) -> View:
     return product(call, a, b)
 
 
-def product(call: Call, a: View | np.ndarray, b: View | np.ndarray) -> View:
+def product(
+    call: Call, a: View | np.ndarray, b: View | np.ndarray, suffix: str = ""
+) -> View:
     """The product of the last two axes, of which one side at least is a view."""
     if isinstance(b, np.ndarray) and _is_matrix(b, a.rank):
         return dense(call, a, b.reshape(b.shape[-2:]), None, a.rank - 1)
@@ -67,7 +69,7 @@ def product(call: Call, a: View | np.ndarray, b: View | np.ndarray) -> View:
     drop = [i for i, x in ((-2, a), (-1, b)) if _rank(x) == 1]
     a = _with_axis(a, 0) if _rank(a) == 1 else a
     b = _with_axis(b, 1) if _rank(b) == 1 else b
-    y = _contracted(call, a, b)
+    y = _contracted(call, a, b, suffix)
     places = list(y.places)
     for i in sorted(drop, reverse=True):
         del places[i]
@@ -117,7 +119,7 @@ def dense(
     return View(y, tuple(places))
 
 
-def _contracted(call, a, b):
+def _contracted(call, a, b, suffix):
     """The product of two sides by `keras.ops.einsum`, which transposes as needed."""
     rank = max(_rank(a), _rank(b))
     # Axes by name: the leading ones by number from behind, and m, k, n.
@@ -142,7 +144,8 @@ def _contracted(call, a, b):
     leading = [-i for i in range(rank, 2, -1)]
     made, places = letters.of_result([*leading, "m", "n"])
     subscripts = f"{read[0][0]},{read[1][0]}->{made}"
-    y = call.make.function(ops.einsum, subscripts, read[0][1], read[1][1])
+    operands = read[0][1], read[1][1]
+    y = call.make.function(ops.einsum, subscripts, *operands, suffix=suffix)
     return View(y, places)
 
 

@@ -1,5 +1,6 @@
 """Operators that cut and join tensors."""
 
+import math
 import operator as python_operator
 
 import numpy as np
@@ -11,7 +12,7 @@ from snn_keras.interop.onnx.arranging import arranged, joined
 from snn_keras.interop.onnx.calls import Call, floating
 from snn_keras.interop.onnx.operators.registry import operator
 from snn_keras.interop.onnx.operators.windows import ZERO_PADDING
-from snn_keras.interop.onnx.values import MIXES, SAMPLES, View
+from snn_keras.interop.onnx.values import MIXES, SAMPLES, View, only_slice
 
 
 def sliced(call: Call, view: View, keys: dict, suffix: str = "") -> View:
@@ -159,39 +160,33 @@ def _placed_like(make, view, leader, axis):
     return arranged(make, view, [(slots[p],) if p in slots else () for p in places])
 
 
-def _constants(parts, leader, axis, joined_tensor):
-    """The constants among the parts, and zeros for the others, in the leader's places."""
+def _constants(parts, leader, axis, whole):
+    """The constants among the parts, and zeros elsewhere, in the leader's places."""
     (place,) = leader.places[axis]
-    shape = [1, *joined_tensor.shape[1:]]
-    found, start = np.zeros(shape, "float32"), 0
+    found, start = np.zeros([1, *whole.shape[1:]], "float32"), 0
     for part in parts:
-        if isinstance(part, View):
-            start += part.length(axis)
-            continue
-        size = part.shape[axis]
-        lengths = [
-            n or 1
-            for i in range(leader.rank)
-            for n in ([size] if i == axis else leader.lengths(i))
-        ]
-        order = [p for group in leader.places for p in group]
-        if SAMPLES not in order:
-            order, lengths = [SAMPLES, *order], [1, *lengths]
-        missing = [p for p in range(len(shape)) if p not in order]
-        order, lengths = [*order, *missing], lengths + [1] * len(missing)
-        key = [slice(None)] * len(shape)
-        key[place] = slice(start, start + size)
-        found[tuple(key)] = _by_sample(part, lengths).transpose(np.argsort(order))
+        size = part.length(axis) if isinstance(part, View) else part.shape[axis]
+        if not isinstance(part, View):
+            key = [slice(None)] * found.ndim
+            key[place] = slice(start, start + size)
+            found[tuple(key)] = _in_places(part, leader, axis)
         start += size
     return found
 
 
-def _by_sample(array, lengths):
-    if array.size != np.prod(lengths):
-        raise Untranslatable(
-            f"its constant of shape {array.shape} differs between the samples"
-        )
-    return array.reshape(lengths)
+def _in_places(array, leader, axis):
+    """An array like a view but for one axis, with the axes of its Keras tensor."""
+    lengths = []
+    for i, size in enumerate(array.shape):
+        found = [size] if i == axis else leader.lengths(i)
+        samples, rest = divmod(size, math.prod(n for n in found if n))
+        if rest or (samples != 1 and None not in found):
+            raise Untranslatable(f"its constant of shape {array.shape} does not fit")
+        lengths += [samples if n is None else n for n in found]
+    order = [p for group in leader.places for p in group]
+    missing = [p for p in range(len(leader.tensor.shape)) if p not in order]
+    array = array.reshape(lengths + [1] * len(missing))
+    return only_slice(array.transpose(np.argsort([*order, *missing])), SAMPLES)
 
 
 def padded(call: Call, x: object, sides: dict, suffix: str = "") -> object:

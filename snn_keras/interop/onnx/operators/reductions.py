@@ -24,7 +24,7 @@ MEANS = (
 
 @operator(*REDUCTIONS)
 def reduced(call: Call) -> View:
-    """`GlobalAveragePooling2D` and the like for means of all of space, else a function."""
+    """`GlobalAveragePooling2D` and the like for means of space, else a function."""
     view = call.view()
     axes = call.numbers(1, "axes")
     if not axes:

@@ -11,7 +11,7 @@ from snn_keras.interop.onnx.calls import Call
 from snn_keras.interop.onnx.operators.interpolation import Sampling, matrix_of
 from snn_keras.interop.onnx.operators.moves import sliced
 from snn_keras.interop.onnx.operators.registry import operator
-from snn_keras.interop.onnx.values import View
+from snn_keras.interop.onnx.values import Known, View
 
 UP = {1: layers.UpSampling1D, 2: layers.UpSampling2D, 3: layers.UpSampling3D}
 
@@ -37,7 +37,7 @@ def resize(call: Call) -> View:
 
 def _scales(call, view, axes):
     """A scale and a new length for each axis."""
-    scales, sizes = call.constant(2), call.numbers(3)
+    scales, sizes = call.constant(2), _sizes(call, view, axes)
     lengths = view.shape(call.samples[0])
     lengths = [lengths[axis] for axis in axes]
     if scales is not None and scales.size:
@@ -53,6 +53,18 @@ def _scales(call, view, axes):
         ratios = [ratio] * len(axes)
         sizes = [math.floor(ratio * n + 0.5) for n in lengths]
     return ratios, sizes
+
+
+def _sizes(call, view, axes):
+    """The new lengths, that of the samples as for `call.samples[0]`; or None."""
+    found = call.input(3)
+    if not isinstance(found, Known):
+        return None
+    sizes = [[int(n) for n in array] for array in found.arrays]
+    for i, axis in enumerate(axes):
+        if None not in view.lengths(axis) and len({x[i] for x in sizes}) > 1:
+            raise Untranslatable("its sizes depend on the number of samples")
+    return sizes[0]
 
 
 def _sampling(call, axes, axis, length, scale, size):
