@@ -119,10 +119,10 @@ CONVOLUTIONS = [
 ]
 
 POOLS = [
-    image("GlobalAveragePool", (3, 4, 5)),
-    image("GlobalAveragePool", (3, 4)),
-    image("GlobalAveragePool", (3, 4, 2, 3)),
-    image("GlobalMaxPool", (3, 4, 5)),
+    case("GlobalAveragePool", (3, 4, 5)),
+    case("GlobalAveragePool", (3, 4)),
+    case("GlobalAveragePool", (3, 4, 2, 3)),
+    case("GlobalMaxPool", (3, 4, 5)),
     image("MaxPool", (3, 6, 7), kernel_shape=[2, 2]),
     image("MaxPool", (3, 6, 7), kernel_shape=[2, 2], strides=[2, 2]),
     image("MaxPool", (3, 6, 8), kernel_shape=[3, 3], strides=[2, 2], pads=[1] * 4),

@@ -8,8 +8,7 @@ from snn_keras.interop.onnx.values import View
 # Operators that take the second axis for channels, of inputs with three axes or more.
 OF_IMAGES = {
     *("AveragePool", "BatchNormalization", "Conv", "ConvTranspose", "DepthToSpace"),
-    *("GlobalAveragePool", "GlobalMaxPool", "GroupNormalization"),
-    *("InstanceNormalization", "MaxPool", "SpaceToDepth"),
+    *("GroupNormalization", "InstanceNormalization", "MaxPool", "SpaceToDepth"),
 }
 # Operators whose output has other axes than their inputs, or the same in another order.
 NEW_AXES = {

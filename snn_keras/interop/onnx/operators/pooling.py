@@ -9,7 +9,7 @@ import numpy as np
 from keras import layers, ops
 
 from snn_keras.interop.errors import Untranslatable
-from snn_keras.interop.onnx.arranging import channels_last, of_channels_last, samples_of
+from snn_keras.interop.onnx.arranging import channels_last, of_channels_last
 from snn_keras.interop.onnx.calls import Call
 from snn_keras.interop.onnx.operators.registry import operator
 from snn_keras.interop.onnx.operators.signs import is_nonnegative
@@ -22,29 +22,6 @@ AVERAGE = {
     2: layers.AveragePooling2D,
     3: layers.AveragePooling3D,
 }
-GLOBAL = {
-    "GlobalAveragePool": (
-        layers.GlobalAveragePooling1D,
-        layers.GlobalAveragePooling2D,
-        layers.GlobalAveragePooling3D,
-    ),
-    "GlobalMaxPool": (
-        layers.GlobalMaxPooling1D,
-        layers.GlobalMaxPooling2D,
-        layers.GlobalMaxPooling3D,
-    ),
-}
-
-
-@operator("GlobalAveragePool", "GlobalMaxPool")
-def global_pool(call: Call) -> View:
-    """`GlobalAveragePooling1D` and the like; axes of length 1 stay in the file only."""
-    view = call.view()
-    kinds = GLOBAL[call.node.op]
-    if not 3 <= view.rank <= 2 + len(kinds):
-        raise Untranslatable(f"its input has {view.rank} axes; read are 3 to 5")
-    y = call.make.layer(kinds[view.rank - 3], channels_last(call.make, view))
-    return View(y, (samples_of(view), (1,), *[()] * (view.rank - 2)))
 
 
 @operator("MaxPool")

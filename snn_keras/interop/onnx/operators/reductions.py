@@ -14,17 +14,34 @@ REDUCTIONS = {
     "ReduceMax": ops.max,
     "ReduceMin": ops.min,
     "ReduceProd": ops.prod,
+    "GlobalAveragePool": ops.mean,
+    "GlobalMaxPool": ops.max,
 }
-MEANS = (
-    layers.GlobalAveragePooling1D,
-    layers.GlobalAveragePooling2D,
-    layers.GlobalAveragePooling3D,
-)
+# Layers that reduce all of space, for 1 to 3 axes of it.
+LAYERS = {
+    ops.mean: (
+        layers.GlobalAveragePooling1D,
+        layers.GlobalAveragePooling2D,
+        layers.GlobalAveragePooling3D,
+    ),
+    ops.max: (
+        layers.GlobalMaxPooling1D,
+        layers.GlobalMaxPooling2D,
+        layers.GlobalMaxPooling3D,
+    ),
+}
 
 
-@operator(*REDUCTIONS)
+@operator("GlobalAveragePool", "GlobalMaxPool")
+def global_pool(call: Call) -> View:
+    """`GlobalAveragePooling2D` and the like, or a function."""
+    view = call.view()
+    return _without(call, view, set(range(2, view.rank)), keeps=True)
+
+
+@operator(*(name for name in REDUCTIONS if name.startswith("Reduce")))
 def reduced(call: Call) -> View:
-    """`GlobalAveragePooling2D` and the like for means of space, else a function."""
+    """`GlobalAveragePooling2D` and the like for all of space, else a function."""
     view = call.view()
     axes = call.numbers(1, "axes")
     if not axes:
@@ -34,27 +51,32 @@ def reduced(call: Call) -> View:
     if not all(-view.rank <= axis < view.rank for axis in axes):
         raise Untranslatable(f"axes {list(axes)} are none of its {view.rank}")
     axes = {axis % view.rank for axis in axes}
+    return _without(call, view, axes, keeps=call.attribute("keepdims", 1))
+
+
+def _without(call, view, axes, keeps):
+    """The view with axes reduced to length 1, or to nothing."""
     gone = sorted(p for axis in axes for p in view.places[axis])
     if SAMPLES in gone:
         raise Untranslatable(MIXES)
-    y = _without(call, view.tensor, gone)
+    tensor = _over_places(call, view.tensor, gone)
     kept = [p for p in range(len(view.tensor.shape)) if p not in gone]
-    keeps = call.attribute("keepdims", 1)
     places = [
-        () if axis in axes else tuple(kept.index(p) for p in view.places[axis])
+        () if axis in axes else tuple(map(kept.index, view.places[axis]))
         for axis in range(view.rank)
         if keeps or axis not in axes
     ]
-    return View(y, tuple(places))
+    return View(tensor, tuple(places))
 
 
-def _without(call, x, gone):
+def _over_places(call, x, gone):
     if not gone:
         return x
+    function = REDUCTIONS[call.node.op]
     space = list(range(1, len(x.shape) - 1))
-    if call.node.op == "ReduceMean" and gone == space and len(space) <= len(MEANS):
-        return call.make.layer(MEANS[len(space) - 1], x)
-    return call.make.function(REDUCTIONS[call.node.op], x, axis=tuple(gone))
+    if gone == space and len(space) <= 3 and function in LAYERS:
+        return call.make.layer(LAYERS[function][len(space) - 1], x)
+    return call.make.function(function, x, axis=tuple(gone))
 
 
 @operator("ArgMax")

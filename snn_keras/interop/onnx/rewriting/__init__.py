@@ -6,8 +6,9 @@ import numpy as np
 
 from snn_keras.interop.onnx.nodes import Node
 from snn_keras.interop.onnx.rewriting.curves import with_curves
+from snn_keras.interop.onnx.rewriting.folds import with_folds
 from snn_keras.interop.onnx.rewriting.graph import Graph
-from snn_keras.interop.onnx.rewriting.layers import with_biases, with_normalizations
+from snn_keras.interop.onnx.rewriting.normalizations import with_normalizations
 
 
 def rewritten(
@@ -25,6 +26,6 @@ def rewritten(
         opset: The version of its operators.
     """
     graph = Graph(list(nodes), dict(constants), set(outputs), opset)
-    for rewrite in (with_biases, with_normalizations, with_curves):
+    for rewrite in (with_folds, with_normalizations, with_curves):
         graph = rewrite(graph)
     return graph.nodes, graph.constants

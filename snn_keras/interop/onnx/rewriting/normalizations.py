@@ -1,4 +1,4 @@
-"""Layers that a file writes as several nodes: with a bias, and layer normalization."""
+"""Layer normalizations that a file writes as several nodes."""
 
 import dataclasses
 
@@ -6,25 +6,6 @@ import numpy as np
 
 from snn_keras.interop.onnx.nodes import Node
 from snn_keras.interop.onnx.rewriting.graph import Graph
-
-
-def with_biases(graph: Graph) -> Graph:
-    """A product with a matrix of constants, and what is added to it, as one `Gemm`."""
-    new = {}
-    for node in graph.nodes:
-        if node.op != "MatMul" or node.inputs[0] in graph.constants:
-            continue
-        matrix = graph.constants.get(node.inputs[1])
-        adding = graph.only_reader(node.outputs[0])
-        if matrix is None or matrix.ndim != 2 or adding is None or adding.op != "Add":
-            continue
-        _, bias = graph.operands(adding)
-        if bias is not None and bias.size == bias.shape[-1] == matrix.shape[1]:
-            name = next(n for n in adding.inputs if n in graph.constants)
-            new[adding] = dataclasses.replace(
-                node, op="Gemm", inputs=(*node.inputs, name), outputs=adding.outputs
-            )
-    return graph.replaced(new)
 
 
 def with_normalizations(graph: Graph) -> Graph:
