@@ -126,23 +126,42 @@ POOLS = [
     image("MaxPool", (3, 6, 7), kernel_shape=[2, 2]),
     image("MaxPool", (3, 6, 7), kernel_shape=[2, 2], strides=[2, 2]),
     image("MaxPool", (3, 6, 8), kernel_shape=[3, 3], strides=[2, 2], pads=[1] * 4),
-    image("MaxPool", (3, 6, 8), low=0, kernel_shape=[3, 3], strides=[2, 2], pads=[1] * 4),
+    image(
+        "MaxPool", (3, 6, 8), low=0, kernel_shape=[3, 3], strides=[2, 2], pads=[1] * 4
+    ),
     image("MaxPool", (3, 7, 6), kernel_shape=[2, 2], strides=[2, 2], ceil_mode=1),
     image(
-        "MaxPool", (3, 7, 8), kernel_shape=[3, 3], strides=[2, 2], ceil_mode=1, pads=[1] * 4
+        "MaxPool",
+        (3, 7, 8),
+        kernel_shape=[3, 3],
+        strides=[2, 2],
+        ceil_mode=1,
+        pads=[1] * 4,
     ),
     image("MaxPool", (3, 7, 6), kernel_shape=[3, 2], pads=[2, 1, 0, 1]),
-    image("MaxPool", (3, 7, 6), kernel_shape=[3, 2], auto_pad="SAME_UPPER", strides=[2, 2]),
-    image("MaxPool", (3, 8, 6), kernel_shape=[3, 2], auto_pad="SAME_LOWER", strides=[2, 2]),
+    image(
+        "MaxPool", (3, 7, 6), kernel_shape=[3, 2], auto_pad="SAME_UPPER", strides=[2, 2]
+    ),
+    image(
+        "MaxPool", (3, 8, 6), kernel_shape=[3, 2], auto_pad="SAME_LOWER", strides=[2, 2]
+    ),
     image("MaxPool", (3, 8, 6), kernel_shape=[3, 2], auto_pad="VALID", strides=[2, 2]),
-    image("MaxPool", (3, 9, 9), kernel_shape=[3, 3], dilations=[2, 2], pads=[1, 2, 1, 2]),
+    image(
+        "MaxPool", (3, 9, 9), kernel_shape=[3, 3], dilations=[2, 2], pads=[1, 2, 1, 2]
+    ),
     image("MaxPool", (3, 9), kernel_shape=[3], strides=[2]),
     image("MaxPool", (3, 4, 5, 6), kernel_shape=[2, 2, 3], strides=[2, 1, 2]),
     image("AveragePool", (3, 6, 7), kernel_shape=[2, 3], strides=[2, 2]),
     image("AveragePool", (3, 6, 7), kernel_shape=[3, 3], pads=[1, 1, 1, 1]),
-    image("AveragePool", (3, 6, 8), kernel_shape=[3, 3], pads=[1, 1, 1, 1], strides=[2, 2]),
     image(
-        "AveragePool", (3, 6, 7), kernel_shape=[3, 3], pads=[1, 0, 2, 1], count_include_pad=1
+        "AveragePool", (3, 6, 8), kernel_shape=[3, 3], pads=[1, 1, 1, 1], strides=[2, 2]
+    ),
+    image(
+        "AveragePool",
+        (3, 6, 7),
+        kernel_shape=[3, 3],
+        pads=[1, 0, 2, 1],
+        count_include_pad=1,
     ),
     image("AveragePool", (3, 7, 6), kernel_shape=[2, 2], strides=[2, 2], ceil_mode=1),
     image(
@@ -156,9 +175,15 @@ POOLS = [
     ),
     image("AveragePool", (3, 7, 7), kernel_shape=[3, 3], auto_pad="SAME_UPPER"),
     image(
-        "AveragePool", (3, 8, 8), kernel_shape=[3, 3], auto_pad="SAME_LOWER", strides=[2, 2]
+        "AveragePool",
+        (3, 8, 8),
+        kernel_shape=[3, 3],
+        auto_pad="SAME_LOWER",
+        strides=[2, 2],
     ),
-    image("AveragePool", (3, 9, 9), kernel_shape=[3, 3], dilations=[2, 2], pads=[1] * 4),
+    image(
+        "AveragePool", (3, 9, 9), kernel_shape=[3, 3], dilations=[2, 2], pads=[1] * 4
+    ),
     image("AveragePool", (3, 9), kernel_shape=[3], strides=[2]),
     image("AveragePool", (3, 4, 5, 6), kernel_shape=[2, 2, 3], pads=[1, 0, 1, 1, 0, 1]),
 ]
@@ -246,7 +271,9 @@ MATRICES = [
     case("MatMul", X, constants=(values(6),)),
     case("Gemm", (6,), constants=(W, values(4))),
     case("Gemm", (6,), constants=(W,), alpha=0.5),
-    case("Gemm", (6,), constants=(W.T.copy(), values(1)), transB=1, beta=2.0, alpha=0.5),
+    case(
+        "Gemm", (6,), constants=(W.T.copy(), values(1)), transB=1, beta=2.0, alpha=0.5
+    ),
     case("Gemm", (6,), constants=(W, values(1, 4)), beta=0.5),
     case("Gemm", (6,), (4,), constants=(W,), order="x0 c0 x1", beta=0.5),
 ]
@@ -316,16 +343,34 @@ def sized(shape, *sizes, **attributes):
 HALF, CORNERS = "half_pixel", "align_corners"
 RESIZES = [
     scaled((3, 4, 5), 2, 2),
-    scaled((3, 4, 5), 2, 3, nearest_mode="floor", coordinate_transformation_mode="asymmetric"),
+    scaled(
+        (3, 4, 5),
+        2,
+        3,
+        nearest_mode="floor",
+        coordinate_transformation_mode="asymmetric",
+    ),
     scaled((3, 4, 6), 0.5, 0.5, coordinate_transformation_mode="asymmetric"),
     scaled((3, 4, 6), 0.6, 1.7, nearest_mode="ceil"),
     scaled((3, 4, 6), 0.6, 1.7, nearest_mode="round_prefer_ceil"),
     scaled((3, 4, 5), 2, 2, mode="linear"),
     scaled((3, 4, 5), 2, 2, mode="linear", coordinate_transformation_mode=CORNERS),
     scaled((3, 4, 5), 2, 2, mode="linear", coordinate_transformation_mode="asymmetric"),
-    sized((3, 4, 5), 7, 3, mode="linear", coordinate_transformation_mode="pytorch_half_pixel"),
+    sized(
+        (3, 4, 5),
+        7,
+        3,
+        mode="linear",
+        coordinate_transformation_mode="pytorch_half_pixel",
+    ),
     sized((3, 4, 5), 8, 1, mode="linear", coordinate_transformation_mode=HALF),
-    sized((3, 4, 5), 7, 9, mode="linear", coordinate_transformation_mode="half_pixel_symmetric"),
+    sized(
+        (3, 4, 5),
+        7,
+        9,
+        mode="linear",
+        coordinate_transformation_mode="half_pixel_symmetric",
+    ),
     scaled((3, 4, 5), 2, 1.5, mode="cubic"),
     scaled((3, 4, 5), 2, 1.5, mode="cubic", exclude_outside=1, cubic_coeff_a=-0.5),
     sized((3, 9, 8), 4, 3, mode="linear", antialias=1),

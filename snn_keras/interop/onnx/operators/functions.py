@@ -8,6 +8,7 @@ from keras import layers, ops
 
 from snn_keras.interop.errors import Untranslatable
 from snn_keras.interop.onnx.aligning import aligned
+from snn_keras.interop.onnx.arranging import joined
 from snn_keras.interop.onnx.calls import Call, floating
 from snn_keras.interop.onnx.operators.registry import operator
 from snn_keras.interop.onnx.values import View
@@ -194,8 +195,10 @@ def where(call: Call) -> View:
 @operator("Softmax")
 def softmax(call: Call) -> View:
     """`Softmax`."""
-    view, axes = _along(call)
-    return call.same_places(layers.Softmax, view, axis=axes)
+    view, axis = _along(call)
+    if view.tensor.shape[axis] == 1:  # of which Keras warns
+        return call.applied(ops.ones_like, view)
+    return call.same_places(layers.Softmax, view, axis=axis)
 
 
 @operator("LogSoftmax")
@@ -207,8 +210,6 @@ def log_softmax(call: Call) -> View:
 
 def _along(call):
     """A view, and the only place of the axis that the node names."""
-    from snn_keras.interop.onnx.arranging import joined
-
     view = call.view()
     axis = call.axis(view, -1)
     view.length(axis)
