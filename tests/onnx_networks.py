@@ -310,7 +310,7 @@ class Drawer:
         self.add("Mul", self.pick(f"{u.name} {v.name}", f"{v.name} {u.name}"), x.shape)
 
     def attention(self, x):
-        length, width = x.shape
+        length = x.shape[0]
         q, k, v = (self.heads(x) for _ in range(3))
         k = self.add("Transpose", k.name, (2, 3, length), False, perm=[0, 1, 3, 2])
         y = self.add("MatMul", f"{q.name} {k.name}", (2, length, length), False)
