@@ -75,7 +75,7 @@ class Builder:
             axes = [*axes[1:], axes[0]]
         name = self._names.unique(legal(found.name))
         shape = [found.shape[axis] for axis in axes]
-        x = keras.Input(shape, dtype=keras_dtype(found.dtype), name=name)
+        x = keras.Input(shape, dtype=_dtype(found), name=name)
         places = {axis: (place,) for place, axis in enumerate(axes, 1)}
         places[found.batch] = () if self._source.samples == (1,) else (SAMPLES,)
         view = View(x, tuple(places[axis] for axis in range(rank)), is_image)
@@ -138,6 +138,16 @@ class Builder:
         except Untranslatable as error:
             self._refused.append(f"output '{name}': {error}.")
             return None
+
+
+def _dtype(found):
+    try:
+        return keras_dtype(found.dtype)
+    except Untranslatable as error:
+        raise ConversionError(
+            f"input '{found.name}' cannot be read: {error}. Remedy: export the network "
+            "with an input of numbers."
+        ) from error
 
 
 def axes_of_output(view: View) -> list[int]:

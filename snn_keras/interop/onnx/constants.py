@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from snn_keras.errors import ConversionError
 from snn_keras.interop.errors import Untranslatable
 from snn_keras.interop.onnx.folding import folded
 from snn_keras.interop.onnx.nodes import Node
@@ -22,8 +23,7 @@ def constants_of(
         nodes: Its nodes.
         opset: The version of its operators.
     """
-    helper = package().numpy_helper
-    found = {x.name: helper.to_array(x) for x in proto.graph.initializer}
+    found = {x.name: _array(x) for x in proto.graph.initializer}
     kept = []
     for node in nodes:
         if not all(name in found for name in node.inputs if name):
@@ -37,3 +37,13 @@ def constants_of(
             continue
         found |= {n: x.fixed for n, x in zip(node.outputs, outputs, strict=False)}
     return kept, found
+
+
+def _array(tensor):
+    try:
+        return package().numpy_helper.to_array(tensor)
+    except Exception as error:  # NumPy's errors, and those of the package
+        raise ConversionError(
+            f"constant '{tensor.name}' of shape {tuple(tensor.dims)} is damaged: "
+            f"{error}. Remedy: export the network again."
+        ) from error

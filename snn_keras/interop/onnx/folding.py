@@ -1,5 +1,6 @@
 """Computes what does not depend on the inputs when the file is read."""
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -13,8 +14,8 @@ RANDOM = {
     *("Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike"),
     *("RandomUniform", "RandomUniformLike"),
 }
-# What a constant may grow to.
-MOST_BYTES = 2**30
+# The most entries of a constant that is computed.
+MOST = 2**28
 
 
 def folded(node: Node, inputs: Sequence[Known | None], opset: int) -> list[Known]:
@@ -31,13 +32,30 @@ def folded(node: Node, inputs: Sequence[Known | None], opset: int) -> list[Known
     return [Known(tuple(arrays)) for arrays in zip(*runs, strict=True)]
 
 
+def _check_size(node, arrays):
+    """Refuses nodes that make far more of a few numbers."""
+    size = {
+        "ConstantOfShape": _product,
+        "Expand": lambda x, shape: _product(shape),
+        "Range": lambda start, end, step: abs(float(end) - float(start)) / abs(step),
+        "Tile": lambda x, times: x.size * _product(times),
+    }.get(node.op)
+    if size is not None and size(*arrays) > MOST:
+        raise ValueError(f"they have more than {MOST} entries")
+
+
+def _product(numbers):
+    return math.prod(float(n) for n in numbers)
+
+
 def _run(node, arrays, opset):
     onnx = package()
     given = {f"x{i}": x for i, x in enumerate(arrays) if x is not None}
     names = [f"x{i}" if x is not None else "" for i, x in enumerate(arrays)]
-    made = onnx.helper.make_node(node.op, names, list(node.outputs), node.name)
-    made.attribute.extend(node.proto.attribute)
     try:
+        _check_size(node, arrays)
+        made = onnx.helper.make_node(node.op, names, list(node.outputs), node.name)
+        made.attribute.extend(node.proto.attribute if node.proto else ())
         evaluator = onnx.reference.ReferenceEvaluator(made, opsets={"": opset})
         with np.errstate(all="ignore"):
             return [np.asarray(y) for y in evaluator.run(None, given)]

@@ -67,8 +67,11 @@ def source_of(proto: Any, name: str, opset: int, input_shape: Any = None) -> Sou
     """
     constants = {tensor.name for tensor in proto.initializer}
     given = [x for x in proto.input if x.name not in constants]
-    if not given:
-        raise ConversionError(f"'{name}' has no inputs.")
+    if not given or not proto.output:
+        raise ConversionError(
+            f"'{name}' has {len(given)} inputs and {len(proto.output)} outputs. Remedy: "
+            "export a network that has both."
+        )
     shapes = _by_name([x.name for x in given], input_shape)
     inputs = tuple(_input(x, shapes.get(x.name)) for x in given)
     _check_open(name, inputs)
@@ -120,11 +123,20 @@ def _input(proto, given):
                 "file's order."
             )
         shape[1:] = [int(n) for n in given]
-    dtype = package().helper.tensor_dtype_to_np_dtype(kind.elem_type)
     batch = 0
     if given is None and shape[0] not in (None, 1) and shape.count(None) == 1:
         batch = shape.index(None)
-    return SourceInput(proto.name, tuple(shape), dtype, batch)
+    return SourceInput(proto.name, tuple(shape), _dtype(proto.name, kind), batch)
+
+
+def _dtype(name, kind):
+    try:
+        return package().helper.tensor_dtype_to_np_dtype(kind.elem_type)
+    except KeyError:
+        raise ConversionError(
+            f"input '{name}' is of type {kind.elem_type}, which ONNX does not have. "
+            "Remedy: export the network again."
+        ) from None
 
 
 def _check_open(name, inputs):
