@@ -39,7 +39,7 @@ class Builder:
         self, source: Source, nodes: Sequence[Node], constants: Mapping[str, np.ndarray]
     ) -> None:
         self._source = source
-        self._nodes = nodes
+        self._nodes = list(nodes)
         self._names = Names()
         self._refused = []
         self._values = {k: Known.constant(v) for k, v in constants.items()}

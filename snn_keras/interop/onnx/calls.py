@@ -49,28 +49,42 @@ class Call:
             raise Untranslatable(f"its input {index} is a constant")
         return found
 
-    def constant(self, index: int) -> np.ndarray | None:
-        """An input that is the same for all samples; None if it is left out.
+    def known(self, index: int) -> Known | None:
+        """An input that does not depend on the model's inputs; None if it is left out.
 
         Raises:
-            Untranslatable: if it is computed of the model's inputs.
+            Untranslatable: if it does.
         """
         found = self.input(index)
-        if found is None:
-            return None
         if isinstance(found, View):
             raise Untranslatable(
                 f"its input {index} is computed of the model's inputs, and only a "
                 "constant is taken"
             )
-        return found.fixed
+        return found
 
-    def numbers(self, index: int, name: str = "") -> list[int] | None:
-        """Whole numbers from an input, or from the attribute of this name; or None."""
-        found = self.constant(index)
+    def optional(self, index: int) -> np.ndarray | None:
+        """An input that is the same for any number of samples; None if left out."""
+        found = self.known(index)
+        return None if found is None else found.fixed
+
+    def constant(self, index: int) -> np.ndarray:
+        """An input that is the same for any number of samples.
+
+        Raises:
+            Untranslatable: if it is left out, or depends on the model's inputs.
+        """
+        found = self.optional(index)
         if found is None:
-            found = self.attribute(name)
-        return None if found is None else np.asarray(found, "int64").ravel().tolist()
+            raise Untranslatable(f"its input {index} is left out")
+        return found
+
+    def numbers(self, index: int, name: str = "") -> list[int]:
+        """Whole numbers from an input, or from the attribute of this name; or none."""
+        found = self.optional(index)
+        if found is None:
+            found = self.attribute(name, ())
+        return np.asarray(found, "int64").ravel().tolist()
 
     def axis(self, view: View, default: int | None = None, name: str = "axis") -> int:
         """The axis that the node names, counted from 0."""

@@ -1,6 +1,7 @@
 """The nodes of a file's graph, with what they read by name."""
 
 import dataclasses
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from snn_keras.interop.onnx.package import package
@@ -56,7 +57,7 @@ def _value(attribute):
     )
 
 
-def needed(nodes: list[Node], outputs: list[str]) -> list[Node]:
+def needed(nodes: Sequence[Node], outputs: Iterable[str]) -> list[Node]:
     """The nodes that the outputs depend on, in the same order."""
     wanted, kept = set(outputs), []
     for node in reversed(nodes):
@@ -66,7 +67,7 @@ def needed(nodes: list[Node], outputs: list[str]) -> list[Node]:
     return kept[::-1]
 
 
-def readers(nodes: list[Node]) -> dict:
+def readers(nodes: Sequence[Node]) -> dict:
     """The nodes that read each tensor, once for every input that it is."""
     found = {}
     for node in nodes:

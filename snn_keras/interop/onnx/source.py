@@ -69,8 +69,8 @@ def source_of(proto: Any, name: str, opset: int, input_shape: Any = None) -> Sou
     given = [x for x in proto.input if x.name not in constants]
     if not given or not proto.output:
         raise ConversionError(
-            f"'{name}' has {len(given)} inputs and {len(proto.output)} outputs. Remedy: "
-            "export a network that has both."
+            f"'{name}' has {len(given)} inputs and {len(proto.output)} outputs. "
+            "Remedy: export a network that has both."
         )
     shapes = _by_name([x.name for x in given], input_shape)
     inputs = tuple(_input(x, shapes.get(x.name)) for x in given)

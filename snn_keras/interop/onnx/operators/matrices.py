@@ -16,55 +16,57 @@ from snn_keras.interop.onnx.values import MIXES, SAMPLES, Known, View
 @operator("Gemm")
 def gemm(call: Call) -> View:
     """`Dense`; between two signals a product, see `matmul`."""
-    a, b = call.view() if isinstance(call.input(0), View) else call.constant(0), None
-    b = call.input(1)
-    b = b if isinstance(b, View) else call.constant(1)
-    a, b = (
-        _transposed(x) if call.attribute(name, 0) else x
-        for x, name in ((a, "transA"), (b, "transB"))
-    )
+    a, b = (_operand(call, i) for i in (0, 1))
+    a = _transposed(a) if call.attribute("transA", 0) else a
+    b = _transposed(b) if call.attribute("transB", 0) else b
     alpha, beta = call.attribute("alpha", 1.0), call.attribute("beta", 1.0)
-    bias = call.input(2)
-    if isinstance(a, View) and isinstance(b, np.ndarray) and not isinstance(bias, View):
-        c = None if bias is None else beta * bias.of_a_sample
-        if c is None or c.size == 1 or c.size == c.shape[-1] == b.shape[1]:
-            c = None if c is None else np.broadcast_to(c.ravel(), b.shape[1])
-            return dense(call, a, alpha * b, c, a.rank - 1)
-    y = product(call, a, b)
-    if alpha != 1:
-        y = call.elementwise(ops.multiply, y, np.float32(alpha), suffix="alpha")
+    bias = None if call.input(2) is None else _operand(call, 2)
+    if isinstance(a, View) and isinstance(b, np.ndarray):
+        if bias is None:
+            return dense(call, a, alpha * b, None, a.rank - 1)
+        if isinstance(bias, np.ndarray) and _is_of_columns(bias, b):
+            row = np.broadcast_to(beta * bias.ravel(), b.shape[1])
+            return dense(call, a, alpha * b, row, a.rank - 1)
+    y = _times(call, product(call, a, b, "product"), alpha, "alpha")
     if bias is None:
         return y
-    c = bias if isinstance(bias, View) else floating(bias.of_a_sample)
-    if beta != 1:
-        c = (
-            c * beta
-            if isinstance(c, np.ndarray)
-            else call.elementwise(ops.multiply, c, np.float32(beta), suffix="beta")
-        )
-    return call.elementwise(ops.add, y, c, suffix="bias")
+    return call.elementwise(ops.add, y, _times(call, bias, beta, "beta"))
+
+
+def _operand(call, index):
+    """An input as a view, or as an array for any number of samples."""
+    x = call.input(index)
+    return floating(x.of_a_sample) if isinstance(x, Known) else x
+
+
+def _is_of_columns(array, matrix):
+    """Whether an array has one number for each column of a matrix, or one for all."""
+    return array.size in (1, array.shape[-1]) and array.size in (1, matrix.shape[1])
+
+
+def _times(call, x, factor, suffix):
+    if factor == 1 or isinstance(x, np.ndarray):
+        return x * factor if isinstance(x, np.ndarray) else x
+    return call.elementwise(ops.multiply, x, np.float32(factor), suffix=suffix)
 
 
 def _transposed(x):
-    if isinstance(x, View):
-        return x.permuted([1, 0])
-    return x.T
+    return x.permuted([1, 0]) if isinstance(x, View) else x.T
 
 
 @operator("MatMul")
 def matmul(call: Call) -> View:
     """`Dense` where one side is a matrix of constants; else `keras.ops.einsum`."""
-    a, b = (floating(x.of_a_sample) if isinstance(x, Known) else x for x in call.inputs)
-    return product(call, a, b)
+    return product(call, _operand(call, 0), _operand(call, 1))
 
 
 def product(
     call: Call, a: View | np.ndarray, b: View | np.ndarray, suffix: str = ""
 ) -> View:
     """The product of the last two axes, of which one side at least is a view."""
-    if isinstance(b, np.ndarray) and _is_matrix(b, a.rank):
+    if isinstance(a, View) and isinstance(b, np.ndarray) and _is_matrix(b, a.rank):
         return dense(call, a, b.reshape(b.shape[-2:]), None, a.rank - 1)
-    if isinstance(a, np.ndarray) and _is_matrix(a, b.rank):
+    if isinstance(b, View) and isinstance(a, np.ndarray) and _is_matrix(a, b.rank):
         return dense(call, b, a.reshape(a.shape[-2:]).T, None, b.rank - 2)
     drop = [i for i, x in ((-2, a), (-1, b)) if _rank(x) == 1]
     a = _with_axis(a, 0) if _rank(a) == 1 else a

@@ -49,7 +49,7 @@ def layer_normalization(call: Call) -> View:
         full = np.broadcast_to(array, lengths)
         return full.reshape(shape).transpose(order)
 
-    scale, bias = call.constant(1), call.constant(2)
+    scale, bias = call.optional(1), call.optional(2)
     weights = [arranged(x) for x in (scale, bias) if x is not None]
     return call.same_places(
         layers.LayerNormalization,

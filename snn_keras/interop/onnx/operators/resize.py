@@ -9,8 +9,8 @@ from snn_keras.interop.errors import Untranslatable
 from snn_keras.interop.onnx.arranging import joined
 from snn_keras.interop.onnx.calls import Call
 from snn_keras.interop.onnx.operators.interpolation import Sampling, matrix_of
-from snn_keras.interop.onnx.operators.moves import sliced
 from snn_keras.interop.onnx.operators.registry import operator
+from snn_keras.interop.onnx.operators.slicing import sliced
 from snn_keras.interop.onnx.values import Known, View
 
 UP = {1: layers.UpSampling1D, 2: layers.UpSampling2D, 3: layers.UpSampling3D}
@@ -37,7 +37,7 @@ def resize(call: Call) -> View:
 
 def _scales(call, view, axes):
     """A scale and a new length for each axis."""
-    scales, sizes = call.constant(2), _sizes(call, view, axes)
+    scales, sizes = call.optional(2), _sizes(call, view, axes)
     lengths = view.shape(call.samples[0])
     lengths = [lengths[axis] for axis in axes]
     if scales is not None and scales.size:
@@ -68,11 +68,11 @@ def _sizes(call, view, axes):
 
 
 def _sampling(call, axes, axis, length, scale, size):
-    roi = call.constant(1)
     kind = call.attribute("coordinate_transformation_mode", "half_pixel")
     crop = (0.0, 1.0)
     if kind == "tf_crop_and_resize":
         i = axes.index(axis)
+        roi = call.constant(1)
         crop = (float(roi[i]), float(roi[len(axes) + i]))
     return Sampling(
         length,

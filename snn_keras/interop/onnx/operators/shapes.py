@@ -9,6 +9,7 @@ from keras import ops
 from snn_keras.interop.errors import Untranslatable
 from snn_keras.interop.onnx.calls import Call
 from snn_keras.interop.onnx.operators.registry import operator
+from snn_keras.interop.onnx.package import package
 from snn_keras.interop.onnx.reshaping import reshaped
 from snn_keras.interop.onnx.values import Known, View
 
@@ -31,9 +32,7 @@ def transpose(call: Call) -> View:
 @operator("Reshape")
 def reshape(call: Call) -> View:
     """The places under other axes, split or joined where needed."""
-    view, target = call.view(), call.input(1)
-    if not isinstance(target, Known):
-        raise Untranslatable("its shape is computed of the model's inputs")
+    view, target = call.view(), call.known(1)
     keeps_zeros = call.attribute("allowzero", 0)
     shapes = [
         _resolved(target.at(i), view.shape(samples), keeps_zeros)
@@ -79,13 +78,11 @@ def flatten(call: Call) -> View:
 def squeeze(call: Call) -> View:
     """Drops axes of length 1."""
     view = call.view()
-    axes = call.numbers(1, "axes")
-    shapes = [view.shape(samples) for samples in call.samples]
-    if axes is None:
-        axes = [i for i, n in enumerate(shapes[0]) if n == 1]
+    shape = view.shape(call.samples[0])
+    axes = call.numbers(1, "axes") or [i for i, n in enumerate(shape) if n == 1]
     axes = {axis % view.rank for axis in axes}
-    if any(shapes[0][axis] != 1 for axis in axes):
-        raise Untranslatable(f"it squeezes {shapes[0]} along axes {sorted(axes)}")
+    if any(shape[axis] != 1 for axis in axes):
+        raise Untranslatable(f"it squeezes {shape} along axes {sorted(axes)}")
     kept = (group for i, group in enumerate(view.places) if i not in axes)
     return View(view.tensor, tuple(kept))
 
@@ -103,11 +100,9 @@ def unsqueeze(call: Call) -> View:
 @operator("Expand")
 def expand(call: Call) -> View:
     """A product with ones, if it gets larger."""
-    view, target = call.view(), call.input(1)
-    if not isinstance(target, Known):
-        raise Untranslatable("its shape is computed of the model's inputs")
+    view, target = call.view(), call.known(1)
     ones = Known(
-        tuple(np.ones(array.astype(int), "float32") for array in target.arrays)
+        tuple(np.ones(shape.astype(int), "float32") for shape in target.arrays)
     )
     rank = max(view.rank, ones.arrays[0].ndim)
     padded = View(view.tensor, ((),) * (rank - view.rank) + view.places)
@@ -120,17 +115,14 @@ def expand(call: Call) -> View:
 @operator("Cast", "CastLike")
 def cast(call: Call) -> View:
     """`keras.ops.cast`, and nothing from float to float."""
-    from snn_keras.interop.onnx.package import package
-
-    view, onnx = call.view(), package()
-    if call.node.op == "CastLike":
-        other = call.input(1)
-        kind = np.dtype(
-            other.tensor.dtype if isinstance(other, View) else other.at(0).dtype
-        )
+    view, like = call.view(), call.input(1)
+    if isinstance(like, View):
+        dtype = like.tensor.dtype
+    elif like is not None:
+        dtype = keras_dtype(like.arrays[0].dtype)
     else:
-        kind = onnx.helper.tensor_dtype_to_np_dtype(call.attribute("to"))
-    dtype = keras_dtype(kind)
+        kind = package().helper.tensor_dtype_to_np_dtype(call.attribute("to"))
+        dtype = keras_dtype(kind)
     if dtype == view.tensor.dtype:
         return view
     return call.applied(ops.cast, view, dtype)
@@ -149,44 +141,3 @@ def keras_dtype(kind: np.dtype) -> str:
     if kind.kind == "f" or "float" in kind.name:
         return keras.config.floatx()
     raise Untranslatable(f"Keras computes with no {kind.name}")
-
-
-@operator("DepthToSpace")
-def depth_to_space(call: Call) -> View:
-    """Channels become space, by splitting places."""
-    view, size = call.view(), call.attribute("blocksize")
-    first, second = [(0, size, size, None), (0, 3, 4, 1, 5, 2)], None
-    if call.attribute("mode", "DCR") == "CRD":
-        first, second = [(0, None, size, size), (0, 1, 4, 2, 5, 3)], None
-    del second
-    shapes = []
-    for samples in call.samples:
-        n, c, h, w = view.shape(samples)
-        parts = [c // size**2 if x is None else x for x in first[0][1:]]
-        shapes.append((n, *parts, h, w))
-    found = to_shapes(call, view, shapes).permuted(list(first[1]))
-    return to_shapes(
-        call,
-        found,
-        [
-            (n, c // size**2, h * size, w * size)
-            for n, c, h, w in map(view.shape, call.samples)
-        ],
-    )
-
-
-@operator("SpaceToDepth")
-def space_to_depth(call: Call) -> View:
-    """Space becomes channels, by splitting places."""
-    view, size = call.view(), call.attribute("blocksize")
-    shapes = [view.shape(samples) for samples in call.samples]
-    found = to_shapes(
-        call,
-        view,
-        [(n, c, h // size, size, w // size, size) for n, c, h, w in shapes],
-    ).permuted([0, 3, 5, 1, 2, 4])
-    return to_shapes(
-        call,
-        found,
-        [(n, c * size**2, h // size, w // size) for n, c, h, w in shapes],
-    )

@@ -89,10 +89,8 @@ def windows_of(call: Call, view: View, kernel: tuple) -> Windows:
     found = Windows(sizes, tuple(kernel), strides, dilations, (), ())
     pads = pads_of(call, found)
     overhang = (0,) * count
-    if (
-        call.attribute("ceil_mode", 0)
-        and call.attribute("auto_pad", "NOTSET") == "NOTSET"
-    ):
+    is_explicit = call.attribute("auto_pad", "NOTSET") == "NOTSET"
+    if call.attribute("ceil_mode", 0) and is_explicit:
         overhang = tuple(map(_overhang, sizes, found.extents, strides, pads))
     return dataclasses.replace(found, pads=pads, overhang=overhang)
 
@@ -137,6 +135,5 @@ def cropped(call: Call, x: keras.KerasTensor, sides: tuple) -> keras.KerasTensor
     if not any(map(any, sides)):
         return x
     layer = CROPPING[len(sides)]
-    return call.make.layer(
-        layer, x, sides[0] if len(sides) == 1 else sides, suffix="crop"
-    )
+    pairs = sides[0] if len(sides) == 1 else sides
+    return call.make.layer(layer, x, pairs, suffix="crop")

@@ -46,7 +46,9 @@ class _Weights:
         behind: How many axes the output has behind its channels.
     """
 
-    def __init__(self, kernel, axis, bias, behind):
+    def __init__(
+        self, kernel: np.ndarray, axis: int, bias: np.ndarray | float, behind: int
+    ) -> None:
         self._kernel, self._axis, self._behind = kernel, axis, behind
         self._factor = np.ones(kernel.shape[axis], kernel.dtype)
         self._bias = bias
