@@ -1,0 +1,49 @@
+"""The constants of a file, and the nodes that compute constants."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from snn_keras.errors import ConversionError
+from snn_keras.interop.errors import Untranslatable
+from snn_keras.interop.onnx.folding import folded
+from snn_keras.interop.onnx.nodes import Node
+from snn_keras.interop.onnx.package import package
+from snn_keras.interop.onnx.values import Known
+
+
+def constants_of(
+    proto: Any, nodes: Sequence[Node], opset: int
+) -> tuple[list[Node], dict[str, np.ndarray]]:
+    """The nodes that depend on more than constants, and all constants by name.
+
+    Args:
+        proto: A `ModelProto`.
+        nodes: Its nodes.
+        opset: The version of its operators.
+    """
+    found = {x.name: _array(x) for x in proto.graph.initializer}
+    kept = []
+    for node in nodes:
+        if not all(name in found for name in node.inputs if name):
+            kept.append(node)
+            continue
+        inputs = [Known.constant(found[name]) if name else None for name in node.inputs]
+        try:
+            outputs = folded(node, inputs, opset)
+        except Untranslatable:
+            kept.append(node)  # which is refused when it is translated
+            continue
+        found |= {n: x.fixed for n, x in zip(node.outputs, outputs, strict=False)}
+    return kept, found
+
+
+def _array(tensor):
+    try:
+        return package().numpy_helper.to_array(tensor)
+    except Exception as error:  # NumPy's errors, and those of the package
+        raise ConversionError(
+            f"constant '{tensor.name}' of shape {tuple(tensor.dims)} is damaged: "
+            f"{error}. Remedy: export the network again."
+        ) from error

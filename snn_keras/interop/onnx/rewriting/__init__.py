@@ -1,0 +1,31 @@
+"""Rewrites nodes that together are one layer of Keras."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from snn_keras.interop.onnx.nodes import Node
+from snn_keras.interop.onnx.rewriting.curves import with_curves
+from snn_keras.interop.onnx.rewriting.folds import with_folds
+from snn_keras.interop.onnx.rewriting.graph import Graph
+from snn_keras.interop.onnx.rewriting.normalizations import with_normalizations
+
+
+def rewritten(
+    nodes: Sequence[Node],
+    constants: Mapping[str, np.ndarray],
+    outputs: Sequence[str],
+    opset: int,
+) -> tuple[list[Node], dict[str, np.ndarray]]:
+    """The nodes, those that are one layer together as one node; and the constants.
+
+    Args:
+        nodes: The nodes of a file, in running order.
+        constants: Its constants by name.
+        outputs: The names of its outputs.
+        opset: The version of its operators.
+    """
+    graph = Graph(list(nodes), dict(constants), set(outputs), opset)
+    for rewrite in (with_folds, with_normalizations, with_curves):
+        graph = rewrite(graph)
+    return graph.nodes, graph.constants
