@@ -83,17 +83,17 @@ def expected(model, inputs):
         earlier.opset_import[0].version = newest  # of the same operators
         earlier.ir_version = helper.find_min_ir_version_for(earlier.opset_import)
         model = earlier
-    return session(model).run(None, inputs)
+    return session(model.SerializeToString()).run(None, inputs)
 
 
-def session(model):
-    """A session of ONNX Runtime."""
+def session(content):
+    """A session of ONNX Runtime, of what is in a file."""
     options = onnxruntime.SessionOptions()
     level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.graph_optimization_level = level
     options.log_severity_level = 4
     options.intra_op_num_threads = 1
-    return onnxruntime.InferenceSession(model.SerializeToString(), options)
+    return onnxruntime.InferenceSession(content, options)
 
 
 @functools.cache
@@ -106,7 +106,7 @@ def newest_of_runtime():
         imports = [helper.make_opsetid("", opset)]
         model = helper.make_model(graph, opset_imports=imports, ir_version=10)
         try:
-            session(model)
+            session(model.SerializeToString())
         except Exception:  # its own errors have no common base
             continue
         return opset
