@@ -84,6 +84,12 @@ def trained_by(path):
     return re.sub(r"=\S*/(\w+)/(\w+\.keras)", r"=\1/\2", command)
 
 
+def kept_epoch(path):
+    """`{"kept_epoch": number}` of the training of a network, where it says so."""
+    about = json.loads(path.with_suffix(".json").read_text())
+    return {name: about[name] for name in ("kept_epoch",) if name in about}
+
+
 def usable(known, trained, samples):
     """Known figures; none where they are of another network or of other images."""
     same = (known.get("trained"), known.get("samples")) == (trained, samples)
@@ -115,7 +121,7 @@ def measure(table, row, path, data_dir, samples=0, batch_size=100, known=None):
         train = data.load(dataset, "train", data_dir)
         calibration = data.preprocess(train.take(CALIBRATION_IMAGES).images)
     figures = {"dataset": dataset, **dataclasses.asdict(row), "trained": trained}
-    figures |= {"samples": len(images), **known}
+    figures |= {"samples": len(images), **kept_epoch(path), **known}
     convert = functools.partial(row.convert, model, calibration=calibration)
     convert = functools.cache(convert)  # it may measure on calibration images
     if "energy_at_4" in missing:

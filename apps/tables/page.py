@@ -65,8 +65,11 @@ def _open(metrics):
 
 
 def _sources(rows, figures):
-    """The source networks, and what trained them; of several seeds, with --seed=N."""
-    header = ["source network", "seeds", "accuracy", "trained by"]
+    """The source networks, and what trained them; of several seeds, with --seed=N.
+
+    The epoch whose network is kept, of the first seed, where the training says it.
+    """
+    header = ["source network", "seeds", "accuracy", "epoch kept", "trained by"]
     yield _line(header)
     yield _line(["---"] * len(header))
     pairs = list(zip(rows, figures, strict=True))
@@ -74,7 +77,8 @@ def _sources(rows, figures):
         found = [figure for row, figure in pairs if row.source == source]
         most = max(found, key=lambda figure: figure["seeds"])
         trained = f"`{found[0]['trained']}`"
-        yield _line([source, str(most["seeds"]), percent(most["ann"]), trained])
+        kept = str(found[0].get("kept_epoch", ""))
+        yield _line([source, str(most["seeds"]), percent(most["ann"]), kept, trained])
 
 
 def _methods(table, rows, figures):
