@@ -25,6 +25,7 @@ number of its own, and --output in a folder that all share:
 
 import dataclasses
 import importlib.util
+import itertools
 import json
 import pathlib
 import sys
@@ -277,6 +278,15 @@ def kept_epoch(stage, history):
     return first + 1 + int(np.argmax(found))
 
 
+def augmented_images(source, stage, augmentation, where):
+    """Training images as training sees them, as many as --reestimate says."""
+    batches = source.batches(stage.batch_size, stage.seed, augmentation, where)
+    batches.epoch = stage.epochs
+    count = min(len(batches), -(-stage.reestimate // stage.batch_size))
+    found = itertools.islice(iter(batches), count)
+    return np.concatenate([np.asarray(images) for images, _ in found])
+
+
 def make_callbacks(stage, where, batches, held_out, backup):
     """What the flags ask for after every epoch, and the backup."""
     made = [Clock(), FollowEpoch(batches)]
@@ -344,7 +354,8 @@ def train_stage(stage, where, source):
             model = keras.models.load_model(stage.output, compile=False)
     if stage.reestimate:
         with distribution.alone():
-            snn_keras.reestimate_statistics(model, source.sample(stage.reestimate))
+            images = augmented_images(source, stage, augmentation, where)
+            snn_keras.reestimate_statistics(model, images)
     save(model, output)
     data.write_json(
         output.with_suffix(".json"),

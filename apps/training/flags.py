@@ -181,7 +181,8 @@ def define():
         "reestimate",
         0,
         "Estimate batch normalization's statistics anew in the end, with the noise of "
-        "training off, on so many training images; 0 to keep those of training.",
+        "training off, on so many training images, in whole batches, augmented as in "
+        "training; 0 to keep those of training.",
         lower_bound=0,
     )
     flags.DEFINE_integer(

@@ -22,8 +22,9 @@ def reestimate_statistics(
     Args:
         model: A functional or Sequential `keras.Model`; it is changed in place. Layers
             that are frozen stay as they are, and those inside of other layers.
-        data: Inputs, as `model.predict` takes them; of a dataset or a generator the
-            first 4,096 samples are used.
+        data: Inputs as training saw them, augmented if they were; of a dataset or a
+            generator the first 4,096 samples are used. Statistics of other inputs, of
+            training images without their augmentation even, may cost accuracy.
         batch_size: Samples per batch, an integer >= 2: a large one, because the
             variance is that of a batch.
 
