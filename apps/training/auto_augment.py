@@ -181,7 +181,7 @@ def recolored(images, kind, amounts):
     grey = luminance(images)
     made = {
         "invert": 255 - images,
-        "solarize": ops.where(images < amounts, images, 255 - images),
+        "solarize": ops.where(ops.less(images, amounts), images, 255 - images),
         "posterize": images // unit * unit,
         "autocontrast": stretched(images),
         "equalize": equalized(images),
