@@ -290,6 +290,27 @@ def test_nodes_that_are_one_layer_become_it(name):
     assert kinds_of(read) == expected
 
 
+def test_a_group_normalization_as_pytorch_writes_it_becomes_one():
+    nodes = [
+        node("Reshape", "x groups", "g"),
+        node("InstanceNormalization", "g ones zeros", "n"),
+        node("Shape", "x", "shape"),
+        node("Reshape", "n shape", "b"),
+        node("Mul", "b scale", "s"),
+        node("Add", "s shift", "y"),
+    ]
+    constants = {
+        "groups": np.array([0, 2, -1], "int64"),
+        "ones": np.ones(2, "float32"),
+        "zeros": np.zeros(2, "float32"),
+        "scale": values(4, 1),
+        "shift": values(4, 1, seed=1),
+    }
+    inputs = {"x": values(2, 4, 6)}
+    read = check(model_proto(nodes, inputs, constants), inputs, ["x"], ["y"])
+    assert kinds_of(read) == ["GroupNormalization"]
+
+
 def test_factors_and_offsets_of_channels_go_into_a_convolution():
     nodes = [
         node("Conv", "x w b", "a"),
