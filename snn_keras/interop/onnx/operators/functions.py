@@ -21,9 +21,11 @@ FUNCTIONS = {
     "Neg": ops.negative,
     "Not": ops.logical_not,
     "Reciprocal": ops.reciprocal,
+    "Round": ops.round,
     "Sign": ops.sign,
     "Sin": ops.sin,
     "Sqrt": ops.sqrt,
+    "Tan": ops.tan,
 }
 # Functions of two tensors: a layer for signals of one shape, else the operation.
 PAIRS = {
