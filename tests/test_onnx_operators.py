@@ -232,6 +232,11 @@ ENTRIES = [
         for op in ["Add", "Sub", "Mul", "Div", "Pow", "Min", "Max"]
     ),
     case("Add", (3, 1), (1, 4)),
+    case("Add", (4, 1), (1, 4)),
+    case("Add", (4, 4), (4, 1)),
+    case("Add", (4, 4), constants=(values(4, 1),)),
+    case("Add", (4, 4, 3), constants=(values(4, 1),)),
+    case("Add", (4, 4, 1), constants=(values(4, 1),)),
     case("Mul", (3, 1, 5), (1, 4, 1)),
     case("Sub", (3, 4, 5), (1, 1, 5)),
     case("Add", (1, 1), constants=(values(3, 4),)),
@@ -410,6 +415,11 @@ def test_an_operator_computes_what_onnx_runtime_does(case):
 def test_an_operator_for_a_fixed_batch_takes_any(case, batch):
     read = case.run(opset=23, batch=batch)
     assert all(x.shape[0] is None for x in read.inputs)
+
+
+@pytest.mark.parametrize("case", [x for x in ALL if x.op == "Add"], ids=str)
+def test_an_addition_for_one_sample_broadcasts_as_for_several(case):
+    case.run(opset=23, batch=1)
 
 
 @pytest.mark.slow

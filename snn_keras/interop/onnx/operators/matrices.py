@@ -8,6 +8,7 @@ from snn_keras.interop.onnx.arranging import arranged
 from snn_keras.interop.onnx.calls import Call, floating
 from snn_keras.interop.onnx.operators.registry import operator
 from snn_keras.interop.onnx.operators.sums import summed
+from snn_keras.interop.onnx.plus import plus
 from snn_keras.interop.onnx.values import SAMPLES, Known, View
 
 
@@ -28,7 +29,7 @@ def gemm(call: Call) -> View:
     y = _times(call, product(call, a, b, "product"), alpha, "alpha")
     if bias is None:
         return y
-    return call.elementwise(ops.add, y, _times(call, bias, beta, "beta"))
+    return call.elementwise(plus, y, _times(call, bias, beta, "beta"))
 
 
 def _operand(call, index):
