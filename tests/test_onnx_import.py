@@ -247,6 +247,36 @@ def hard_swish():
     return nodes, {name: np.float32(n) for name, n in numbers.items()}
 
 
+def gelu_by_tanh():
+    nodes = [
+        node("Pow", "x three", "a"),
+        node("Mul", "a small", "b"),
+        node("Add", "x b", "c"),
+        node("Mul", "c root", "d"),
+        node("Tanh", "d", "e"),
+        node("Add", "e one", "f"),
+        node("Mul", "x half", "g"),
+        node("Mul", "g f", "y"),
+    ]
+    numbers = {"three": 3, "small": 0.044715, "one": 1, "half": 0.5}
+    numbers["root"] = (2 / np.pi) ** 0.5
+    return nodes, {name: np.float32(n) for name, n in numbers.items()}
+
+
+def hard_sigmoid():
+    nodes, numbers = hard_swish()
+    return [*nodes[:2], node("Div", "b six", "y")], numbers
+
+
+def mish():
+    nodes = [
+        node("Softplus", "x", "a"),
+        node("Tanh", "a", "b"),
+        node("Mul", "x b", "y"),
+    ]
+    return nodes, {}
+
+
 def silu():
     return [node("Sigmoid", "x", "a"), node("Mul", "x a", "y")], {}
 
@@ -275,7 +305,10 @@ def product_with_bias():
 PATTERNS = {
     "gelu": (gelu(0), ["Activation"]),
     "gelu, in another order": (gelu(1), ["Activation"]),
+    "gelu by tanh": (gelu_by_tanh(), ["Gelu"]),
+    "hard sigmoid": (hard_sigmoid(), ["Activation"]),
     "hard swish": (hard_swish(), ["Activation"]),
+    "mish": (mish(), ["Activation"]),
     "silu": (silu(), ["Activation"]),
     "layer normalization": (normalization(), ["LayerNormalization"]),
     "product with bias": (product_with_bias(), ["Dense"]),
@@ -288,6 +321,27 @@ def test_nodes_that_are_one_layer_become_it(name):
     inputs = {"x": values(2, 5, 6)}
     read = check(model_proto(nodes, inputs, constants, opset=13), inputs)
     assert kinds_of(read) == expected
+
+
+def test_a_group_normalization_as_pytorch_writes_it_becomes_one():
+    nodes = [
+        node("Reshape", "x groups", "g"),
+        node("InstanceNormalization", "g ones zeros", "n"),
+        node("Shape", "x", "shape"),
+        node("Reshape", "n shape", "b"),
+        node("Mul", "b scale", "s"),
+        node("Add", "s shift", "y"),
+    ]
+    constants = {
+        "groups": np.array([0, 2, -1], "int64"),
+        "ones": np.ones(2, "float32"),
+        "zeros": np.zeros(2, "float32"),
+        "scale": values(4, 1),
+        "shift": values(4, 1, seed=1),
+    }
+    inputs = {"x": values(2, 4, 6)}
+    read = check(model_proto(nodes, inputs, constants), inputs, ["x"], ["y"])
+    assert kinds_of(read) == ["GroupNormalization"]
 
 
 def test_factors_and_offsets_of_channels_go_into_a_convolution():

@@ -58,6 +58,14 @@ def transformer():
     return keras.Model(inputs, layers.Dense(3)(layers.GlobalAveragePooling1D()(x)))
 
 
+def test_a_layer_normalization_is_one_again(tmp_path):
+    model = transformer()
+    outputs_of(model, [np.zeros((1, 9, 8), "float32")])
+    model.export(str(tmp_path / "net.onnx"), format="onnx", verbose=False)
+    kinds = [type(x) for x in from_onnx(tmp_path / "net.onnx").layers]
+    assert kinds.count(layers.LayerNormalization) == 2
+
+
 def several():
     """Several inputs and outputs."""
     a, b = keras.Input((4,), name="first"), keras.Input((6,), name="second")

@@ -189,15 +189,19 @@ NORMALIZATIONS = [
         constants=(values(5, 4), values(5, 4, seed=1)),
         axis=-2,
     ),
+    case("RMSNormalization", (5, 4), constants=FOUR[:1], epsilon=0.1),
     image("InstanceNormalization", (4, 5, 6), constants=FOUR[:2]),
     image("GroupNormalization", (4, 5, 6), constants=FOUR[:2], num_groups=2),
 ]
 
 INT = np.int64
 ENTRIES = [
-    *(case(op, (3, 4)) for op in ["Abs", "Ceil", "Cos", "Erf", "Exp", "Floor", "Neg"]),
+    *(
+        case(op, (3, 4))
+        for op in ["Abs", "Ceil", "Round", "Cos", "Erf", "Exp", "Floor", "Neg"]
+    ),
     *(case(op, (3, 4), low=0.1) for op in ["Log", "Reciprocal", "Sqrt"]),
-    *(case(op, (3, 4)) for op in ["Sign", "Sin", "Relu", "Sigmoid", "Softplus"]),
+    *(case(op, (3, 4)) for op in ["Sign", "Sin", "Tan", "Relu", "Sigmoid", "Softplus"]),
     *(case(op, (3, 4)) for op in ["Softsign", "Tanh", "Selu", "HardSwish", "Mish"]),
     *(case(op, (3, 4)) for op in ["LeakyRelu", "Elu", "Celu", "HardSigmoid", "Gelu"]),
     case("LeakyRelu", (3, 4), alpha=0.3),
@@ -228,6 +232,11 @@ ENTRIES = [
         for op in ["Add", "Sub", "Mul", "Div", "Pow", "Min", "Max"]
     ),
     case("Add", (3, 1), (1, 4)),
+    case("Add", (4, 1), (1, 4)),
+    case("Add", (4, 4), (4, 1)),
+    case("Add", (4, 4), constants=(values(4, 1),)),
+    case("Add", (4, 4, 3), constants=(values(4, 1),)),
+    case("Add", (4, 4, 1), constants=(values(4, 1),)),
     case("Mul", (3, 1, 5), (1, 4, 1)),
     case("Sub", (3, 4, 5), (1, 1, 5)),
     case("Add", (1, 1), constants=(values(3, 4),)),
@@ -240,6 +249,10 @@ REDUCTIONS = [
         case(op, (3, 4, 5), constants=(np.array(axes, INT),), keepdims=keeps)
         for op in ["ReduceMean", "ReduceSum", "ReduceMax", "ReduceMin", "ReduceProd"]
         for axes, keeps in [([-1], 1), ([1, 2], 0), ([2], 0), ([1, 2, 3], 1)]
+    ),
+    *(
+        case(op, (3, 4, 5), constants=(np.array([-1, 1], INT),), keepdims=0)
+        for op in ["ReduceL1", "ReduceL2", "ReduceSumSquare", "ReduceLogSumExp"]
     ),
     case("ReduceMean", (3, 4), noop_with_empty_axes=1),
     case("ArgMax", (3, 4), axis=1),
@@ -263,6 +276,10 @@ MATRICES = [
         "Gemm", (6,), constants=(W.T.copy(), values(1)), transB=1, beta=2.0, alpha=0.5
     ),
     case("Gemm", (6,), constants=(W, values(1, 4)), beta=0.5),
+    case("Einsum", (2, 5, 6), (2, 6, 3), equation="bhqd,bhdk->bhqk"),
+    case("Einsum", (5, 6), (4, 6), equation="bqd,bkd->bkq"),
+    case("Einsum", (5, 6), constants=(values(6, 2, 3),), equation="bld, dhe -> bhle"),
+    case("Einsum", (5, 6), equation="bld->bd"),
     case("Gemm", (6,), (4,), constants=(W,), order="x0 c0 x1", beta=0.5),
 ]
 
@@ -398,6 +415,11 @@ def test_an_operator_computes_what_onnx_runtime_does(case):
 def test_an_operator_for_a_fixed_batch_takes_any(case, batch):
     read = case.run(opset=23, batch=batch)
     assert all(x.shape[0] is None for x in read.inputs)
+
+
+@pytest.mark.parametrize("case", [x for x in ALL if x.op == "Add"], ids=str)
+def test_an_addition_for_one_sample_broadcasts_as_for_several(case):
+    case.run(opset=23, batch=1)
 
 
 @pytest.mark.slow

@@ -21,9 +21,9 @@ from snn_keras.interop.onnx.source import Source
 from snn_keras.interop.onnx.values import SAMPLES, Known, View
 
 REMEDY = (
-    "Remedy: export the network without them, or with other settings. If samples are "
-    "mixed because the batch is not the first axis of the inputs, export it with an open "
-    "batch, and with no other axis open."
+    "Remedy: export the network without them, or with other settings. Where samples "
+    "would mix because the batch is not the first axis of the inputs: export it with "
+    "the batch open, and no other axis."
 )
 
 

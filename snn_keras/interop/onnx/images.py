@@ -20,7 +20,7 @@ NEW_AXES = {
     "Transpose",
     "Unsqueeze",
 }
-NEW_AXES |= {"Gemm", "MatMul"}
+NEW_AXES |= {"Attention", "Einsum", "Gemm", "MatMul"}
 
 
 def read_as_image(name: str, readers: Mapping[str, Sequence[Node]]) -> bool:

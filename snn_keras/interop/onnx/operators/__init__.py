@@ -13,5 +13,6 @@ from snn_keras.interop.onnx.operators import reductions as reductions
 from snn_keras.interop.onnx.operators import resize as resize
 from snn_keras.interop.onnx.operators import shapes as shapes
 from snn_keras.interop.onnx.operators import slicing as slicing
+from snn_keras.interop.onnx.operators import sums as sums
 from snn_keras.interop.onnx.operators import transposed as transposed
 from snn_keras.interop.onnx.operators.registry import TRANSLATIONS as TRANSLATIONS

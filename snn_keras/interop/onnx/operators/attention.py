@@ -10,6 +10,7 @@ from snn_keras.interop.onnx.calls import Call, floating
 from snn_keras.interop.onnx.operators.matrices import product
 from snn_keras.interop.onnx.operators.registry import operator
 from snn_keras.interop.onnx.operators.shapes import to_shapes
+from snn_keras.interop.onnx.plus import plus
 from snn_keras.interop.onnx.values import Known, View
 
 
@@ -71,7 +72,7 @@ def _masked(call, scores):
     if kind == "bool":
         return _where(call, mask, scores, "mask")
     mask = mask if isinstance(mask, View) else floating(mask)
-    return call.elementwise(ops.add, scores, mask, suffix="mask")
+    return call.elementwise(plus, scores, mask, suffix="mask")
 
 
 def _where(call, visible, scores, suffix):

@@ -7,6 +7,7 @@ from keras import layers, ops
 from snn_keras.interop.onnx.aligning import aligned
 from snn_keras.interop.onnx.calls import Call
 from snn_keras.interop.onnx.operators.registry import operator
+from snn_keras.interop.onnx.plus import plus
 from snn_keras.interop.onnx.values import View
 
 # Functions of one tensor without settings.
@@ -21,19 +22,21 @@ FUNCTIONS = {
     "Neg": ops.negative,
     "Not": ops.logical_not,
     "Reciprocal": ops.reciprocal,
+    "Round": ops.round,
     "Sign": ops.sign,
     "Sin": ops.sin,
     "Sqrt": ops.sqrt,
+    "Tan": ops.tan,
 }
 # Functions of two tensors: a layer for signals of one shape, else the operation.
 PAIRS = {
-    "Add": (layers.Add, ops.add),
+    "Add": (layers.Add, plus),
     "Sub": (layers.Subtract, ops.subtract),
     "Mul": (layers.Multiply, ops.multiply),
     "Div": (None, ops.divide),
     "Max": (layers.Maximum, ops.maximum),
     "Min": (layers.Minimum, ops.minimum),
-    "Sum": (layers.Add, ops.add),
+    "Sum": (layers.Add, plus),
     "Mean": (layers.Average, None),
     "And": (None, ops.logical_and),
     "Or": (None, ops.logical_or),
@@ -66,7 +69,7 @@ def combined(call: Call) -> View:
     count = len(found.operands)
     for i, x in enumerate(others, 2):
         suffix = "" if i == count and operation else f"part{i}"
-        first = call.make.function(operation or ops.add, first, x, suffix=suffix)
+        first = call.make.function(operation or plus, first, x, suffix=suffix)
     if operation is None:
         first = call.make.function(ops.divide, first, float(count))
     return View(first, found.places)

@@ -1,16 +1,15 @@
 """Products of matrices."""
 
-import string
-
 import numpy as np
 from keras import layers, ops
 
 from snn_keras.interop.errors import Untranslatable
-from snn_keras.interop.onnx.aligning import with_equal_factors
 from snn_keras.interop.onnx.arranging import arranged
 from snn_keras.interop.onnx.calls import Call, floating
 from snn_keras.interop.onnx.operators.registry import operator
-from snn_keras.interop.onnx.values import MIXES, SAMPLES, Known, View
+from snn_keras.interop.onnx.operators.sums import summed
+from snn_keras.interop.onnx.plus import plus
+from snn_keras.interop.onnx.values import SAMPLES, Known, View
 
 
 @operator("Gemm")
@@ -30,7 +29,7 @@ def gemm(call: Call) -> View:
     y = _times(call, product(call, a, b, "product"), alpha, "alpha")
     if bias is None:
         return y
-    return call.elementwise(ops.add, y, _times(call, bias, beta, "beta"))
+    return call.elementwise(plus, y, _times(call, bias, beta, "beta"))
 
 
 def _operand(call, index):
@@ -122,86 +121,9 @@ def dense(
 
 
 def _contracted(call, a, b, suffix):
-    """The product of two sides by `keras.ops.einsum`, which transposes as needed."""
-    rank = max(_rank(a), _rank(b))
+    """The product of two sides of two axes or more."""
     # Axes by name: the leading ones by number from behind, and m, k, n.
     names_a = [*(-i for i in range(_rank(a), 2, -1)), "m", "k"]
     names_b = [*(-i for i in range(_rank(b), 2, -1)), "k", "n"]
-    sides = [(a, names_a), (b, names_b)]
-    for name in dict.fromkeys([*names_a, *names_b]):
-        at = [i for i, (_, names) in enumerate(sides) if name in names]
-        found = with_equal_factors(
-            call.make,
-            [sides[i][0] for i in at],
-            [sides[i][1].index(name) for i in at],
-        )
-        for i, x in zip(at, found, strict=True):
-            sides[i] = (x, sides[i][1])
-    letters = Letters()
-    views = [i for i, (x, _) in enumerate(sides) if isinstance(x, View)]
-    read = {i: letters.of_view(*sides[i]) for i in views}
-    for i, (x, names) in enumerate(sides):
-        if i not in read:
-            read[i] = letters.of_array(x, names)
-    leading = [-i for i in range(rank, 2, -1)]
-    made, places = letters.of_result([*leading, "m", "n"])
-    subscripts = f"{read[0][0]},{read[1][0]}->{made}"
-    operands = read[0][1], read[1][1]
-    y = call.make.function(ops.einsum, subscripts, *operands, suffix=suffix)
-    return View(y, places)
-
-
-class Letters:
-    """The subscripts of an einsum: one letter for each factor of each axis."""
-
-    def __init__(self) -> None:
-        self._letters = {}  # for each axis a letter and a length for each factor
-        self._free = iter(string.ascii_letters[1:])
-        self._owners = set()  # which factor of which axis has the samples
-
-    def of_view(self, view: View, names: list) -> tuple:
-        """The subscripts of a view, and its tensor."""
-        found, owner = {SAMPLES: "a"}, None
-        for name, group in zip(names, view.places, strict=True):
-            long = [p for p in group if view.tensor.shape[p] != 1]
-            if SAMPLES in long:
-                owner = (name, long.index(SAMPLES))
-            if long and name not in self._letters:
-                self._letters[name] = [
-                    ("a" if p == SAMPLES else next(self._free), view.tensor.shape[p])
-                    for p in long
-                ]
-            if long:
-                letters = (c for c, _ in self._letters[name])
-                found |= dict(zip(long, letters, strict=True))
-        self._owners.add(owner)
-        if len(self._owners) > 1 or (owner and owner[0] in ("m", "k", "n")):
-            raise Untranslatable(MIXES)
-        places = range(len(view.tensor.shape))
-        return "".join(found.get(p) or next(self._free) for p in places), view.tensor
-
-    def of_array(self, array: np.ndarray, names: list) -> tuple:
-        """The subscripts of an array, and the array with an axis for each factor."""
-        read, shape = "", []
-        for name, size in zip(names, array.shape, strict=True):
-            if size == 1:
-                continue
-            found = self._letters.setdefault(name, [])
-            if not found:
-                found.append((next(self._free), size))
-            read += "".join(c for c, _ in found)
-            shape += [n for _, n in found]
-        if None in shape or np.prod(shape, dtype=int) != array.size:
-            raise Untranslatable("its constant differs between the samples")
-        return read, array.reshape(shape)
-
-    def of_result(self, names: list) -> tuple[str, tuple]:
-        """The subscripts of the result, and the places of its axes."""
-        made, places = "a", []
-        for name in names:
-            group = []
-            for letter, _ in self._letters.get(name, ()):
-                group.append(SAMPLES if letter == "a" else len(made))
-                made += "" if letter == "a" else letter
-            places.append(tuple(group))
-        return made, tuple(places)
+    made = [*max(names_a[:-2], names_b[:-2], key=len), "m", "n"]
+    return summed(call, [(a, names_a), (b, names_b)], made, suffix)

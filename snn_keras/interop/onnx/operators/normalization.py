@@ -62,6 +62,23 @@ def layer_normalization(call: Call) -> View:
     )
 
 
+@operator("RMSNormalization")
+def rms_normalization(call: Call) -> View:
+    """`RMSNormalization` along the last axis."""
+    view, scale = call.view(), call.constant(1)
+    if call.axis(view, -1) != view.rank - 1:
+        raise Untranslatable("it is along more than the last axis")
+    length = view.length(view.rank - 1)
+    view = joined(call.make, view, view.rank - 1)
+    return call.same_places(
+        layers.RMSNormalization,
+        view,
+        axis=view.places[-1][0],
+        epsilon=call.attribute("epsilon", 1e-5),
+        weights=[np.broadcast_to(scale, length)],
+    )
+
+
 @operator("InstanceNormalization", "GroupNormalization")
 def group_normalization(call: Call) -> View:
     """`GroupNormalization`."""

@@ -14,9 +14,16 @@ REDUCTIONS = {
     "ReduceMax": ops.max,
     "ReduceMin": ops.min,
     "ReduceProd": ops.prod,
+    "ReduceL1": ops.sum,
+    "ReduceL2": ops.sum,
+    "ReduceLogSumExp": ops.logsumexp,
+    "ReduceSumSquare": ops.sum,
     "GlobalAveragePool": ops.mean,
     "GlobalMaxPool": ops.max,
 }
+# What is computed of each entry before, and of the result.
+BEFORE = {"ReduceL1": ops.abs, "ReduceL2": ops.square, "ReduceSumSquare": ops.square}
+BEHIND = {"ReduceL2": ops.sqrt}
 # Layers that reduce all of space, for 1 to 3 axes of it.
 LAYERS = {
     ops.mean: (
@@ -51,7 +58,11 @@ def reduced(call: Call) -> View:
     if not all(-view.rank <= axis < view.rank for axis in axes):
         raise Untranslatable(f"axes {list(axes)} are none of its {view.rank}")
     axes = {axis % view.rank for axis in axes}
-    return _without(call, view, axes, keeps=call.attribute("keepdims", 1))
+    op = call.node.op
+    if op in BEFORE:
+        view = call.applied(BEFORE[op], view, suffix="before")
+    found = _without(call, view, axes, keeps=call.attribute("keepdims", 1))
+    return call.applied(BEHIND[op], found, suffix="root") if op in BEHIND else found
 
 
 def _without(call, view, axes, keeps):

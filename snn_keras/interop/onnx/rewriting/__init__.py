@@ -8,6 +8,10 @@ from snn_keras.interop.onnx.nodes import Node
 from snn_keras.interop.onnx.rewriting.curves import with_curves
 from snn_keras.interop.onnx.rewriting.folds import with_folds
 from snn_keras.interop.onnx.rewriting.graph import Graph
+from snn_keras.interop.onnx.rewriting.groups import with_groups
+from snn_keras.interop.onnx.rewriting.keras_normalizations import (
+    with_keras_normalizations,
+)
 from snn_keras.interop.onnx.rewriting.normalizations import with_normalizations
 
 
@@ -26,6 +30,9 @@ def rewritten(
         opset: The version of its operators.
     """
     graph = Graph(list(nodes), dict(constants), set(outputs), opset)
-    for rewrite in (with_folds, with_normalizations, with_curves):
+    for rewrite in (
+        *(with_folds, with_groups, with_normalizations),
+        *(with_keras_normalizations, with_curves),
+    ):
         graph = rewrite(graph)
     return graph.nodes, graph.constants
