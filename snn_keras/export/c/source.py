@@ -121,6 +121,7 @@ def _step(program):
     """The function that runs a step, whatever the form."""
     code = text.Code()
     with code.block(f"static {prototype(program, 'step')}"):
+        code(*(f"(void){name};" for name in _unread(program)))
         code("if (net->step >= NET_TIMESTEPS) return -1;")
         _convert_inputs(program, code)
         for function in program.functions:
@@ -140,6 +141,12 @@ def _step(program):
                 code(f"{local}[i] = from_{local}[i];")
         code("++net->step;", "return 0;")
     return str(code)
+
+
+def _unread(program):
+    """The arguments of inputs that no operation reads."""
+    read = {name for x in program.network.operations for name in x.inputs}
+    return [c for name, c in program.arguments.items() if name not in read]
 
 
 def _convert_inputs(program, code):
