@@ -1,8 +1,13 @@
-"""The C functions that all layers share: finding events, and adding rows of weights."""
+"""The C functions that all layers share: finding events, and adding rows of weights.
+
+Rows are added four at a time, so that a sum is loaded and stored once for four
+products. Two groups of four stand in one loop: around a single inner loop, compilers
+may unroll the outer one, and then vectorize neither.
+"""
 
 import string
 
-from snn_keras.export.c.text import size_of
+from snn_keras.export.c.text import Code, size_of
 
 FIND = string.Template("""\
 /* Lists what is not 0 among n numbers; returns how many there are. */
@@ -27,80 +32,59 @@ static int find_$x(const ${x}_t *restrict x, int n, uint16_t *restrict places,
   return count;
 }""")
 
-EVENTS = string.Template("""\
+HEADS = {
+    "events": """\
 /* Adds to n sums, for each event, its row of weights times its value. */
-static void add_events_${sum}_$x(${sum}_t *restrict sums, int n,
+static void add_events_{sums}_{x}({sums}_t *restrict sums, int n,
     const int8_t *restrict weights, int stride, const uint16_t *restrict places,
-    const ${x}_t *restrict values, int count) {
-  int k = 0;
-  for (; k + 4 <= count; k += 4) {
-    const int8_t *restrict wa = weights + places[k] * stride;
-    const int8_t *restrict wb = weights + places[k + 1] * stride;
-    const int8_t *restrict wc = weights + places[k + 2] * stride;
-    const int8_t *restrict wd = weights + places[k + 3] * stride;
-    const $v a = values[k], b = values[k + 1], c = values[k + 2], d = values[k + 3];
-    for (int i = 0; i < n; ++i)
-      sums[i] = (${sum}_t)(sums[i] + a * wa[i] + b * wb[i] + c * wc[i] + d * wd[i]);
-  }
-  for (; k < count; ++k) {
-    const int8_t *restrict wa = weights + places[k] * stride;
-    const $v a = values[k];
-    for (int i = 0; i < n; ++i) sums[i] = (${sum}_t)(sums[i] + a * wa[i]);
-  }
-}""")
-
-SPIKES = string.Template("""\
+    const {x}_t *restrict values, int count)""",
+    "spikes": """\
 /* Adds to n sums, for each spike, its row of weights. */
-static void add_spikes_$sum(${sum}_t *restrict sums, int n,
+static void add_spikes_{sums}({sums}_t *restrict sums, int n,
     const int8_t *restrict weights, int stride, const uint16_t *restrict places,
-    int count) {
-  int k = 0;
-  for (; k + 4 <= count; k += 4) {
-    const int8_t *restrict wa = weights + places[k] * stride;
-    const int8_t *restrict wb = weights + places[k + 1] * stride;
-    const int8_t *restrict wc = weights + places[k + 2] * stride;
-    const int8_t *restrict wd = weights + places[k + 3] * stride;
-    for (int i = 0; i < n; ++i)
-      sums[i] = (${sum}_t)(sums[i] + wa[i] + wb[i] + wc[i] + wd[i]);
-  }
-  for (; k < count; ++k) {
-    const int8_t *restrict wa = weights + places[k] * stride;
-    for (int i = 0; i < n; ++i) sums[i] = (${sum}_t)(sums[i] + wa[i]);
-  }
-}""")
-
-NUMBERS = string.Template("""\
-/* Adds to n sums, for each of count numbers, its row of weights times the number. */
-static void add_numbers_${sum}_$x(${sum}_t *restrict sums, int n,
-    const int8_t *restrict weights, const ${x}_t *restrict x, int count) {
-  int k = 0;
-  for (; k + 4 <= count; k += 4) {
-    const int8_t *restrict wa = weights + k * n;
-    const int8_t *restrict wb = wa + n;
-    const int8_t *restrict wc = wb + n;
-    const int8_t *restrict wd = wc + n;
-    const $v a = x[k], b = x[k + 1], c = x[k + 2], d = x[k + 3];
-    for (int i = 0; i < n; ++i)
-      sums[i] = (${sum}_t)(sums[i] + a * wa[i] + b * wb[i] + c * wc[i] + d * wd[i]);
-  }
-  for (; k < count; ++k) {
-    const int8_t *restrict wa = weights + k * n;
-    const $v a = x[k];
-    for (int i = 0; i < n; ++i) sums[i] = (${sum}_t)(sums[i] + a * wa[i]);
-  }
-}""")
-
-KINDS = {"find": FIND, "events": EVENTS, "spikes": SPIKES, "numbers": NUMBERS}
+    int count)""",
+    "numbers": """\
+/* Adds to n sums, for each number, its row of weights times the number. */
+static void add_numbers_{sums}_{x}({sums}_t *restrict sums, int n,
+    const int8_t *restrict weights, const {x}_t *restrict values, int count)""",
+}
+KINDS = ("find", *HEADS)
 
 
 def definition(kind: str, sums: str, x: str) -> str:
     """The C of a shared function.
 
     Args:
-        kind: A key of `KINDS`.
+        kind: One of `KINDS`.
         sums: The dtype of the sums; empty where there are none.
         x: The dtype of the numbers that are multiplied; empty for spikes.
     """
-    step = 8 // size_of(x) if x else 0
-    wide = "int64_t" if sums == "int64" else f"{x}_t"
-    return KINDS[kind].substitute(sum=sums, x=x, step=step, v=wide)
+    if kind == "find":
+        return FIND.substitute(x=x, step=8 // size_of(x))
+    code = Code()
+    with code.block(HEADS[kind].format(sums=sums, x=x)):
+        with code.block("while (count >= 8)"):
+            _rows(code, kind, sums, x, 4)
+            _rows(code, kind, sums, x, 4)
+        for rows in (4, 2, 1):
+            with code.block(f"if (count >= {rows})"):
+                _rows(code, kind, sums, x, rows)
+    return str(code)
+
+
+def _rows(code, kind, sums, x, count):
+    """Lines that add the next rows, and go on to those behind them."""
+    letters = "abcd"[:count]
+    wide = "int64" if sums == "int64" else x
+    with code.block(""):
+        for k, letter in enumerate(letters):
+            start = f"{k} * n" if kind == "numbers" else f"places[{k}] * stride"
+            code(f"const int8_t *restrict w{letter} = weights + {start};")
+        if x:
+            values = ", ".join(f"{y} = values[{k}]" for k, y in enumerate(letters))
+            code(f"const {wide}_t {values};")
+        factors = [f"{y} * w{y}[i]" if x else f"w{y}[i]" for y in letters]
+        total = " + ".join(["sums[i]", *factors])
+        code("for (int i = 0; i < n; ++i)", f"  sums[i] = ({sums}_t)({total});")
+    code(f"weights += {count} * n;" if kind == "numbers" else f"places += {count};")
+    code(*([f"values += {count};"] if x else []), f"count -= {count};")

@@ -216,6 +216,6 @@ def _arguments(names: list[str], only: str) -> dict[str, str]:
 
 def shared(program: Program) -> str:
     """The C of all shared functions that a program calls."""
-    order = list(kernels.KINDS)
+    order = kernels.KINDS
     calls = sorted(program.kernels, key=lambda x: (order.index(x[0]), x))
     return "\n\n".join(kernels.definition(*call) for call in calls)

@@ -66,7 +66,6 @@ class CNetwork:
         self._traced = about["traced"]
         self._rows = about["rows"]
         self._library: ctypes.CDLL | None = None
-        self._folder: tempfile.TemporaryDirectory | None = None
 
     def __str__(self) -> str:
         head = f"{self.name}, {self.timesteps} time steps, {self.form}, in C"
@@ -94,8 +93,14 @@ class CNetwork:
                 "Remedy: install one, such as gcc or clang, or "
                 'CNetwork(path, compiler="gcc").'
             )
-        self._folder = tempfile.TemporaryDirectory(prefix="snn_keras_c_")
-        library = pathlib.Path(self._folder.name) / "net.so"
+        with tempfile.TemporaryDirectory(prefix="snn_keras_c_") as folder:
+            self._library = self._built(pathlib.Path(folder) / "net.so")
+        self._library.net_reset.restype = None
+        if self.trace:
+            self._library.net_traced.restype = ctypes.c_void_p
+
+    def _built(self, library: pathlib.Path) -> ctypes.CDLL:
+        """The compiled library, which stays loaded when its file is gone."""
         defines = ["-DNET_TRACE"] if self.trace else []
         command = [self.compiler, "-std=c99", *self.flags, *defines, "-shared", "-fPIC"]
         command += [str(self.path / "net.c"), "-o", str(library)]
@@ -105,10 +110,7 @@ class CNetwork:
                 f"'{' '.join(command)}' failed: {done.stderr.strip()[:2000]} Remedy: "
                 'flags that this compiler has, such as CNetwork(path, flags=["-O2"]).'
             )
-        self._library = ctypes.CDLL(str(library))
-        self._library.net_reset.restype = None
-        if self.trace:
-            self._library.net_traced.restype = ctypes.c_void_p
+        return ctypes.CDLL(str(library))
 
     # --- Running ---------------------------------------------------------------------
 

@@ -85,7 +85,7 @@ class Code:
     @contextlib.contextmanager
     def block(self, head: str) -> Iterator[None]:
         """A block in braces."""
-        self(f"{head} {{")
+        self(f"{head} {{" if head else "{")
         self._depth += 1
         yield
         self._depth -= 1
