@@ -123,8 +123,9 @@ def _(operation: integer.SignedFire, function, made):
     return fires(operation, function, spikes, f"z * {threshold}")
 
 
-@apply.register
-def _(operation: integer.FireSizes, function, made):
+@apply.register(integer.FireSizes)
+@apply.register(integer.FireChanges)
+def _(operation, function, made):
     sent, dtype = _entry(operation, function, "sent")
     spikes = [f"const int32_t before = {sent};", "int32_t z = 0;"]
     most = operation.ceiling
