@@ -15,7 +15,7 @@ from snn_keras import applications
 from snn_keras.errors import ConversionError
 from snn_keras.export import FORMS, CNetwork, quantize_weights, to_c
 from snn_keras.layers import LSQReLU
-from tests.graphs import Maker, seeds
+from tests.graphs import seeds
 from tests.subjects import EXPORTED
 from tests.test_export import IMAGES, integers, network_of, small
 

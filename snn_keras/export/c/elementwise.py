@@ -1,7 +1,6 @@
 """C of the operations that change every entry by itself, neurons included."""
 
 import functools
-from collections.abc import Callable
 
 import numpy as np
 
@@ -178,6 +177,3 @@ def _entry(operation, function, name) -> tuple[str, str]:
     field, dtype = function.state(operation, name)
     _, channels = lengths(operation.shape)
     return f"{field}[p * {channels} + c]", dtype
-
-
-Writer = Callable[[integer.Operation, Function], None]

@@ -7,6 +7,8 @@ import numpy as np
 
 from snn_keras.errors import ConversionError
 from snn_keras.export import integer
+from snn_keras.export.c import convolutions as convolutions
+from snn_keras.export.c import depthwise as depthwise
 from snn_keras.export.c import kernels, text
 from snn_keras.export.c.elementwise import apply, start
 from snn_keras.export.c.function import Function, Tensor

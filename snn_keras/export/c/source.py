@@ -188,10 +188,12 @@ def _traced(program):
     with code.block(prototype(program, "net_trace_step")):
         code(f"return step({', '.join(names)});")
     code("")
-    with code.block("const void *net_traced(const struct net *net, int number)"):
-        with code.block("switch (number)"):
-            for number, (_, _, _, field) in enumerate(program.traced()):
-                code(f"case {number}: return net->{field};")
-            code("default: return 0;")
+    with (
+        code.block("const void *net_traced(const struct net *net, int number)"),
+        code.block("switch (number)"),
+    ):
+        for number, (_, _, _, field) in enumerate(program.traced()):
+            code(f"case {number}: return net->{field};")
+        code("default: return 0;")
     code("#endif")
     return str(code)
