@@ -5,8 +5,8 @@
         --output=build/microcontroller
 
 Writes the network as C into the folder, compiles it with arm-none-eabi-gcc for Arm's
-MPS2 board, and runs test images in qemu-system-arm. Prints the instructions of an image,
-and flash and RAM as the linker placed them. Every output must equal the integer
+MPS2 board, and runs test images in qemu-system-arm. Prints the instructions of an
+image, and flash and RAM as the linker placed them. Every output must equal the integer
 network's.
 """
 
@@ -116,6 +116,8 @@ def main(argv):
     snn = snn_keras.convert(model, FLAGS.timesteps, FLAGS.neuron, data=data)
     samples = test_images[:1000]
     net = export.quantize_weights(snn, samples)
+    if len(net.inputs) != 1 or len(net.outputs) != 1:
+        raise app.UsageError("the network must have one input and one output.")
     folder = pathlib.Path(FLAGS.output)
     folder.parent.mkdir(parents=True, exist_ok=True)
     print(export.to_c(net, folder, samples, FLAGS.form, overwrite=True))

@@ -75,7 +75,7 @@ class Program:
                 self.memory.add_state(operation.name, name, dtype, rest.shape)
 
     def _tensors(self):
-        """All tensors, with buffers that live from their writer to their last reader."""
+        """All tensors; their buffers live from their writer to their last reader."""
         writers = {stage.last.name: n for n, stage in enumerate(self.stages, start=1)}
         static = {stage.last.name for stage in self.stages if stage.is_static}
         last = dict.fromkeys(writers, 0) | {x.name: 0 for x in self.network.inputs}

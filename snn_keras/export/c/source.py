@@ -43,8 +43,8 @@ def header(program: Program) -> str:
         shape = program.tensors[out.name].shape
         lines += _of_tensor(
             program.results[out.name],
-            f"{out.name}: {text.shape_text(shape)} of int32; y = {float(out.scale)!r} * q / "
-            + (str(out.divisor) if out.divisor else "steps"),
+            f"{out.name}: {text.shape_text(shape)} of int32; "
+            f"y = {float(out.scale)!r} * q / {out.divisor or 'steps'}",
             shape,
         )
     lines += ["", "/* The state of the network, and scratch. */", "struct net {"]
@@ -62,8 +62,8 @@ def header(program: Program) -> str:
     if program.form == "streaming":
         lines += [
             "",
-            "/* Runs one time step. The outputs are sums over the steps so far. Returns",
-            "   0; or -1, and does nothing, after NET_TIMESTEPS steps: net_reset first. */",
+            "/* Runs a time step. The outputs are sums over the steps so far. Returns 0;",
+            "   or -1, and does nothing, after NET_TIMESTEPS steps: net_reset first. */",
             f"{prototype(program, 'net_step')};",
         ]
     lines += [
@@ -72,7 +72,7 @@ def header(program: Program) -> str:
         f"{prototype(program, 'net_run')};",
         "",
         "#ifdef NET_TRACE",
-        "/* One step in every form; and what was traced at the last step, by number. */",
+        "/* A step in every form; and what was traced at the last step, by number. */",
         f"{prototype(program, 'net_trace_step')};",
         "const void *net_traced(const struct net *net, int number);",
         "#endif",
