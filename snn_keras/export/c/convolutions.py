@@ -17,12 +17,11 @@ def _(operation: integer.Convolve, function):
     kernel = operation.kernel
     interval = integer.of_channels(x.interval, kernel.shape[2])
     wide = integer.Interval(interval.low[:, None], interval.high[:, None])
-    dtype = sums_dtype(wide, kernel, (0, 1, 2))
     groups = groups_of(kernel)
     if is_sparse(function, SPARSE) or groups > 1:
-        _events_of_rows(operation, function, x, dtype, groups)
+        _events_of_rows(operation, function, x, wide, groups)
     else:
-        _whole_windows(operation, function, x, dtype)
+        _whole_windows(operation, function, x, wide)
 
 
 def groups_of(kernel: np.ndarray) -> int:
@@ -47,7 +46,7 @@ def grouped(kernel: np.ndarray, groups: int) -> np.ndarray:
     return np.stack([parts[:, :, g, :, g] for g in range(groups)])
 
 
-def _events_of_rows(operation, function, x, dtype, groups):
+def _events_of_rows(operation, function, x, wide, groups):
     """Row by row of the output: each event adds its weights to the sums it reaches."""
     rows, columns, taken, made = operation.kernel.shape
     step, apart = operation.strides[1], operation.dilation[1]
@@ -58,7 +57,6 @@ def _events_of_rows(operation, function, x, dtype, groups):
     weights = weights[:, :, :, ::-1] if is_run else weights
     name = function.constant(f"{operation.name}_weights", weights)
     function.notes.append("weights: input channel, row, column, output channel")
-    events, code = Events(function, x, dtype, taken), function.code
     stride = rows * columns * made
     (_, width, channels), depth = x.shape, groups * made
     left = max(columns - 1 - operation.padding[1][0], 0) if is_run else 0
@@ -66,9 +64,11 @@ def _events_of_rows(operation, function, x, dtype, groups):
     length = operation.shape[1] + left
     if is_run:
         length = max(length, begin + width - 1 + columns)
-    sums = function.scratch("sums", dtype, length * depth)
+    whole, axes = length * depth, (0, 1, 2)
+    events = Events(function, x, wide, operation.kernel, axes, taken, whole)
+    code = function.code
     with code.loop("row", operation.shape[0]):
-        code(f"memset({sums}, 0, {length * depth} * sizeof *{sums});")
+        events.clear()
         with (
             taps(code, "ky", "from", "row", operation, 0, x.shape[0]),
             code.loop("column", width),
@@ -81,15 +81,15 @@ def _events_of_rows(operation, function, x, dtype, groups):
                 if groups > 1:
                     row += f" + group * {taken * stride}"
                 if is_run:
-                    to = f"{sums} + (column + {begin}) * {made}"
-                    code(events.add(to, columns * made, row, stride))
+                    to = f"(column + {begin}) * {made}"
+                    events.add(to, columns * made, row, stride)
                 else:
-                    _each_column(operation, code, events, sums, row, groups)
+                    _each_column(operation, code, events, row, groups)
         finish(
             function,
             f"row * {operation.shape[1]}",
             operation.shape[1],
-            f"{sums}[(i + {left}) * {depth} + c]",
+            events.sum(f"(i + {left}) * {depth} + c"),
         )
 
 
@@ -97,22 +97,23 @@ def _loop_groups(code, groups):
     return code.loop("group", groups) if groups > 1 else code.block("")
 
 
-def _each_column(operation, code, events, sums, row, groups):
+def _each_column(operation, code, events, row, groups):
     """Adds the listed events of one input column to all outputs that it reaches."""
     _, columns, _, made = operation.kernel.shape
     within = made // groups
     stride = operation.kernel.shape[0] * columns * within
     with reached(code, operation):
-        to = f"{sums} + to * {made}" + (f" + group * {within}" if groups > 1 else "")
-        code(events.add(to, within, f"{row} + kx * {within}", stride))
+        to = f"to * {made}" + (f" + group * {within}" if groups > 1 else "")
+        events.add(to, within, f"{row} + kx * {within}", stride)
 
 
-def _whole_windows(operation, function, x, dtype):
+def _whole_windows(operation, function, x, wide):
     """Output by output: the window is copied, then each of its numbers multiplied."""
     rows, columns, taken, made = operation.kernel.shape
     name = function.constant(f"{operation.name}_weights", operation.kernel)
     function.notes.append("weights: row, column, input channel, output channel")
     code, (height, width, _) = function.code, x.shape
+    dtype = sums_dtype(wide, operation.kernel, (0, 1, 2))
     sums = function.scratch("sums", dtype, made)
     count = rows * columns * taken
     window = function.scratch("window", x.dtype, count)

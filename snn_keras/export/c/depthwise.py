@@ -15,10 +15,8 @@ def _(operation: integer.DepthwiseConvolve, function):
     *_, taken, each = operation.kernel.shape
     interval = integer.of_channels(x.interval, taken)
     wide = integer.Interval(interval.low[:, None], interval.high[:, None])
-    dtype = sums_dtype(wide, operation.kernel, (0, 1))
     depth, code = taken * each, function.code
     count = operation.shape[1] * depth
-    sums = function.scratch("sums", dtype, count)
     is_pool = bool(np.all(operation.kernel == 1))
     sparse = is_sparse(function, SPARSE_DEPTHWISE)
     weights = ""
@@ -26,16 +24,21 @@ def _(operation: integer.DepthwiseConvolve, function):
         order = (2, 0, 1, 3) if sparse else (0, 1, 2, 3)
         kernel = operation.kernel.transpose(order)
         weights = function.constant(f"{operation.name}_weights", kernel)
-    events = Events(function, x, dtype, taken) if sparse else None
+    settings = wide, operation.kernel, (0, 1)
+    events, dtype = None, sums_dtype(*settings)
+    if sparse:
+        events = Events(function, x, *settings, taken, count, may_halve=False)
+    else:
+        function.scratch("sums", dtype, count)
     with code.loop("row", operation.shape[0]):
-        code(f"memset({sums}, 0, {count} * sizeof *{sums});")
+        code(f"memset(sums, 0, {count} * sizeof *sums);")
         with taps(code, "ky", "from", "row", operation, 0, x.shape[0]):
             if events is not None:
                 _depthwise_events(operation, function, events, dtype, weights)
             else:
                 _depthwise_numbers(operation, function, x, dtype, weights)
         first = f"row * {operation.shape[1]}"
-        finish(function, first, operation.shape[1], f"{sums}[i * {depth} + c]")
+        finish(function, first, operation.shape[1], f"sums[i * {depth} + c]")
 
 
 def _depthwise_events(operation, function, events, dtype, weights):

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from snn_keras.export.c import text
+from snn_keras.export.c.densities import Density
 from snn_keras.export.c.memory import Buffer, Memory
 from snn_keras.export.c.stages import Stage, lengths
 from snn_keras.export.integer import Interval, Operation
@@ -42,7 +43,7 @@ class Function:
         name: The C name of the function.
         memory: The `Memory`, to which constants and buffers are added.
         tensors: All tensors, by name.
-        density: The share of numbers that are not 0, by tensor.
+        density: The `Density` of each tensor.
         kernels: Names of the shared C functions; those that are called are added.
     """
 
@@ -53,7 +54,7 @@ class Function:
         name: str,
         memory: Memory,
         tensors: Mapping[str, Tensor],
-        density: Callable[[str], float],
+        density: Callable[[str], Density],
         kernels: set,
     ) -> None:
         self.stage = stage

@@ -32,6 +32,26 @@ static int find_$x(const ${x}_t *restrict x, int n, uint16_t *restrict places,
   return count;
 }""")
 
+HALVE = string.Template("""\
+/* Takes the lowest 4 bits of listed numbers apart; both lists leave out what is 0.
+   Returns how many have higher bits. */
+static int halve_$x(uint16_t *restrict places, ${x}_t *restrict values, int *count,
+    uint16_t *restrict high_places, ${x}_t *restrict high_values) {
+  int low = 0, high = 0;
+  for (int k = 0; k < *count; ++k) {
+    const uint16_t place = places[k];
+    const int value = values[k];
+    places[low] = place;
+    values[low] = (${x}_t)(value & 15);
+    low += (value & 15) != 0;
+    high_places[high] = place;
+    high_values[high] = (${x}_t)(value >> 4);
+    high += value > 15;
+  }
+  *count = low;
+  return high;
+}""")
+
 HEADS = {
     "events": """\
 /* Adds to n sums, for each event, its row of weights times its value. */
@@ -48,7 +68,7 @@ static void add_spikes_{sums}({sums}_t *restrict sums, int n,
 static void add_numbers_{sums}_{x}({sums}_t *restrict sums, int n,
     const int8_t *restrict weights, const {x}_t *restrict values, int count)""",
 }
-KINDS = ("find", *HEADS)
+KINDS = ("find", "halve", *HEADS)
 
 
 def definition(kind: str, sums: str, x: str) -> str:
@@ -61,6 +81,8 @@ def definition(kind: str, sums: str, x: str) -> str:
     """
     if kind == "find":
         return FIND.substitute(x=x, step=8 // size_of(x))
+    if kind == "halve":
+        return HALVE.substitute(x=x)
     code = Code()
     with code.block(HEADS[kind].format(sums=sums, x=x)):
         with code.block("while (count >= 8)"):

@@ -10,6 +10,7 @@ from snn_keras.export import integer
 from snn_keras.export.c import convolutions as convolutions
 from snn_keras.export.c import depthwise as depthwise
 from snn_keras.export.c import kernels, text
+from snn_keras.export.c.densities import Density
 from snn_keras.export.c.elementwise import apply, start
 from snn_keras.export.c.function import Function, Tensor
 from snn_keras.export.c.memory import Memory
@@ -34,14 +35,14 @@ class Program:
     Args:
         network: The `IntegerNetwork`.
         form: "unrolled" or "streaming".
-        densities: The share of numbers that are not 0, by tensor.
+        densities: The `Density` of each tensor.
 
     Raises:
         ConversionError: if operations have no C; the message names all of them.
     """
 
     def __init__(
-        self, network: IntegerNetwork, form: str, densities: Mapping[str, float]
+        self, network: IntegerNetwork, form: str, densities: Mapping[str, Density]
     ) -> None:
         check(network)
         self.network = network

@@ -62,8 +62,8 @@ def header(program: Program) -> str:
     if program.form == "streaming":
         lines += [
             "",
-            "/* Runs a time step. The outputs are sums over the steps so far. Returns 0;",
-            "   or -1, and does nothing, after NET_TIMESTEPS steps: net_reset first. */",
+            "/* Runs a time step. The outputs are sums over the steps so far. Returns",
+            "   0; or -1, and does nothing, after NET_TIMESTEPS: net_reset first. */",
             f"{prototype(program, 'net_step')};",
         ]
     lines += [

@@ -24,20 +24,22 @@ def _(operation: integer.Dense, function):
     taken, made = operation.kernel.shape
     interval = integer.of_channels(x.interval, taken)
     wide = integer.Interval(interval.low[:, None], interval.high[:, None])
+    name = function.constant(f"{operation.name}_weights", operation.kernel)
+    places, _ = lengths(operation.shape)
+    if is_sparse(function, SPARSE):
+        events = Events(function, x, wide, operation.kernel, (0,), taken, made)
+        with code.loop("place", places):
+            events.clear()
+            with events.listed(f"place * {taken}", made) as further:
+                events.add("0", made, name + further, made)
+            finish(function, "place", 1, events.sum(f"i * {made} + c"))
+        return
     dtype = sums_dtype(wide, operation.kernel, (0,))
     sums = function.scratch("sums", dtype, made)
-    weights = function.constant(f"{operation.name}_weights", operation.kernel)
-    sparse = is_sparse(function, SPARSE)
-    places, _ = lengths(operation.shape)
-    events = Events(function, x, dtype, taken) if sparse else None
     with code.loop("place", places):
         code(f"memset({sums}, 0, {made} * sizeof *{sums});")
-        if events is not None:
-            with events.listed(f"place * {taken}", made) as further:
-                code(events.add(sums, made, weights + further, made))
-        else:
-            row = f"x + place * {taken}"
-            add_numbers(function, dtype, sums, made, weights, x.dtype, row, taken)
+        row = f"x + place * {taken}"
+        add_numbers(function, dtype, sums, made, name, x.dtype, row, taken)
         finish(function, "place", 1, f"{sums}[i * {made} + c]")
 
 
