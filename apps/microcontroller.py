@@ -120,7 +120,8 @@ def main(argv):
         raise app.UsageError("the network must have one input and one output.")
     folder = pathlib.Path(FLAGS.output)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    print(export.to_c(net, folder, samples, FLAGS.form, overwrite=True))
+    arguments = {"simd": False, "overwrite": True}
+    print(export.to_c(net, folder, samples, FLAGS.form, **arguments))
     (images,) = net.quantize(samples[: FLAGS.images])
     program = build(folder, images, FLAGS.optimize)
     instructions, outputs = emulate(program)

@@ -58,7 +58,8 @@ def test_c_is_the_integers(seed, neuron, form, tmp_path):
     net = integers(network, snn)
     if net is None:
         return
-    to_c(net, tmp_path / "net", network.keras_inputs, form)
+    simd = bool(seed % 3)
+    to_c(net, tmp_path / "net", network.keras_inputs, form, simd=simd)
     assert_same(net, tmp_path / "net", net.quantize(list(network.inputs.values())))
 
 
@@ -148,6 +149,21 @@ def test_names_that_are_no_identifiers(neuron, tmp_path):
         return layers.Dense(3, name="memset")(x)
 
     assert_layers(make, (5,), tmp_path, neuron)
+
+
+@compiled
+@pytest.mark.parametrize("simd", [True, False])
+def test_numbers_in_halves(simd, tmp_path):
+    """Numbers of more than 4 bits, most of them small, get sums of 16 bits in two."""
+    x = inputs = keras.Input((6, 6, 2))
+    x = LSQReLU(15, initial_step=0.125)(layers.Conv2D(40, 3)(x))
+    x = layers.AveragePooling2D(2)(x)
+    x = LSQReLU(15, initial_step=0.125)(layers.Conv2D(5, 2)(x))
+    model = keras.Model(inputs, layers.Dense(2)(layers.Flatten()(x)))
+    net = quantize_weights(snn_keras.convert(model, 4, "bit_serial"), IMAGES)
+    program = to_c(net, tmp_path / "net", IMAGES, simd=simd)
+    assert ("high_sums" in (program.path / "net.c").read_text()) == simd
+    assert assert_same(net, program.path, net.quantize(IMAGES)) > 100
 
 
 def test_sparse_inputs_get_events_and_dense_ones_do_not(tmp_path):

@@ -48,7 +48,7 @@ def halved(function: Function, x: Tensor, weights: np.ndarray, axes: tuple) -> b
     Half of a number is its lowest 4 bits, the other half all others. Most small numbers
     have one half alone, and sums of 16 bits take half the time.
     """
-    if np.min(x.interval.low) < 0:
+    if not function.simd or np.min(x.interval.low) < 0:
         return False
     low = integer.Interval(np.int64(0), np.int64(15))
     high = integer.Interval(np.int64(0), np.max(x.interval.high) >> 4)

@@ -45,6 +45,7 @@ class Function:
         tensors: All tensors, by name.
         density: The `Density` of each tensor.
         kernels: Names of the shared C functions; those that are called are added.
+        simd: Whether the processor has vector instructions.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class Function:
         tensors: Mapping[str, Tensor],
         density: Callable[[str], Density],
         kernels: set,
+        simd: bool,
     ) -> None:
         self.stage = stage
         self.number = number
@@ -64,6 +66,7 @@ class Function:
         self.tensors = tensors
         self.density = density
         self.kernels = kernels
+        self.simd = simd
         self.code = text.Code(1)
         self.flash = 0  # bytes of its constants
         self.notes: list[str] = []  # choices, for the comment

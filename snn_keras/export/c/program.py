@@ -36,17 +36,23 @@ class Program:
         network: The `IntegerNetwork`.
         form: "unrolled" or "streaming".
         densities: The `Density` of each tensor.
+        simd: Whether the processor has vector instructions.
 
     Raises:
         ConversionError: if operations have no C; the message names all of them.
     """
 
     def __init__(
-        self, network: IntegerNetwork, form: str, densities: Mapping[str, Density]
+        self,
+        network: IntegerNetwork,
+        form: str,
+        densities: Mapping[str, Density],
+        simd: bool = True,
     ) -> None:
         check(network)
         self.network = network
         self.form = form
+        self.simd = simd
         self.memory = Memory()
         self.kernels: set[tuple[str, str, str]] = set()
         self._densities = densities
@@ -128,6 +134,7 @@ class Program:
             self.tensors,
             lambda tensor: self._densities[self.base(tensor)],
             self.kernels,
+            self.simd,
         )
         before = self.memory.flash()
         if stage.head is None:

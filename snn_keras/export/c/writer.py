@@ -26,6 +26,7 @@ def to_c(
     form: str = "streaming",
     *,
     input_dtype: str = "int8",
+    simd: bool = True,
     max_flash: int | None = None,
     max_ram: int | None = None,
     overwrite: bool = False,
@@ -50,6 +51,8 @@ def to_c(
             alone, which computes what does not change from step to step once, and
             needs memory to keep it.
         input_dtype: As for `quantize_weights`.
+        simd: Whether the processor has vector instructions, for which sums of 16 bits
+            are worth some work. A Cortex-M4 has none.
         max_flash, max_ram: The most bytes of constants and of the struct; None for any.
         overwrite: Whether to replace a folder that `to_c` wrote.
 
@@ -77,7 +80,7 @@ def to_c(
             )
         network = quantize_weights(snn, data, input_dtype)
     check(network)
-    program = Program(network, form, densities(network, data))
+    program = Program(network, form, densities(network, data), simd)
     _check_size(program, max_flash, max_ram)
     with files.folder_written_whole(path) as folder:
         (folder / "net.h").write_text(source.header(program))
