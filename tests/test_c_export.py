@@ -252,7 +252,7 @@ def test_the_struct_has_the_size_that_is_printed(tmp_path):
         ({"form": "rolled"}, "form must be one of"),
         ({"data": None}, "data is missing"),
         ({"max_ram": 0}, "max_ram must be an integer >= 1"),
-        ({"max_ram": 100}, r"RAM|max_ram=100 .*'first'"),
+        ({"max_ram": 100}, r"exceed max_ram=100 \(most: '.*first' "),
         ({"max_flash": 100, "max_ram": 100}, "max_flash=100.*max_ram=100"),
         ({"path": "no/such/net"}, "no folder"),
     ],
