@@ -7,6 +7,7 @@
 # make test-versions   the laws on the oldest Keras that setup.cfg allows, and the newest
 # make test-compiled   all but the slow ones, every network compiled: see tests/conftest.py
 # make reproduce ROW=digits_adaptor_if   a row of docs/results.md from nothing
+# make microcontroller   C on an emulated Cortex-M4: see docs/export.md
 # make bench  how fast it runs, beside its source and, where installed, SpikingJelly
 # make docs   the documentation's site, in build/docs
 # make lint   ruff and mypy
@@ -21,7 +22,7 @@ LAWS := lossless spike_for_spike ops layers own_codings own_neurons multi_thresh
 TEST_LAWS := -m pytest -q -m $(QUICK) $(LAWS:%=tests/test_%.py)
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: venv demo test test-slow test-overnight test-torch test-versions test-compiled reproduce bench docs lint clean
+.PHONY: venv demo test test-slow test-overnight test-torch test-versions test-compiled reproduce microcontroller bench docs lint clean
 
 venv: .venv/.installed
 
@@ -77,6 +78,13 @@ test-compiled: venv
 reproduce: venv
 	$(BIN)/python -m apps.reproduce --row=$(ROW) $(if $(DATA_DIR),--data_dir=$(DATA_DIR)) \
 	  $(if $(SEED),--seed=$(SEED))
+
+# MODEL, NEURON: the network, of Fashion-MNIST, and its neurons.
+microcontroller: MODEL ?= saved_models/fashion_mnist_sparse.keras
+microcontroller: NEURON ?= bit_serial
+microcontroller: venv
+	$(BIN)/python -m apps.microcontroller --model=$(MODEL) --dataset=fashion_mnist \
+	  --neuron=$(NEURON) --timesteps=4 --output=build/microcontroller
 
 bench: venv
 	$(BIN)/python -m apps.benchmark

@@ -16,6 +16,7 @@ PROGRAMS = {
     "layers": "what becomes of every layer and operation of Keras",
     "benchmark": "how fast spiking networks run, as ratios",
     "export": "a TFLite file of integers, for edge devices",
+    "microcontroller": "C on an emulated Cortex-M4, its instructions counted",
     "nir": "a NIR file, for other simulators and neuromorphic hardware",
     "demo": "convert the network that ships and run it on real images",
 }
@@ -27,7 +28,7 @@ def main():
     if name not in PROGRAMS:
         print("usage: snn_keras PROGRAM [flags]; snn_keras PROGRAM --help\n")
         for program, purpose in PROGRAMS.items():
-            print(f"  {program:10} {purpose}")
+            print(f"  {program:15} {purpose}")
         sys.exit(0 if name in ("--help", "-h", "help") else 2)
     program = importlib.import_module(f"apps.{name}")
     program.define_flags()

@@ -3,7 +3,8 @@
 import contextlib
 import os
 import pathlib
-from collections.abc import Iterator
+import shutil
+from collections.abc import Collection, Iterator
 
 
 def check_target(path: str | os.PathLike, overwrite: bool) -> pathlib.Path:
@@ -56,3 +57,70 @@ def read(path: str | os.PathLike, remedy: str) -> bytes:
     if not path.is_file():
         raise FileNotFoundError(f"there is no file {path}. Remedy: {remedy}")
     return path.read_bytes()
+
+
+def check_folder(
+    path: str | os.PathLike, overwrite: bool, written: Collection[str]
+) -> pathlib.Path:
+    """Returns `path`, if a folder of these files may be written there.
+
+    Args:
+        path: The folder.
+        overwrite: Whether a folder that holds nothing else may be replaced.
+        written: Names of the files, and of what is built of them.
+
+    Raises:
+        FileExistsError: if it exists, or holds other files.
+        FileNotFoundError: if the folder in which it is to be does not exist.
+        PermissionError: if nothing may be written there.
+    """
+    path = pathlib.Path(path)
+    parent = path.absolute().parent
+    if not parent.is_dir():
+        raise FileNotFoundError(
+            f"cannot write {path}: there is no folder {parent}. Remedy: make it."
+        )
+    if not os.access(parent, os.W_OK | os.X_OK):
+        raise PermissionError(
+            f"cannot write {path}: nothing may be written in {parent}. Remedy: "
+            "another path."
+        )
+    if path.exists() and not (path.is_dir() and overwrite):
+        remedy = "overwrite=True, or another path" if path.is_dir() else "another path"
+        raise FileExistsError(f"{path} exists. Remedy: {remedy}.")
+    others = {x.name for x in path.iterdir()} - set(written) if path.exists() else ()
+    if others:
+        raise FileExistsError(
+            f"{path} holds other files, such as {sorted(others)[0]}, which would be "
+            "lost. Remedy: another path."
+        )
+    return path
+
+
+@contextlib.contextmanager
+def folder_written_whole(path: str | os.PathLike) -> Iterator[pathlib.Path]:
+    """Context manager: a temporary folder that becomes `path` if all goes well.
+
+    Raises:
+        OSError: if it cannot be written; an existing folder then stays.
+    """
+    path = pathlib.Path(path).absolute()
+    partial = path.with_name(f".{path.name}.partial")
+    before = path.with_name(f".{path.name}.before")
+    try:
+        partial.mkdir()
+        yield partial
+        if path.exists():
+            os.replace(path, before)
+        os.replace(partial, path)
+    except OSError as error:
+        if before.exists() and not path.exists():
+            os.replace(before, path)
+        raise OSError(
+            error.errno,
+            f"cannot write {path}: {error.strerror or error}. What was there before "
+            "is as it was. Remedy: room and permission to write there",
+        ) from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+        shutil.rmtree(before, ignore_errors=True)

@@ -4,6 +4,7 @@ import dataclasses
 import os
 
 from snn_keras import files
+from snn_keras.export.forms import FORMS as FORMS
 from snn_keras.export.integer import IntegerNetwork
 from snn_keras.export.tflite.flatbuffer import Quantization
 from snn_keras.export.tflite.lowering import Lowering
@@ -12,7 +13,6 @@ from snn_keras.inputs import check_count
 from snn_keras.simulate.model import SpikingModel
 from snn_keras.typing import Inputs
 
-FORMS = ("unrolled", "streaming")
 STEP = "step"  # the name of the step counter among the states of a stream
 NEXT = "/next"  # the suffix of an output that is a new state
 

@@ -1,0 +1,179 @@
+"""C of the operations that change every entry by itself, neurons included."""
+
+import functools
+
+import numpy as np
+
+from snn_keras.export import integer
+from snn_keras.export.c import text
+from snn_keras.export.c.function import Function, index
+from snn_keras.export.c.stages import lengths
+
+Lines = list[str]
+
+
+def finish(function: Function, first: str, count: int | str, value: str) -> None:
+    """Writes the loop that takes sums to the output of a stage.
+
+    Args:
+        function: The `Function`.
+        first: The C expression of the first place.
+        count: The number of places.
+        value: The C expression of the sum of place `i` of these, channel `c`.
+    """
+    lines: Lines = []
+    made = function.stage.head.name if function.stage.head else function.stage.source
+    for operation in function.stage.chain:
+        lines.append(text.comment(operation.name))
+        lines += apply(operation, function, made)
+        made = operation.name
+    code, output = function.code, function.output
+    _, channels = lengths(function.shape)
+    local = function.write()
+    with code.loop("i", count):
+        code(f"const int p = {first} + i;" if first != "0" else "const int p = i;")
+        with code.loop("c", channels):
+            code(f"int32_t v = {value};", *lines)
+            code(f"{local}[p * {channels} + c] = ({output.dtype}_t)v;")
+
+
+def start(function: Function) -> None:
+    """Writes a stage of elementwise operations alone."""
+    x = function.read(function.stage.source, "x")
+    places, _ = lengths(function.shape)
+    finish(function, "0", places, f"x[{index(x.shape, function.shape)}]")
+
+
+@functools.singledispatch
+def apply(operation: integer.Operation, function: Function, made: str) -> Lines:
+    """Lines of C that take `v`, the tensor `made`, to the operation's output."""
+    raise NotImplementedError(type(operation).__name__)
+
+
+@apply.register
+def _(operation: integer.Scale, function, made):
+    factor = function.entries(f"{operation.name}_factor", operation.factor)
+    return [f"v *= {factor};"]
+
+
+@apply.register
+def _(operation: integer.Shift, function, made):
+    offset = function.entries(f"{operation.name}_offset", operation.offset)
+    if operation.on is None:
+        return [f"v += {offset};"]
+    return [f"v += net->step < {operation.on} ? {offset} : 0;"]
+
+
+@apply.register
+def _(operation: integer.Gate, function, made):
+    return [f"v = net->step < {operation.on} ? v : 0;"]
+
+
+@apply.register
+def _(operation: integer.Add, function, made):
+    a, b = operation.inputs
+    name = a if b == made else b
+    other = function.read(name, f"other_{text.identifier(operation.name)}")
+    place = index(other.shape, operation.shape)
+    return [f"v += other_{text.identifier(operation.name)}[{place}];"]
+
+
+@apply.register
+def _(operation: integer.Integrate, function, made):
+    total, dtype = _entry(operation, function, "sum")
+    return [f"v += {total};", f"{total} = ({dtype}_t)v;"]
+
+
+# --- Neurons -------------------------------------------------------------------------
+
+
+def fires(
+    operation: integer.Fire, function: Function, spikes: Lines, least: str
+) -> Lines:
+    """`u` is the potential; `spikes` set `z`; a spike of 1 takes away `least`."""
+    potential, dtype = _entry(operation, function, "potential")
+    body = [
+        f"const int32_t u = {potential} + v;",
+        *spikes,
+        f"{potential} = ({dtype}_t)(u - {least});",
+        "v = z;",
+    ]
+    return body
+
+
+@apply.register
+def _(operation: integer.Fire, function, made):
+    bound, threshold = _bound(operation, function), _threshold(operation, function)
+    spikes = [f"const int32_t z = u >= {bound};"]
+    return fires(operation, function, spikes, f"(z ? {threshold} : 0)")
+
+
+@apply.register
+def _(operation: integer.SignedFire, function, made):
+    bound, threshold = _bound(operation, function), _threshold(operation, function)
+    count, dtype = _entry(operation, function, "count")
+    below = function.entries(f"{operation.name}_below", -operation.initial)
+    ceiling = operation.ceiling
+    free = "" if ceiling is None else f" & ({count} < {ceiling})"
+    spikes = [
+        f"const int32_t z = ((u >= {bound}){free}) - ((u < {below}) & ({count} > 0));",
+        f"{count} = ({dtype}_t)({count} + z);",
+    ]
+    return fires(operation, function, spikes, f"z * {threshold}")
+
+
+@apply.register(integer.FireSizes)
+@apply.register(integer.FireChanges)
+def _(operation, function, made):
+    sent, dtype = _entry(operation, function, "sent")
+    spikes = [f"const int32_t before = {sent};", "int32_t z = 0;"]
+    most = operation.ceiling
+    for size, above, below in operation.thresholds():
+        high = function.entries(f"{operation.name}_from_{size}", above)
+        low = function.entries(f"{operation.name}_back_{size}", below)
+        free = "" if most is None else f" & (before <= {most - size})"
+        spikes += [
+            f"z = (u >= {high}){free} ? {size} : z;",
+            f"z = (u <= {low}) & (before >= {size}) ? -{size} : z;",
+        ]
+    spikes.append(f"{sent} = ({dtype}_t)(before + z);")
+    least = function.entries(f"{operation.name}_least", operation.least)
+    return fires(operation, function, spikes, f"z * {least}")
+
+
+@apply.register
+def _(operation: integer.FireBits, function, made):
+    lines = []
+    if np.any(operation.initial):
+        initial = function.entries(f"{operation.name}_initial", operation.initial)
+        lines.append(f"v += {initial};")
+    if operation.most is not None:
+        most = function.entries(f"{operation.name}_most", operation.most)
+        lines.append(f"v = v < {most} ? v : {most};")
+    threshold = _threshold(operation, function)
+    lines.append("int32_t level = 0;")
+    for place in range(1, operation.bits + 1):
+        weight, spike = f"({threshold} >> {place})", f"z{place}"
+        lines += [
+            f"const int32_t {spike} = v >= {weight};",
+            f"v -= {spike} ? {weight} : 0;",
+            f"level += {spike} ? {1 << (operation.bits - place)} : 0;",
+        ]
+    return [*lines, "v = level;"]
+
+
+def _threshold(operation, function):
+    return function.entries(f"{operation.name}_threshold", operation.threshold)
+
+
+def _bound(operation, function):
+    """The potential, without its initial value, from which on a neuron fires."""
+    bound = np.asarray(operation.threshold) - operation.initial
+    return function.entries(f"{operation.name}_bound", bound)
+
+
+def _entry(operation, function, name) -> tuple[str, str]:
+    """The C expression of this entry of a state, and its dtype."""
+    field, dtype = function.state(operation, name)
+    _, channels = lengths(operation.shape)
+    return f"{field}[p * {channels} + c]", dtype

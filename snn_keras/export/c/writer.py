@@ -1,0 +1,146 @@
+"""`to_c`: writes spiking networks as C."""
+
+import json
+import os
+
+from snn_keras import files
+from snn_keras.errors import ConversionError
+from snn_keras.export.c import source, templates
+from snn_keras.export.c.densities import densities
+from snn_keras.export.c.program import Program, check
+from snn_keras.export.c.runner import CNetwork
+from snn_keras.export.forms import FORMS
+from snn_keras.export.integer import IntegerNetwork
+from snn_keras.export.to_integers import quantize_weights
+from snn_keras.inputs import check_count
+from snn_keras.simulate.model import SpikingModel
+from snn_keras.typing import Inputs
+
+WRITTEN = ("net.h", "net.c", "main.c", "Makefile", "README.md", "net.json", "build")
+
+
+def to_c(
+    snn: SpikingModel | IntegerNetwork,
+    path: str | os.PathLike,
+    data: Inputs = None,
+    form: str = "streaming",
+    *,
+    input_dtype: str = "int8",
+    simd: bool = True,
+    max_flash: int | None = None,
+    max_ram: int | None = None,
+    overwrite: bool = False,
+) -> CNetwork:
+    """Writes a spiking network as a folder of C, which computes where there are spikes.
+
+    The C computes exactly what the integer network computes. It is C99 without
+    allocation, float or any library but `stdint.h` and `string.h`. Weights are
+    constants; states and scratch are in one struct.
+
+    Layers with weights look for the numbers of their input that are not 0, and add the
+    weights of these alone; where most numbers of an input were not 0 on `data`, as
+    pixels may be, they multiply all of them.
+
+    Args:
+        snn: A `SpikingModel`, or an `IntegerNetwork` that `quantize_weights` returned.
+        path: The folder, which gets `net.h`, `net.c`, `main.c`, `Makefile`,
+            `README.md`, and `net.json` for `CNetwork`.
+        data: As for `quantize_weights`; may be left out for an `IntegerNetwork`.
+        form: `"streaming"`: `net_step` runs a step, whose input may be another than
+            that of the step before, and `net_run` all steps. `"unrolled"`: `net_run`
+            alone, which computes what does not change from step to step once, and
+            needs memory to keep it.
+        input_dtype: As for `quantize_weights`.
+        simd: Whether the processor has vector instructions, for which sums of 16 bits
+            are worth some work. A Cortex-M4 has none.
+        max_flash, max_ram: The most bytes of constants and of the struct; None for any.
+        overwrite: Whether to replace a folder that `to_c` wrote.
+
+    Returns:
+        A `CNetwork`, which is not compiled before it is run. Printed, it shows the
+        flash and the RAM of each layer.
+
+    Raises:
+        ConversionError: if layers have no integer form or no C (the message names all
+            of them), or if the network is larger than `max_flash` or `max_ram`.
+        ValueError, OSError: for other invalid arguments.
+    """
+    path = files.check_folder(path, overwrite, WRITTEN)
+    if form not in FORMS:
+        raise ValueError(f"form must be one of {FORMS}. Received: form={form!r}")
+    for name, most in (("max_flash", max_flash), ("max_ram", max_ram)):
+        if most is not None:
+            check_count(name, most)
+    network = snn
+    if not isinstance(snn, IntegerNetwork):
+        if data is None:
+            raise ValueError(
+                "data is missing: inputs as the network takes them, whose range sets "
+                "the input's scale. Remedy: to_c(snn, path, x_train[:1000])."
+            )
+        network = quantize_weights(snn, data, input_dtype)
+    check(network)
+    program = Program(network, form, densities(network, data), simd)
+    _check_size(program, max_flash, max_ram)
+    with files.folder_written_whole(path) as folder:
+        (folder / "net.h").write_text(source.header(program))
+        (folder / "net.c").write_text(source.body(program))
+        (folder / "main.c").write_text(templates.main(program))
+        (folder / "Makefile").write_text(templates.MAKEFILE)
+        (folder / "README.md").write_text(templates.readme(program, path.name))
+        (folder / "net.json").write_text(json.dumps(_about(program), indent=1))
+    return CNetwork(path)
+
+
+def _check_size(program, max_flash, max_ram):
+    """Refuses programs that are too large, naming what takes most."""
+    memory = program.memory
+    messages = []
+    for name, most, size, column in (
+        ("max_flash", max_flash, memory.flash(), 3),
+        ("max_ram", max_ram, memory.ram(), 4),
+    ):
+        if most is None or size <= most:
+            continue
+        rows = [row for row in program.rows() if row[column]]
+        rows = sorted(rows, key=lambda row: -row[column])[:3]
+        parts = ", ".join(f"'{row[0]}' {row[column]:,}" for row in rows)
+        messages.append(f"{size:,} bytes exceed {name}={most:,} (most: {parts})")
+    if messages:
+        raise ConversionError(
+            f"'{program.network.name}' is too large: {'; '.join(messages)}. Remedy: "
+            'fewer or smaller layers; for RAM, form="streaming", or bit-serial '
+            "neurons, which keep no potentials."
+        )
+
+
+def _about(program):
+    """What `CNetwork` needs to know."""
+    network = program.network
+    return {
+        "name": network.name,
+        "form": program.form,
+        "timesteps": network.timesteps,
+        "flash": program.memory.flash(),
+        "ram": program.memory.ram(),
+        "inputs": [
+            {
+                "name": x.name,
+                "shape": list(x.shape),
+                "dtype": x.dtype,
+                "scale": float(x.scale),
+                "zero_point": int(x.zero_point),
+            }
+            for x in network.inputs
+        ],
+        "outputs": [
+            {"name": x.name, "scale": float(x.scale), "divisor": x.divisor}
+            for x in network.outputs
+        ],
+        "shapes": {name: list(program.tensors[name].shape) for name in program.results},
+        "traced": [
+            {"name": name, "dtype": dtype, "shape": list(shape)}
+            for name, dtype, shape, _ in program.traced()
+        ],
+        "rows": program.rows(),
+    }
