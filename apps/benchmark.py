@@ -22,6 +22,7 @@ from absl import app, flags, logging
 from apps.benchmarks import (
     against_peers,
     defaults,
+    edge,
     memory,
     running,
     shipped,
@@ -44,6 +45,7 @@ PARTS = {
     "chunks": running.chunks,
     "convolutions": defaults.convolutions,
     "neurons": defaults.neurons,
+    "edge": edge.edge,
 }
 
 
