@@ -81,7 +81,7 @@ def trained_by(path):
     """The command that trained the network in `path`, without a machine's folders."""
     command = json.loads(path.with_suffix(".json").read_text())["command"]
     command = re.sub(r"--data_dir=\S+", "--data_dir=DATA_DIR", command)
-    return re.sub(r"=\S*/(\w+)/(\w+\.keras)", r"=\1/\2", command)
+    return re.sub(r"=\S*/(\w+)/([\w.-]+\.keras)", r"=\1/\2", command)
 
 
 def kept_epoch(path):

@@ -39,6 +39,17 @@ def test_they_are_the_means_of_the_batches():
     assert model.get_layer("first").momentum == 0.75
 
 
+def test_an_incomplete_batch_is_left_out():
+    whole, more = network(), network()
+    snn_keras.reestimate_statistics(whole, X, 4)
+    snn_keras.reestimate_statistics(more, np.concatenate([X, X[:1] + 9]), 4)
+    for one, other in zip(whole.weights, more.weights, strict=True):
+        assert np.array_equal(one, other)
+    for x, size in ((X, 1), (X[:1], 4)):
+        with pytest.raises(ValueError, match="variance of a batch of 1 is 0"):
+            snn_keras.reestimate_statistics(whole, x, size)
+
+
 def test_noise_and_dropout_are_off_and_deeper_layers_follow():
     model = network()
     others = [w for w in model.weights if "moving" not in w.path]

@@ -45,8 +45,10 @@ def wait_for(path, process):
     assert path.exists(), process.communicate()[0]
 
 
+# The digits are grey, and of eight pixels a side.
+NQ = ["--recipe=nq", "--noauto_augment", "--cutout=2"]
 METHODS = {
-    "nq": ["--recipe=nq", "--learning_rate=0.01", "--snn_timesteps=2", "--epochs=4"],
+    "nq": [*NQ, "--learning_rate=0.01", "--snn_timesteps=2", "--epochs=4"],
     "adaptor": [
         *("--recipe=noise_adaptor", "--learning_rate=0.02", "--schedule=warm_restarts"),
         *("--restart_epochs=2", "--warmup_epochs=0.5", "--ema=0.9", "--epochs=4"),
@@ -167,7 +169,7 @@ def test_two_replicas_reach_the_weights_of_one(backend, options, tmp_path):
     "method", ["--noise=adaptor", pytest.param("--recipe=nq", marks=pytest.mark.slow)]
 )
 def test_an_epoch_as_one_program_reaches_the_same_weights(method, tmp_path):
-    own = ["--snn_timesteps=2", "--held_out=64"] if method == "--recipe=nq" else []
+    own = [*NQ, "--snn_timesteps=2", "--held_out=64"] if method == "--recipe=nq" else []
     for whole in ("no", "yes"):
         program(
             *("train", *EQUAL, *STEPS["tensorflow"], "--levels=2", "--crop=1"),
@@ -195,7 +197,7 @@ def test_two_processes_reach_the_weights_of_one(tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("victim", [0, 1])
 def test_a_process_that_dies_is_reported(victim, tmp_path):
-    options = ["--recipe=nq", *FEW, "--learning_rate=0.01", "--epochs=12"]
+    options = [*NQ, *FEW, "--learning_rate=0.01", "--epochs=12"]
     output = tmp_path / "net.keras"
     processes = train_together(output, *options)
     wait_for(tmp_path / ".net.backup.npz", processes[0])

@@ -198,11 +198,13 @@ def exact_neuron(graph: Graph) -> str:
     """
     activations = [node.operation for node in neurons_of(graph)]
     if not all(
-        isinstance(x, SourceActivation) and x.neuron == SourceActivation.neuron
+        isinstance(x, SourceActivation)
+        and x.neuron == SourceActivation.neuron
+        and x.is_staircase
         for x in activations
     ):
         return "auto"
-    bits = {x.levels.bit_length() for x in activations}
+    bits = {int(x.levels).bit_length() for x in activations}
     return "bit_serial" if len(bits) == 1 else "differential"
 
 

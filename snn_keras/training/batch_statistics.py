@@ -1,6 +1,7 @@
 """Batch normalization's statistics, estimated anew with the noise of training off."""
 
 import keras
+from keras import tree
 
 from snn_keras.graph import computes_as, trace
 from snn_keras.inputs import CALIBRATION_SAMPLES, batches, check_count, check_data
@@ -15,9 +16,11 @@ def reestimate_statistics(
     In training they are moving averages, which lag behind the weights, of activations
     with noise, which inference has not. Here layers of batch normalization normalize by
     their batch, all others run as in inference, without noise and dropout, and the
-    statistics become the means over the $n$ batches:
+    statistics become the means over the $n$ whole batches:
 
     $$\mu = \frac1n \sum_i \mu_i, \qquad \sigma^2 = \frac1n \sum_i \sigma_i^2.$$
+
+    An incomplete last batch is left out, unless it is the only one.
 
     Args:
         model: A functional or Sequential `keras.Model`; it is changed in place. Layers
@@ -47,6 +50,13 @@ def reestimate_statistics(
         )
     check_count("batch_size", batch_size)
     x = check_data(data, graph, CALIBRATION_SAMPLES)
+    size = min(batch_size, len(tree.flatten(x)[0]))
+    if size < 2:
+        raise ValueError(
+            "reestimate_statistics: the variance of a batch of 1 is 0. Received: "
+            f"batch_size={batch_size}, {len(tree.flatten(x)[0])} samples. Remedy: two "
+            "samples a batch at least, better a hundred."
+        )
     seen = dict.fromkeys(found, 0)
 
     def call(node, values):
@@ -61,8 +71,9 @@ def reestimate_statistics(
             layer.momentum = kept
             seen[id(layer)] += 1
 
-    for batch in batches(x, batch_size):
-        graph.run(graph.cast(batch), call)
+    for batch in batches(x, size):
+        if len(tree.flatten(batch)[0]) == size:
+            graph.run(graph.cast(batch), call)
 
 
 class ReestimateStatistics(keras.callbacks.Callback):

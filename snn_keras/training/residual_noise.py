@@ -7,7 +7,7 @@ from snn_keras import layers
 from snn_keras.conversion import convert
 from snn_keras.conversion.normalize import normal_form
 from snn_keras.conversion.probe import SourceProbe, SpikingProbe
-from snn_keras.inputs import batches
+from snn_keras.inputs import batches, check_data
 from snn_keras.typing import Inputs
 
 
@@ -44,6 +44,7 @@ class ResidualNoise(keras.callbacks.Callback):
         self._probes = None
 
     def on_train_begin(self, logs: dict | None = None) -> None:
+        self._probes = None
         if not self._noisy():
             raise ValueError(
                 "callbacks.ResidualNoise: the model has no activation with "
@@ -66,11 +67,12 @@ class ResidualNoise(keras.callbacks.Callback):
         if self._probes is None:
             graph = normal_form(self.model)
             source = SourceProbe(self.model, graph, list(noisy))
-            self._probes = snn, source, SpikingProbe(snn)
-        kept, source, spiking = self._probes  # compiled once
+            x = check_data(self.x, graph)
+            self._probes = snn, source, SpikingProbe(snn), x
+        kept, source, spiking, x = self._probes  # compiled once
         kept.set_weights(snn.get_weights())
         total = {name: np.zeros(3) for name in noisy}  # count, sum, sum of squares
-        for batch in batches(self.x, self.batch_size):
+        for batch in batches(x, self.batch_size):
             _, activations = source.predict_on_batch(batch)
             _, signals = spiking.predict_on_batch(batch)
             for name in noisy:
