@@ -38,13 +38,18 @@ def written_whole(path: str | os.PathLike) -> Iterator[pathlib.Path]:
         yield partial
         os.replace(partial, path)
     except OSError as error:
-        raise OSError(
-            error.errno,
-            f"cannot write {path}: {error.strerror or error}. What was there before "
-            "is as it was. Remedy: room and permission to write there",
-        ) from error
+        raise _not_written(path, error) from error
     finally:
         partial.unlink(missing_ok=True)
+
+
+def _not_written(path, error):
+    """The error that says what could not be written, and that nothing is lost."""
+    return OSError(
+        error.errno,
+        f"cannot write {path}: {error.strerror or error}. What was there before is as "
+        "it was. Remedy: room and permission to write there",
+    )
 
 
 def read(path: str | os.PathLike, remedy: str) -> bytes:
@@ -116,11 +121,7 @@ def folder_written_whole(path: str | os.PathLike) -> Iterator[pathlib.Path]:
     except OSError as error:
         if before.exists() and not path.exists():
             os.replace(before, path)
-        raise OSError(
-            error.errno,
-            f"cannot write {path}: {error.strerror or error}. What was there before "
-            "is as it was. Remedy: room and permission to write there",
-        ) from error
+        raise _not_written(path, error) from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
         shutil.rmtree(before, ignore_errors=True)

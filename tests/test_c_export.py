@@ -17,7 +17,7 @@ from snn_keras.export import FORMS, CNetwork, quantize_weights, to_c
 from snn_keras.layers import LSQReLU
 from tests.graphs import seeds
 from tests.subjects import EXPORTED
-from tests.test_export import IMAGES, integers, network_of, small
+from tests.test_export import IMAGES, assert_same_steps, integers, network_of, small
 
 WARNINGS = ("-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Werror")
 QUICK = ("-O1", *WARNINGS)
@@ -33,20 +33,7 @@ def assert_same(net, path, inputs, **settings):
         The number of spikes.
     """
     received = CNetwork(path, trace=True, **{"flags": QUICK, **settings}).run(inputs)
-    fired = 0
-    for step, (values, state) in enumerate(net.run(inputs)):
-        found = received[step]
-        for layer in net.neurons:
-            assert np.array_equal(found[layer.name], values[layer.name]), layer.name
-            fired += np.count_nonzero(values[layer.name])
-        for operation in net.operations:
-            states = zip(operation.state_names, state[operation.name], strict=True)
-            for name, expected in states:
-                name = f"{operation.name}/{name}"
-                assert np.array_equal(found[name], expected), (step, name)
-        for out in net.outputs:
-            assert np.array_equal(found[out.name], values[out.name]), (step, out.name)
-    return fired
+    return assert_same_steps(net, inputs, received, range(net.timesteps))
 
 
 @compiled

@@ -122,18 +122,34 @@ def run_file(net, path, inputs):
 def assert_same(net, path, inputs):
     """Spikes, potentials and outputs of a file are the integer network's."""
     received = run_file(net, path, inputs)
+    return assert_same_steps(net, inputs, received, [net.timesteps - 1])
+
+
+def assert_same_steps(net, inputs, received, shown):
+    """Spikes and potentials of all steps are the integer network's.
+
+    Args:
+        net: The integer network.
+        inputs: Its quantized inputs.
+        received: `{name: array}` of each step.
+        shown: The steps whose outputs are the integer network's, too.
+
+    Returns:
+        The number of spikes.
+    """
     fired = 0
     for step, (values, state) in enumerate(net.run(inputs)):
+        found = received[step]
         for layer in net.neurons:
-            assert np.array_equal(received[step][layer.name], values[layer.name])
+            assert np.array_equal(found[layer.name], values[layer.name]), layer.name
             fired += np.count_nonzero(values[layer.name])
         for operation in net.operations:
             states = zip(operation.state_names, state[operation.name], strict=True)
             for name, expected in states:
                 name = f"{operation.name}/{name}"
-                assert np.array_equal(received[step][name], expected), (step, name)
-    for out in net.outputs:
-        assert np.array_equal(received[-1][out.name], values[out.name])
+                assert np.array_equal(found[name], expected), (step, name)
+        for out in net.outputs if step in shown else ():
+            assert np.array_equal(found[out.name], values[out.name]), (step, out.name)
     return fired
 
 

@@ -9,9 +9,8 @@ from snn_keras.export.c import source, templates
 from snn_keras.export.c.densities import densities
 from snn_keras.export.c.program import Program, check
 from snn_keras.export.c.runner import CNetwork
-from snn_keras.export.forms import FORMS
+from snn_keras.export.forms import check_form, integers_of
 from snn_keras.export.integer import IntegerNetwork
-from snn_keras.export.to_integers import quantize_weights
 from snn_keras.inputs import check_count
 from snn_keras.simulate.model import SpikingModel
 from snn_keras.typing import Inputs
@@ -66,19 +65,11 @@ def to_c(
         ValueError, OSError: for other invalid arguments.
     """
     path = files.check_folder(path, overwrite, WRITTEN)
-    if form not in FORMS:
-        raise ValueError(f"form must be one of {FORMS}. Received: form={form!r}")
+    check_form(form)
     for name, most in (("max_flash", max_flash), ("max_ram", max_ram)):
         if most is not None:
             check_count(name, most)
-    network = snn
-    if not isinstance(snn, IntegerNetwork):
-        if data is None:
-            raise ValueError(
-                "data is missing: inputs as the network takes them, whose range sets "
-                "the input's scale. Remedy: to_c(snn, path, x_train[:1000])."
-            )
-        network = quantize_weights(snn, data, input_dtype)
+    network = integers_of(snn, data, input_dtype, "to_c")
     check(network)
     program = Program(network, form, densities(network, data), simd)
     _check_size(program, max_flash, max_ram)

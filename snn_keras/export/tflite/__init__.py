@@ -2,5 +2,4 @@
 
 from snn_keras.export.tflite import operators as operators
 from snn_keras.export.tflite.reader import TFLiteNetwork as TFLiteNetwork
-from snn_keras.export.tflite.writer import FORMS as FORMS
 from snn_keras.export.tflite.writer import to_tflite as to_tflite

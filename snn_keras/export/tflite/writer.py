@@ -4,11 +4,10 @@ import dataclasses
 import os
 
 from snn_keras import files
-from snn_keras.export.forms import FORMS as FORMS
+from snn_keras.export.forms import check_form, integers_of
 from snn_keras.export.integer import IntegerNetwork
 from snn_keras.export.tflite.flatbuffer import Quantization
 from snn_keras.export.tflite.lowering import Lowering
-from snn_keras.export.to_integers import quantize_weights
 from snn_keras.inputs import check_count
 from snn_keras.simulate.model import SpikingModel
 from snn_keras.typing import Inputs
@@ -54,17 +53,9 @@ def to_tflite(
         ValueError, FileExistsError, FileNotFoundError: for other invalid arguments.
     """
     path = files.check_target(path, overwrite)
-    if form not in FORMS:
-        raise ValueError(f"form must be one of {FORMS}. Received: form={form!r}")
+    check_form(form)
     check_count("batch_size", batch_size)
-    network = snn
-    if not isinstance(snn, IntegerNetwork):
-        if data is None:
-            raise ValueError(
-                "data is missing: inputs as the network takes them, whose range sets "
-                "the input's scale. Remedy: to_tflite(snn, path, x_train[:1000])."
-            )
-        network = quantize_weights(snn, data, input_dtype)
+    network = integers_of(snn, data, input_dtype, "to_tflite")
     write = {"unrolled": _unrolled, "streaming": _streaming}[form]
     content = write(network, batch_size, trace)
     with files.written_whole(path) as partial:

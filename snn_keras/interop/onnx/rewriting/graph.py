@@ -2,10 +2,30 @@
 
 import dataclasses
 import functools
+from collections.abc import Callable
 
 import numpy as np
 
 from snn_keras.interop.onnx.nodes import Node, needed, readers
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Layer:
+    """A layer that several nodes make up.
+
+    Attributes:
+        op: The operator that it is.
+        last: The last of the nodes.
+        x: The name of its input.
+        arrays: Its constants by what they are, in the operator's order.
+        settings: The operator's attributes.
+    """
+
+    op: str
+    last: Node
+    x: str
+    arrays: dict
+    settings: dict
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -56,6 +76,24 @@ class Graph:
         """A constant that is one number; else None."""
         found = self.constants.get(name)
         return None if found is None or found.size != 1 else float(found.item())
+
+    def with_layers(self, find: Callable[["Graph", Node], "Layer | None"]) -> "Graph":
+        """The graph with one node for each layer that is written as several.
+
+        Args:
+            find: Gives the `Layer` that a node is part of, or None.
+        """
+        new, constants = {}, dict(self.constants)
+        for node in self.nodes:
+            layer = find(self, node)
+            if layer is not None:
+                arrays = {f"{node.name}:{k}": v for k, v in layer.arrays.items()}
+                constants |= arrays
+                inputs = (layer.x, *arrays)
+                new[layer.last] = Node(
+                    node.name, layer.op, inputs, layer.last.outputs, layer.settings
+                )
+        return dataclasses.replace(self, constants=constants).replaced(new)
 
     def replaced(self, new: dict) -> "Graph":
         """The graph with nodes replaced, without what nothing reads any more.

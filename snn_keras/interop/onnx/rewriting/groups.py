@@ -1,11 +1,8 @@
 """Group normalizations as PyTorch writes them for opsets before 21."""
 
-import dataclasses
-
 import numpy as np
 
-from snn_keras.interop.onnx.nodes import Node
-from snn_keras.interop.onnx.rewriting.graph import Graph
+from snn_keras.interop.onnx.rewriting.graph import Graph, Layer
 
 
 def with_groups(graph: Graph) -> Graph:
@@ -14,23 +11,11 @@ def with_groups(graph: Graph) -> Graph:
     PyTorch reshapes to groups, normalizes each as an instance, reshapes back, then
     scales and shifts the channels.
     """
-    new, constants = {}, dict(graph.constants)
-    for node in graph.nodes:
-        found = _grouped(graph, node)
-        if found is not None:
-            last, x, groups, arrays = found
-            names = [f"{node.name}:{part}" for part in ("scale", "offset")]
-            constants |= dict(zip(names, arrays, strict=True))
-            settings = {"epsilon": node.attributes.get("epsilon", 1e-5)}
-            settings["num_groups"] = groups
-            new[last] = Node(
-                node.name, "GroupNormalization", (x, *names), last.outputs, settings
-            )
-    return dataclasses.replace(graph, constants=constants).replaced(new)
+    return graph.with_layers(_grouped)
 
 
 def _grouped(graph, node):
-    """The last node, the input, the groups, the scale and the offset; or None."""
+    """The group normalization that an instance normalization is part of; or None."""
     if node.op != "InstanceNormalization" or not _is_plain(graph, node):
         return None
     split = graph.maker(node.inputs[0], "Reshape")
@@ -44,16 +29,18 @@ def _grouped(graph, node):
         return None
     if sizes[0] != 0 or sizes[2] != -1:
         return None
-    last, arrays = back, []
-    for op in ("Mul", "Add"):
+    last, arrays = back, {}
+    for op, part in (("Mul", "scale"), ("Add", "offset")):
         last = graph.only_reader(last.outputs[0])
         if last is None or last.op != op:
             return None
         _, array = graph.operands(last)
         if array is None or array.ndim < 2 or array.size != array.shape[0]:
             return None
-        arrays.append(array.ravel())
-    return last, x, int(sizes[1]), arrays
+        arrays[part] = array.ravel()
+    settings = {"epsilon": node.attributes.get("epsilon", 1e-5)}
+    settings["num_groups"] = int(sizes[1])
+    return Layer("GroupNormalization", last, x, arrays, settings)
 
 
 def _is_plain(graph, node):

@@ -1,11 +1,8 @@
 """Layer normalizations as Keras exports them from TensorFlow."""
 
-import dataclasses
-
 import numpy as np
 
-from snn_keras.interop.onnx.nodes import Node
-from snn_keras.interop.onnx.rewriting.graph import Graph
+from snn_keras.interop.onnx.rewriting.graph import Graph, Layer
 
 _MEANS = ("ReduceMean", "GlobalAveragePool")
 
@@ -16,22 +13,11 @@ def with_keras_normalizations(graph: Graph) -> Graph:
     Here `s = scale / sqrt(mean((x - mean(x))^2) + epsilon)`, and the means are along
     the last axes.
     """
-    new, constants = {}, dict(graph.constants)
-    for node in graph.nodes:
-        found = _normalized(graph, node)
-        if found is not None:
-            x, axis, epsilon, arrays = found
-            names = [f"{node.name}:{part}" for part in ("scale", "offset")]
-            constants |= dict(zip(names, arrays, strict=True))
-            settings = {"axis": axis, "epsilon": epsilon}
-            new[node] = Node(
-                node.name, "LayerNormalization", (x, *names), node.outputs, settings
-            )
-    return dataclasses.replace(graph, constants=constants).replaced(new)
+    return graph.with_layers(_normalized)
 
 
 def _normalized(graph, node):
-    """The input, the axis, epsilon, the scale and the offset; or None."""
+    """The layer normalization that ends with a node; or None."""
     if node.op != "Add":
         return None
     product, shift = (graph.maker(name, "Mul", "Add") for name in node.inputs)
@@ -53,7 +39,9 @@ def _normalized(graph, node):
         return None
     if not _is_of_squares(graph, variance, x, mean) or scale.size != offset.size:
         return None
-    return x, axis, epsilon, (scale.ravel(), offset.ravel())
+    arrays = {"scale": scale.ravel(), "offset": offset.ravel()}
+    settings = {"axis": axis, "epsilon": epsilon}
+    return Layer("LayerNormalization", node, x, arrays, settings)
 
 
 def _factor(graph, name):

@@ -1,11 +1,8 @@
 """Layer normalizations that a file writes as several nodes."""
 
-import dataclasses
-
 import numpy as np
 
-from snn_keras.interop.onnx.nodes import Node
-from snn_keras.interop.onnx.rewriting.graph import Graph
+from snn_keras.interop.onnx.rewriting.graph import Graph, Layer
 
 
 def with_normalizations(graph: Graph) -> Graph:
@@ -14,24 +11,19 @@ def with_normalizations(graph: Graph) -> Graph:
     `(x - mean(x)) / sqrt(mean((x - mean(x))^2) + epsilon)`, with or without a scale and
     an offset behind it, as PyTorch writes it for opsets before 17.
     """
-    new, constants = {}, dict(graph.constants)
-    for node in graph.nodes:
-        found = _normalized(graph, node)
-        if found is None:
-            continue
-        x, axes, epsilon = found
-        last, scale, offset = _scaled(graph, node, len(axes))
-        name = f"{node.name}:ones"
-        if scale is None:
-            scale, constants[name] = name, np.ones((1,) * len(axes), "float32")
-        new[last] = Node(
-            node.name,
-            "LayerNormalization",
-            (x, scale, *([offset] if offset else [])),
-            last.outputs,
-            {"axis": axes[0], "epsilon": epsilon},
-        )
-    return dataclasses.replace(graph, constants=constants).replaced(new)
+    return graph.with_layers(_layer)
+
+
+def _layer(graph, node):
+    """The normalization that ends with a node, and what is behind it; or None."""
+    found = _normalized(graph, node)
+    if found is None:
+        return None
+    x, axes, epsilon = found
+    last, arrays = _scaled(graph, node, len(axes))
+    arrays = {"scale": np.ones((1,) * len(axes), "float32"), **arrays}
+    settings = {"axis": axes[0], "epsilon": epsilon}
+    return Layer("LayerNormalization", last, x, arrays, settings)
 
 
 def _normalized(graph, node):
@@ -78,14 +70,14 @@ def _is_square(graph, node, centered):
 
 
 def _scaled(graph, node, count):
-    """The last node of a normalization with a scale and an offset, and their names."""
-    names = [None, None]
-    for i, op in enumerate(("Mul", "Add")):
+    """The last node of a normalization with a scale and an offset, and these."""
+    arrays = {}
+    for op, part in (("Mul", "scale"), ("Add", "offset")):
         following = graph.only_reader(node.outputs[0])
         if following is None or following.op != op:
             continue
         _, array = graph.operands(following)
         if array is not None and array.ndim == count:
-            names[i] = next(n for n in following.inputs if n in graph.constants)
+            arrays[part] = array
             node = following
-    return node, *names
+    return node, arrays
