@@ -11,6 +11,8 @@ from absl import logging
 
 from snn_keras import files
 
+# What reading a file of arrays may raise that is damaged, or another.
+DAMAGES = EOFError, OSError, TypeError, ValueError, zipfile.BadZipFile
 SHIPPED = pathlib.Path(__file__).parent.parent / "saved_models"
 
 
@@ -51,7 +53,7 @@ def load(name, split, data_dir=None, size=None, count=0):
         split: "train" or "test".
         data_dir: TFDS directory that holds the prepared data set; or a directory with
             a file NAME.npz of the arrays x_train, y_train, x_test and y_test, as
-            `keras.datasets` keeps them.
+            `numpy.savez` writes them.
         size: Height and width of the images of a folder or a list.
         count: Number of images to take; 0 for all.
 
@@ -93,18 +95,24 @@ def arrays(path, split):
     try:
         with open(path, "rb") as opened, np.load(opened) as file:
             images, labels = (file[name] for name in names)
-    except (KeyError, OSError, ValueError, zipfile.BadZipFile) as error:
+    except (KeyError, *DAMAGES) as error:
         raise ValueError(
             f"{path} has no arrays {names[0]} and {names[1]}: {error}. Remedy: a file "
             "that numpy.savez wrote, with x_train, y_train, x_test and y_test."
         ) from error
     labels = labels.reshape(-1)
     images = images[..., None] if images.ndim == 3 else images
-    if images.dtype != "uint8" or images.ndim != 4 or len(images) != len(labels):
+    of_images = images.dtype == "uint8" and images.ndim == 4 and images.shape[-1] <= 4
+    if not of_images or len(images) != len(labels):
         raise ValueError(
             f"{path}: {names[0]} must be uint8 images (count, height, width) or "
             f"(count, height, width, channels), with a label each. Received: "
             f"{images.dtype} {images.shape} and {len(labels)} labels."
+        )
+    if labels.dtype.kind not in "iu" or labels.min(initial=0) < 0:
+        raise ValueError(
+            f"{path}: {names[1]} must be whole numbers from 0. Received: "
+            f"{labels.dtype}, the first of them {labels[:5].tolist()}."
         )
     return Split(images, labels.astype("int64"))
 

@@ -27,6 +27,7 @@ from apps import data
 from apps.results import source_file, write_row
 from apps.tables import trainings
 from apps.tables.rows import TABLES, named, of_seed
+from snn_keras import files
 
 FLAGS = flags.FLAGS
 
@@ -61,7 +62,11 @@ def train(table, source, seed, folder, shipped=()):
     Returns:
         The network's file.
     """
-    file = folder / f"{of_seed(f'{table}_{source}', seed)}.keras"
+    name = of_seed(f"{table}_{source}", seed)
+    there = source_file(name, shipped)
+    if there:
+        return there
+    file = folder / f"{name}.keras"
     if file.with_suffix(".json").exists():
         logging.info("%s is there", file)
         return file
@@ -111,7 +116,8 @@ def take_up(backups, folder):
     for backup in backups.glob("*.backup.npz"):
         place = folder / f".{backup.name}"
         if not place.exists():
-            shutil.copy(backup, place)
+            with files.written_whole(place) as partial:
+                shutil.copy(backup, partial)
 
 
 def make_queue(folder, share):
@@ -119,11 +125,13 @@ def make_queue(folder, share):
 
     Args:
         folder: Where networks and figures go.
-        share: `(i, n)`: the i-th of n shares of the rows.
+        share: `(i, n)`: the i-th of n shares of the source networks, with their rows.
     """
     take_up(data.SHIPPED / "unfinished", folder)
     i, n = share
-    rows = trainings.QUEUE[i::n]
+    sources = [(*_source_of(name), seed) for name, seed in trainings.QUEUE]
+    mine = list(dict.fromkeys(sources))[i::n]
+    rows = [r for r, s in zip(trainings.QUEUE, sources, strict=True) if s in mine]
     for number, (name, seed) in enumerate(rows, start=1):
         kept = f"{of_seed(name, seed)}.json"
         places = pathlib.Path("docs/results") / kept, folder / "results" / kept
@@ -131,6 +139,12 @@ def make_queue(folder, share):
             continue
         logging.info("queue: %s, row %d of %d", kept[:-5], number, len(rows))
         make(name, seed, folder, (data.SHIPPED,))
+
+
+def _source_of(name):
+    """The table and the source network of a row."""
+    table, row = named()[name]
+    return table, row.source
 
 
 def share_of(text):
@@ -151,6 +165,8 @@ def main(argv):
     if FLAGS.queue:
         make_queue(folder, share_of(FLAGS.share))
         return
+    if FLAGS["share"].present:
+        raise app.UsageError("--share is of the queue. Remedy: --queue beside it.")
     if FLAGS.row not in named():
         raise app.UsageError(
             f"--row: no row {FLAGS.row!r}. The rows: {sorted(named())}"

@@ -39,7 +39,7 @@ import snn_keras
 from apps import data
 from apps.evaluate import allow_float64
 from apps.sources import load_model
-from apps.training import distribution, recipes, schedules
+from apps.training import auto_augment, distribution, recipes, schedules
 from apps.training import flags as training_flags
 from apps.training.augmentation import Augmentation
 from apps.training.backup import Backup
@@ -278,8 +278,9 @@ def kept_epoch(stage, history):
     return first + 1 + int(np.argmax(found))
 
 
-def augmented_images(source, stage, augmentation, where):
+def augmented_images(source, stage, augmentation):
     """Training images as training sees them, as many as --reestimate says."""
+    where = distribution.Distribution()  # whole batches, in every process
     batches = source.batches(stage.batch_size, stage.seed, augmentation, where)
     batches.epoch = stage.epochs
     count = min(len(batches), -(-stage.reestimate // stage.batch_size))
@@ -353,8 +354,8 @@ def train_stage(stage, where, source):
         with distribution.alone():
             model = keras.models.load_model(stage.output, compile=False)
     if stage.reestimate:
-        with distribution.alone():
-            images = augmented_images(source, stage, augmentation, where)
+        with where.scope(), distribution.alone():
+            images = augmented_images(source, stage, augmentation)
             snn_keras.reestimate_statistics(model, images)
     save(model, output)
     data.write_json(
@@ -392,6 +393,8 @@ def main(argv):
         )
     else:
         source = InMemory(FLAGS.dataset, FLAGS.data_dir, FLAGS.train_images)
+    if FLAGS.auto_augment:
+        auto_augment.check_shape(source.shape)
     output.parent.mkdir(parents=True, exist_ok=True)
     *before, last = stages(output)
     for stage in before:

@@ -139,6 +139,8 @@ BAD = [
     (["train", "--dataset=mnist", "--data_dir=/nowhere"], "--dataset=digits"),
     (["reproduce", "--row=digits_magic_if"], "no row 'digits_magic_if'"),
     (["reproduce", "--queue", "--share=2/2"], "--share must be I/N"),
+    (["reproduce", "--row=digits_plain_if", "--share=0/2"], "--share is of the queue"),
+    (["train", "--recipe=nq"], "Remedy: --noauto_augment"),
     (["train", "--whole_epochs=yes"], "--whole_epochs=yes takes the JAX backend"),
     (["dance"], "usage: snn_keras PROGRAM"),
     (["evaluate", "--model=nowhere.keras"], "there is no file nowhere.keras"),

@@ -64,6 +64,26 @@ def test_does_what_pillow_does(images, kind):
         assert np.abs(received - np.stack(expected)).max() <= rounding
 
 
+@pytest.mark.parametrize(
+    ("kind", "amount", "row", "column"),
+    [
+        ("translate_x", 3.0, 0, 3),
+        ("translate_y", -5.0, -5, 0),
+        ("shear_x", 0.25, 0, 8),  # of the last row, 31.5 * 0.25, to the nearest
+        ("shear_y", -0.25, -8, 0),
+    ],
+)
+def test_images_move_as_far_as_the_amount_says(images, kind, amount, row, column):
+    moved = np.asarray(auto_augment.apply(images, operation(len(images), kind, amount)))
+    for y, x in [(31, 12), (31, 31), (12, 31)]:
+        if {"shear_x": y, "shear_y": x}.get(kind, 31) < 31:
+            continue  # moves by less
+        from_y, from_x = y + row, x + column
+        inside = 0 <= from_y < SIZE and 0 <= from_x < SIZE
+        expected = images[:, from_y, from_x] if inside else auto_augment.GREY
+        assert np.all(moved[:, y, x] == expected)
+
+
 def test_draws_each_policy_as_often_as_it_says():
     drawn = auto_augment.draws(20_000, SIZE, SIZE, np.random.default_rng(0))
     found = np.bincount(drawn["kind"].ravel(), minlength=len(auto_augment.KINDS))
@@ -78,5 +98,5 @@ def test_draws_each_policy_as_often_as_it_says():
 
 def test_grey_images_are_refused():
     images = np.zeros((2, SIZE, SIZE, 1), "uint8")
-    with pytest.raises(ValueError, match="three colours"):
-        auto_augment.apply(images, operation(2, "invert", 0.0))
+    with pytest.raises(ValueError, match=r"three colours.*--noauto_augment"):
+        auto_augment.check_shape(images.shape[1:])

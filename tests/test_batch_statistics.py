@@ -31,6 +31,7 @@ def statistics_of(layer):
 
 def test_they_are_the_means_of_the_batches():
     model = network()
+    model.get_layer("first").moving_mean.assign(np.full(3, np.nan))  # is forgotten
     snn_keras.reestimate_statistics(model, X, 4)
     mean, variance = statistics_of(model.get_layer("first"))
     halves = X[:4], X[4:]

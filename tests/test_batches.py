@@ -53,8 +53,9 @@ def test_parts_make_the_whole(split, augmentation):
 @pytest.mark.parametrize("augmentation", [None, EVERYTHING])
 def test_batches_made_on_the_device_are_the_same(split, augmentation):
     here, there = (batches(split, augmentation, resident=r)[2] for r in (False, True))
-    assert np.allclose(here[0], np.asarray(there[0]), atol=1e-6)
-    assert np.allclose(here[1], np.asarray(there[1]), atol=1e-6)
+    # XLA divides by 255 by a product: the last bit may differ, of a mean of two too.
+    for one, other in zip(here, there, strict=True):
+        assert np.max(np.abs(one - np.asarray(other))) <= 2.0**-23
 
 
 def test_crop_shifts_and_fills_with_zeros(split):

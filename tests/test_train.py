@@ -149,7 +149,7 @@ def train_together(output, *arguments):
     "options",
     [
         pytest.param(["--quantizer=none"], marks=pytest.mark.slow),
-        ["--levels=2", "--crop=1", "--mixup=0.2"],
+        ["--levels=2", "--crop=1", "--mixup=0.2", "--reestimate=128"],
     ],
 )
 def test_two_replicas_reach_the_weights_of_one(backend, options, tmp_path):
@@ -185,6 +185,7 @@ def test_an_epoch_as_one_program_reaches_the_same_weights(method, tmp_path):
 def test_two_processes_reach_the_weights_of_one(tmp_path):
     one, two = tmp_path / "one.keras", tmp_path / "two.keras"
     options = [*EQUAL, *STEPS["jax"], "--levels=2", "--noise=adaptor"]
+    options.append("--reestimate=64")
     program("train", *options, f"--output={one}", backend="jax")
     for process in train_together(two, *options):
         printed, _ = process.communicate()
@@ -345,15 +346,19 @@ def test_data_sets_of_arrays(tmp_path):
     bad = [
         ({**arrays, "x_test": images / 255}, "must be uint8 images"),
         ({**arrays, "x_test": images}, "with a label each"),
+        ({**arrays, "x_test": images[None]}, "must be uint8 images"),
+        ({**arrays, "y_test": np.arange(4) - 1}, "whole numbers from 0"),
+        ({**arrays, "y_test": np.arange(4) / 2}, "whole numbers from 0"),
         ({"x_train": images}, "has no arrays x_test and y_test"),
     ]
     for content, message in bad:
         np.savez(path, **content)
         with pytest.raises(ValueError, match=message):
             data.load("tiny", "test", tmp_path)
-    path.write_bytes(path.read_bytes()[:-100])
-    with pytest.raises(ValueError, match="has no arrays x_test and y_test"):
-        data.load("tiny", "test", tmp_path)
+    for content in (path.read_bytes()[:-100], b""):
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match="has no arrays x_test and y_test"):
+            data.load("tiny", "test", tmp_path)
 
 
 def stage_of(path, init=None, **settings):

@@ -184,7 +184,7 @@ TABLES = {
         RESNET20,
         {
             "adaptor_if": Paper(
-                "000, p = 2, on ResNet-18, 160 epochs",
+                "Li 2023, p = 2, on ResNet-18, 160 epochs",
                 94.97,
                 {1: 93.71, 2: 95.26, 4: 95.95, 8: 96.61, 16: 96.72, 32: 96.74},
             ),
@@ -229,7 +229,7 @@ TABLES = {
         RESNET18,
         {
             "plain_if": Paper(
-                "000, without noise, 160 epochs",
+                "Li 2023, without noise, 160 epochs",
                 95.5,
                 {1: 91.62, 2: 93.65, 4: 95.18, 8: 96.08, 16: 96.38},
             ),

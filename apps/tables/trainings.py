@@ -58,7 +58,7 @@ def of_levels(options, start, *levels):
     }
 
 
-# Strengths of the penalty on bits; of 3e-6 the training diverges.
+# Strengths of the penalty on bits.
 SPARSITY = ("3e-8", "1e-7", "3e-7", "1e-6", "2e-6")
 
 

@@ -1,8 +1,8 @@
 """AutoAugment's policy for CIFAR-10, on whole batches and on any device.
 
 Source: Cubuk, Zoph, Mane, Vasudevan, Le, "AutoAugment: Learning Augmentation Policies
-from Data", 2019: the policy of table 7, the ranges of table 6. Each operation does what
-Pillow's does; what moves out of an image leaves grey.
+from Data", 2019: the policy of table 7; strength 9 is the end of a range of table 6.
+Each operation does what Pillow's does; what moves out of an image leaves grey.
 """
 
 import numpy as np
@@ -89,6 +89,15 @@ def amount(kind, strength, sign, size):
     return 0.0
 
 
+def check_shape(shape):
+    """Raises a ValueError unless images of that shape have three colours."""
+    if shape[-1] != 3:
+        raise ValueError(
+            "--auto_augment is for images of three colours. Received: images of the "
+            f"shape {tuple(shape)}. Remedy: --noauto_augment, also beside a recipe."
+        )
+
+
 def draws(count, height, width, rng):
     """What chance decides for `count` images, two operations each.
 
@@ -140,15 +149,7 @@ def apply(images, drawn):
     Args:
         images: `(count, height, width, 3)`.
         drawn: What `draws` gave.
-
-    Raises:
-        ValueError: if the images are not of three colours.
     """
-    if images.shape[-1] != 3:
-        raise ValueError(
-            "--auto_augment is for images of three colours. Received: images of the "
-            f"shape {tuple(images.shape[1:])}. Remedy: leave it out, or --cutout."
-        )
     images = ops.cast(images, "int32")
     for j in range(2):
         kind = ops.convert_to_tensor(drawn["kind"])[:, j]

@@ -1,6 +1,7 @@
 """Batch normalization's statistics, estimated anew with the noise of training off."""
 
 import keras
+import numpy as np
 from keras import tree
 
 from snn_keras.graph import computes_as, trace
@@ -57,6 +58,9 @@ def reestimate_statistics(
             f"batch_size={batch_size}, {len(tree.flatten(x)[0])} samples. Remedy: two "
             "samples a batch at least, better a hundred."
         )
+    for layer in found.values():  # what they were, NaN even, is forgotten
+        for statistic in (layer.moving_mean, layer.moving_variance):
+            statistic.assign(np.zeros(statistic.shape))
     seen = dict.fromkeys(found, 0)
 
     def call(node, values):
