@@ -21,6 +21,7 @@ from absl import app, flags, logging
 # PyTorch would clash.
 from apps.benchmarks import (
     against_peers,
+    calibration,
     defaults,
     edge,
     memory,
@@ -46,6 +47,7 @@ PARTS = {
     "convolutions": defaults.convolutions,
     "neurons": defaults.neurons,
     "edge": edge.edge,
+    "calibration": calibration.calibration,
 }
 
 

@@ -50,7 +50,8 @@ def convert(
             are bits, 32 with others.
         neuron: `"auto"` (with a number of `timesteps` the neuron that the activation's
             class names; without, one that is exact: `"bit_serial"`, in as many steps as
-            the levels have bits, or `"differential"` where they have different bits;
+            the levels have bits, or `"differential"` where they have different bits,
+            run until it settles (which `fit` and NIR do not take: name `timesteps`);
             for a float network `"differential"`; with bias correction
             `"multi_threshold"`), `"if"`,
             `"signed"`, `"bit_serial"`, `"differential"`, `"multi_threshold"`, a cell
