@@ -43,6 +43,7 @@ def verify(
         ConversionError: if the two do not have the same layers of neurons.
         ValueError: if `x` is empty, not finite, endless, or does not fit the model.
     """
+    snn.program.check_no_frames("verify")
     graph = normalize.normal_form(ann)
     sources = matched(ann, snn, graph)
     x = check_data(x, graph)

@@ -79,6 +79,7 @@ def report(
         ValueError: if an argument is not valid, or the network has several outputs.
         ConversionError: if `snn` was not converted from `ann`.
     """
+    snn.program.check_no_frames("a report")
     path = check_target(path, overwrite)
     pictures.check_matplotlib()
     neurons_of(snn)  # raises an error if `snn` is not a spiking network
