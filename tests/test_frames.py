@@ -154,7 +154,8 @@ def test_another_number_of_frames():
 def test_early_exit_stops_where_the_rule_says():
     x, snn = events(20), framed(small(), input_frames=True)
     over_time = snn.predict_over_time(x, verbose=0)
-    rule = snn_keras.EarlyExit(0.2, "margin", every=1)
+    usual = np.median(snn_keras.EarlyExit(0.0).certainty(over_time[2]))
+    rule = snn_keras.EarlyExit(float(usual))
     outputs, steps = snn.predict_early_exit(x, rule, batch_size=8)
     assert np.array_equal(steps, rule.steps(over_time))
     assert equal(outputs, over_time[steps - 1, np.arange(20)])
