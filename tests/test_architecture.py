@@ -29,7 +29,7 @@ LAYERS = [
     {"conversion", "applications"},
     {"linear"},
     {"analysis", "export", "training", "interop"},
-    {"callbacks", "regularizers", "rules"},
+    {"callbacks", "regularizers", "rules", "shipped"},
     {"apps"},
 ]
 MAY_USE_TENSORFLOW = {
