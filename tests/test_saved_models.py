@@ -43,11 +43,11 @@ def test_networks_are_loaded_by_name():
     images = np.random.default_rng(0).random((2, 28, 28, 1), "float32")
     received, expected = (m.predict(images, verbose=0) for m in (model, expected))
     assert np.array_equal(received, expected)
-    with pytest.raises(ValueError, match="'resnet'.*There are: cifar10_adaptor"):
+    with pytest.raises(ValueError, match=r"'resnet'.*There are: cifar10_adaptor"):
         snn_keras.pretrained("resnet")
 
 
 def test_a_missing_folder_is_told(monkeypatch, tmp_path):
     monkeypatch.setattr(shipped, "FOLDERS", (tmp_path / "a", tmp_path / "b"))
-    with pytest.raises(ValueError, match="are missing.*Remedy: install snn_keras anew"):
+    with pytest.raises(ValueError, match=r"are missing.*Remedy: install snn_keras anew"):
         snn_keras.pretrained()
