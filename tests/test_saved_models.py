@@ -49,5 +49,5 @@ def test_networks_are_loaded_by_name():
 
 def test_a_missing_folder_is_told(monkeypatch, tmp_path):
     monkeypatch.setattr(shipped, "FOLDERS", (tmp_path / "a", tmp_path / "b"))
-    with pytest.raises(ValueError, match=r"are missing.*Remedy: install snn_keras anew"):
+    with pytest.raises(ValueError, match=r"are missing.*install snn_keras anew"):
         snn_keras.pretrained()
