@@ -8,6 +8,7 @@ spiking network at each time step; writes the plot and the figures, and a report
 some of the images: demo/report.html.
 """
 
+import importlib.util
 import pathlib
 
 from absl import app, flags
@@ -64,8 +65,12 @@ def main(argv):
             label, results[label], [t for t in steps if t <= FLAGS.timesteps]
         )
     data.write_json(output / "accuracy.json", results)
+    print(f"\nwrote {output / 'accuracy.json'}")
+    if importlib.util.find_spec("matplotlib") is None:
+        print('no picture, no report: they need pip install "snn_keras[plots]"')
+        return
     write_plot(output / "accuracy.png", results)
-    print(f"\nwrote {output / 'accuracy.png'} and {output / 'accuracy.json'}")
+    print(f"wrote {output / 'accuracy.png'}")
     if FLAGS.report_samples:
         write_report(
             output / "report.html", *networks["with noise adaptor"], images, test.labels
