@@ -45,7 +45,9 @@ class Lowering:
         self.states = {}  # name of the operation -> its state; None means 0
         self.kernels = {}  # name of a layer -> its kernel, where it is not a constant
         self.streaming = False
-        self.counter = None  # in a stream that needs it, the tensor of the step's number
+        self.counter = (
+            None  # in a stream that needs it, the tensor of the step's number
+        )
         self.step = 0
         self._count = 0
         self._counted = {}
@@ -144,7 +146,9 @@ class Lowering:
             y = self._counted[name] = self.next_step(name)
             if most is not None:
                 first = self.file.constant([most])
-                z = self._counted[name] = self.file.tensor(f"{name}/most", (1,), "int32")
+                z = self._counted[name] = self.file.tensor(
+                    f"{name}/most", (1,), "int32"
+                )
                 self.file.operator("MINIMUM", [y, first], [z], "MaximumMinimumOptions")
         return self._counted[name]
 
@@ -188,9 +192,7 @@ class Lowering:
         self.file.operator("STRIDED_SLICE", [x, *numbers], [y], "StridedSliceOptions")
         return y
 
-    def pad(
-        self, x: int, padding: Sequence[tuple[int, int]], value: int = 0
-    ) -> int:
+    def pad(self, x: int, padding: Sequence[tuple[int, int]], value: int = 0) -> int:
         """Pads with a constant; `padding` has pairs for all axes but the batch."""
         sides = self.file.constant([(0, 0), *padding])
         sizes = [n + sum(p) for n, p in zip(self.shape(x), padding, strict=True)]

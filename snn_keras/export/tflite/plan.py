@@ -58,6 +58,12 @@ class Held:
         scale = self.scale * self.gain / gain
         return dataclasses.replace(self, gain=gain, zero=zero, scale=scale)
 
+    def for_steps(self, on: int) -> "Held | None":
+        """The same, gone after `on` steps; None unless it is the same at each step."""
+        if self.shown is None:
+            return None
+        return dataclasses.replace(self, shown=min(self.shown, on))
+
     def gains(self) -> list[int]:
         """This gain, and larger ones that int8 holds."""
         spread = max(self.high - self.low, 1)
@@ -72,7 +78,8 @@ class Merged:
     Attributes:
         neuron: The neurons.
         weights: The layer with weights.
-        shifts: What is added between them.
+        shifts: What is added between them: pairs of integers and the number of steps
+            in which they are added; None for all.
         source: How the input of `weights` is held.
         copies: The number of copies of each input channel.
         levels: The largest level that counts.
@@ -102,7 +109,9 @@ class Merged:
             bias = made.bias + self.gain * self.added(step)
             return dataclasses.replace(made, bias=bias)
         levels = min(step or 1, self.levels)
-        return solve(Staircase(theta, self.added(step or 1), times, levels), *self._units)
+        return solve(
+            Staircase(theta, self.added(step or 1), times, levels), *self._units
+        )
 
     @property
     def _units(self):
@@ -122,9 +131,9 @@ class Merged:
     def added(self, step: int) -> np.ndarray:
         """What is added to the sum of the first steps, with the initial potential."""
         total = self.vector(self.neuron.initial)
-        for shift in self.shifts:
-            times = step if shift.on is None else min(step, shift.on)
-            total = total + times * self.vector(shift.offset)
+        for offset, on in self.shifts:
+            times = step if on is None else min(step, on)
+            total = total + times * self.vector(offset)
         return total
 
     def fits(self, steps: int) -> bool:
@@ -226,9 +235,7 @@ def _held(operation, held, steps, merged):
     if type(operation) in WEIGHTED:
         return _sums(operation, *reads)
     if type(operation) is integer.Gate:
-        (x,) = reads
-        gated = x.shown is not None
-        return dataclasses.replace(x, shown=min(x.shown, operation.on)) if gated else None
+        return reads[0].for_steps(operation.on)
     return _moved(operation, reads) if type(operation) in MOVES else None
 
 
@@ -261,7 +268,9 @@ def _levels(neuron, steps):
     whole = 2**neuron.bits - 1
     if neuron.most is None:
         return whole
-    tops = np.unique(np.minimum(neuron.most // (neuron.threshold >> neuron.bits), whole))
+    tops = np.unique(
+        np.minimum(neuron.most // (neuron.threshold >> neuron.bits), whole)
+    )
     return int(tops[0]) if len(tops) == 1 else None  # of all channels
 
 
@@ -270,18 +279,26 @@ def _merge(neuron, made, held, steps):
     if type(neuron) not in (*COUNTERS, integer.FireBits) or steps > MOST:
         return None
     levels = _levels(neuron, steps)
-    if levels not in range(1, RANGE + 1) or not _of_channels(neuron, neuron.threshold, neuron.initial):
+    if levels not in range(1, RANGE + 1) or not _of_channels(
+        neuron, neuron.threshold, neuron.initial
+    ):
         return None
-    shifts, operation = [], made.get(neuron.inputs[0])
-    while type(operation) in (integer.Shift, integer.Reshape):
-        if type(operation) is integer.Shift:
-            shifts.append(operation)
-            if not _of_channels(operation, operation.offset):
+    shifts, operation, on = [], made.get(neuron.inputs[0]), None
+    while type(operation) in (integer.Shift, integer.Reshape, integer.Gate):
+        if type(operation) is integer.Gate:
+            on = operation.on
+        elif type(operation) is integer.Reshape:
+            if operation.shape[-1] != operation.input_shape[-1]:
                 return None
-        elif operation.shape[-1] != operation.input_shape[-1]:
+        elif not _of_channels(operation, operation.offset):
             return None
+        else:
+            ends = [x for x in (on, operation.on) if x is not None]
+            shifts.append((operation.offset, min(ends, default=None)))
         operation = made.get(operation.inputs[0])
     source = held.get(operation.inputs[0]) if type(operation) in WEIGHTED else None
+    if source is not None and on is not None:
+        source = source.for_steps(on)
     if source is None:
         return None
     tried = [(gain, 1) for gain in source.gains()]

@@ -74,7 +74,11 @@ class Steps(Lowering):
                     (each, zeros.shape, self.dtype)
                     for each, zeros in zip(names, states, strict=True)
                 ]
-            if states and name in self.plan.totals and isinstance(operation, integer.Fire):
+            if (
+                states
+                and name in self.plan.totals
+                and isinstance(operation, integer.Fire)
+            ):
                 specs[name + TOTAL] = [("count", operation.shape, self.dtype)]
         return specs
 

@@ -11,7 +11,7 @@ from snn_keras.export.tflite.arithmetic import kernel_constant
 from snn_keras.export.tflite.flatbuffer import Quantization
 from snn_keras.export.tflite.lowering import ONE, Lowering, lower
 from snn_keras.export.tflite.plan import MOVES, WEIGHTED, Held, Merged
-from snn_keras.export.tflite.products import product_of
+from snn_keras.export.tflite.products import pooled, product_of
 from snn_keras.export.tflite.requantization import Requantization
 
 RELU = 1  # of the schema's ActivationFunctionType
@@ -38,7 +38,7 @@ def add_total(to: Lowering, operation: Operation) -> int:
     if type(operation) in WEIGHTED:
         return _add_sums(to, operation, reads[0], held)
     if isinstance(operation, integer.MaxPool):
-        return to.arithmetic.max_pool(operation, to, reads[0], None)
+        return pooled(operation, to, reads[0], 0)
     if type(operation) in MOVES:
         return lower(operation, to, *reads)
     if isinstance(operation, integer.Gate):
@@ -126,14 +126,14 @@ def _constants(to, merged):
     made = merged.constants(None)
     first = made.bias + merged.gain * merged.vector(merged.neuron.initial)
     bias, shape = to.file.constant(first), np.shape(first)
-    for shift in merged.shifts:
-        each = to.file.constant(merged.gain * merged.vector(shift.offset))
-        added = to.file.tensor(f"{shift.name}/so_far", shape, "int32")
-        times = to.steps_so_far(shift.on)
-        to.file.operator("MUL", [each, times], [added], "MulOptions")
-        total = to.file.tensor(
-            f"{shift.name}/bias", shape, "int32", _bias_meaning(made, merged.source)
-        )
+    meaning = _bias_meaning(made, merged.source)
+    for number, (offset, on) in enumerate(merged.shifts):
+        name = f"{merged.neuron.name}/bias_{number}"
+        each = to.file.constant(merged.gain * merged.vector(offset))
+        added = to.file.tensor(f"{name}/added", shape, "int32")
+        inputs = [each, to.steps_so_far(on)]
+        to.file.operator("MUL", inputs, [added], "MulOptions")
+        total = to.file.tensor(name, shape, "int32", meaning)
         to.file.operator("ADD", [bias, added], [total], "AddOptions")
         bias = total
     return made, bias
@@ -173,7 +173,9 @@ def _copied(to, x, copies):
     *places, channels = to.shape(x)
     y = to.like(x, (*places, copies * channels))
     table = {"axis": len(places) + 1}
-    to.file.operator("CONCATENATION", [x] * copies, [y], "ConcatenationOptions", **table)
+    to.file.operator(
+        "CONCATENATION", [x] * copies, [y], "ConcatenationOptions", **table
+    )
     return y
 
 
@@ -182,5 +184,3 @@ def _with_copies(operation: Any, copies: int) -> Any:
     repeated = np.concatenate([operation.kernel] * copies, axis=-2)
     names = {x: getattr(operation, x) for x in operation.__dataclass_fields__}
     return type(operation)(**{**names, "kernel": repeated})
-
-
