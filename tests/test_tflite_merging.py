@@ -135,7 +135,7 @@ def test_layers_between_do_not_hinder(between, neuron, form, tmp_path):
     assert np.array_equal(TFLiteNetwork(path).predict(IMAGES), net.predict(IMAGES))
 
 
-# --- Integers in float32 ---------------------------------------------------------------
+# --- Integers in float32 -------------------------------------------------------------
 
 
 def test_floats_hold_integers_where_no_sum_is_rounded(tmp_path):

@@ -45,9 +45,7 @@ class Lowering:
         self.states = {}  # name of the operation -> its state; None means 0
         self.kernels = {}  # name of a layer -> its kernel, where it is not a constant
         self.streaming = False
-        self.counter = (
-            None  # in a stream that needs it, the tensor of the step's number
-        )
+        self.counter: Any = None  # the tensor of the step's number, where one is used
         self.step = 0
         self._count = 0
         self._counted = {}
@@ -143,13 +141,12 @@ class Lowering:
         """In a stream, a tensor with the number of steps, this one included."""
         name = f"steps_{most or ''}"
         if name not in self._counted:
-            y = self._counted[name] = self.next_step(name)
+            y = self.next_step(name)
             if most is not None:
-                first = self.file.constant([most])
-                z = self._counted[name] = self.file.tensor(
-                    f"{name}/most", (1,), "int32"
-                )
-                self.file.operator("MINIMUM", [y, first], [z], "MaximumMinimumOptions")
+                inputs = [y, self.file.constant([most])]
+                y = self.file.tensor(f"{name}/on", (1,), "int32")
+                self.file.operator("MINIMUM", inputs, [y], "MaximumMinimumOptions")
+            self._counted[name] = y
         return self._counted[name]
 
     def copy(

@@ -1,8 +1,8 @@
 """Scales and biases with which int8 kernels of TFLite compute levels exactly.
 
-A kernel with int8 output computes `round(scale (sum + bias))`, and its runtimes round in
+A kernel with int8 output computes `round(scale (sum + bias))`, and runtimes round in
 several ways. All of them are monotone in the sum. So the output is the level that was
-asked for at every sum, if it is so at the two sums beside each threshold; and these are
+asked for at every sum, if it is so at the two sums beside each threshold; these are
 computed here, in each of the ways.
 """
 

@@ -34,7 +34,7 @@ def held_input(to: Lowering, spec: integer.Input) -> int:
 def add_total(to: Lowering, operation: Operation) -> int:
     """The sum of an operation's output so far, which nothing merges."""
     held = to.plan.held[operation.name]
-    reads = [to.totals.get(name) for name in operation.inputs]
+    reads: list[Any] = [to.totals.get(name) for name in operation.inputs]
     if type(operation) in WEIGHTED:
         return _add_sums(to, operation, reads[0], held)
     if isinstance(operation, integer.MaxPool):

@@ -30,9 +30,10 @@ def to_tflite(
     trace: bool = False,
     overwrite: bool = False,
 ) -> IntegerNetwork:
-    """Writes a spiking network as a TFLite file of integers.
+    """Writes a spiking network as a TFLite file.
 
-    The file computes exactly what the integer network computes. Its input is quantized
+    The file computes exactly what the integer network computes, in integers alone or,
+    if asked to, in float32 that holds them. Its input is quantized
     in the usual way of TFLite, `x = scale (q - zero_point)`; its outputs are int32 sums
     whose quantization scale decodes them.
 
@@ -41,6 +42,9 @@ def to_tflite(
         path: The path of the file.
         data: As for `quantize_weights`.
         input_dtype: As for `quantize_weights`.
+        arithmetic: `"integer"`: no float anywhere. `"float32"`: integers held in
+            float32, for processors whose kernels of float32 are fast; refused where a
+            sum might be rounded.
         form: `"unrolled"`: a call runs all time steps. `"streaming"`: a call runs one
             step, with the state as further inputs and outputs, for event data or
             little memory.
@@ -52,7 +56,8 @@ def to_tflite(
         The `IntegerNetwork`.
 
     Raises:
-        ConversionError: if layers have no integer form; the message names all of them.
+        ConversionError: if layers have no integer form, or if float32 would round; the
+            message names all of them.
         ValueError, FileExistsError, FileNotFoundError: for other invalid arguments.
     """
     path = files.check_target(path, overwrite)
