@@ -9,8 +9,9 @@ from snn_keras.export import integer
 from snn_keras.export.integer.operations import Operation
 from snn_keras.export.tflite.arithmetic import kernel_constant
 from snn_keras.export.tflite.flatbuffer import Quantization
+from snn_keras.export.tflite.held import MOVES, WEIGHTED, Held
 from snn_keras.export.tflite.lowering import ONE, Lowering, lower
-from snn_keras.export.tflite.plan import MOVES, WEIGHTED, Held, Merged
+from snn_keras.export.tflite.merging import Merged
 from snn_keras.export.tflite.products import pooled, product_of
 from snn_keras.export.tflite.requantization import Requantization
 
