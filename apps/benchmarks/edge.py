@@ -1,5 +1,6 @@
-"""One image on one core: networks in C, beside TensorFlow Lite's of their source."""
+"""One image on one core: networks in C and in TFLite, beside those of their source."""
 
+import pathlib
 import tempfile
 import time
 
@@ -22,6 +23,9 @@ NETWORKS = {
         "if",
     ),
 }
+
+# The files of each network, and what the table calls them.
+ARITHMETICS = {"integer": "TFLite", "float32": "TFLite in float32"}
 
 
 def make_edge():
@@ -58,6 +62,12 @@ def make_edge():
         place = f"{folder.name}/{number}"
         program = snn_keras.export.to_c(snn, place, calibration, form="unrolled")
         cases[f"C, {name}"] = in_c(program, images)
+        for arithmetic, label in ARITHMETICS.items():
+            path = pathlib.Path(f"{place}.tflite")
+            snn_keras.export.to_tflite(
+                snn, path, calibration, arithmetic=arithmetic, overwrite=True
+            )
+            cases[f"{label}, {name}"] = in_tflite(path.read_bytes(), images)
     cases["remove"] = folder.cleanup
     return cases
 
