@@ -27,6 +27,7 @@ from apps.benchmarks import (
     memory,
     running,
     shipped,
+    spike_rate,
     training,
 )
 from apps.benchmarks.page import page
@@ -47,6 +48,7 @@ PARTS = {
     "convolutions": defaults.convolutions,
     "neurons": defaults.neurons,
     "edge": edge.edge,
+    "spike_rate": spike_rate.spike_rate,
     "calibration": calibration.calibration,
 }
 
@@ -57,6 +59,9 @@ def define_flags():
     flags.DEFINE_integer("rounds", 5, "Times that everything is timed.", lower_bound=1)
     flags.DEFINE_string(
         "metrics", None, "Figures, kept and added to; docs/performance/BACKEND.json."
+    )
+    flags.DEFINE_string(
+        "data_dir", None, "Prepared TFDS data sets; the part edge looks for cifar10."
     )
     flags.DEFINE_string("page", "docs/performance.md", "The page to write.")
 

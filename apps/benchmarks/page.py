@@ -31,6 +31,9 @@ def page(folder, parts):
                 *_table(entry["figures"]),
             ]
             lines.append("")
+            picture = folder / f"{part}.png"
+            if picture.exists():
+                lines += [f"![{entry['what']}]({folder.name}/{picture.name})", ""]
     measured = set().union(*(json.loads(file.read_text()) for file in files))
     return without_figures(filled(NOTES, figures="\n".join(lines)), measured)
 
