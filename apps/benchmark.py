@@ -19,7 +19,7 @@ from absl import app, flags, logging
 
 # What needs Keras is imported in functions: in the process of a peer, TensorFlow and
 # PyTorch would clash.
-from apps.benchmarks import (
+from .benchmarks import (
     against_peers,
     calibration,
     defaults,
@@ -30,7 +30,7 @@ from apps.benchmarks import (
     spike_rate,
     training,
 )
-from apps.benchmarks.page import page
+from .benchmarks.page import page
 
 FLAGS = flags.FLAGS
 
@@ -90,7 +90,7 @@ def main(argv):
     unknown = sorted(set(FLAGS.parts) - set(PARTS))
     if unknown:
         raise app.UsageError(f"--parts: {unknown} are not among {list(PARTS)}")
-    from apps import data
+    from . import data
 
     backend = os.environ.get("KERAS_BACKEND", "tensorflow")
     file = pathlib.Path(FLAGS.metrics or f"docs/performance/{backend}.json")

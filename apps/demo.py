@@ -14,10 +14,11 @@ import pathlib
 from absl import app, flags
 
 import snn_keras
-from apps import data
-from apps.evaluate import evaluate, print_accuracy
-from apps.sources import load_model
 from snn_keras import analysis
+
+from . import data
+from .evaluate import evaluate, print_accuracy
+from .sources import load_model
 
 FLAGS = flags.FLAGS
 

@@ -13,9 +13,10 @@ import numpy as np
 from absl import app, flags
 
 import snn_keras
-from apps import sources
-from apps.evaluate import make_neuron
 from snn_keras import export, neurons
+
+from . import sources
+from .evaluate import make_neuron
 
 FLAGS = flags.FLAGS
 

@@ -1,6 +1,6 @@
 """What it takes to set thresholds from data, beside a forward pass over the data."""
 
-from apps.benchmarks.measuring import Worker, ratio
+from .measuring import Worker, ratio
 
 NETWORKS = ("ResNet50", "MobileNetV2", "EfficientNetB0")
 IMAGES = (128, 1000)
@@ -12,7 +12,8 @@ def make_calibration(name, count):
     import numpy as np
 
     import snn_keras
-    from apps.networks import PeakMemory
+
+    from ..networks import PeakMemory
 
     keras.utils.set_random_seed(0)
     model = getattr(keras.applications, name)(weights=None)

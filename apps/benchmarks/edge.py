@@ -5,8 +5,8 @@ import tempfile
 
 from absl import flags, logging
 
-from apps.benchmarks.devices import in_c, tflite_cases
-from apps.benchmarks.measuring import Worker, ratio
+from .devices import in_c, tflite_cases
+from .measuring import Worker, ratio
 
 IMAGES = 50
 CALIBRATION = 200
@@ -32,8 +32,9 @@ ARITHMETICS = {"integer": "TFLite", "float32": "TFLite in float32"}
 
 def make_edge(dataset, data_dir):
     import snn_keras
-    from apps import data
-    from apps.sources import load_model
+
+    from .. import data
+    from ..sources import load_model
 
     images = data.preprocess(data.load(dataset, "test", data_dir).images)
     images, calibration = images[:IMAGES], images[-CALIBRATION:]

@@ -4,7 +4,7 @@ import json
 import pathlib
 import re
 
-from apps.notes import filled
+from ..notes import filled
 
 NOTES = pathlib.Path(__file__).with_name("notes.md")
 

@@ -6,8 +6,8 @@ import tempfile
 import numpy as np
 from absl import logging
 
-from apps.benchmarks.devices import in_c, tflite_cases
-from apps.benchmarks.measuring import Worker, ratio
+from .devices import in_c, tflite_cases
+from .measuring import Worker, ratio
 
 IMAGES = 20
 RATES = (1, 2, 5, 10, 20, 30, 40, 50, 60, 80, 100)  # percent
