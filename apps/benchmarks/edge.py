@@ -5,7 +5,7 @@ import tempfile
 
 from absl import flags, logging
 
-from .devices import in_c, tflite_cases
+from .devices import in_c, in_tflite, tflite_cases
 from .measuring import Worker, ratio
 
 IMAGES = 50
