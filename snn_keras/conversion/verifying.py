@@ -43,9 +43,9 @@ def verify(
         ConversionError: if the two do not have the same layers of neurons.
         ValueError: if `x` is empty, not finite, endless, or does not fit the model.
     """
-    snn.program.check_no_frames("verify")
     graph = normalize.normal_form(ann)
     sources = matched(ann, snn, graph)
+    snn.program.check_no_frames("verify")
     x = check_data(x, graph)
     check_count("batch_size", batch_size)
     count = len(tree.flatten(x)[0])

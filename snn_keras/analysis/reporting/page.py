@@ -79,10 +79,10 @@ def report(
         ValueError: if an argument is not valid, or the network has several outputs.
         ConversionError: if `snn` was not converted from `ann`.
     """
-    snn.program.check_no_frames("a report")
     path = check_target(path, overwrite)
     pictures.check_matplotlib()
     neurons_of(snn)  # raises an error if `snn` is not a spiking network
+    snn.program.check_no_frames("a report")
     x = check_data(x, snn.program.graph)
     figures = gather(
         ann, snn, x, y, samples, batch_size, timesteps, neurons, comparison
