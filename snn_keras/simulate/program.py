@@ -350,10 +350,12 @@ class Program:
         """Values from before time, repeated for every step, with folded time."""
         if self.mixing:
             return values  # `finish` runs step by step
+        read = {x for node in self.after for x in node.inputs}
+        read |= set(tree.flatten(self.graph.outputs))
         return {
             x: ops.repeat(values[x], steps, axis=0)
             for x, stage in self.stage.items()
-            if stage == 0 and x in values
+            if stage == 0 and x in values and x in read
         }
 
 
