@@ -260,6 +260,43 @@ def test_what_cannot_take_frames_is_refused(make, steps, arguments, message):
         snn_keras.convert(make(), steps, input_frames=True, **arguments)
 
 
+@keras.saving.register_keras_serializable("frames")
+class Scaled(layers.Dense):
+    """A dense layer whose call has an argument of its own."""
+
+    def call(self, x, scale=1.0, training=None):
+        return super().call(x) * scale
+
+
+@pytest.mark.parametrize("behind", [False, True])
+def test_calls_of_one_layer_keep_their_arguments(behind):
+    frame = keras.Input((4,))
+    x = LSQReLU(2)(frame) if behind else frame
+    shared = Scaled(4, name="shared")
+    x = layers.Add()([shared(x, scale=2.0), shared(x, scale=0.5)])
+    model = with_steps(keras.Model(frame, layers.Dense(2)(LSQReLU(2)(x))))
+    snn_keras.rule(Scaled)(snn_keras.rules.Affine)
+    x = np.random.default_rng(0).integers(-8, 9, (3, 4, 4)).astype("float32") / 8
+    snn = framed(model, "signed", 4)
+    expected = model.predict(x[:, 0], verbose=0)
+    settled = snn.with_timesteps(32).predict(x[:, 0], verbose=0)
+    np.testing.assert_allclose(settled, expected, rtol=1e-5)
+    received = framed(model, steps=4, input_frames=True).predict(x, verbose=0)
+    assert equal(received, last(framed(model, steps=4).stream()(x)))
+
+
+def test_masks_are_made_of_each_frame():
+    keras.utils.set_random_seed(0)
+    frame = keras.Input((5,), dtype="int32")
+    x = layers.Embedding(9, 4, mask_zero=True)(frame)
+    x = layers.GlobalAveragePooling1D()(x)
+    model = with_steps(keras.Model(frame, layers.Dense(2)(LSQReLU(2)(x))), 2**-7)
+    x = np.random.default_rng(0).integers(1, 9, (3, T, 5)) * (np.arange(5) < 3)
+    received = framed(model, input_frames=True).predict(x, verbose=0)
+    assert equal(received, last(framed(model).stream()(x)))
+    assert not equal(received[:1], received[1:2])
+
+
 def test_frames_beside_a_signal_enter_step_by_step():
     x = np.random.default_rng(0).integers(-8, 9, (3, 4, 4)).astype("float32") / 8
     received = framed(beside(), steps=4, input_frames=True).predict(x, verbose=0)

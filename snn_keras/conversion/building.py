@@ -448,12 +448,14 @@ class Builder:
 
     def _over_time(self, wrapper, node, tensor_of=None, **arguments):
         """Calls a copy of the operation, in `wrapper`, on inputs with a time axis."""
-        key = (wrapper, id(node.operation))
+        given = call_arguments(node)
+        # Calls with arguments of their own have a wrapper each, of one copy.
+        key = (wrapper, id(node.operation), given and node.name)
         if key not in self._wrappers:
             operation = self._copies.own(node, role="per step")
             self._wrappers[key] = wrapper(
                 operation,
-                call_arguments(node),
+                given,
                 name=node.name,
                 dtype=policy(node),
                 **arguments,

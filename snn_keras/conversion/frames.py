@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from keras import tree
 
+from snn_keras.coding import SETTLE
 from snn_keras.conversion import forms, samples
 from snn_keras.conversion.rules import Refusal, Step
 from snn_keras.conversion.stage import Stage
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 def check_arguments(timesteps: Timesteps | None, bias_correction: bool) -> None:
     """Raises a ValueError unless these arguments suit frames."""
-    if not isinstance(timesteps, int):
+    if timesteps in (None, SETTLE):
         raise ValueError(
             "input_frames=True needs the number of frames of an input: "
             f"convert(model, 20, input_frames=True). Received: timesteps={timesteps!r}"
