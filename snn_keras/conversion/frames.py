@@ -52,13 +52,15 @@ def check_neurons(context: "Context") -> None:
 
 
 def of_each(step: Step) -> Step:
-    """The step, if it runs before the first neuron: on each frame.
+    """The step; if it reads frames alone, it runs on each of them.
 
     Raises:
         Refusal: if it cannot run so.
     """
     node = step.node
-    if step.stage is Stage.AFTER and Stage.EACH_FRAME in step.stages:
+    if Stage.EACH_FRAME not in step.stages:
+        return step
+    if step.stage is Stage.AFTER:
         raise Refusal(
             "behind the last neuron it reads frames, of which there is one for every "
             "step.",

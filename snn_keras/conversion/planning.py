@@ -267,11 +267,10 @@ def plan(
             if context.feeds_neuron(node):
                 check_reported_shape(node)
             step = rule_for(node.operation).plan(node, stages, context)
-            if input_frames:
-                step = frames.of_each(step)
+            step = frames.of_each(step)
             if step.stage.has_time:
                 sizes.check(node)
-            elif step.stage in _BEFORE and not context.one_pass:
+            elif step.stage.is_before and not context.one_pass:
                 sizes.follow(node)
         except Refusal as refusal:
             refusals.append(f"  {node.describe()}: {refusal}")
@@ -285,26 +284,21 @@ def plan(
             )
         stage.update(dict.fromkeys(node.outputs, step.stage))
         steps.append(step)
-        if any(_is_masked_end(x, graph) for x in node.outputs) and (
-            step.stage not in _BEFORE
-        ):
+        is_masked = any(_is_masked_end(x, graph) for x in node.outputs)
+        if is_masked and not step.stage.is_before:
             refusals.append(
                 f"  {node.describe()}: its output has a mask, from "
                 f"{_mask_from(node, graph)}, by which losses and metrics weigh it, and "
                 "spiking neurons do not pass a mask on. Remedy: keras.ops.copy(output) "
                 "as the model's output, which has none, and sample_weight in its place."
             )
-    if input_frames:
-        refusals += frames.undecoded(graph, stage)
+    refusals += frames.undecoded(graph, stage)
     if refusals:
         raise ConversionError(
             f"Model '{graph.name}' cannot be converted; {len(refusals)} of its "
             f"{len(graph.nodes)} layers stand in the way:\n" + "\n".join(refusals)
         )
     return Plan(graph, context.coding, tuple(steps), bias_correction, input_frames)
-
-
-_BEFORE = (Stage.BEFORE, Stage.EACH_FRAME)
 
 
 def check_timesteps(timesteps: int | str | None) -> None:

@@ -18,6 +18,11 @@ class Stage(enum.Enum):
     AFTER = "decoded"
 
     @property
+    def is_before(self) -> bool:
+        """Whether the tensor depends on no neuron."""
+        return self in (Stage.BEFORE, Stage.EACH_FRAME)
+
+    @property
     def has_time(self) -> bool:
         """Whether the tensor is a signal that a coding spreads over time."""
         return self is Stage.DURING
