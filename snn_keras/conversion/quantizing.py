@@ -117,7 +117,7 @@ def quantize_activations(
         ConversionError: if the model has no activation function that can be
             quantized, or has one that needs `data` and `data` is None.
     """
-    graph = normalize.normal_form(model)
+    graph = normalize.normal_form(model, keep_quantizers=True)
     for name, given, known in (
         ("quantizer", quantizer, _QUANTIZERS),
         ("calibration", calibration, RULES),

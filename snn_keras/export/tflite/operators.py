@@ -39,7 +39,9 @@ def digits_of(
     Bits are found one by one, the most significant first, as by a bit-serial neuron.
     """
     interval = to.network.intervals[operation.inputs[0]]
-    places = [place for place, _ in integer.digits(interval, shape[-1])]
+    each = isinstance(operation, integer.DepthwiseConvolve)
+    bits = integer.digit_bits(operation.kernel, interval, each)
+    places = [place for place, _ in integer.digits(interval, shape[-1], bits)]
     top = places[-1]
     if top == 1:
         return [(1, x)]
@@ -49,7 +51,7 @@ def digits_of(
         x = to.binary("SUB", x, to.constant(least * top), shape)
     found = {}
     for k in reversed(range(((most - least + 1) * top - 1).bit_length())):
-        place = min(top, integer.DIGIT ** (k // 4))
+        place = min(top, 2 ** (k // bits * bits))
         bit = to.constant(2**k)
         z = to.where("GREATER_EQUAL", x, bit, shape)
         x = to.binary("SUB", x, to.binary("MUL", z, bit, shape), shape)
