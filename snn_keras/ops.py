@@ -111,6 +111,22 @@ def power_of_two(x: Array) -> Array:
     return straight_through(power, x)
 
 
+def two_to(exponent: Array) -> Array:
+    r"""Two to the power of the nearest whole exponent, exactly.
+
+    $$s = 2^{\lfloor e \rceil}, \qquad \partial s / \partial e = s \ln 2$$
+
+    within $2^{-40}$ and $2^{40}$, halves rounded up.
+
+    Source: Jain et al. 2020, section 3, which trains the logarithm of a threshold.
+    """
+    e = ops.convert_to_tensor(exponent)
+    place = ops.clip(round_half_up(e) - _EXPONENTS[0], 0, len(_EXPONENTS) - 1)
+    powers = ops.cast(2.0**_EXPONENTS, e.dtype)
+    power = ops.stop_gradient(ops.take(powers, ops.cast(place, "int32")))
+    return power * (1.0 + math.log(2.0) * (e - ops.stop_gradient(e)))
+
+
 def straight_through(value: Array, x: Array) -> Array:
     """`value`, exactly, with the gradient of `x`."""
     return ops.stop_gradient(value) + (x - ops.stop_gradient(x))

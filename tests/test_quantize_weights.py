@@ -11,7 +11,7 @@ from snn_keras.callbacks import Pruning
 from snn_keras.export import CNetwork, TFLiteNetwork, quantize_weights, to_c, to_tflite
 from snn_keras.layers import LSQReLU, QuantizedInput, QuantizedWeights
 from snn_keras.layers.quantized_weights import METHODS
-from snn_keras.ops import power_of_two, quantize_weight
+from snn_keras.ops import power_of_two, quantize_weight, two_to
 from tests.autodiff import gradients
 
 # Layers with kernels, and the shapes of their inputs.
@@ -54,7 +54,7 @@ def fresh(layer, shape, **settings):
 def step_of(w, axes):
     """For each channel, the largest power of two that divides its weights."""
     others = tuple(i for i in range(w.ndim) if i not in axes)
-    step = 2.0
+    step = 64.0
     steps = np.full([n if i in axes else 1 for i, n in enumerate(w.shape)], step)
     for _ in range(40):
         whole = (w / steps == np.round(w / steps)).all(others, keepdims=True)
@@ -136,6 +136,15 @@ def test_powers_of_two_are_exact_and_pass_gradients(jit):
         assert np.array_equal(gradient, np.ones_like(powers))
 
 
+@pytest.mark.parametrize("jit", [False, True])
+def test_exponents_are_rounded_and_have_the_gradient_of_a_power(jit):
+    whole = np.arange(-30, 31).astype("float32")
+    for share in (-0.5, 0.0, 0.25):
+        value, (gradient,) = gradients(two_to, whole + share, jit=jit)
+        assert np.array_equal(value, 2.0**whole)
+        assert np.array_equal(gradient, value * np.float32(np.log(2.0)))
+
+
 def test_batch_normalization_is_folded():
     inputs = keras.Input((6, 6, 2))
     norm = layers.BatchNormalization(epsilon=0.0)
@@ -184,7 +193,7 @@ def images(count=40, seed=3):
 
 NEURONS = pytest.mark.parametrize(
     "neuron, levels, timesteps",
-    [("if", 2, 3), ("if", 4, 5), ("signed", 4, 6), ("bit_serial", 15, 4)],
+    [("if", 2, 4), ("if", 4, 8), ("signed", 4, 6), ("bit_serial", 15, 4)],
 )
 
 
@@ -215,3 +224,177 @@ def test_files_are_the_spiking_network(neuron, levels, timesteps, tmp_path):
     assert np.array_equal(TFLiteNetwork(tmp_path / "net.tflite").predict(x), expected)
     to_c(snn, tmp_path / "net", x)
     assert np.array_equal(CNetwork(tmp_path / "net").predict(x), expected)
+
+
+@pytest.mark.parametrize("order", ["activations", "weights"])
+def test_either_order_is_exact_and_trains_on(order):
+    x = images()
+    model = network(15, data=x, bits=4, order=order)
+    kinds = [type(layer).__name__ for layer in model.layers]
+    assert kinds.count("QuantizedWeights") == 4 and kinds.count("LSQReLU") == 3
+    model.compile("adam", "mse")
+    before = [ops.convert_to_numpy(w.value) for w in model.trainable_weights]
+    model.fit(x, drawn((len(x), 3)), batch_size=20, epochs=2, verbose=0)
+    after = [ops.convert_to_numpy(w.value) for w in model.trainable_weights]
+    assert all((a != b).any() for a, b in zip(before, after, strict=True))
+    snn = snn_keras.convert(model)
+    net = quantize_weights(snn, x)
+    assert net.is_exact, net.notes
+    expected = model.predict(x, verbose=0)
+    assert np.array_equal(snn.predict(x, verbose=0), expected)
+    assert np.array_equal(net.predict(x), expected)
+
+
+def test_it_is_saved_and_cloned(tmp_path):
+    x = images(8)
+    model = network(15, data=x, sparsity=0.5)
+    expected = model.predict(x, verbose=0)
+    model.save(tmp_path / "net.keras")
+    loaded = keras.models.load_model(tmp_path / "net.keras")
+    assert np.array_equal(loaded.predict(x, verbose=0), expected)
+    clone = keras.models.clone_model(model)
+    clone.set_weights(model.get_weights())
+    assert np.array_equal(clone.predict(x, verbose=0), expected)
+
+
+def test_the_source_is_not_changed():
+    x = images(8)
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(3), LSQReLU(3)])
+    model(drawn((2, 4)), training=True)
+    before = [w.copy() for w in model.get_weights()]
+    made = snn_keras.quantize_weights(model)
+    made.compile("sgd", "mse")
+    made.fit(drawn((8, 4)), drawn((8, 3)), verbose=0)
+    assert x is not None and not model.layers[1].dyadic
+    assert all(map(np.array_equal, before, model.get_weights()))
+
+
+def test_sums_of_many_large_weights_take_narrower_digits(tmp_path):
+    """Digits of 4 bits would overflow 16 bits, and nothing is rounded for that."""
+    pytest.importorskip("ai_edge_litert", reason="pip install snn_keras[export]")
+    inputs = keras.Input((300,))
+    x = LSQReLU(15, initial_step=1.0)(layers.Dense(300, name="first")(inputs))
+    x = LSQReLU(15, initial_step=64.0)(layers.Dense(2, name="second")(x))
+    model = keras.Model(inputs, x)
+    model.get_layer("first").kernel.assign(np.eye(300))
+    kernel = np.full((300, 2), 100.0)
+    kernel[0] = 127.0, 1.0
+    model.get_layer("second").kernel.assign(kernel)
+    snn = snn_keras.convert(model, 4, "bit_serial")
+    x = np.random.default_rng(0).integers(0, 16, (20, 300)).astype("float32")
+    x[0] = 15.0
+    net = to_tflite(snn, tmp_path / "net.tflite", x)
+    assert net.is_exact
+    expected = snn.predict(x, verbose=0)
+    assert np.array_equal(net.predict(x), expected)
+    assert np.array_equal(TFLiteNetwork(tmp_path / "net.tflite").predict(x), expected)
+
+
+# --- Pruning -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("sparsity", [0.0, 0.25, 0.9])
+def test_the_smallest_weights_are_pruned(sparsity):
+    made = fresh(layers.Conv2D(8, 3), (6, 6, 4), sparsity=sparsity)
+    size = np.abs(ops.convert_to_numpy(made.layer.kernel.value))
+    kept = ops.convert_to_numpy(made._masks[0].value).astype(bool)
+    assert (~kept).sum() == int(sparsity * size.size)
+    assert sparsity == 0.0 or size[~kept].max() <= size[kept].min()
+    plain = ops.convert_to_numpy(made.plain().kernel.value)
+    assert not plain[~kept].any()
+
+
+def test_pruning_rises_and_pruned_weights_stay():
+    assert [Pruning(0.5, 2, 0.25).share(e) for e in range(4)] == [
+        0.25,
+        0.5 - 0.25 / 8,
+        0.5,
+        0.5,
+    ]
+    x = images(20)
+    model = network(15, data=x, sparsity=0.0)
+    model.compile("adam", "mse")
+    model.fit(x, drawn((20, 3)), epochs=3, verbose=0, callbacks=[Pruning(0.75, 2)])
+    for layer in model.layers:
+        if isinstance(layer, QuantizedWeights):
+            kernel = ops.convert_to_numpy(layer.plain().weights[0].value)
+            assert (kernel == 0).sum() >= int(0.75 * kernel.size)
+    assert quantize_weights(snn_keras.convert(model), x).is_exact
+
+
+# --- Bad input -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "settings, message",
+    [
+        ({"bits": 1}, "bits must be an integer from 2 to 8.*bits=1"),
+        ({"bits": 9}, "bits=9"),
+        ({"bits": 4.5}, "bits=4.5"),
+        ({"bits": True}, "bits=True"),
+        ({"bits": "8"}, "bits='8'"),
+        ({"axis": 0}, "axis must be -1.*axis=0"),
+        ({"axis": False}, "axis=False"),
+        ({"method": "pact"}, "method must be one of .*'lsq'.*method='pact'"),
+        ({"sparsity": 1.0}, "sparsity must be None or.*sparsity=1.0"),
+        ({"sparsity": -0.1}, "sparsity=-0.1"),
+        ({"sparsity": float("nan")}, "sparsity=nan"),
+        ({"data": np.zeros((0, 4))}, "(?i)empty|no sample|at least"),
+        ({"data": np.full((3, 4), np.nan)}, "(?i)finite"),
+        ({"data": np.zeros((3, 5))}, r"5"),
+    ],
+)
+def test_bad_arguments(settings, message):
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(3)])
+    with pytest.raises(ValueError, match=message):
+        snn_keras.quantize_weights(model, **settings)
+
+
+def test_what_has_no_kernel_is_refused():
+    inputs = keras.Input((4,), name="x")
+    model = keras.Model(inputs, layers.ReLU()(inputs), name="net")
+    with pytest.raises(
+        ConversionError, match=r"'net' has no layer with a kernel.*ReLU"
+    ):
+        snn_keras.quantize_weights(model)
+    twice = keras.Sequential([keras.Input((4,)), layers.Dense(3)])
+    with pytest.raises(ConversionError, match="not quantized already"):
+        snn_keras.quantize_weights(snn_keras.quantize_weights(twice))
+    with pytest.raises(ValueError, match=r"'relu'.*has no weight named kernel"):
+        QuantizedWeights(layers.ReLU(name="relu")).build((None, 4))
+    with pytest.raises(ValueError, match=r"exponent must be an integer.*0.5"):
+        QuantizedInput(0.5)
+
+
+@pytest.mark.parametrize(
+    "settings, message",
+    [
+        ({"sparsity": 1.0, "epochs": 2}, "sparsity=1.0"),
+        ({"sparsity": 0.2, "epochs": 2, "first": 0.5}, "first=0.5"),
+        ({"sparsity": 0.5, "epochs": 0}, "epochs=0"),
+    ],
+)
+def test_bad_schedules(settings, message):
+    with pytest.raises(ValueError, match=message):
+        Pruning(**settings)
+
+
+def test_pruning_needs_masks():
+    model = snn_keras.quantize_weights(
+        keras.Sequential([keras.Input((4,)), layers.Dense(3, name="dense")])
+    )
+    model.compile("sgd", "mse")
+    x, y = drawn((4, 4)), drawn((4, 3))
+    with pytest.raises(ConversionError, match=r"sparsity=0.0"):
+        model.fit(x, y, verbose=0, callbacks=[Pruning(0.5, 1)])
+    with pytest.raises(ValueError, match="'dense' was made without pruning"):
+        model.get_layer("dense").prune(0.5)
+
+
+def test_an_input_that_is_clipped_needs_eight_bits():
+    x = images(8)
+    snn = snn_keras.convert(network(15, data=x))
+    assert quantize_weights(snn, x, "uint8").is_exact
+    with pytest.raises(ConversionError, match=r'int16 does not.*input_dtype="int8"'):
+        quantize_weights(snn, x, "int16")

@@ -8,7 +8,13 @@ import numpy as np
 from keras import ops
 
 from snn_keras.layers.kernel_axes import channel_axes
-from snn_keras.ops import power_of_two, quantize_weight, round_half_up, straight_through
+from snn_keras.ops import (
+    power_of_two,
+    quantize_weight,
+    round_half_up,
+    straight_through,
+    two_to,
+)
 from snn_keras.typing import Array, Shape
 
 METHODS = ("lsq", "straight_through")
@@ -34,7 +40,8 @@ class QuantizedWeights(keras.layers.Wrapper):
         layer: The layer, without an activation of its own.
         bits: Bits b of a weight, 2 to 8.
         axis: -1 for a step per output channel, None for one per kernel.
-        method: `"lsq"`: the step is trained (Esser et al. 2020). `"straight_through"`:
+        method: `"lsq"`: the step is trained (Esser et al. 2020), by its logarithm,
+            so that no update makes it 0 (Jain et al. 2020). `"straight_through"`:
             it is the least at which no weight is clipped.
         sparsity: The share of weights, the smallest of each kernel, that are 0; or
             None for no pruning. `prune` changes it.
@@ -76,13 +83,13 @@ class QuantizedWeights(keras.layers.Wrapper):
                 "with a kernel, such as keras.layers.Dense."
             )
         self._axes = [self._kept(kernel) for kernel in self._kernels]
-        self._steps, self._masks = [], []
+        self._exponents, self._masks = [], []
         for kernel, axes in zip(self._kernels, self._axes, strict=True):
             shape = tuple(n if i in axes else 1 for i, n in enumerate(kernel.shape))
             if self.method == "lsq":
-                self._steps.append(
+                self._exponents.append(
                     self.add_weight(
-                        shape=shape, initializer="ones", name=f"{kernel.name}_step"
+                        shape=shape, initializer="zeros", name=f"{kernel.name}_exponent"
                     )
                 )
             if self.sparsity is not None:
@@ -106,9 +113,10 @@ class QuantizedWeights(keras.layers.Wrapper):
         """Sets steps and masks anew by the present weights of the layer."""
         if self.sparsity is not None:
             self.prune(self.sparsity)
-        for kernel, step in zip(self._kernels, self._steps, strict=False):
+        for kernel, exponent in zip(self._kernels, self._exponents, strict=False):
             w = ops.convert_to_numpy(kernel.value)
-            step.assign(nearest_steps(w, step.shape, self.most))
+            steps = nearest_steps(w, exponent.shape, self.most)
+            exponent.assign(np.log2(steps))
 
     def prune(self, sparsity: float) -> None:
         """Sets this share of each kernel's weights to 0, the smallest."""
@@ -141,7 +149,7 @@ class QuantizedWeights(keras.layers.Wrapper):
             if self._masks:
                 w = w * self._masks[i].value
             if self.method == "lsq":
-                step, scale = power_of_two(self._steps[i].value), self._scale(i)
+                step, scale = two_to(self._exponents[i].value), self._scale(i)
                 found[id(kernel)] = quantize_weight(w, step, self.most, scale)
             else:
                 step = self._unclipped_step(w, self._axes[i])
@@ -154,7 +162,9 @@ class QuantizedWeights(keras.layers.Wrapper):
 
     def _scale(self, i):
         """The factor of the gradient of a step, of the LSQ paper's section 2.2."""
-        shared = math.prod(self._kernels[i].shape) // math.prod(self._steps[i].shape)
+        shared = math.prod(self._kernels[i].shape) // math.prod(
+            self._exponents[i].shape
+        )
         return 1.0 / math.sqrt(shared * self.most)
 
     def _unclipped_step(self, w, axes):
