@@ -26,7 +26,7 @@ import time
 
 from absl import app, flags, logging
 
-from apps import data
+from . import data
 
 FLAGS = flags.FLAGS
 
@@ -194,7 +194,8 @@ def convert_shipped(path, data_dir):
     import keras
 
     import snn_keras
-    from apps import sources
+
+    from . import sources
 
     dataset = next(d for d in ("fashion_mnist", "cifar10") if path.name.startswith(d))
     model = keras.models.load_model(path)
