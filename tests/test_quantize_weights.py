@@ -8,7 +8,7 @@ from keras import layers, ops
 import snn_keras
 from snn_keras import ConversionError
 from snn_keras.callbacks import Pruning
-from snn_keras.export import CNetwork, TFLiteNetwork, quantize_weights, to_c, to_tflite
+from snn_keras.export import CNetwork, TFLiteNetwork, to_c, to_integers, to_tflite
 from snn_keras.layers import LSQReLU, QuantizedInput, QuantizedWeights
 from snn_keras.layers.quantized_weights import METHODS
 from snn_keras.ops import power_of_two, quantize_weight, two_to
@@ -204,7 +204,7 @@ def test_integers_are_the_spiking_network(neuron, levels, timesteps, bits, metho
     x = images()
     model = network(levels, data=x, bits=bits, method=method)
     snn = snn_keras.convert(model, timesteps, neuron)
-    net = quantize_weights(snn, x)
+    net = to_integers(snn, x)
     assert net.is_exact, net.notes
     over_time = net.predict_over_time(x)
     assert np.array_equal(over_time[-1], snn.predict(x, verbose=0))
@@ -238,7 +238,7 @@ def test_either_order_is_exact_and_trains_on(order):
     after = [ops.convert_to_numpy(w.value) for w in model.trainable_weights]
     assert all((a != b).any() for a, b in zip(before, after, strict=True))
     snn = snn_keras.convert(model)
-    net = quantize_weights(snn, x)
+    net = to_integers(snn, x)
     assert net.is_exact, net.notes
     expected = model.predict(x, verbose=0)
     assert np.array_equal(snn.predict(x, verbose=0), expected)
@@ -320,7 +320,7 @@ def test_pruning_rises_and_pruned_weights_stay():
         if isinstance(layer, QuantizedWeights):
             kernel = ops.convert_to_numpy(layer.plain().weights[0].value)
             assert (kernel == 0).sum() >= int(0.75 * kernel.size)
-    assert quantize_weights(snn_keras.convert(model), x).is_exact
+    assert to_integers(snn_keras.convert(model), x).is_exact
 
 
 # --- Bad input -----------------------------------------------------------------------
@@ -395,6 +395,6 @@ def test_pruning_needs_masks():
 def test_an_input_that_is_clipped_needs_eight_bits():
     x = images(8)
     snn = snn_keras.convert(network(15, data=x))
-    assert quantize_weights(snn, x, "uint8").is_exact
+    assert to_integers(snn, x, "uint8").is_exact
     with pytest.raises(ConversionError, match=r'int16 does not.*input_dtype="int8"'):
-        quantize_weights(snn, x, "int16")
+        to_integers(snn, x, "int16")

@@ -36,7 +36,7 @@ def quantize_weights(
     all channels, because outputs have one unit.
 
     So all numbers of the network are whole multiples of powers of two, sums of them
-    are exact in floats, and `snn_keras.export.quantize_weights` rounds nothing:
+    are exact in floats, and `snn_keras.export.to_integers` rounds nothing:
     `net.is_exact`. See docs/export.md for the networks for which this does not hold.
 
     `quantize_activations` may be called before or after it. Weights are copied; the

@@ -9,10 +9,10 @@ from keras import layers
 from snn_keras import neurons, time
 from snn_keras.export import integer
 from snn_keras.export.calls import LEFT_OUT, QUANTIZED, Call, CellForms, NotExported
-from snn_keras.export.to_integers.constants import Constant, Derived, Threshold
-from snn_keras.export.to_integers.moves import fine_enough
-from snn_keras.export.to_integers.units import ScaledTensor
-from snn_keras.export.to_integers.writer import IntegerWriter, rule
+from snn_keras.export.rounding.constants import Constant, Derived, Threshold
+from snn_keras.export.rounding.moves import fine_enough
+from snn_keras.export.rounding.units import ScaledTensor
+from snn_keras.export.rounding.writer import IntegerWriter, rule
 from snn_keras.layers import QuantizedInput
 from snn_keras.linear.forms import array
 

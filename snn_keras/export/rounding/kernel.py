@@ -4,8 +4,8 @@ import numpy as np
 
 from snn_keras.export import integer
 from snn_keras.export.integer.interval import Interval
-from snn_keras.export.to_integers.constants import Note
-from snn_keras.export.to_integers.units import Unit
+from snn_keras.export.rounding.constants import Note
+from snn_keras.export.rounding.units import Unit
 
 # The widest digits of the input, and the narrowest.
 _WIDE, _NARROW = integer.DIGIT_BITS[0], integer.DIGIT_BITS[-1]

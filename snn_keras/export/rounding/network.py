@@ -1,4 +1,4 @@
-"""`quantize_weights`: converts a spiking network into an integer network."""
+"""`to_integers`: converts a spiking network into an integer network."""
 
 import numpy as np
 from keras import tree
@@ -7,8 +7,8 @@ from snn_keras.errors import ConversionError
 from snn_keras.export import integer
 from snn_keras.export.calls import static_shape
 from snn_keras.export.inputs import by_name
-from snn_keras.export.to_integers.units import lowest_bit
-from snn_keras.export.to_integers.writer import IntegerWriter
+from snn_keras.export.rounding.units import lowest_bit
+from snn_keras.export.rounding.writer import IntegerWriter
 from snn_keras.graph import Graph, Tensor
 from snn_keras.inputs import CALIBRATION_SAMPLES, check_data
 from snn_keras.layers import QuantizedInput
@@ -18,7 +18,7 @@ from snn_keras.typing import Inputs
 ROUNDS = 32  # most rounds of coarsening; a round may reveal further overflows
 
 
-def quantize_weights(
+def to_integers(
     snn: SpikingModel, data: Inputs, input_dtype: str = "int8"
 ) -> integer.IntegerNetwork:
     """Converts a spiking network into an integer network.
