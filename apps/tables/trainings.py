@@ -158,6 +158,8 @@ TRAININGS = {
 
 # Rows to be trained and measured, `(row, seed)`, in the order of `reproduce --queue`.
 QUEUE = (
+    ("fashion_mnist_w8_bit_serial", 0),
+    ("fashion_mnist_w4_bit_serial", 0),
     *((f"cifar10_{source}2_if", seed) for seed in range(3) for source in PAIR),
     ("cifar10_nq_scratch_if", 0),
     ("cifar10_qcfs_scratch_if", 0),
