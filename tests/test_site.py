@@ -3,6 +3,7 @@
 import importlib
 import importlib.util
 import inspect
+import json
 import os
 import pathlib
 import re
@@ -79,6 +80,31 @@ def test_every_page_is_in_the_navigation():
     assert sorted(listed) == sorted({*pages, "index.md"})
 
 
+def test_notebooks_have_the_code_and_the_outputs_of_the_tutorials(tmp_path):
+    done = subprocess.run(
+        [sys.executable, DOCS / "site" / "notebooks.py", tmp_path],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    files = [pathlib.Path(line) for line in done.stdout.splitlines()]
+    pages = sorted(DOCS.glob("tutorials/*.md"))
+    assert [file.stem for file in files] == [page.stem for page in pages]
+    for file, page in zip(files, pages, strict=True):
+        made = json.loads(file.read_text())
+        cells = {"code": [], "markdown": [], "text": []}
+        for cell in made["cells"]:
+            cells[cell["cell_type"]].append("".join(cell["source"]))
+            for shown in cell.get("outputs", ()):
+                cells["text"].append("".join(shown["text"]).rstrip())
+        text = page.read_text()
+        # test_docs.py runs these blocks, in this order.
+        for kind, language in (("code", "python"), ("text", "text")):
+            blocks = re.findall(rf"^```{language}\n(.*?)^```", text, re.S | re.M)
+            assert cells[kind] == [block.rstrip() for block in blocks]
+        assert made["nbformat"] == 4 and "```python" not in "".join(cells["markdown"])
+
+
 @pytest.mark.slow
 def test_the_site_builds_without_a_warning(tmp_path):
     if importlib.util.find_spec("mkdocs") is None:
@@ -94,6 +120,10 @@ def test_the_site_builds_without_a_warning(tmp_path):
     assert (result.returncode, result.stderr) == (0, "")
     reference = (tmp_path / "site" / "api" / "layers.html").read_text()
     assert "<math" in reference and "arithmatex" not in reference
+    tutorials = tmp_path / "site" / "tutorials"
+    pages = {page.stem for page in tutorials.glob("*.html")}
+    assert pages == {page.stem for page in tutorials.glob("*.ipynb")} and pages
+    assert "1_convert.ipynb" in (tutorials / "1_convert.html").read_text()
     pages = [page.read_text() for page in (tmp_path / "site").rglob("*.html")]
     loaded = [
         re.findall(r'(?:src|rel="stylesheet" href)="(http\S+)"', p) for p in pages
