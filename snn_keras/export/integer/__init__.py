@@ -8,11 +8,11 @@ accumulators are detected.
 from snn_keras.export.integer.bounds import INT32 as INT32
 from snn_keras.export.integer.bounds import too_large as too_large
 from snn_keras.export.integer.bounds import walk as walk
-from snn_keras.export.integer.digits import DIGIT_BITS as DIGIT_BITS
-from snn_keras.export.integer.digits import SUM_MAX as SUM_MAX
-from snn_keras.export.integer.digits import digit_bits as digit_bits
-from snn_keras.export.integer.digits import digits as digits
-from snn_keras.export.integer.digits import largest_sums as largest_sums
+from snn_keras.export.integer.decomposition import DIGIT_BITS as DIGIT_BITS
+from snn_keras.export.integer.decomposition import SUM_MAX as SUM_MAX
+from snn_keras.export.integer.decomposition import digit_bits as digit_bits
+from snn_keras.export.integer.decomposition import digits as digits
+from snn_keras.export.integer.decomposition import largest_sums as largest_sums
 from snn_keras.export.integer.firing import Fire as Fire
 from snn_keras.export.integer.firing import FireBits as FireBits
 from snn_keras.export.integer.firing import FireChanges as FireChanges

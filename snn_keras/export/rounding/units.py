@@ -166,8 +166,10 @@ class Unit:
         """The exact unit for channels that have one, the rounded one for others."""
         exact = self._exact()
         good = self._together((exact > 0) & (exact >= self._least))
-        known = np.where(exact > 0, exact, 1.0)
-        good = self._together(good & self._all_fit(known, is_exact=True))
+        # Where there is no exact unit, one in which nothing overflows.
+        tried = np.where(good, exact, np.maximum(exact, self._least))
+        tried = np.where(tried == 0, 1.0, tried)
+        good = self._together(good & self._all_fit(tried, is_exact=True))
         if good.all():
             return exact
         rounded = self._rounded()
