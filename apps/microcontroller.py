@@ -116,7 +116,7 @@ def main(argv):
     data = sources.calibration_images(model)
     snn = snn_keras.convert(model, FLAGS.timesteps, FLAGS.neuron, data=data)
     samples = test_images[:1000]
-    net = export.quantize_weights(snn, samples)
+    net = export.to_integers(snn, samples)
     if len(net.inputs) != 1 or len(net.outputs) != 1:
         raise app.UsageError("the network must have one input and one output.")
     folder = pathlib.Path(FLAGS.output)

@@ -107,6 +107,8 @@ def stages(output):
             "output_levels": 0,
             "noise": "none",
             "bit_sparsity": 0.0,
+            "weight_bits": 0,
+            "weight_sparsity": 0.0,
             "snn_timesteps": [],
             "timesteps": 0,
             "epochs": FLAGS.float_epochs,
@@ -153,6 +155,13 @@ def build_model(stage, source):
         model = keras.Model(model.inputs, spiking(model.output), name=model.name)
     if stage.bit_sparsity:
         snn_keras.regularizers.BitSparsity(stage.bit_sparsity).apply(model)
+    if stage.weight_bits:
+        model = snn_keras.quantize_weights(
+            model,
+            stage.weight_bits,
+            sparsity=stage.weight_sparsity or None,
+            data=calibration,
+        )
     if stage.timesteps:
         return snn_keras.convert(
             model,
@@ -380,6 +389,8 @@ def main(argv):
     output = pathlib.Path(FLAGS.output)
     if output.suffix != ".keras":
         raise app.UsageError(f"--output must end in .keras. Received: {output}")
+    if FLAGS.weight_sparsity and not FLAGS.weight_bits:
+        raise app.UsageError("--weight_sparsity needs --weight_bits=8, or fewer.")
     if FLAGS.tensorboard and importlib.util.find_spec("tensorboard") is None:
         raise app.UsageError("--tensorboard needs: pip install tensorboard tensorflow")
     if FLAGS.recipe:

@@ -16,6 +16,7 @@ from snn_keras.conversion import Plan as Plan
 from snn_keras.conversion import convert as convert
 from snn_keras.conversion import plan as plan
 from snn_keras.conversion import quantize_activations as quantize_activations
+from snn_keras.conversion import quantize_weights as quantize_weights
 from snn_keras.conversion import rule as rule
 from snn_keras.conversion import verify as verify
 from snn_keras.errors import ConversionError as ConversionError

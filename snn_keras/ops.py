@@ -13,6 +13,7 @@ import math
 from collections.abc import Callable
 
 import keras
+import numpy as np
 from keras import ops
 
 from snn_keras.typing import Array
@@ -90,6 +91,77 @@ def level_of(v: Array, step: Array, levels: Array) -> Array:
     too_low = ops.cast(v >= (guess + 0.5) * step, v.dtype)
     too_high = ops.cast(v < (guess - 0.5) * step, v.dtype)
     return ops.stop_gradient(ops.clip(guess + too_low - too_high, 0, levels))
+
+
+_EXPONENTS = np.arange(-40, 41)
+
+
+def power_of_two(x: Array) -> Array:
+    r"""The power of two nearest to `x` > 0 on a logarithmic scale.
+
+    $$2^{\lfloor \log_2 x \rceil}$$
+
+    within $2^{-40}$ and $2^{40}$; its gradient is that of `x`. It compares and looks
+    up, so it is the same power on every backend: logarithms are rounded differently.
+    """
+    x = ops.convert_to_tensor(x)
+    bounds = ops.cast(2.0 ** (_EXPONENTS[1:] - 0.5), x.dtype)
+    place = ops.sum(ops.cast(ops.expand_dims(x, -1) >= bounds, "int32"), axis=-1)
+    power = ops.take(ops.cast(2.0**_EXPONENTS, x.dtype), place)
+    return straight_through(power, x)
+
+
+def two_to(exponent: Array) -> Array:
+    r"""Two to the power of the nearest whole exponent, exactly.
+
+    $$s = 2^{\lfloor e \rceil}, \qquad \partial s / \partial e = s \ln 2$$
+
+    within $2^{-40}$ and $2^{40}$, halves rounded up.
+
+    Source: Jain et al. 2020, section 3, which trains the logarithm of a threshold.
+    """
+    e = ops.convert_to_tensor(exponent)
+    place = ops.clip(round_half_up(e) - _EXPONENTS[0], 0, len(_EXPONENTS) - 1)
+    powers = ops.cast(2.0**_EXPONENTS, e.dtype)
+    power = ops.stop_gradient(ops.take(powers, ops.cast(place, "int32")))
+    return power * (1.0 + math.log(2.0) * (e - ops.stop_gradient(e)))
+
+
+def straight_through(value: Array, x: Array) -> Array:
+    """`value`, exactly, with the gradient of `x`."""
+    return ops.stop_gradient(value) + (x - ops.stop_gradient(x))
+
+
+def quantize_weight(w: Array, step: Array, most: int, scale: float = 1.0) -> Array:
+    r"""Quantizes weights to whole numbers of steps, with LSQ's gradients.
+
+    $$\hat w = s \cdot \lfloor \mathrm{clip}(w / s, -m, m) \rceil$$
+
+    with halves rounded up. Gradients (Esser et al. 2020, eq. 3 and 5): with respect to
+    `w`, 1 where $|w / s| \le m$, else 0; with respect to `step`, `round(w/s) - w/s`
+    inside, `m` above and `-m` below, times `scale`.
+
+    Args:
+        w: Weights, any shape.
+        step: Steps `s` > 0, broadcastable to `w`; powers of two divide exactly.
+        most: The largest number `m` of steps.
+        scale: What multiplies the gradient of the step.
+    """
+
+    @ops.custom_gradient
+    def grid(w, step):
+        count = ops.clip(round_half_up(w / step), -most, most)
+
+        def gradient(*args, upstream=None):
+            upstream = args[0] if upstream is None else upstream  # PyTorch names it
+            x = w / step
+            inside = ops.abs(x) <= most
+            to_step = upstream * (count - ops.where(inside, x, 0.0)) * scale
+            return ops.where(inside, upstream, 0.0), _sum_to(to_step, step)
+
+        return count * step, gradient
+
+    return grid(w, step)
 
 
 def add_step_noise(v: Array, step: Array, noise: Array) -> Array:

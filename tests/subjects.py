@@ -5,7 +5,7 @@ says that a law holds of it: give it a form in `tests.reference`.
 """
 
 from snn_keras.coding import Rate, Switched
-from snn_keras.export.to_integers import integer_form
+from snn_keras.export.rounding import integer_form
 from snn_keras.layers import QCFS, LSQReLU
 from snn_keras.neurons import by_name
 

@@ -209,7 +209,7 @@ snn_keras.verify(ann, snn, x)
 # Four neurons of threshold 1.5 receive 3, and fire at all three steps.
 energy = snn_keras.analysis.energy(snn, x).layers["last"]
 assert energy.spiking.add == 4 * 3 * 2
-assert snn_keras.export.quantize_weights(snn, x).predict(x).shape == (4, 2)
+assert snn_keras.export.to_integers(snn, x).predict(x).shape == (4, 2)
 snn.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
 snn.fit(x, y, verbose=0)
 """

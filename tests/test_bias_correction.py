@@ -11,7 +11,7 @@ from snn_keras.conversion.building import build
 from snn_keras.conversion.normalize import normal_form
 from snn_keras.conversion.planning import plan
 from snn_keras.conversion.probe import SourceProbe, SpikingProbe
-from snn_keras.export import quantize_weights
+from snn_keras.export import to_integers
 from snn_keras.neurons import IFCell
 from snn_keras.time import Neurons
 from tests.graphs import dyadic
@@ -184,7 +184,7 @@ def test_the_integers_of_a_corrected_network_are_exact():
     for name, weights in corrections(snn).items():
         values = [dyadic(rng, w.shape, 16, 8) for w in weights]
         snn.get_layer(f"{name}_bias").set_weights(values)
-    net = quantize_weights(snn, x)
+    net = to_integers(snn, x)
     assert net.is_exact
     (out,) = net.outputs
     expected = snn.predict_over_time(x, verbose=0)

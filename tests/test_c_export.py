@@ -13,7 +13,7 @@ from apps import data
 from apps.sources import load_model
 from snn_keras import applications
 from snn_keras.errors import ConversionError
-from snn_keras.export import FORMS, CNetwork, quantize_weights, to_c
+from snn_keras.export import FORMS, CNetwork, to_c, to_integers
 from snn_keras.export.c.elementwise import reciprocals
 from snn_keras.layers import LSQReLU
 from tests.graphs import seeds
@@ -94,7 +94,7 @@ def assert_layers(make, shape, tmp_path, neuron="if", density=0.5):
     model = keras.Model(inputs, layers.Dense(3)(layers.Flatten()(x)))
     images = rng.integers(-8, 9, (3, *shape)) * (rng.random((3, *shape)) < density)
     images = (images / 8).astype("float32")
-    net = quantize_weights(snn_keras.convert(model, 3, neuron), images)
+    net = to_integers(snn_keras.convert(model, 3, neuron), images)
     for form in FORMS:
         path = tmp_path / form
         program = to_c(net, path, images, form)
@@ -149,7 +149,7 @@ def test_rows_that_16_bits_add(simd, tmp_path):
     x = layers.AveragePooling2D(2)(x)
     x = LSQReLU(15, initial_step=0.125)(layers.Conv2D(5, 2)(x))
     model = keras.Model(inputs, layers.Dense(2)(layers.Flatten()(x)))
-    net = quantize_weights(snn_keras.convert(model, 4, "bit_serial"), IMAGES)
+    net = to_integers(snn_keras.convert(model, 4, "bit_serial"), IMAGES)
     program = to_c(net, tmp_path / "net", IMAGES, simd=simd)
     assert ("_int32_5_by_" in (program.path / "net.c").read_text()) == simd
     assert assert_same(net, program.path, net.quantize(IMAGES)) > 100
@@ -190,7 +190,7 @@ def test_the_share_of_events_is_told(tmp_path):
 def test_a_residual_network_for_cifar(neuron, form, tmp_path):
     model = applications.resnet20(activation=LSQReLU(3, initial_step=0.4))
     images = np.random.default_rng(0).random((2, 32, 32, 3), "float32")
-    net = quantize_weights(snn_keras.convert(model, 2, neuron), images)
+    net = to_integers(snn_keras.convert(model, 2, neuron), images)
     to_c(net, tmp_path / "net", images, form)
     assert assert_same(net, tmp_path / "net", net.quantize(images)) > 1000
 
@@ -206,7 +206,7 @@ def test_networks_that_ship(name, neuron, form, tmp_path):
     """Of 1,000 images all outputs; of the first 100 every spike and potential."""
     images = data.preprocess(data.shipped_test_images().images[:1000])
     model = load_model(data.SHIPPED / f"fashion_mnist_{name}.keras")
-    net = quantize_weights(snn_keras.convert(model, 4, neuron), images)
+    net = to_integers(snn_keras.convert(model, 4, neuron), images)
     folder = tmp_path / "net"
     program = to_c(net, folder, images, form)
     assert np.array_equal(program.predict(images), net.predict(images))
@@ -215,7 +215,7 @@ def test_networks_that_ship(name, neuron, form, tmp_path):
 
 @compiled
 def test_c_predicts_as_its_integers(tmp_path):
-    net = quantize_weights(small(), IMAGES)
+    net = to_integers(small(), IMAGES)
     programs = [to_c(net, tmp_path / form, IMAGES, form) for form in FORMS]
     for program in programs:
         assert np.array_equal(program.predict(IMAGES), net.predict(IMAGES))
@@ -279,7 +279,7 @@ def test_every_layer_without_a_form_is_named(tmp_path):
 
 
 def test_every_operation_without_c_is_named(tmp_path):
-    net = quantize_weights(small(), IMAGES)
+    net = to_integers(small(), IMAGES)
 
     class Own(type(net.neurons[0])):
         """Neurons of a user, without C."""

@@ -97,9 +97,7 @@ ANALYSING = {
     "record": lambda ann, snn, x: analysis.record(snn, x, traces=True),
     "spike_statistics": lambda ann, snn, x: analysis.spike_statistics(snn, x),
     "energy": lambda ann, snn, x: analysis.energy(snn, x),
-    "quantize_weights": lambda ann, snn, x: (
-        export.quantize_weights(snn, x).inputs[0].scale
-    ),
+    "to_integers": lambda ann, snn, x: export.to_integers(snn, x).inputs[0].scale,
 }
 
 

@@ -16,7 +16,7 @@ from snn_keras.export import (
     ARITHMETICS,
     FORMS,
     TFLiteNetwork,
-    quantize_weights,
+    to_integers,
     to_tflite,
 )
 from snn_keras.layers import LSQReLU
@@ -36,7 +36,7 @@ def network_of(seed, neuron):
 def integers(network, snn):
     """The integer network, or None where layers of three dimensions have none."""
     try:
-        return quantize_weights(snn, network.keras_inputs)
+        return to_integers(snn, network.keras_inputs)
     except ConversionError as error:
         assert "3D" in str(error)
         return None
@@ -219,7 +219,7 @@ def test_files_of_real_weights(seed, form, arithmetic, tmp_path):
 def test_a_residual_network_for_cifar(neuron, form, tmp_path):
     model = applications.resnet20(activation=LSQReLU(3, initial_step=0.4))
     images = np.random.default_rng(0).random((2, 32, 32, 3), "float32")
-    net = quantize_weights(snn_keras.convert(model, 2, neuron), images)
+    net = to_integers(snn_keras.convert(model, 2, neuron), images)
     path = tmp_path / "net.tflite"
     to_tflite(net, path, form=form, batch_size=2, trace=True)
     assert assert_same(net, path, net.quantize(images)) > 1000
@@ -261,7 +261,7 @@ def test_integers_keep_the_accuracy(timesteps):
     model, images = shipped(10_000)
     labels = data.shipped_test_images().labels
     snn = snn_keras.convert(model, timesteps)
-    net = quantize_weights(snn, images)
+    net = to_integers(snn, images)
     accuracy = [
         np.mean(network.predict(images).argmax(-1) == labels) for network in (snn, net)
     ]
@@ -327,7 +327,7 @@ def test_literal_bit_serial_networks_are_refused():
     network, _ = network_of(1, "bit_serial")
     snn = snn_keras.convert(network.model, 3, "bit_serial", fused=False)
     with pytest.raises(ConversionError, match="fused=True"):
-        quantize_weights(snn, network.keras_inputs)
+        to_integers(snn, network.keras_inputs)
 
 
 @pytest.mark.parametrize(
@@ -390,4 +390,4 @@ def test_damaged_files_are_refused(tmp_path):
 def test_overflow_is_reported():
     snn = small(timesteps=2**20)
     with pytest.raises(ConversionError, match=r"32 bits hold .* Remedy: fewer steps"):
-        quantize_weights(snn, IMAGES)
+        to_integers(snn, IMAGES)

@@ -11,7 +11,7 @@ import pytest
 from keras import layers
 
 import snn_keras
-from snn_keras.export import integer, quantize_weights
+from snn_keras.export import integer, to_integers
 from snn_keras.layers import LSQReLU
 from tests.subjects import COUNTING
 
@@ -73,7 +73,7 @@ def with_column(model, factor, bias):
 
 def quantized(model, neuron="if", timesteps=TIMESTEPS):
     images = IMAGES[:, 0] if len(model.input_shape) == 3 else IMAGES
-    return quantize_weights(snn_keras.convert(model, timesteps, neuron), images)
+    return to_integers(snn_keras.convert(model, timesteps, neuron), images)
 
 
 def theta_of(model, name, neuron="if"):
@@ -211,7 +211,7 @@ def test_dead_channels_that_weights_read(padding, residual):
         model = keras.Model(inputs, layers.GlobalAveragePooling2D()(x))
         snn = snn_keras.convert(with_channel(model, factor, 0.7), TIMESTEPS)
         expected = keras.ops.convert_to_numpy(snn(IMAGES))
-        received = quantize_weights(snn, IMAGES).predict(IMAGES)
+        received = to_integers(snn, IMAGES).predict(IMAGES)
         errors.append(np.abs(received - expected).max() / np.abs(expected).max())
     assert max(errors) < 0.03
 

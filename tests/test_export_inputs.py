@@ -6,7 +6,7 @@ import pytest
 from keras import layers
 
 import snn_keras
-from snn_keras.export import TFLiteNetwork, quantize_weights, to_tflite
+from snn_keras.export import TFLiteNetwork, to_integers, to_tflite
 from snn_keras.layers import LSQReLU
 
 RNG = np.random.default_rng(0)
@@ -70,8 +70,8 @@ FORMS = {
 @pytest.mark.parametrize("form", FORMS)
 def test_every_form_is_the_same(form):
     snn = converted(list)
-    expected = quantize_weights(snn, list(DATA.values()))
-    net = quantize_weights(snn, FORMS[form]())
+    expected = to_integers(snn, list(DATA.values()))
+    net = to_integers(snn, FORMS[form]())
     assert net.inputs == expected.inputs
     assert [x.name for x in net.inputs] == list(DATA)
     outputs = expected.predict(list(DATA.values()))
@@ -86,7 +86,7 @@ def test_order_never_matters(structure, tmp_path):
         "ape": False,
     }
     file = TFLiteNetwork(tmp_path / "net.tflite")
-    expected = quantize_weights(converted(list), DATA).predict(list(DATA.values()))
+    expected = to_integers(converted(list), DATA).predict(list(DATA.values()))
     other = {**DATA, "unknown": DATA["ape"]}  # which predict takes, too
     for names in (DATA, sorted(DATA), other):
         given = {name: other[name] for name in names}
@@ -111,6 +111,6 @@ def test_bad_names_and_arrays_are_told(change, message, tmp_path):
     given = {k: v for k, v in {**DATA, **change}.items() if v is not None}
     net = to_tflite(snn, tmp_path / "net.tflite", DATA)
     file = TFLiteNetwork(tmp_path / "net.tflite")
-    for takes in (lambda x: quantize_weights(snn, x), net.predict, file.predict):
+    for takes in (lambda x: to_integers(snn, x), net.predict, file.predict):
         with pytest.raises(ValueError, match=message):
             takes(given)

@@ -9,7 +9,7 @@ from keras import layers, ops
 
 import snn_keras
 from snn_keras.errors import ConversionError
-from snn_keras.export import nir, quantize_weights, to_integers, to_nir
+from snn_keras.export import nir, rounding, to_integers, to_nir
 from snn_keras.layers import LSQReLU
 from snn_keras.linear import registry
 
@@ -37,7 +37,7 @@ def network(*between, neuron="if", timesteps=2, **options):
 
 
 def as_integers(snn, folder):
-    return quantize_weights(snn, IMAGES)
+    return to_integers(snn, IMAGES)
 
 
 def as_nir(snn, folder):
@@ -278,7 +278,7 @@ def test_nir_is_refused_with_a_remedy(name, tmp_path):
     assert_refused_and_mended(as_nir, NIR[name], tmp_path)
 
 
-@pytest.mark.parametrize("export", [to_integers, nir])
+@pytest.mark.parametrize("export", [rounding, nir])
 def test_layers_that_a_remedy_names_have_a_form(export):
     for name in export.writer.LAYERS:
         kind = getattr(layers, name)
@@ -288,10 +288,10 @@ def test_layers_that_a_remedy_names_have_a_form(export):
 @pytest.mark.parametrize(("neuron", "timesteps"), [("if", 2**28), ("bit_serial", 28)])
 def test_the_number_of_steps_in_a_remedy_will_do(neuron, timesteps):
     with pytest.raises(ConversionError, match="32 bits hold") as refused:
-        quantize_weights(network(neuron=neuron, timesteps=timesteps), IMAGES)
+        to_integers(network(neuron=neuron, timesteps=timesteps), IMAGES)
     fewer = int(re.search(r"timesteps=(\d+)", str(refused.value)).group(1))
     assert 1 < fewer < timesteps
-    quantize_weights(network(neuron=neuron, timesteps=fewer), IMAGES)
+    to_integers(network(neuron=neuron, timesteps=fewer), IMAGES)
 
 
 def test_sums_of_inputs_of_16_bits_may_be_too_large():
@@ -300,8 +300,8 @@ def test_sums_of_inputs_of_16_bits_may_be_too_large():
     snn = snn_keras.convert(keras.Model(inputs, x), 2)
     images = np.random.default_rng(0).random((1, 300, 300, 1), "float32")
     with pytest.raises(ConversionError, match=r'may reach .*input_dtype="int8"'):
-        quantize_weights(snn, images, input_dtype="int16")
-    quantize_weights(snn, images, input_dtype="int8")
+        to_integers(snn, images, input_dtype="int16")
+    to_integers(snn, images, input_dtype="int8")
 
 
 @pytest.mark.parametrize("export", [as_integers, as_nir])
@@ -332,11 +332,11 @@ def test_an_output_may_be_read_by_a_layer_of_weights():
     snn = ends_of("hidden", "last")
     x = np.random.default_rng(0).integers(-4, 5, (9, 4)) / 4
     for ours, theirs in zip(
-        quantize_weights(snn, x).predict(x), snn.predict(x, verbose=0), strict=True
+        to_integers(snn, x).predict(x), snn.predict(x, verbose=0), strict=True
     ):
         assert np.ptp(ours) > 0 and np.array_equal(ours, theirs)
 
 
 def test_an_output_is_no_input():
     with pytest.raises(ConversionError, match=r"^input 'x' of .* is among its outputs"):
-        quantize_weights(ends_of("x", "last"), np.ones((1, 4)))
+        to_integers(ends_of("x", "last"), np.ones((1, 4)))

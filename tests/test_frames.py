@@ -307,7 +307,7 @@ def test_inputs_without_frames_are_named(tmp_path):
     x, path = events()[:, 0], tmp_path / "page.html"
     for call in (
         lambda: snn_keras.verify(small(), snn, x),
-        lambda: snn_keras.export.quantize_weights(snn, events()),
+        lambda: snn_keras.export.to_integers(snn, events()),
         lambda: snn_keras.analysis.report(small(), snn, x, None, path),
     ):
         with pytest.raises(ValueError, match="takes a frame at every step"):

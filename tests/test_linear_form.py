@@ -12,7 +12,7 @@ from keras import layers, ops
 import snn_keras
 from snn_keras import analysis, linear
 from snn_keras._keras import LayerScale
-from snn_keras.export import from_nir, quantize_weights, to_nir
+from snn_keras.export import from_nir, to_integers, to_nir
 from snn_keras.graph import trace
 from snn_keras.layers import LSQReLU
 from snn_keras.time import Spiking
@@ -304,7 +304,7 @@ def test_what_is_no_pointwise_convolution_is_told():
 
 def test_forms_that_are_not_what_the_layer_computes_are_refused():
     snn, x = between_neurons(Twice(name="wrong"))
-    for use in (quantize_weights, analysis.energy):
+    for use in (to_integers, analysis.energy):
         with pytest.raises(ValueError, match=r"'wrong' \(Twice\).*form, Dense.*Remedy"):
             use(snn, x)
 
@@ -360,7 +360,7 @@ def test_own_layers_are_counted(own):
 
 def assert_integers(snn, x):
     """The integer network's spikes and outputs are the spiking network's."""
-    net, spikes = quantize_weights(snn, x), sent(snn, x)
+    net, spikes = to_integers(snn, x), sent(snn, x)
     assert net.is_exact
     for step, (values, _) in enumerate(net.run(net.quantize(x))):
         for name, z in spikes.items():

@@ -10,8 +10,8 @@ from keras import ops
 import snn_keras
 from snn_keras import analysis, export
 from snn_keras.export import integer
+from snn_keras.export.rounding import NeuronForm, integer_form
 from snn_keras.export.tflite.lowering import lower
-from snn_keras.export.to_integers import NeuronForm, integer_form
 from snn_keras.neurons import IFCell
 from tests.graphs import chain
 
@@ -124,7 +124,7 @@ def test_bursts_stream_and_save(tmp_path):
 def test_bursts_are_exported():
     model, x = chain(2)
     snn = snn_keras.convert(model, TIMESTEPS, BurstCell())
-    whole = export.quantize_weights(snn, x)
+    whole = export.to_integers(snn, x)
     assert np.array_equal(whole.predict(x), snn.predict(x, verbose=0))
 
 

@@ -9,7 +9,7 @@ import snn_keras
 from apps import data
 from apps.sources import load_model
 from snn_keras.errors import ConversionError
-from snn_keras.export import FORMS, TFLiteNetwork, quantize_weights, to_tflite
+from snn_keras.export import FORMS, TFLiteNetwork, to_integers, to_tflite
 from snn_keras.export.tflite import requantization
 from snn_keras.export.tflite.plan import make_plan
 from snn_keras.export.tflite.requantization import Staircase, solve
@@ -71,7 +71,7 @@ def test_all_layers_of_the_networks_that_ship_are_merged(
     """But for the one that reads an image that may change from step to step."""
     model = load_model(data.SHIPPED / f"{file}.keras")
     images = data.preprocess(data.shipped_test_images().images[:4])
-    net = quantize_weights(snn_keras.convert(model, 4, neuron), images)
+    net = to_integers(snn_keras.convert(model, 4, neuron), images)
     for form in FORMS:
         assert len(merged(net, form)) == counts[form]
         path = tmp_path / f"{form}.tflite"
@@ -89,7 +89,7 @@ def test_runtimes_agree(neuron, input_dtype, delegate, tmp_path):
     )
     kinds = interpreter.OpResolverType
     kind = kinds.AUTO if delegate else kinds.BUILTIN_WITHOUT_DEFAULT_DELEGATES
-    net = quantize_weights(small(neuron=neuron), IMAGES, input_dtype)
+    net = to_integers(small(neuron=neuron), IMAGES, input_dtype)
     path = tmp_path / "net.tflite"
     to_tflite(net, path, batch_size=3)
     runner = interpreter.Interpreter(
@@ -127,7 +127,7 @@ BETWEEN = {
 @pytest.mark.parametrize("neuron", ["if", "signed"])
 @pytest.mark.parametrize("between", BETWEEN.values(), ids=BETWEEN)
 def test_layers_between_do_not_hinder(between, neuron, form, tmp_path):
-    net = quantize_weights(small(*between(), neuron=neuron), IMAGES)
+    net = to_integers(small(*between(), neuron=neuron), IMAGES)
     first = form == "streaming"  # reads the image, which may change
     assert len(merged(net, form)) == len(net.neurons) - first
     path = tmp_path / "net.tflite"
@@ -139,7 +139,7 @@ def test_layers_between_do_not_hinder(between, neuron, form, tmp_path):
 
 
 def test_floats_hold_integers_where_no_sum_is_rounded(tmp_path):
-    net = quantize_weights(small(), IMAGES)
+    net = to_integers(small(), IMAGES)
     path = tmp_path / "net.tflite"
     to_tflite(net, path, arithmetic="float32", batch_size=3)
     assert np.array_equal(TFLiteNetwork(path).predict(IMAGES), net.predict(IMAGES))

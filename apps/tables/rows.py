@@ -290,7 +290,11 @@ TABLES = {
         "Fashion-MNIST",
         "64C3-AP2-128C3-AP2-128C3-AP2-512FC-10FC",
         (1, 2, 4, 5, 8, 16),
-        CONVNET,
+        (
+            *CONVNET,
+            *rows("LSQ p = 15, weights of 8 bits", "w8", "bit_serial"),
+            *rows("LSQ p = 15, weights of 4 bits", "w4", "bit_serial"),
+        ),
         {"lif_lif_stage3": Paper("Jiang and Zhang 2023, 200 epochs", None, {5: 93.89})},
     ),
     "mnist": Table(

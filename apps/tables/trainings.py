@@ -42,6 +42,7 @@ TWO_LEVELS = "--learning_rate=0.02 --weight_decay=2e-3 --scale_gradient"
 CONVNET = "--learning_rate=5e-4"
 QCFS = "--quantizer=qcfs --levels=4"
 NQ = f"{QCFS} --noise=residual"
+FEW_BITS = "--quantizer=none --learning_rate=3e-4 --epochs=1"
 LIF = "--quantizer=noisy_spike --learning_rate=2e-3"
 
 
@@ -127,6 +128,8 @@ TRAININGS = {
             "--learning_rate=1e-3 --quantizer=none --bit_sparsity=2e-5 --epochs=5",
             "bits",
         ),
+        "w8": Training(f"{FEW_BITS} --weight_bits=8", "bits"),
+        "w4": Training(f"{FEW_BITS} --weight_bits=4", "bits"),
         "lif": Training(f"{LIF} --epochs=8"),
     },
     "mnist": {
@@ -155,6 +158,8 @@ TRAININGS = {
 
 # Rows to be trained and measured, `(row, seed)`, in the order of `reproduce --queue`.
 QUEUE = (
+    ("fashion_mnist_w8_bit_serial", 0),
+    ("fashion_mnist_w4_bit_serial", 0),
     *((f"cifar10_{source}2_if", seed) for seed in range(3) for source in PAIR),
     ("cifar10_nq_scratch_if", 0),
     ("cifar10_qcfs_scratch_if", 0),

@@ -97,6 +97,22 @@ def define():
         "Penalty on every one bit of an activation (Datta et al. 2024).",
         lower_bound=0.0,
     )
+    flags.DEFINE_integer(
+        "weight_bits",
+        0,
+        "Bits of a weight in training, 2 to 8 (snn_keras.quantize_weights); 0 for "
+        "float weights.",
+        lower_bound=0,
+        upper_bound=8,
+    )
+    flags.DEFINE_float(
+        "weight_sparsity",
+        0.0,
+        "With --weight_bits, the share of weights, the smallest of each layer, that "
+        "are 0.",
+        lower_bound=0.0,
+        upper_bound=1.0,
+    )
     flags.DEFINE_enum(
         "loss", "crossentropy", ["crossentropy", "mse"], "Loss on the logits."
     )

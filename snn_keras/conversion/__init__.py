@@ -7,6 +7,7 @@ from snn_keras.conversion.converting import convert as convert
 from snn_keras.conversion.planning import Plan as Plan
 from snn_keras.conversion.planning import plan as plan
 from snn_keras.conversion.quantizing import quantize_activations as quantize_activations
+from snn_keras.conversion.quantizing_weights import quantize_weights as quantize_weights
 from snn_keras.conversion.report import Report as Report
 from snn_keras.conversion.rules import Affine as Affine
 from snn_keras.conversion.rules import Difference as Difference

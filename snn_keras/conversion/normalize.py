@@ -33,7 +33,7 @@ from snn_keras.graph import (
     computes_as,
     trace,
 )
-from snn_keras.layers import FunctionLayer, SourceActivation
+from snn_keras.layers import FunctionLayer, QuantizedWeights, SourceActivation
 
 # Layers that apply an activation of their own to a linear map.
 HAVE_ACTIVATION = (
@@ -52,7 +52,7 @@ HAVE_ACTIVATION = (
 )
 
 # Layers that apply another layer, to each entry of an axis or as it is in inference.
-WRAPPERS = (layers.TimeDistributed, layers.SpectralNormalization)
+WRAPPERS = (layers.TimeDistributed, layers.SpectralNormalization, QuantizedWeights)
 
 _RELU, _RELU6, _ACTIVATION_RELU = operation_types("Relu", "Relu6", "ReLU")
 _MAXIMUM, _MINIMUM, _CLIP = operation_types("Maximum", "Minimum", "Clip")
@@ -77,8 +77,13 @@ _CURVE_TYPES = (
 )
 
 
-def normal_form(model: keras.Model | Graph) -> Graph:
+def normal_form(model: keras.Model | Graph, keep_quantizers: bool = False) -> Graph:
     """The graph of `model` in normal form; a graph is returned as it is.
+
+    Args:
+        model: The model.
+        keep_quantizers: Whether layers in `QuantizedWeights` stay so, to be trained;
+            else they become the plain layers with rounded weights.
 
     Raises:
         ConversionError: if the graph does not show all that the model computes, or
@@ -87,17 +92,18 @@ def normal_form(model: keras.Model | Graph) -> Graph:
     if isinstance(model, Graph):
         return model
     try:
-        return _normal_form(trace(model))
+        return _normal_form(trace(model), keep_quantizers)
     except ValueError as error:
         raise ConversionError(str(error)) from error
 
 
-def _normal_form(graph):
+def _normal_form(graph, keep_quantizers):
     names = Names([*graph.input_names, *(node.name for node in graph.nodes)])
     wrapped = Wrapped(names)
     nodes = []
     for whole in graph.nodes:
         for node in unwrapped(whole, wrapped):
+            node = node if keep_quantizers else with_plain_weights(node, wrapped)
             for part in split_activation(node, names, wrapped):
                 nodes.append(in_normal_form(part, wrapped))
     nodes = without_masks(with_relus(nodes, graph), graph, names)
@@ -145,6 +151,13 @@ def unwrapped(node: Node, wrapped: Wrapped) -> list[Node]:
             "one, in TimeDistributed each; what takes several tensors, or a function, "
             "on the tensors with the time axis."
         ) from None
+
+
+def with_plain_weights(node: Node, wrapped: Wrapped) -> Node:
+    """The node, a `QuantizedWeights` replaced by the layer that it computes as."""
+    if not isinstance(node.operation, QuantizedWeights):
+        return node
+    return dataclasses.replace(node, operation=wrapped.plain(node.operation))
 
 
 def split_activation(node: Node, names: Names, wrapped: Wrapped) -> list[Node]:

@@ -16,7 +16,7 @@ from snn_keras.conversion.wrapped import Wrapped
 from snn_keras.errors import ConversionError
 from snn_keras.graph import Graph, Names, Node, computes_as
 from snn_keras.inputs import CALIBRATION_SAMPLES, check_count, check_data
-from snn_keras.layers import QCFS, LSQReLU, NoisySpike, SlipReLU
+from snn_keras.layers import QCFS, LSQReLU, NoisySpike, QuantizedWeights, SlipReLU
 from snn_keras.layers import noise as noise_lib
 from snn_keras.layers.noise import Noise
 from snn_keras.typing import Inputs
@@ -69,6 +69,8 @@ def quantize_activations(
     Nested models, also inside `TimeDistributed`, are unpacked. Weights are copied;
     the given model is not changed.
 
+    Behind `quantize_weights`, steps are powers of two, as there.
+
     If the network has quantized activations already, these stay, and so does every
     ReLU without one of them before it: such a ReLU preprocesses the input
     (`clip(image, 0, 1)`), and spiking networks compute it once.
@@ -117,7 +119,7 @@ def quantize_activations(
         ConversionError: if the model has no activation function that can be
             quantized, or has one that needs `data` and `data` is None.
     """
-    graph = normalize.normal_form(model)
+    graph = normalize.normal_form(model, keep_quantizers=True)
     for name, given, known in (
         ("quantizer", quantizer, _QUANTIZERS),
         ("calibration", calibration, RULES),
@@ -148,6 +150,8 @@ def quantize_activations(
     made = _Activations(
         kind, levels, noise_lib.get(noise), axis, scale_gradient, data is not None
     )
+    if kind.has_size:  # weights of few bits go with steps that are powers of two
+        made.settings["dyadic"] = has_quantized_weights(graph)
     ends = set(tree.flatten(graph.outputs))
     copies = Copies(graph.nodes)
     names = Names([*graph.input_names, *map(_name, graph.nodes)])
@@ -328,6 +332,11 @@ def _curves(graph):
 def _relus(graph):
     """The ReLUs that are to be quantized."""
     return [node for node in neurons_of(graph) if normalize.is_relu(node.operation)]
+
+
+def has_quantized_weights(graph: Graph) -> bool:
+    """Whether a layer of the network has been through `quantize_weights`."""
+    return any(isinstance(node.operation, QuantizedWeights) for node in graph.nodes)
 
 
 def has_unquantized(graph: Graph) -> bool:

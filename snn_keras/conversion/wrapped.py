@@ -175,6 +175,13 @@ class Wrapped:
             self._made[key] = operation, layers.Concatenate.from_config(config)
         return self._made[key][1]
 
+    def plain(self, wrapper: Any) -> keras.layers.Layer:
+        """The plain layer for a `QuantizedWeights`, one for all of its calls."""
+        key = ("plain", id(wrapper))
+        if key not in self._made:
+            self._made[key] = wrapper, wrapper.plain()
+        return self._made[key][1]
+
     def with_penalty(
         self, layer: keras.layers.Layer, penalty: Callable | None
     ) -> keras.layers.Layer:

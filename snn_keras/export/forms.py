@@ -1,7 +1,7 @@
 """The forms of exported networks, and what they are made of."""
 
 from snn_keras.export.integer import IntegerNetwork
-from snn_keras.export.to_integers import quantize_weights
+from snn_keras.export.rounding import to_integers
 from snn_keras.simulate.model import SpikingModel
 from snn_keras.typing import Inputs
 
@@ -22,7 +22,7 @@ def integers_of(
 
     Args:
         snn: A spiking network, or an integer network, which is returned.
-        data, input_dtype: As for `quantize_weights`.
+        data, input_dtype: As for `to_integers`.
         function: The name of the function that exports it, for errors.
 
     Raises:
@@ -36,4 +36,4 @@ def integers_of(
             "data is missing: inputs as the network takes them, whose range sets the "
             f"input's scale. Remedy: {function}(snn, path, x_train[:1000])."
         )
-    return quantize_weights(snn, data, input_dtype)
+    return to_integers(snn, data, input_dtype)

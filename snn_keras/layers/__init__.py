@@ -11,5 +11,7 @@ from snn_keras.layers.qcfs import QCFS as QCFS
 from snn_keras.layers.quantized_activation import (
     QuantizedActivation as QuantizedActivation,
 )
+from snn_keras.layers.quantized_input import QuantizedInput as QuantizedInput
+from snn_keras.layers.quantized_weights import QuantizedWeights as QuantizedWeights
 from snn_keras.layers.slip_relu import SlipReLU as SlipReLU
 from snn_keras.layers.source_activation import SourceActivation as SourceActivation

@@ -74,8 +74,8 @@ class QCFS(QuantizedActivation):
         return divide_by_integer(self.threshold, self.levels)
 
     def threshold_value(self) -> np.ndarray:
-        """The threshold as a NumPy array, exactly as trained."""
-        return self.size_value()
+        """The threshold as a NumPy array, exactly as trained, but for a dyadic step."""
+        return super().threshold_value() if self.dyadic else self.size_value()
 
     def _to_step(self, size):
         return divide_by_integer(size, self.levels)

@@ -13,7 +13,7 @@ from snn_keras.backend import backend
 from snn_keras.layers import noise as noise_lib
 from snn_keras.layers.noise import Noise
 from snn_keras.layers.source_activation import SourceActivation
-from snn_keras.ops import quantize, scale_gradient
+from snn_keras.ops import power_of_two, quantize, scale_gradient
 from snn_keras.typing import Array, Shape
 
 _SMALLEST = 1e-6
@@ -51,6 +51,7 @@ class QuantizedActivation(SourceActivation):
             (usually -1).
         scale_gradient: Whether to multiply the gradient of the step by
             `1 / sqrt(N * levels)`, N the number of features that share the step.
+        dyadic: Whether to use the nearest power of two as the step.
     """
 
     parameter = None  # "step" or "threshold"
@@ -64,6 +65,7 @@ class QuantizedActivation(SourceActivation):
         initial: float | Sequence[float] | np.ndarray | None,
         axis: int | None,
         scale_gradient: bool,
+        dyadic: bool = False,
         **kwargs,
     ) -> None:
         super().__init__(**kwargs)
@@ -90,6 +92,7 @@ class QuantizedActivation(SourceActivation):
         self.noise = noise_lib.get(noise)
         self.axis = axis
         self.scale_gradient = scale_gradient
+        self.dyadic = dyadic
         self._initial: Any = initial
         self.supports_masking = True
 
@@ -143,7 +146,8 @@ class QuantizedActivation(SourceActivation):
         return ops.ones(shape, dtype) * ops.convert_to_tensor(self._initial, dtype)
 
     def call(self, v: Array, training: bool = False) -> Array:
-        step = self._broadcast(self._to_step(self._current_size(v, training)), v)
+        step = self.used(self._to_step(self._current_size(v, training)))
+        step = self._broadcast(step, v)
         if training and self.scale_gradient:
             features = math.prod(v.shape[1:]) // max(math.prod(self._size.shape), 1)
             step = scale_gradient(step, 1.0 / math.sqrt(features * self.levels))
@@ -151,6 +155,10 @@ class QuantizedActivation(SourceActivation):
             noisy = self.noise.on_input(v, step)
             return self.noise.on_output(self._quantize(noisy, step, training))
         return self._quantize(v, step, training)
+
+    def used(self, step: Array) -> Array:
+        """The step that is used for this trained one."""
+        return power_of_two(step) if self.dyadic else step
 
     def _quantize(self, v, step, training=False):
         # One kernel in training; in inference a plain graph, which can be exported.
@@ -218,7 +226,7 @@ class QuantizedActivation(SourceActivation):
 
     def step_value(self) -> np.ndarray:
         """The step `s` as a NumPy array; see `size_value`."""
-        return wide(self._to_step(self.size_value()))
+        return wide(self.used(self._to_step(self.size_value())))
 
     def set_threshold(self, threshold: float | Sequence[float] | np.ndarray) -> None:
         """Sets the size so that the threshold becomes `threshold`.
@@ -248,6 +256,7 @@ class QuantizedActivation(SourceActivation):
             f"initial_{self.parameter}": self._initial,
             "axis": self.axis,
             "scale_gradient": self.scale_gradient,
+            "dyadic": self.dyadic,
         }
 
 

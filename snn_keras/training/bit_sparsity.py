@@ -42,7 +42,8 @@ class BitSparsity(keras.regularizers.Regularizer):
                 "BitSparsity needs the step of the activation it regularizes. "
                 "Remedy: BitSparsity(strength).apply(model)."
             )
-        step = ops.stop_gradient(ops.convert_to_tensor(self.layer.step))
+        step = self.layer.used(ops.convert_to_tensor(self.layer.step))
+        step = ops.stop_gradient(step)
         return self.strength * ops.sum(bit_sparsity(a, step, self.layer.levels))
 
     def apply(self, model: keras.Model) -> None:

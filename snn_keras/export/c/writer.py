@@ -40,15 +40,15 @@ def to_c(
     weights of these alone. The printed table says how many these are on `data`.
 
     Args:
-        snn: A `SpikingModel`, or an `IntegerNetwork` that `quantize_weights` returned.
+        snn: A `SpikingModel`, or an `IntegerNetwork` that `to_integers` returned.
         path: The folder, which gets `net.h`, `net.c`, `main.c`, `Makefile`,
             `README.md`, and `net.json` for `CNetwork`.
-        data: As for `quantize_weights`; may be left out for an `IntegerNetwork`.
+        data: As for `to_integers`; may be left out for an `IntegerNetwork`.
         form: `"streaming"`: `net_step` runs a step, whose input may be another than
             that of the step before, and `net_run` all steps. `"unrolled"`: `net_run`
             alone, which computes what does not change from step to step once, and
             needs memory to keep it.
-        input_dtype: As for `quantize_weights`.
+        input_dtype: As for `to_integers`.
         simd: Whether the processor has vector instructions, for which sums of 16 bits
             are worth some work. A Cortex-M4 has none.
         max_flash, max_ram: The most bytes of constants and of the struct; None for any.

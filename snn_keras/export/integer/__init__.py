@@ -8,6 +8,11 @@ accumulators are detected.
 from snn_keras.export.integer.bounds import INT32 as INT32
 from snn_keras.export.integer.bounds import too_large as too_large
 from snn_keras.export.integer.bounds import walk as walk
+from snn_keras.export.integer.decomposition import DIGIT_BITS as DIGIT_BITS
+from snn_keras.export.integer.decomposition import SUM_MAX as SUM_MAX
+from snn_keras.export.integer.decomposition import digit_bits as digit_bits
+from snn_keras.export.integer.decomposition import digits as digits
+from snn_keras.export.integer.decomposition import largest_sums as largest_sums
 from snn_keras.export.integer.firing import Fire as Fire
 from snn_keras.export.integer.firing import FireBits as FireBits
 from snn_keras.export.integer.firing import FireChanges as FireChanges
@@ -15,9 +20,7 @@ from snn_keras.export.integer.firing import FireSizes as FireSizes
 from snn_keras.export.integer.firing import Integrate as Integrate
 from snn_keras.export.integer.firing import MaxPool as MaxPool
 from snn_keras.export.integer.firing import SignedFire as SignedFire
-from snn_keras.export.integer.interval import DIGIT as DIGIT
 from snn_keras.export.integer.interval import Interval as Interval
-from snn_keras.export.integer.interval import digits as digits
 from snn_keras.export.integer.interval import of_channels as of_channels
 from snn_keras.export.integer.network import Input as Input
 from snn_keras.export.integer.network import IntegerNetwork as IntegerNetwork

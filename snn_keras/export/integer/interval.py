@@ -1,4 +1,4 @@
-"""Intervals of integers, and their decomposition into digits."""
+"""Intervals of integers."""
 
 import dataclasses
 import functools
@@ -66,24 +66,3 @@ def total(products: Sequence[np.ndarray], axes: int | tuple[int, ...]) -> Interv
 
 def ends_of(*intervals) -> list[np.ndarray]:
     return [x for interval in intervals for x in (interval.low, interval.high)]
-
-
-DIGIT = 16
-
-
-def digits(interval: Interval, channels: int) -> list:
-    """The digits into which the input of layers with weights is decomposed.
-
-    Numbers of up to 4 bits, such as spikes, are one digit; others are
-    $x = \\sum_k 16^k d_k$ with $d_k$ in 0 ... 15; the last digit has the sign.
-
-    Returns:
-        A list of `(place, Interval)`, with bounds of shape `(channels,)`.
-    """
-    x = of_channels(interval, channels)
-    found, place = [], 1
-    while x.largest >= DIGIT:
-        found.append((place, Interval(0 * x.low, 0 * x.low + DIGIT - 1)))
-        x = x.map(lambda bound: bound // DIGIT)
-        place *= DIGIT
-    return [*found, (place, x)]

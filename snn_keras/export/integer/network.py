@@ -62,7 +62,7 @@ class Output:
 
 
 class IntegerNetwork:
-    """A spiking network of integers; `snn_keras.export.quantize_weights` makes one.
+    """A spiking network of integers; `snn_keras.export.to_integers` makes one.
 
     Args:
         name: Its name.

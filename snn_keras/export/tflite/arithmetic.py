@@ -141,7 +141,9 @@ def digits_of(operation: Any, to: Lowering, x: int) -> list[tuple[int, int]]:
     """
     shape = to.shape(x)
     interval = to.network.intervals[operation.inputs[0]]
-    places = [place for place, _ in integer.digits(interval, shape[-1])]
+    each = isinstance(operation, integer.DepthwiseConvolve)
+    bits = integer.digit_bits(operation.kernel, interval, each)
+    places = [place for place, _ in integer.digits(interval, shape[-1], bits)]
     top = places[-1]
     if top == 1:
         return [(1, x)]
@@ -151,7 +153,7 @@ def digits_of(operation: Any, to: Lowering, x: int) -> list[tuple[int, int]]:
         x = to.binary("SUB", x, to.constant(least * top), shape)
     found = {}
     for k in reversed(range(((most - least + 1) * top - 1).bit_length())):
-        place = min(top, integer.DIGIT ** (k // 4))
+        place = min(top, 2 ** (k // bits * bits))
         bit = to.constant(2**k)
         z = to.where("GREATER_EQUAL", x, bit, shape)
         x = to.binary("SUB", x, to.binary("MUL", z, bit, shape), shape)

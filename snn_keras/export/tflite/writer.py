@@ -38,10 +38,10 @@ def to_tflite(
     whose quantization scale decodes them.
 
     Args:
-        snn: A `SpikingModel`, or an `IntegerNetwork` that `quantize_weights` returned.
+        snn: A `SpikingModel`, or an `IntegerNetwork` that `to_integers` returned.
         path: The path of the file.
-        data: As for `quantize_weights`.
-        input_dtype: As for `quantize_weights`.
+        data: As for `to_integers`.
+        input_dtype: As for `to_integers`.
         arithmetic: `"integer"`: no float anywhere. `"float32"`: integers held in
             float32, for processors whose kernels of float32 are fast; refused where a
             sum might be rounded.

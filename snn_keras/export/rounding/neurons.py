@@ -9,11 +9,23 @@ from keras import layers
 from snn_keras import neurons, time
 from snn_keras.export import integer
 from snn_keras.export.calls import LEFT_OUT, QUANTIZED, Call, CellForms, NotExported
-from snn_keras.export.to_integers.constants import Constant, Derived, Threshold
-from snn_keras.export.to_integers.moves import fine_enough
-from snn_keras.export.to_integers.units import ScaledTensor
-from snn_keras.export.to_integers.writer import IntegerWriter, rule
+from snn_keras.export.rounding.constants import Constant, Derived, Threshold
+from snn_keras.export.rounding.moves import fine_enough
+from snn_keras.export.rounding.units import ScaledTensor
+from snn_keras.export.rounding.writer import IntegerWriter, rule
+from snn_keras.layers import QuantizedInput
 from snn_keras.linear.forms import array
+
+
+@rule(QuantizedInput)
+def quantized_input(writer: IntegerWriter, call: Call) -> ScaledTensor:
+    """The input is these numbers: see `rounded_input_spec`."""
+    if call.tensor.name not in {spec.name for spec in writer.inputs}:
+        raise NotExported(
+            "only of an input that nothing else reads has it one. Remedy: the layer "
+            "right behind a keras.Input, once for each."
+        )
+    return call.tensor
 
 
 @rule(time.Present)

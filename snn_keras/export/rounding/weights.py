@@ -7,15 +7,15 @@ import numpy as np
 from snn_keras import linear
 from snn_keras.export import integer
 from snn_keras.export.calls import Call
-from snn_keras.export.to_integers.moves import (
+from snn_keras.export.rounding.moves import (
     as_image,
     like_input,
     of_images,
     rearranged,
     reshaped,
 )
-from snn_keras.export.to_integers.units import ScaledTensor, compact
-from snn_keras.export.to_integers.writer import IntegerWriter, rule
+from snn_keras.export.rounding.units import ScaledTensor, compact
+from snn_keras.export.rounding.writer import IntegerWriter, rule
 from snn_keras.linear.windows import Convolution
 
 

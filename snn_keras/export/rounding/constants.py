@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from snn_keras.export.to_integers.units import ScaledTensor, Unit
+from snn_keras.export.rounding.units import ScaledTensor, Unit
 
 # A function that records a difference by rounding: `note(layer, text)`.
 Note = Callable[[str, str], None]

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from snn_keras.export.to_integers.units import Unit
+from snn_keras.export.rounding.units import Unit
 from snn_keras.graph import Names
 from snn_keras.typing import Array
 

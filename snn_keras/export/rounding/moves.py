@@ -8,14 +8,14 @@ import numpy as np
 
 from snn_keras.export import integer
 from snn_keras.export.calls import NotExported, check_channels_last
-from snn_keras.export.to_integers.constants import Constant
-from snn_keras.export.to_integers.units import (
+from snn_keras.export.rounding.constants import Constant
+from snn_keras.export.rounding.units import (
     ScaledTensor,
     common_bit,
     compact,
     fine_unit,
 )
-from snn_keras.export.to_integers.writer import IntegerWriter, rule
+from snn_keras.export.rounding.writer import IntegerWriter, rule
 from snn_keras.typing import Array
 
 

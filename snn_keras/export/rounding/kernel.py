@@ -4,11 +4,12 @@ import numpy as np
 
 from snn_keras.export import integer
 from snn_keras.export.integer.interval import Interval
-from snn_keras.export.to_integers.constants import Note
-from snn_keras.export.to_integers.units import Unit
+from snn_keras.export.rounding.constants import Note
+from snn_keras.export.rounding.units import Unit
 
+# The widest digits of the input, and the narrowest.
+_WIDE, _NARROW = integer.DIGIT_BITS[0], integer.DIGIT_BITS[-1]
 WEIGHT_MAX = 127  # int8, symmetric
-SUM_MAX = 2**15 - 1  # int16, in which convolutions accumulate
 
 
 class Weights:
@@ -22,7 +23,9 @@ class Weights:
         each: Whether the layer is depthwise, and `real` is `(..., in, multiplier)`.
 
     Attributes:
-        least: The finest unit `(channels,)` that the bits of weights and sums allow.
+        least: The finest unit `(channels,)` that the bits of weights and sums allow
+            where weights are rounded. Where they need not be, the input is decomposed
+            into narrower digits instead.
         spread: The root of the sum of squares of the largest inputs, `(channels,)`.
     """
 
@@ -39,14 +42,15 @@ class Weights:
         self.unit = unit
         self.each = each
         self.sign = np.ones(real.shape[-2:] if each else real.shape[-1:])
-        self._digits = [d for _, d in integer.digits(inputs, real.shape[-2])]
+        self._inputs = inputs
         channels = self._of_channels(np.abs(real), np.max)
         unit.need(real if not each else real.reshape(*real.shape[:-2], -1))
-        sums = [self._sums(real, digit) for digit in self._digits]
-        self.least = np.maximum.reduce(
-            [channels / WEIGHT_MAX, *(s / SUM_MAX for s in sums)]
+        least, self.least = (
+            np.maximum(channels / WEIGHT_MAX, self._sums(real, bits) / integer.SUM_MAX)
+            for bits in (_NARROW, _WIDE)
         )
-        unit.at_least(self.least)
+        unit.at_least(least)
+        unit.at_least(self.least, if_rounded=True)
         unit.fit(self._fits)
         ends = integer.of_channels(inputs, real.shape[-2])
         squares = np.maximum(*np.square([ends.low, ends.high], dtype="float64"))
@@ -83,19 +87,14 @@ class Weights:
             )
         return notes
 
-    def _fits(self, unit):
+    def _fits(self, unit, is_exact):
         weights = self.rounded(unit)
         fits = self._of_channels(np.abs(weights), np.max) <= WEIGHT_MAX
-        for digit in self._digits:
-            fits &= self._sums(weights, digit) <= SUM_MAX
-        return fits
+        sums = self._sums(weights, _NARROW if is_exact else _WIDE)
+        return fits & (sums <= integer.SUM_MAX)
 
-    def _sums(self, weights, digit):
-        """The largest possible magnitude of each output."""
-        products = [np.asarray(b)[..., None] * weights for b in (digit.low, digit.high)]
-        high = self._of_channels(np.maximum(*products), np.sum)
-        low = self._of_channels(np.minimum(*products), np.sum)
-        return np.maximum(high, -low)
+    def _sums(self, weights, bits):
+        return integer.largest_sums(weights, self._inputs, bits, self.each)
 
     def _of_channels(self, x, reduce):
         kept = 2 if self.each else 1

@@ -17,11 +17,11 @@ from snn_keras.errors import ConversionError
 from snn_keras.export import integer
 from snn_keras.export.calls import Call, Rules, call_of, static_shape
 from snn_keras.export.integer import INT32
-from snn_keras.export.to_integers.choices import Choice, Choices
-from snn_keras.export.to_integers.constants import Constant, Derived, nearest
-from snn_keras.export.to_integers.kernel import Weights
-from snn_keras.export.to_integers.overflow import Overflow
-from snn_keras.export.to_integers.units import (
+from snn_keras.export.rounding.choices import Choice, Choices
+from snn_keras.export.rounding.constants import Constant, Derived, nearest
+from snn_keras.export.rounding.kernel import Weights
+from snn_keras.export.rounding.overflow import Overflow
+from snn_keras.export.rounding.units import (
     ScaledTensor,
     Unit,
     common_bit,

@@ -8,15 +8,15 @@ from keras import layers
 from snn_keras import linear, time
 from snn_keras.export import integer
 from snn_keras.export.calls import Call
-from snn_keras.export.to_integers.moves import (
+from snn_keras.export.rounding.moves import (
     as_image,
     by_channel,
     like_input,
     of_images,
     rearranged,
 )
-from snn_keras.export.to_integers.units import ScaledTensor
-from snn_keras.export.to_integers.writer import IntegerWriter, rule
+from snn_keras.export.rounding.units import ScaledTensor
+from snn_keras.export.rounding.writer import IntegerWriter, rule
 from snn_keras.linear.keras_sums import pooling
 from snn_keras.linear.windows import Pool
 

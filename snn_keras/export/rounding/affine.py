@@ -7,9 +7,9 @@ import numpy as np
 from snn_keras import linear
 from snn_keras.export import integer
 from snn_keras.export.calls import Call, NotExported
-from snn_keras.export.to_integers.moves import with_common_unit
-from snn_keras.export.to_integers.units import ScaledTensor
-from snn_keras.export.to_integers.writer import IntegerWriter, rule
+from snn_keras.export.rounding.moves import with_common_unit
+from snn_keras.export.rounding.units import ScaledTensor
+from snn_keras.export.rounding.writer import IntegerWriter, rule
 from snn_keras.typing import Array
 
 

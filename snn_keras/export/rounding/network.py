@@ -1,22 +1,24 @@
-"""`quantize_weights`: converts a spiking network into an integer network."""
+"""`to_integers`: converts a spiking network into an integer network."""
 
 import numpy as np
 from keras import tree
 
+from snn_keras.errors import ConversionError
 from snn_keras.export import integer
 from snn_keras.export.calls import static_shape
 from snn_keras.export.inputs import by_name
-from snn_keras.export.to_integers.units import lowest_bit
-from snn_keras.export.to_integers.writer import IntegerWriter
-from snn_keras.graph import Graph
+from snn_keras.export.rounding.units import lowest_bit
+from snn_keras.export.rounding.writer import IntegerWriter
+from snn_keras.graph import Graph, Tensor
 from snn_keras.inputs import CALIBRATION_SAMPLES, check_data
+from snn_keras.layers import QuantizedInput
 from snn_keras.simulate.model import SpikingModel
 from snn_keras.typing import Inputs
 
 ROUNDS = 32  # most rounds of coarsening; a round may reveal further overflows
 
 
-def quantize_weights(
+def to_integers(
     snn: SpikingModel, data: Inputs, input_dtype: str = "int8"
 ) -> integer.IntegerNetwork:
     """Converts a spiking network into an integer network.
@@ -81,8 +83,36 @@ def input_specs(graph: Graph, data: Inputs, dtype: str) -> list[integer.Input]:
     """An `integer.Input` for every input of a graph."""
     names = graph.input_names
     data = check_data(by_name(data, names, CALIBRATION_SAMPLES), graph)
+    found = []
     named = zip(names, tree.flatten(graph.inputs), tree.flatten(data), strict=True)
-    return [input_spec(name, static_shape(name, x), v, dtype) for name, x, v in named]
+    for name, x, values in named:
+        shape, rounding = static_shape(name, x), rounding_of(graph, x)
+        if rounding is None:
+            found.append(input_spec(name, shape, values, dtype))
+        else:
+            found.append(rounded_input_spec(name, shape, rounding, dtype))
+    return found
+
+
+def rounding_of(graph: Graph, x: Tensor) -> QuantizedInput | None:
+    """The `QuantizedInput` that is all that reads an input of a graph, or None."""
+    readers = [node.operation for node in graph.nodes if x in node.inputs]
+    alone = len(readers) == 1 and isinstance(readers[0], QuantizedInput)
+    return readers[0] if alone else None
+
+
+def rounded_input_spec(
+    name: str, shape: tuple[int, ...], rounding: QuantizedInput, dtype: str
+) -> integer.Input:
+    """The `integer.Input` of an input that the network rounds itself."""
+    low, high = rounding.limits
+    limits = np.iinfo(dtype)
+    if limits.max - limits.min != high - low:
+        raise ConversionError(
+            f"'{rounding.name}' (QuantizedInput) clips input '{name}' to {low} ... "
+            f'{high}, which {dtype} does not. Remedy: input_dtype="int8".'
+        )
+    return integer.Input(name, shape, dtype, rounding.step, int(limits.min - low))
 
 
 def input_spec(

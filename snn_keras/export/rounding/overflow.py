@@ -10,10 +10,10 @@ from snn_keras.errors import ConversionError
 from snn_keras.export import integer
 from snn_keras.export.integer import INT32
 from snn_keras.export.integer.operations import Operation
-from snn_keras.export.to_integers.choices import MARGIN
+from snn_keras.export.rounding.choices import MARGIN
 
 if TYPE_CHECKING:
-    from snn_keras.export.to_integers.writer import IntegerWriter
+    from snn_keras.export.rounding.writer import IntegerWriter
 
 OPERAND = 2**8  # inputs of weights up to this magnitude are always accepted
 EXACT = 2**12  # gains up to this value are used to avoid rounding

@@ -5,9 +5,9 @@ import numpy as np
 from snn_keras import linear
 from snn_keras.export import integer
 from snn_keras.export.calls import Call, NotExported
-from snn_keras.export.to_integers.moves import keeps_channels, rearranged
-from snn_keras.export.to_integers.units import ScaledTensor, compact
-from snn_keras.export.to_integers.writer import IntegerWriter, rule
+from snn_keras.export.rounding.moves import keeps_channels, rearranged
+from snn_keras.export.rounding.units import ScaledTensor, compact
+from snn_keras.export.rounding.writer import IntegerWriter, rule
 
 KINDS = {
     linear.Reshape: integer.Reshape,

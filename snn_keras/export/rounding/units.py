@@ -63,6 +63,7 @@ class Unit:
 
     def __init__(self, channels: int) -> None:
         self._least = np.zeros(channels)
+        self._least_rounded = np.zeros(channels)
         self._bits = np.full(channels, np.inf)
         self._fits = []
         self._anchor = None
@@ -89,9 +90,9 @@ class Unit:
 
     @property
     def finest(self) -> np.ndarray:
-        """The finest unit that the constraints so far allow."""
+        """The finest unit that the constraints so far allow if numbers are rounded."""
         root, ratio = self.root()
-        return root._least * ratio
+        return np.maximum(root._least, root._least_rounded) * ratio
 
     def root(self) -> "tuple[Unit, Array]":
         """The unit that this one has joined, and the ratio of this one to it."""
@@ -109,15 +110,21 @@ class Unit:
         root._bits = np.minimum(root._bits, bits.min(axes))
         self.at_least(np.abs(numbers).max(axes) / INT32)
 
-    def at_least(self, least: Array) -> None:
-        """The unit must be at least `least`, `(channels,)`."""
+    def at_least(self, least: Array, if_rounded: bool = False) -> None:
+        """The unit must be at least `least`, `(channels,)`.
+
+        Args:
+            least: The least unit.
+            if_rounded: Whether this holds only where numbers are rounded.
+        """
         root, ratio = self.root()
-        root._least = np.maximum(root._least, least / ratio)
+        name = "_least_rounded" if if_rounded else "_least"
+        setattr(root, name, np.maximum(getattr(root, name), least / ratio))
 
     def fit(self, fits: Callable) -> None:
-        """`fits(unit)` must be true for every channel."""
+        """`fits(unit, is_exact)` must be true for every channel."""
         root, ratio = self.root()
-        root._fits.append(lambda value: fits(value * ratio))
+        root._fits.append(lambda value, is_exact: fits(value * ratio, is_exact))
 
     def anchor(self, numbers: Array) -> None:
         """`numbers` `(channels,)` are thresholds, which should be whole numbers."""
@@ -136,11 +143,16 @@ class Unit:
         theirs, their_ratio = other.root()
         ratio = ratio * their_ratio / my_ratio  # the ratio of the two roots
         mine._joined = theirs, np.broadcast_to(ratio, mine._least.shape)
-        theirs._least = np.maximum(theirs._least, mine._least / ratio)
+        for name in ("_least", "_least_rounded"):
+            most = np.maximum(getattr(theirs, name), getattr(mine, name) / ratio)
+            setattr(theirs, name, most)
         # `_bits` was computed for this root; other ratios do not keep powers of two.
         whole = np.where(_are_powers_of_two(ratio), mine._bits / ratio, 0.0)
         theirs._bits = np.minimum(theirs._bits, whole)
-        theirs._fits += [lambda v, fits=fits: fits(v * ratio) for fits in mine._fits]
+        theirs._fits += [
+            lambda v, is_exact, fits=fits: fits(v * ratio, is_exact)
+            for fits in mine._fits
+        ]
         if theirs._anchor is None and mine._anchor is not None:
             theirs._anchor = mine._anchor / ratio
 
@@ -154,11 +166,14 @@ class Unit:
         """The exact unit for channels that have one, the rounded one for others."""
         exact = self._exact()
         good = self._together((exact > 0) & (exact >= self._least))
-        if good.all() and self._all_fit(exact).all():
+        # Where there is no exact unit, one in which nothing overflows.
+        tried = np.where(good, exact, np.maximum(exact, self._least))
+        tried = np.where(tried == 0, 1.0, tried)
+        good = self._together(good & self._all_fit(tried, is_exact=True))
+        if good.all():
             return exact
         rounded = self._rounded()
-        good &= self._all_fit(np.where(good, exact, rounded))
-        return np.where(self._together(good), exact, rounded)
+        return np.where(good, exact, rounded)
 
     def _together(self, good):
         """If the channels' units depend on each other, all must be exact, or none."""
@@ -174,7 +189,8 @@ class Unit:
         return np.min(even) / self._uniform_over if whole else np.zeros_like(value)
 
     def _rounded(self):
-        least = np.where(self._least == 0, np.max(self._least) or 1.0, self._least)
+        least = np.maximum(self._least, self._least_rounded)
+        least = np.where(least == 0, np.max(least) or 1.0, least)
         if self._uniform_over is not None:
             even = np.max(least * self._uniform_over)
             value = even / self._uniform_over
@@ -193,10 +209,10 @@ class Unit:
             growth *= 1.1  # single parts would change the unit too slowly
         return value
 
-    def _all_fit(self, value):
+    def _all_fit(self, value, is_exact=False):
         fits = np.ones(self._least.shape, bool)
         for check in self._fits:
-            fits &= check(value)
+            fits &= check(value, is_exact)
         return fits
 
 
