@@ -1,6 +1,6 @@
 # make venv   the environment: .venv with the pinned packages
 # make demo   convert the shipped model, accuracy at each time step, a plot
-# make test   all tests but the slow ones, on TensorFlow and on JAX
+# make test   all tests but the slow ones on TensorFlow; the laws on JAX
 # make test-slow   the slow ones
 # make test-overnight   ten thousand random networks: an hour or two
 # make test-torch   the laws on PyTorch, in an environment without TensorFlow
@@ -16,9 +16,7 @@ BIN := .venv/bin
 QUICK := "not slow and not overnight"
 OLDEST_KERAS := $(shell sed -n "s/^ *keras>=//p" setup.cfg)
 PINNED_KERAS := $(shell sed -n "s/^keras==//p" constraints.txt)
-LAWS := lossless spike_for_spike ops layers own_codings own_neurons multi_threshold \
-  differential   step_function corrected_neurons noisy_lif temporal_difference verify early_exit \
-  energy monitors architecture spiking_model what_is_computed
+LAWS := $(shell cat tests/laws.txt)
 TEST_LAWS := -m pytest -q -m $(QUICK) $(LAWS:%=tests/test_%.py)
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 

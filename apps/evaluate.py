@@ -23,6 +23,7 @@ from absl import app, flags
 
 import snn_keras
 from snn_keras import analysis, neurons
+from snn_keras.text import progress
 
 from . import data, sources
 
@@ -138,7 +139,7 @@ def settle(model, images, batch_size, neuron="signed"):
     return figures, ~same | (off > 1e-4)
 
 
-def evaluate(model, snn, images, labels, batch_size, timesteps=None, verbose=1):
+def evaluate(model, snn, images, labels, batch_size, timesteps=None):
     """Accuracy of a source network, and of its spiking network over time.
 
     Returns:
@@ -151,7 +152,9 @@ def evaluate(model, snn, images, labels, batch_size, timesteps=None, verbose=1):
         timesteps = range(1, snn.timesteps + 1)
     answers = model.predict(images, batch_size=batch_size, verbose=0).argmax(-1)
     started = time.monotonic()
-    found = analysis.answers_by_timesteps(snn, images, batch_size, verbose, timesteps)
+    found = analysis.answers_by_timesteps(
+        snn, images, batch_size, progress(), timesteps
+    )
     right = found == labels
     figures = {
         "samples": len(labels),

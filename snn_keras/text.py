@@ -1,5 +1,6 @@
 """Formats tables and lists as plain text."""
 
+import sys
 from collections.abc import Sequence
 
 
@@ -25,3 +26,14 @@ def listed(items: Sequence[str], most: int = 10) -> str:
         items, rest = items[:most], f"{len(items) - most} more"
         return f"{', '.join(items)} and {rest}"
     return " and ".join(filter(None, [", ".join(items[:-1]), *items[-1:]]))
+
+
+def progress(verbose: int | str = "auto") -> int:
+    """How progress is shown, as Keras counts: 1, a bar; 2, a line at the end; 0, not.
+
+    `"auto"` is a bar where it can move, on a terminal or in a notebook, and a line in a
+    file, which a bar would fill.
+    """
+    if verbose != "auto":
+        return int(verbose)
+    return 1 if sys.stdout.isatty() or "ipykernel" in sys.modules else 2

@@ -3,6 +3,7 @@
 import collections
 import gc
 import os
+import pathlib
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
@@ -62,16 +63,19 @@ def read_without_gradients(monkeypatch):
         monkeypatch.setattr(torch.Tensor, "__array__", read)
 
 
+# Modules of what every backend computes; others are of graphs, files and programs.
+LAWS = (pathlib.Path(__file__).parent / "laws.txt").read_text().split()
 # Laws of numbers themselves: on JAX in full.
-ON_JAX = ("test_corrected_neurons", "test_layers", "test_ops", "test_spike_for_spike")
+ON_JAX = ("corrected_neurons", "layers", "ops", "spike_for_spike")
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """On JAX, a quick run has the first of a test's parameters; a slow one the others.
+    """On JAX, a quick run has the laws, and of each other module the first test.
 
-    JAX compiles nearly every operation of every tiny network, which takes three times
-    as long as TensorFlow takes without.
+    Of a law it has the first parameters; a slow run has all the rest. JAX compiles
+    nearly every operation of every tiny network, which takes three times as long as
+    TensorFlow takes without.
     """
     if keras.backend.backend() == "torch":
         eager = pytest.mark.skip(reason="PyTorch compiles nothing here")
@@ -80,11 +84,16 @@ def pytest_collection_modifyitems(items):
                 item.add_marker(eager)
     if keras.backend.backend() != "jax":
         return
+    seen = set()
     for item in items:
+        name = item.path.stem.removeprefix("test_")
         parameters = getattr(item, "callspec", None)
         is_first = parameters is None or not any(parameters.indices.values())
-        if not (is_first or item.path.stem in ON_JAX):
+        is_quick = is_first if name in LAWS else name not in seen
+        if not (is_quick or name in ON_JAX):
             item.add_marker(pytest.mark.slow)
+        elif not item.get_closest_marker("slow"):
+            seen.add(name)
 
 
 def _may_compile_less(test):

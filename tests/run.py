@@ -37,6 +37,7 @@ class Result:
         ok: Whether no test failed.
         counts: Number of tests by outcome.
         peak: The most memory that its worker had held, in GiB; 0 for a lost worker.
+        seconds: Processor time, that of programs that it started included.
         printed: What pytest wrote.
     """
 
@@ -44,6 +45,7 @@ class Result:
     ok: bool
     counts: dict
     peak: float
+    seconds: float
     printed: str
 
 
@@ -72,13 +74,20 @@ def modules() -> list:
 
 def run_module(module, arguments) -> Result:
     """Runs one module in this process."""
-    tally, printed = Tally(), io.StringIO()
+    tally, printed, before = Tally(), io.StringIO(), processor_time()
     with contextlib.redirect_stdout(printed):
         code = pytest.main(["-q", module, *arguments], plugins=[tally])
     ok = code in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED)
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     peak = most / 2 ** (30 if sys.platform == "darwin" else 20)
-    return Result(module, ok, tally.counts, peak, printed.getvalue())
+    seconds = processor_time() - before
+    return Result(module, ok, tally.counts, peak, seconds, printed.getvalue())
+
+
+def processor_time() -> float:
+    """Seconds of a processor that this process and those it started have used."""
+    users = map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return sum(used.ru_utime + used.ru_stime for used in users)
 
 
 def run_modules(waiting, arguments) -> list:
@@ -92,9 +101,10 @@ def run_modules(waiting, arguments) -> list:
                 result = worker.submit(run_module, module, arguments).result()
             except futures.process.BrokenProcessPool:
                 text = "its process ended before its tests did: a crash, or no memory\n"
-                result = Result(module, False, {"failed": 1}, 0.0, text)
+                result = Result(module, False, {"failed": 1}, 0.0, 0.0, text)
             results.append(result)
-            print(f"\n{module}\n{result.printed}", end="", flush=True)
+            head = f"\n{module}: {result.seconds:.1f} s of a processor\n"
+            print(head + result.printed, end="", flush=True)
             if result.peak > LIMIT or result.peak == 0:
                 worker.shutdown()
                 worker = None
@@ -104,9 +114,17 @@ def run_modules(waiting, arguments) -> list:
 
 
 def new_worker() -> futures.Executor:
-    """A process that is not forked: TensorFlow and JAX have threads."""
-    spawned = multiprocessing.get_context("spawn")
-    return futures.ProcessPoolExecutor(1, mp_context=spawned)
+    """A process that has what tests import, and has run nothing yet.
+
+    It is forked from one that imported it and did nothing else: imports take five
+    seconds of a processor, and a backend starts its threads with its first operation.
+    """
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        context = multiprocessing.get_context("spawn")
+    else:
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(["tests.imported"])
+    return futures.ProcessPoolExecutor(1, mp_context=context)
 
 
 def main(arguments) -> int:
@@ -119,13 +137,13 @@ def main(arguments) -> int:
             lanes.submit(run_modules, waiting, arguments) for _ in range(WORKERS)
         ]
     results = [result for lane in running for result in lane.result()]
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    used = sum(result.seconds for result in results)
     failed = sorted(result.module for result in results if not result.ok)
     for module in failed:
         print(f"failed: {module}")
     peak = max(result.peak for result in results)
     print(f"\npeak of a worker: {peak:.2f} GiB; ", end="")
-    print(f"processor time: {used.ru_utime + used.ru_stime:.0f} s")
+    print(f"processor time: {used:.0f} s")
     counts = {x: sum(r.counts.get(x, 0) for r in results) for x in OUTCOMES}
     print(", ".join(f"{number} {outcome}" for outcome, number in counts.items()))
     return 0 if counts["passed"] and not failed else 1

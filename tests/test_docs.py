@@ -24,9 +24,10 @@ pytestmark = pytest.mark.compiled
 
 
 def _marks(page):
-    # Tutorials train: in the quick tests on one backend.
+    # Tutorials train: in the quick tests the first alone, on one backend.
     trains = page.parent.name == "tutorials"
-    return pytest.mark.slow if trains and keras.backend.backend() == "jax" else ()
+    is_first = page.stem == "1_convert" and keras.backend.backend() == "tensorflow"
+    return pytest.mark.slow if trains and not is_first else ()
 
 
 @pytest.mark.parametrize(

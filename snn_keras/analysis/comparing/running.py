@@ -18,6 +18,7 @@ from snn_keras.analysis.comparing.result import Comparison, Row, SourceRow, desc
 from snn_keras.analysis.energy_of_runs import costs_of
 from snn_keras.inputs import batches, check_count, check_data
 from snn_keras.neurons import SpikingCell
+from snn_keras.text import progress
 from snn_keras.typing import Inputs
 
 BATCHES_A_CALL = 8  # of `predict`, whose calls take some time of their own
@@ -68,7 +69,8 @@ def compare(
         path: A JSON file to which finished runs are written, or None. A comparison
             that was interrupted goes on from there; so does one of more neurons or
             steps.
-        verbose: 1 for a progress bar, 0 for none; `"auto"` means 1.
+        verbose: 1 for progress bars, 2 for a line each, 0 for neither; `"auto"` means
+            bars on a terminal or in a notebook, and lines elsewhere.
 
     Returns:
         A `Comparison`.
@@ -169,7 +171,7 @@ class _Bar:
     """A progress bar for each network that runs."""
 
     def __init__(self, verbose: int | str) -> None:
-        self._verbose = 1 if verbose == "auto" else verbose
+        self._verbose = progress(verbose)
         self._bar: Any = None
 
     def begin(self, name: str, x: Any) -> None:
