@@ -39,11 +39,11 @@ test: venv
 	KERAS_BACKEND=jax $(BIN)/python -m tests.run -m $(QUICK)
 
 test-slow: venv
-	KERAS_BACKEND=tensorflow $(BIN)/python -m tests.run -m slow
-	KERAS_BACKEND=jax $(BIN)/python -m tests.run -m slow
+	KERAS_BACKEND=tensorflow $(BIN)/python -m tests.run --parts=8 -m slow
+	KERAS_BACKEND=jax $(BIN)/python -m tests.run --parts=8 -m slow
 
 test-overnight: venv
-	KERAS_BACKEND=tensorflow $(BIN)/python -m tests.run -m overnight
+	KERAS_BACKEND=tensorflow $(BIN)/python -m tests.run --parts=8 -m overnight
 
 test-torch: .venv-torch/.installed
 	KERAS_BACKEND=torch .venv-torch/bin/python $(TEST_LAWS)

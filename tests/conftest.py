@@ -30,9 +30,11 @@ def free_memory():
 
 
 def pytest_addoption(parser):
-    """`pytest --compiled`."""
+    """`pytest --compiled`, `pytest --part=0/8`."""
     text = "compile every test's networks as users' are: see compile_less"
     parser.addoption("--compiled", action="store_true", help=text)
+    text = "I/N: of each module every N-th test, from the I-th, counted from 0"
+    parser.addoption("--part", default="0/1", help=text)
 
 
 @pytest.fixture(autouse=True)
@@ -70,20 +72,25 @@ ON_JAX = ("corrected_neurons", "layers", "ops", "spike_for_spike")
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items):
-    """On JAX, a quick run has the laws, and of each other module the first test.
-
-    Of a law it has the first parameters; a slow run has all the rest. JAX compiles
-    nearly every operation of every tiny network, which takes three times as long as
-    TensorFlow takes without.
-    """
+def pytest_collection_modifyitems(config, items):
+    """Marks tests by the backend, and keeps those of the part that is asked for."""
     if keras.backend.backend() == "torch":
         eager = pytest.mark.skip(reason="PyTorch compiles nothing here")
         for item in items:
             if "xla" in item.name:
                 item.add_marker(eager)
-    if keras.backend.backend() != "jax":
-        return
+    if keras.backend.backend() == "jax":
+        _mark_slow_on_jax(items)
+    i, n = map(int, config.getoption("--part").split("/"))
+    items[:] = items[i::n]
+
+
+def _mark_slow_on_jax(items):
+    """A quick run has the first parameters of laws; of other modules, the first test.
+
+    A slow run has all the rest. JAX compiles nearly every operation of every tiny
+    network, which takes three times as long as TensorFlow takes without.
+    """
     seen = set()
     for item in items:
         name = item.path.stem.removeprefix("test_")

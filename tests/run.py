@@ -1,13 +1,16 @@
 """Runs the tests in two workers, each replaced once it has grown.
 
     KERAS_BACKEND=jax python -m tests.run -m "not slow"
+    python -m tests.run --parts=8 -m slow
 
-Arguments are options of pytest. XLA never gives the memory of compiled programs back,
-so a process that runs many tests grows and grows. Here a worker runs one module after
-the other, until it has held more than `LIMIT`; then a new one takes its place. Programs
+Arguments are options of pytest; with --parts, every module is run in so many parts,
+each like a module of its own. XLA never gives the memory of compiled programs back, so a
+process that runs many tests grows and grows. Here a worker runs one module after the
+other, until it has held more than `LIMIT`; then a new one takes its place. Programs
 that tests start are processes of their own and not counted.
 """
 
+import argparse
 import contextlib
 import dataclasses
 import io
@@ -90,12 +93,12 @@ def processor_time() -> float:
     return sum(used.ru_utime + used.ru_stime for used in users)
 
 
-def run_modules(waiting, arguments) -> list:
-    """Runs modules from the queue `waiting` in one worker after the other."""
+def run_modules(waiting) -> list:
+    """Runs the modules of a queue in one worker after the other."""
     results, worker = [], None
     with contextlib.suppress(queue.Empty):
         while True:
-            module = waiting.get_nowait()
+            module, arguments = waiting.get_nowait()
             worker = worker or new_worker()
             try:
                 result = worker.submit(run_module, module, arguments).result()
@@ -129,16 +132,18 @@ def new_worker() -> futures.Executor:
 
 def main(arguments) -> int:
     """Runs all modules; returns 0 where tests passed and none failed."""
+    own = argparse.ArgumentParser(allow_abbrev=False)
+    own.add_argument("--parts", type=int, default=1)
+    given, arguments = own.parse_known_args(arguments)
     waiting = queue.SimpleQueue()
     for module in modules():
-        waiting.put(module)
+        for i in range(given.parts):
+            waiting.put((module, [*arguments, f"--part={i}/{given.parts}"]))
     with futures.ThreadPoolExecutor(WORKERS) as lanes:
-        running = [
-            lanes.submit(run_modules, waiting, arguments) for _ in range(WORKERS)
-        ]
+        running = [lanes.submit(run_modules, waiting) for _ in range(WORKERS)]
     results = [result for lane in running for result in lane.result()]
     used = sum(result.seconds for result in results)
-    failed = sorted(result.module for result in results if not result.ok)
+    failed = sorted({result.module for result in results if not result.ok})
     for module in failed:
         print(f"failed: {module}")
     peak = max(result.peak for result in results)
