@@ -4,8 +4,8 @@
     python -m tests.run --parts=8 -m slow
 
 Arguments are options of pytest; with --parts, every module is run in so many parts,
-each like a module of its own. XLA never gives the memory of compiled programs back, so a
-process that runs many tests grows and grows. Here a worker runs one module after the
+each like a module of its own. XLA never gives the memory of compiled programs back, so
+a process that runs many tests grows and grows. Here a worker runs one module after the
 other, until it has held more than `LIMIT`; then a new one takes its place. Programs
 that tests start are processes of their own and not counted.
 """

@@ -100,6 +100,7 @@ def test_demo_on_a_few_images(tmp_path):
     assert (tmp_path / "report.html").read_text().startswith("<!doctype html>")
 
 
+@pytest.mark.slow
 def test_results_on_a_few_images(tmp_path):
     folder, page = tmp_path / "metrics", tmp_path / "page.md"
     arguments = [
@@ -124,6 +125,7 @@ def test_results_on_a_few_images(tmp_path):
         assert f"digits_{row}: no digits_{row.split('_')[0]}.keras in" in printed
 
 
+@pytest.mark.slow
 def test_networks_of_keras_applications(tmp_path):
     metrics, page = tmp_path / "networks.json", tmp_path / "networks.md"
     program(

@@ -142,13 +142,12 @@ def train_together(output, *arguments):
 
 
 @once
-@pytest.mark.parametrize(
-    "backend", ["tensorflow", pytest.param("jax", marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", ["tensorflow", "jax"])
 @pytest.mark.parametrize(
     "options",
     [
-        pytest.param(["--quantizer=none"], marks=pytest.mark.slow),
+        ["--quantizer=none"],
         ["--levels=2", "--crop=1", "--mixup=0.2", "--reestimate=128"],
     ],
 )
@@ -165,9 +164,8 @@ def test_two_replicas_reach_the_weights_of_one(backend, options, tmp_path):
 
 
 @once
-@pytest.mark.parametrize(
-    "method", ["--noise=adaptor", pytest.param("--recipe=nq", marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["--noise=adaptor", "--recipe=nq"])
 def test_an_epoch_as_one_program_reaches_the_same_weights(method, tmp_path):
     own = [*NQ, "--snn_timesteps=2", "--held_out=64"] if method == "--recipe=nq" else []
     for whole in ("no", "yes"):
