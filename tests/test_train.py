@@ -363,6 +363,7 @@ def stage_of(path, init=None, **settings):
     """A stage that trains the small network."""
     settings = {"model": "mnist_convnet", "quantizer": "lsq", "levels": 3, **settings}
     unused = {"noise": "none", "output_levels": 0, "bit_sparsity": 0.0, "timesteps": 0}
+    unused |= {"weight_bits": 0, "weight_sparsity": 0.0}
     return Stage(path, init, {**unused, "scale_gradient": False, **settings})
 
 
