@@ -21,6 +21,7 @@ from snn_keras.layers import (
     QuantizedActivation,
     SlipReLU,
 )
+from snn_keras.layers.weighted import Weighted
 
 rule(*HAVE_ACTIVATION)(Affine)
 rule(layers.BatchNormalization, layers.Normalization, layers.Rescaling)(Affine)
@@ -92,6 +93,7 @@ rule(
 )(Identity)
 rule(QuantizedActivation, LSQReLU, QCFS, SlipReLU, NoisySpike)(Neuron)
 rule(layers.ReLU)(Unquantized)
+rule(Weighted)(Difference)
 
 
 @rule(

@@ -15,6 +15,7 @@ import numpy as np
 from keras import layers, ops
 
 from snn_keras._keras import maker_of, operation_types
+from snn_keras.conversion.composite import Composite
 from snn_keras.conversion.functions import Kind, described, kind_of
 from snn_keras.conversion.wrapped import (
     CannotUnpack,
@@ -95,8 +96,10 @@ def normal_form(model: keras.Model | Graph) -> Graph:
 def _normal_form(graph):
     names = Names([*graph.input_names, *(node.name for node in graph.nodes)])
     wrapped = Wrapped(names)
+    composite = Composite(names)
+    opened = [node for whole in graph.nodes for node in composite.opened(whole)]
     nodes = []
-    for whole in graph.nodes:
+    for whole in opened:
         for node in unwrapped(whole, wrapped):
             for part in split_activation(node, names, wrapped):
                 nodes.append(in_normal_form(part, wrapped))

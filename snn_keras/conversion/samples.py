@@ -16,6 +16,7 @@ from snn_keras.conversion.functions import Kind, kind_of
 from snn_keras.conversion.stage import Stage
 from snn_keras.graph import Node, Tensor, comes_with_keras, is_graph
 from snn_keras.layers import FunctionLayer
+from snn_keras.layers.weighted import Weighted
 from snn_keras.simulate import apart
 
 
@@ -31,7 +32,7 @@ _MIXES = Refusal(
     "keep axis 0 as it is, and leave the batch size of keras.Input open.",
 )
 # These layers may report a wrong output shape, or compare samples of a batch.
-_UNSURE = (TAKES_SINGLE_IMAGES, layers.EinsumDense, layers.MelSpectrogram)
+_UNSURE = (TAKES_SINGLE_IMAGES, layers.EinsumDense, layers.MelSpectrogram, Weighted)
 _UNUSUAL_SIZE = 97  # a batch size that is unlikely to be the length of another axis
 
 
@@ -44,17 +45,6 @@ def check_is_signal(node: Node) -> None:
                 f"its output is of type {tensor.dtype}, and later neurons depend on "
                 "it: what changes from step to step cannot be added up.",
                 "keep decisions behind the last neuron.",
-            )
-
-
-def check_companions(node: Node, stages: Sequence[Stage]) -> None:
-    """Raises a `Refusal` if an input without a time axis cannot be given one."""
-    for x, stage in zip(node.inputs, stages, strict=True):
-        if not stage.has_time and "float" not in x.dtype:
-            raise Refusal(
-                f"besides signals it reads a tensor of type {x.dtype}, which cannot be "
-                "added up over time.",
-                "keras.ops.cast it to floating point before the first neuron.",
             )
 
 
