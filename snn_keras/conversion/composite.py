@@ -14,10 +14,14 @@ import numpy as np
 from keras import layers, ops, tree
 
 from snn_keras import graph as graph_lib
+from snn_keras._keras import operation_types
 from snn_keras.conversion import tracing
 from snn_keras.conversion.registry import is_ruled
 from snn_keras.graph import Names, Node, Tensor, comes_with_keras, is_graph
 from snn_keras.layers.weighted import Weighted, holds_batch, with_batch
+
+
+(_BROADCAST,) = operation_types("BroadcastTo")
 
 
 class StaysOpaque(Exception):
@@ -64,35 +68,59 @@ class Composite:
             self._traced[key] = node, tracing.traced(node)
         traced = self._traced[key][1]
         weights = [Tensor(tuple(w.shape), w.dtype) for w in traced.symbols]
+        makers = dict(zip(weights, traced.variables, strict=True))
         nodes: list[Node] = []
         names = _Inside(node.name, self._names)
         outputs = graph_lib._inline(
             traced.model, [*node.inputs, *weights], nodes, names
         )
-        nodes = self._without_weights(nodes, dict(zip(weights, traced.variables)))
+        outputs = tree.flatten(outputs)
+        nodes, outputs = self._without_weights(nodes, makers, node, outputs)
         nodes = [self._of_any_batch(inner) for inner in nodes]
-        return _renamed(nodes, tree.flatten(outputs), node)
+        return _renamed(nodes, outputs, node)
 
-    def _without_weights(self, nodes, weights):
+    def _without_weights(self, nodes, weights, whole, outputs):
         """The nodes, those that read weights replaced by `Weighted` layers."""
         makers: dict[Tensor, Node | None] = dict.fromkeys(weights)
         kept, used = [], []
+
+        def add(node):
+            steps, read = _steps(node, makers)
+            used.extend(read)
+            kept.append(self._weighted(node, steps, read, weights, makers))
+
+        def given(x, site):
+            """A signal with the value of `x`, which is computed from weights alone."""
+            if x not in makers:
+                return x
+            node = _spread(x, makers[x], whole, site)
+            node = dataclasses.replace(node, name=self._names.unique(node.name))
+            add(node)
+            return node.output
+
         for node in nodes:
             own = [x for x in node.inputs if x in makers]
-            is_layer = isinstance(node.operation, layers.Layer)
-            if own and is_layer:
-                raise StaysOpaque("a layer inside reads a weight of this layer")
-            if own and len(own) == len(node.inputs):
+            if own and isinstance(node.operation, layers.Layer):
+                values = {
+                    x: given(x, ("given", node.site, i))
+                    for i, x in enumerate(node.inputs)
+                }
+                args, kwargs = graph_lib.fill((node.args, node.kwargs), values)
+                kept.append(dataclasses.replace(node, args=args, kwargs=kwargs))
+            elif own and len(own) == len(node.inputs):
                 makers.update(dict.fromkeys(node.outputs, node))
             elif own:
-                steps, read = _steps(node, makers)
-                used.extend(read)
-                kept.append(self._weighted(node, steps, read, weights, makers))
+                add(node)
             else:
                 kept.append(node)
+        place = self._traced[_key(whole)][1].model
+        outputs = [
+            given(x, ("output", id(place), i)) if x in makers else x
+            for i, x in enumerate(outputs)
+        ]
         if len(set(used)) < len(used):
             raise StaysOpaque("one weight is read in several places")
-        return kept
+        return kept, outputs
 
     def _weighted(self, node, steps, read, weights, makers):
         signals = [x for x in node.inputs if x not in makers]
@@ -102,9 +130,10 @@ class Composite:
             specs = [
                 {
                     "shape": list(v.shape),
-                    "dtype": v.dtype,
-                    "trainable": v.trainable,
-                    "name": f"{v.name}_{i}" if i else v.name,
+                    "dtype": keras.backend.standardize_dtype(v.dtype),
+                    "trainable": getattr(v, "trainable", False),
+                    "initializer": "zeros",
+                    "name": f"weight_{i}",
                 }
                 for i, v in enumerate(variables)
             ]
@@ -219,8 +248,20 @@ def _steps(node, makers):
     known.update({x: f"tensor:{i}" for i, x in enumerate(signals)})
     if len(node.outputs) != 1:
         raise StaysOpaque("weights are split")
+    if isinstance(node.operation, _BROADCAST) and signals:
+        node = dataclasses.replace(node, args=node.args[:1])  # of any batch size
     add(node)
     return steps, read
+
+
+def _spread(x, maker, whole, site):
+    """A node that gives each sample the tensor `x`, which weights alone determine."""
+    signal = whole.inputs[0]
+    y = Tensor((tracing.BATCH, *x.shape[1:]), x.dtype)
+    if not x.shape or x.shape[0] not in (1, tracing.BATCH):
+        raise StaysOpaque("a weight is no signal")
+    operation = _BROADCAST(y.shape, name="broadcast_to")
+    return Node(f"{whole.name}_weight", operation, (x, signal), {}, (y,), site)
 
 
 def _open_batch(x):

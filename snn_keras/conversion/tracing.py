@@ -24,7 +24,7 @@ class Traced:
 
     Attributes:
         model: A functional model whose inputs are the layer's and `symbols`.
-        variables: The variables of the layer itself that it computes with.
+        variables: The variables and the constants of the layer itself.
         symbols: KerasTensors in their place.
         calls: The calls inside, as of `snn_keras._keras.calls_of`.
     """
@@ -77,7 +77,8 @@ def _traced(node, training):
             node.call(stand_in, inputs, training=training)
         if not _same_state(scope.state_mapping, given):
             raise NotOneGraph("it has a state, or draws random numbers.")
-        if _looks(stand_in) != before or [_looks(p) for p in inside] != looks:
+        changed = _looks(stand_in) != before or [_looks(p) for p in inside] != looks
+        if changed and training:  # the first call may have prepared something
             raise NotOneGraph("it changes its attributes.")
         (outputs,) = captured
         model = keras.Model([*inputs.values(), *symbols], outputs)
@@ -97,10 +98,11 @@ def _with_symbols(layer):
     vars(stand_in).update(vars(layer), _inbound_nodes=[], _outbound_nodes=[])
     variables, symbols, known = [], [], {}
     for name, value in vars(layer).items():
-        if isinstance(value, keras.Variable):
+        if isinstance(value, keras.Variable) or ops.is_tensor(value):
             if id(value) not in known:
-                dtype = value.dtype
-                if layer.autocast and "float" in dtype:
+                is_variable = isinstance(value, keras.Variable)
+                dtype = keras.backend.standardize_dtype(value.dtype)
+                if is_variable and layer.autocast and "float" in dtype:
                     dtype = layer.compute_dtype
                 shape = tuple(value.shape)
                 known[id(value)] = keras.Input(batch_shape=shape, dtype=dtype)
