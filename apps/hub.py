@@ -103,7 +103,9 @@ def backbone(family: str) -> keras.Model:
 def of_length(model: keras.Model, length: int = _LENGTH) -> keras.Model:
     """The network for texts of a known length, with the same layers."""
     inputs = {
-        x.name: keras.Input([n or length for n in x.shape[1:]], dtype=x.dtype, name=x.name)
+        x.name: keras.Input(
+            [n or length for n in x.shape[1:]], dtype=x.dtype, name=x.name
+        )
         for x in model.inputs
     }
     given = inputs if len(inputs) > 1 else next(iter(inputs.values()))

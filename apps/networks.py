@@ -3,6 +3,7 @@
     python -m apps.networks
     python -m apps.networks --networks=ResNet50,DenseNet121
     python -m apps.networks --networks= --shipped --data_dir=data
+    python -m apps.networks --networks= --hub
 
 Each is built with random weights at its smallest input size, in a process of its
 own. `snn_keras.convert(model, data=images)` converts it as it is; its answers are
@@ -12,6 +13,8 @@ quantized source. Writes a table.
 
 With --shipped, the networks of saved_models, by the shortest call: whether the plan
 says that it is exact, and the answers on test images.
+
+With --hub, tiny random networks of KerasHub's families: converted, or why not.
 """
 
 import ctypes
@@ -26,7 +29,7 @@ import time
 
 from absl import app, flags, logging
 
-from apps import data
+from apps import data, hub
 
 FLAGS = flags.FLAGS
 
@@ -66,6 +69,7 @@ def define_flags():
     flags.DEFINE_list("networks", list(NETWORKS), "Networks to convert.")
     flags.DEFINE_string("metrics", "docs/networks.json", "Where the figures are kept.")
     flags.DEFINE_bool("shipped", False, "Convert the networks of saved_models, too.")
+    flags.DEFINE_bool("hub", False, "Convert networks of KerasHub, too.")
     flags.DEFINE_string("data_dir", None, "Directory of prepared TFDS data sets.")
     flags.DEFINE_string("page", "docs/networks.md", "The table to write.")
 
@@ -219,6 +223,35 @@ def convert_shipped(path, data_dir):
     }
 
 
+def convert_of_hub(family):
+    """Quantizes and converts a tiny network of KerasHub; returns figures."""
+    import keras
+    import numpy as np
+
+    import snn_keras
+
+    model = hub.backbone(family)
+    images = hub.drawn(model)
+    images = images if len(images) > 1 else next(iter(images.values()))
+    try:
+        source = snn_keras.quantize_activations(model, LEVELS, data=images)
+        plan = snn_keras.plan(source, BITS)
+        snn = snn_keras.convert(source, BITS, fused=False)
+    except snn_keras.ConversionError as error:
+        return {"refused": str(error).split("Remedy")[0].strip()}
+    expected, received = (
+        keras.tree.flatten(network.predict(images, verbose=0))
+        for network in (source, snn)
+    )
+    gaps = [np.abs(a - b).max() for a, b in zip(expected, received, strict=True)]
+    return {
+        "hub_layers": len(plan.steps),
+        "neurons": sum(step.cell is not None for step in plan.steps),
+        "refused": "",
+        "largest_difference": float(max(gaps)),
+    }
+
+
 def table(names, rows):
     """A table in Markdown."""
     lines = [names, ["---"] * len(names), *rows]
@@ -281,7 +314,33 @@ def page(metrics):
         if "agreement" in f
     ]
     names = ["network", "runs for", "the plan says", "source right", "right"]
-    return "\n".join(lines + table([*names, "same answers"], rows)) + "\n"
+    lines += table([*names, "same answers"], rows)
+    return "\n".join([*lines, *page_of_hub(metrics)]) + "\n"
+
+
+def page_of_hub(metrics):
+    """The lines on KerasHub's networks; none if there are no figures."""
+    found = {name: f for name, f in metrics.items() if "refused" in f}
+    if not found:
+        return []
+    rows = [
+        (
+            *(name, f.get("hub_layers", ""), f.get("neurons", "")),
+            *(f.get("largest_difference", ""), f["refused"] or "converted"),
+        )
+        for name, f in found.items()
+    ]
+    return [
+        "",
+        "## Networks of KerasHub",
+        "",
+        "`python -m apps.networks --networks= --hub`: tiny networks with random "
+        f"weights, quantized to {LEVELS} levels, texts of a known length. *Error*: "
+        "largest difference between the spiking network over time and the quantized "
+        "source.",
+        "",
+        *table(["network", "layers", "neurons", "error", "outcome"], rows),
+    ]
 
 
 def main(argv):
@@ -310,6 +369,8 @@ def main(argv):
             in_processes(name, (prepare, convert, convert_as_it_is), name, path)
     for path in sorted(data.SHIPPED.glob("*.keras")) if FLAGS.shipped else ():
         in_processes(path.name, (convert_shipped,), path, FLAGS.data_dir)
+    for family in hub.FAMILIES if FLAGS.hub else ():
+        in_processes(f"{family}Backbone", (convert_of_hub,), family)
 
 
 if __name__ == "__main__":

@@ -316,7 +316,7 @@ def test_it_stays_one_operation_and_is_refused_by_name(kind):
     layer = kind(name="outer")
     model = network(layer)
     assert kind in kinds(model)
-    with pytest.raises(ConversionError, match="'outer'(.|\n)*Remedy"):
+    with pytest.raises(ConversionError, match=r"'outer'(.|\n)*Remedy"):
         snn_keras.convert(model, 2, "bit_serial", fused=False)
 
 

@@ -20,7 +20,6 @@ from snn_keras.conversion.registry import is_ruled
 from snn_keras.graph import Names, Node, Tensor, comes_with_keras, is_graph
 from snn_keras.layers.weighted import Weighted, holds_batch, with_batch
 
-
 (_BROADCAST,) = operation_types("BroadcastTo")
 
 

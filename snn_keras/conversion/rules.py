@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from snn_keras.conversion.planning import Context
 
 
-
-
 @dataclasses.dataclass(frozen=True)
 class Step:
     """What becomes of one node.

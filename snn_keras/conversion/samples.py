@@ -13,7 +13,6 @@ from keras import layers, tree
 
 from snn_keras._keras import TAKES_SINGLE_IMAGES
 from snn_keras.conversion.functions import Kind, kind_of
-from snn_keras.conversion.stage import Stage
 from snn_keras.graph import Node, Tensor, comes_with_keras, is_graph
 from snn_keras.layers import FunctionLayer
 from snn_keras.layers.weighted import Weighted

@@ -157,9 +157,10 @@ def _written(trace, training):
             raise NotOneGraph("it reads a weight of a layer inside.")
         if hasattr(x, "shape"):
             array = np.asarray(ops.convert_to_numpy(x))
-            if array.dtype.kind not in "biu" and np.isnan(
-                array.astype("float64")
-            ).any():
+            if (
+                array.dtype.kind not in "biu"
+                and np.isnan(array.astype("float64")).any()
+            ):
                 raise NotOneGraph("it computes a constant from weights.")
             return str(array.dtype), array.shape, array.tobytes()
         return x if isinstance(x, (int, float, str, bool, type(None))) else repr(x)

@@ -107,7 +107,9 @@ class TemporalDifference(CodedPerStep):
         parts = ops.broadcast_to(parts, (clock.steps + 1,))
         counts = ops.cast(self.coding.divisor(ops.maximum(times, 1)), self.state_dtype)
         counts = ops.where(times > 0, counts, ops.zeros_like(counts))
-        decoded = tree.map_structure(lambda x: x * clock.along(parts, x) if is_number(x) else x, signals)
+        decoded = tree.map_structure(
+            lambda x: x * clock.along(parts, x) if is_number(x) else x, signals
+        )
         return tree.map_structure(
             lambda y: ops.where(
                 clock.along(counts, y) > 0, clock.along(counts, y) * y, 0.0
