@@ -1,6 +1,7 @@
 """Traces the `call` of a layer into a functional model."""
 
 import dataclasses
+import functools
 from typing import Any
 
 import keras
@@ -8,7 +9,7 @@ import numpy as np
 from keras import layers, ops, tree
 
 from snn_keras._keras import calls_of
-from snn_keras.graph import Node
+from snn_keras.graph import Node, comes_with_keras
 
 # The batch size of a trace. Nothing else has this size, so it is found again.
 BATCH = 7919
@@ -68,6 +69,11 @@ def _traced(node, training):
     vars(stand_in)["compute_output_spec"] = compute_output_spec
     before = _looks(stand_in)
     inside = [part for part in layer._flatten_layers() if part is not layer]
+    older = [part for part in inside if _has_older_spec(part)]
+    for part in older:
+        vars(part)["compute_output_spec"] = functools.partial(
+            keras.Operation.compute_output_spec, part
+        )
     looks = [_looks(part) for part in inside]
     recorded = [(len(x._inbound_nodes), len(x._outbound_nodes)) for x in inside]
     poison = [(v, _poisoned(v)) for v in layer.variables]
@@ -88,8 +94,21 @@ def _traced(node, training):
                 operation.name = operation.name.rstrip("_0123456789")
         return Traced(model, variables, symbols, calls)
     finally:
+        for part in older:
+            del vars(part)["compute_output_spec"]
         for part, (ins, outs) in zip(inside, recorded, strict=True):
             del part._inbound_nodes[ins:], part._outbound_nodes[outs:]
+
+
+def _has_older_spec(layer):
+    """Whether a layer has a call of its own, and its outputs' shapes from a base."""
+    kinds = type(layer).__mro__
+    call, spec = (
+        next(i for i, kind in enumerate(kinds) if name in vars(kind))
+        for name in ("call", "compute_output_spec")
+    )
+    is_own = not comes_with_keras(type(layer))
+    return is_own and call < spec and kinds[spec] is not layers.Layer
 
 
 def _with_symbols(layer):
