@@ -316,8 +316,11 @@ def check_call(node: Node, stages: Sequence[Stage]) -> None:
             "it is called with training=True, and spiking networks run in inference.",
             "call it without.",
         )
-    masks = any("mask" in k and isinstance(v, Tensor) for k, v in node.kwargs.items())
-    if masks and any(stage.has_time for stage in stages):
+    masks = {v for k, v in node.kwargs.items() if "mask" in k and isinstance(v, Tensor)}
+    timed = {x for x, stage in zip(node.inputs, stages, strict=True) if stage.has_time}
+    # A mask that enters as an input is the same at every step; Keras's own end here.
+    handed_on = any(x.masked for x in node.inputs)
+    if masks and timed and (handed_on or masks & timed):
         raise Refusal(
             "it reads a mask, and spiking neurons do not pass a mask on.",
             "mask_zero=False, and multiply by the mask where it counts.",
