@@ -28,6 +28,27 @@ _TELLING = (
     *("once, decoded", "once"),
 )
 
+# What the page says of layers that Keras does not have.
+OWN = [
+    "",
+    "## Layers of your own",
+    "",
+    "A layer whose `call` is made of layers and `keras.ops` is laid open: its"
+    " parts are converted like any others, under its name and theirs "
+    "(`block_dense`), and layers inside those are laid open, too. So "
+    "transformers convert: attention, layer normalization, embeddings, class "
+    "tokens and masks that enter as inputs or are constants. The length of a "
+    "sequence must be known: `keras.Input((128,))`.",
+    "",
+    "A layer stays one operation if it cannot be traced with KerasTensors, "
+    "changes a variable or an attribute, draws random numbers, adds losses, "
+    "computes in training otherwise than in inference, hands on a mask, or "
+    "has an `activity_regularizer`; also if one of its weights is read in "
+    "several places, or if its trace, tried on random inputs, gives other "
+    "numbers. Between neurons it is then refused by its name. Only then "
+    "register a rule for it with `snn_keras.rule`; a rule always comes first.",
+]
+
 
 def define_flags():
     """Flags of this program."""
@@ -117,6 +138,7 @@ def page(outcomes):
         "its source does, and only a ReLU without levels is refused. "
         "`tests/test_sweep.py` checks of each network that it equals its source.",
     ]
+    lines += OWN
     for group, title in TITLES.items():
         lines += ["", f"## {title}", ""]
         lines += ["| name | before | between | behind | refused because |"]
