@@ -30,7 +30,7 @@ def main():
         for program, purpose in PROGRAMS.items():
             print(f"  {program:15} {purpose}")
         sys.exit(0 if name in ("--help", "-h", "help") else 2)
-    program = importlib.import_module(f"apps.{name}")
+    program = importlib.import_module(f"{__package__}.{name}")
     program.define_flags()
     # What --help shows: the program's own words and flags.
     sys.modules["__main__"].__doc__ = program.__doc__

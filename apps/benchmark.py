@@ -19,16 +19,18 @@ from absl import app, flags, logging
 
 # What needs Keras is imported in functions: in the process of a peer, TensorFlow and
 # PyTorch would clash.
-from apps.benchmarks import (
+from .benchmarks import (
     against_peers,
+    calibration,
     defaults,
     edge,
     memory,
     running,
     shipped,
+    spike_rate,
     training,
 )
-from apps.benchmarks.page import page
+from .benchmarks.page import page
 
 FLAGS = flags.FLAGS
 
@@ -46,6 +48,8 @@ PARTS = {
     "convolutions": defaults.convolutions,
     "neurons": defaults.neurons,
     "edge": edge.edge,
+    "spike_rate": spike_rate.spike_rate,
+    "calibration": calibration.calibration,
 }
 
 
@@ -55,6 +59,9 @@ def define_flags():
     flags.DEFINE_integer("rounds", 5, "Times that everything is timed.", lower_bound=1)
     flags.DEFINE_string(
         "metrics", None, "Figures, kept and added to; docs/performance/BACKEND.json."
+    )
+    flags.DEFINE_string(
+        "data_dir", None, "Prepared TFDS data sets; the part edge looks for cifar10."
     )
     flags.DEFINE_string("page", "docs/performance.md", "The page to write.")
 
@@ -83,7 +90,7 @@ def main(argv):
     unknown = sorted(set(FLAGS.parts) - set(PARTS))
     if unknown:
         raise app.UsageError(f"--parts: {unknown} are not among {list(PARTS)}")
-    from apps import data
+    from . import data
 
     backend = os.environ.get("KERAS_BACKEND", "tensorflow")
     file = pathlib.Path(FLAGS.metrics or f"docs/performance/{backend}.json")

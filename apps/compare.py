@@ -16,9 +16,10 @@ import pathlib
 from absl import app, flags
 
 import snn_keras
-from apps import data, sources
 from snn_keras import neurons
 from snn_keras.analysis.comparing.result import COSTS
+
+from . import data, sources
 
 FLAGS = flags.FLAGS
 

@@ -9,11 +9,11 @@ import zipfile
 import numpy as np
 from absl import logging
 
-from snn_keras import files
+from snn_keras import files, shipped
 
 # What reading a file of arrays may raise that is damaged, or another.
 DAMAGES = EOFError, OSError, TypeError, ValueError, zipfile.BadZipFile
-SHIPPED = pathlib.Path(__file__).parent.parent / "saved_models"
+SHIPPED = shipped.folder()
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,15 +8,17 @@ spiking network at each time step; writes the plot and the figures, and a report
 some of the images: demo/report.html.
 """
 
+import importlib.util
 import pathlib
 
 from absl import app, flags
 
 import snn_keras
-from apps import data
-from apps.evaluate import evaluate, print_accuracy
-from apps.sources import load_model
 from snn_keras import analysis
+
+from . import data
+from .evaluate import evaluate, print_accuracy
+from .sources import load_model
 
 FLAGS = flags.FLAGS
 
@@ -64,8 +66,12 @@ def main(argv):
             label, results[label], [t for t in steps if t <= FLAGS.timesteps]
         )
     data.write_json(output / "accuracy.json", results)
+    print(f"\nwrote {output / 'accuracy.json'}")
+    if importlib.util.find_spec("matplotlib") is None:
+        print('no picture, no report: they need pip install "snn_keras[plots]"')
+        return
     write_plot(output / "accuracy.png", results)
-    print(f"\nwrote {output / 'accuracy.png'} and {output / 'accuracy.json'}")
+    print(f"wrote {output / 'accuracy.png'}")
     if FLAGS.report_samples:
         write_report(
             output / "report.html", *networks["with noise adaptor"], images, test.labels

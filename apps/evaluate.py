@@ -22,8 +22,9 @@ import numpy as np
 from absl import app, flags
 
 import snn_keras
-from apps import data, sources
 from snn_keras import analysis, neurons
+
+from . import data, sources
 
 FLAGS = flags.FLAGS
 

@@ -13,9 +13,10 @@ import numpy as np
 from absl import app, flags
 
 import snn_keras
-from apps import sources
-from apps.evaluate import make_neuron
 from snn_keras import export, neurons
+
+from . import sources
+from .evaluate import make_neuron
 
 FLAGS = flags.FLAGS
 
@@ -41,6 +42,9 @@ def define_flags():
     flags.DEFINE_enum(
         "input_dtype", "int8", ["int8", "uint8", "int16"], "What the input is held in."
     )
+    flags.DEFINE_enum(
+        "arithmetic", "integer", list(export.ARITHMETICS), "What values are held in."
+    )
     flags.DEFINE_integer(
         "file_samples", 1000, "Test images for the file; 0 for none.", lower_bound=0
     )
@@ -65,6 +69,7 @@ def main(argv):
         FLAGS.output,
         images,
         FLAGS.form,
+        arithmetic=FLAGS.arithmetic,
         input_dtype=FLAGS.input_dtype,
         overwrite=FLAGS.overwrite,
     )

@@ -13,7 +13,7 @@ import re
 
 from absl import app, flags, logging
 
-from apps import data
+from . import data
 
 FLAGS = flags.FLAGS
 
@@ -64,7 +64,8 @@ def outcome(case, position) -> list:
     import keras
 
     import snn_keras
-    from apps.catalog import networks
+
+    from .catalog import networks
 
     keras.utils.clear_session(free_memory=False)
     if position not in networks.positions_of(case):
@@ -162,7 +163,7 @@ def main(argv):
     if len(argv) > 1:
         raise app.UsageError(f"unexpected arguments: {argv[1:]}")
 
-    from apps.catalog import CASES, networks
+    from .catalog import CASES, networks
 
     known = dict.fromkeys(case.name for case in CASES)
     unknown = sorted(set(FLAGS.names or ()) - set(known))

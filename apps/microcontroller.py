@@ -18,9 +18,10 @@ import numpy as np
 from absl import app, flags
 
 import snn_keras
-from apps import sources
 from snn_keras import export, neurons
 from snn_keras.export.c.text import constant
+
+from . import sources
 
 FLAGS = flags.FLAGS
 BOARD = pathlib.Path(__file__).parent / "board"

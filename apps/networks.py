@@ -29,7 +29,7 @@ import time
 
 from absl import app, flags, logging
 
-from apps import data, hub
+from . import data, hub
 
 FLAGS = flags.FLAGS
 
@@ -198,7 +198,8 @@ def convert_shipped(path, data_dir):
     import keras
 
     import snn_keras
-    from apps import sources
+
+    from . import sources
 
     dataset = next(d for d in ("fashion_mnist", "cifar10") if path.name.startswith(d))
     model = keras.models.load_model(path)

@@ -15,14 +15,14 @@ from absl import app, flags
 
 # What needs Keras is imported in functions: in the process of SpikingJelly, TensorFlow
 # and PyTorch would clash.
-from apps import peers
+from . import peers
 
 FLAGS = flags.FLAGS
 
 
 def define_flags():
     """Flags of this program; a function, so that others can import the rest."""
-    from apps import sources
+    from . import sources
 
     sources.define_flags(samples=1000)
     sources.define_calibration_flags()
@@ -76,9 +76,10 @@ def main(argv):
     if len(argv) > 1:
         raise app.UsageError(f"unexpected arguments: {argv[1:]}")
     import snn_keras
-    from apps import sources
-    from apps.benchmarks.measuring import Worker
     from snn_keras import export
+
+    from . import sources
+    from .benchmarks.measuring import Worker
 
     model, images, labels = sources.model_and_test_set()
     snn = snn_keras.convert(

@@ -11,9 +11,10 @@ The file needs no network; all of its figures are in it as JSON too.
 from absl import app, flags
 
 import snn_keras
-from apps import sources
-from apps.evaluate import make_neuron
 from snn_keras import analysis, neurons
+
+from . import sources
+from .evaluate import make_neuron
 
 FLAGS = flags.FLAGS
 

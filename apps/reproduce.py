@@ -23,11 +23,12 @@ import sys
 
 from absl import app, flags, logging
 
-from apps import data
-from apps.results import source_file, write_row
-from apps.tables import trainings
-from apps.tables.rows import TABLES, named, of_seed
 from snn_keras import files
+
+from . import data
+from .results import source_file, write_row
+from .tables import trainings
+from .tables.rows import TABLES, named, of_seed
 
 FLAGS = flags.FLAGS
 
@@ -82,7 +83,9 @@ def train(table, source, seed, folder, shipped=()):
     if FLAGS.data_dir:
         arguments.append(f"--data_dir={FLAGS.data_dir}")
     logging.info("python -m apps.train %s", " ".join(arguments))
-    subprocess.run([sys.executable, "-m", "apps.train", *arguments], check=True)
+    subprocess.run(
+        [sys.executable, "-m", f"{__package__}.train", *arguments], check=True
+    )
     return file
 
 

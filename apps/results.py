@@ -19,13 +19,14 @@ import re
 import numpy as np
 from absl import app, flags, logging
 
-from apps import data
-from apps.evaluate import evaluate, full_float32, in_float64, settle
-from apps.sources import load_model
-from apps.tables.packing import packed, unpacked
-from apps.tables.page import draw, draw_epochs, page
-from apps.tables.rows import TABLES, named, of_seed
 from snn_keras import analysis
+
+from . import data
+from .evaluate import evaluate, full_float32, in_float64, settle
+from .sources import load_model
+from .tables.packing import packed, unpacked
+from .tables.page import draw, draw_epochs, page
+from .tables.rows import TABLES, named, of_seed
 
 FLAGS = flags.FLAGS
 

@@ -12,9 +12,10 @@ import sys
 import keras
 from absl import app, flags
 
-from apps import data
 from snn_keras.conversion import normalize
 from snn_keras.conversion.quantizing import has_unquantized
+
+from . import data
 
 FLAGS = flags.FLAGS
 SIZE = 224  # of images for networks that take any size

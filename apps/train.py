@@ -36,17 +36,18 @@ import numpy as np
 from absl import app, flags, logging
 
 import snn_keras
-from apps import data
-from apps.evaluate import allow_float64
-from apps.sources import load_model
-from apps.training import auto_augment, distribution, recipes, schedules
-from apps.training import flags as training_flags
-from apps.training.augmentation import Augmentation
-from apps.training.backup import Backup
-from apps.training.sources import InMemory, Stream
-from apps.training.whole_epochs import WholeEpochs, train_by_epochs
 from snn_keras import applications, callbacks, files, layers
 from snn_keras.backend import backend
+
+from . import data
+from .evaluate import allow_float64
+from .sources import load_model
+from .training import auto_augment, distribution, recipes, schedules
+from .training import flags as training_flags
+from .training.augmentation import Augmentation
+from .training.backup import Backup
+from .training.sources import InMemory, Stream
+from .training.whole_epochs import WholeEpochs, train_by_epochs
 
 FLAGS = flags.FLAGS
 

@@ -122,19 +122,20 @@ class Graph:
     nodes: tuple
     output_names: tuple = ()
 
-    def cast(self, inputs: Any, lead: int = 1) -> Any:
+    def cast(self, inputs: Any, lead: int = 1, own: int = 1) -> Any:
         """Casts tensors to the dtypes and ranks of the model's inputs, as Keras does.
 
         Args:
             inputs: Tensors in the structure of the model's inputs.
             lead: Number of leading axes: 1 for the batch, 2 for batch and time.
+            own: Number of leading axes of the model's inputs.
         """
 
         def fit(x, expected):
             if x is None:
                 return None
             x = ops.convert_to_tensor(x, sparse=False)
-            wanted = (None,) * lead + expected.shape[1:]
+            wanted = (None,) * lead + expected.shape[own:]
             for change in _conversions(x, Tensor(wanted, expected.dtype)):
                 x = change(x)
             return x

@@ -29,7 +29,7 @@ LAYERS = [
     {"conversion", "applications"},
     {"linear"},
     {"analysis", "export", "training", "interop"},
-    {"callbacks", "regularizers", "rules"},
+    {"callbacks", "regularizers", "rules", "shipped"},
     {"apps"},
 ]
 MAY_USE_TENSORFLOW = {
@@ -37,7 +37,7 @@ MAY_USE_TENSORFLOW = {
     "defaults.py",  # graphs with and without XLA, inside a function
     "data.py",  # tensorflow_datasets, inside a function
     "distribution.py",  # tf.distribute, inside a function
-    "edge.py",  # its own quantizer, to compare with, inside a function
+    "devices.py",  # its own quantizer, to compare with, inside a function
     "sources.py",  # tf.data, inside functions
     "activations.py",  # its functions are known by identity, inside a function
     "source.py",  # shapes of a model of tf_keras, inside a function

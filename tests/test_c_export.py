@@ -14,6 +14,7 @@ from apps.sources import load_model
 from snn_keras import applications
 from snn_keras.errors import ConversionError
 from snn_keras.export import FORMS, CNetwork, quantize_weights, to_c
+from snn_keras.export.c.elementwise import reciprocals
 from snn_keras.layers import LSQReLU
 from tests.graphs import seeds
 from tests.subjects import EXPORTED
@@ -121,8 +122,9 @@ def test_windows(kind, window, padding, density, tmp_path):
 
 
 @compiled
-def test_events_are_listed_piece_by_piece(tmp_path):
-    assert_layers(layers.Dense(3), (9001,), tmp_path, density=0.01)
+def test_places_that_need_more_than_16_bits(tmp_path):
+    program = assert_layers(layers.Dense(3), (70001,), tmp_path, density=0.01)
+    assert "const int32_t *restrict places" in (program.path / "net.c").read_text()
 
 
 @compiled
@@ -140,8 +142,8 @@ def test_names_that_are_no_identifiers(neuron, tmp_path):
 
 @compiled
 @pytest.mark.parametrize("simd", [True, False])
-def test_numbers_in_halves(simd, tmp_path):
-    """Numbers of more than 4 bits, most of them small, get sums of 16 bits in two."""
+def test_rows_that_16_bits_add(simd, tmp_path):
+    """Sums of 32 bits take up several rows at once, as many as 16 bits surely hold."""
     x = inputs = keras.Input((6, 6, 2))
     x = LSQReLU(15, initial_step=0.125)(layers.Conv2D(40, 3)(x))
     x = layers.AveragePooling2D(2)(x)
@@ -149,18 +151,33 @@ def test_numbers_in_halves(simd, tmp_path):
     model = keras.Model(inputs, layers.Dense(2)(layers.Flatten()(x)))
     net = quantize_weights(snn_keras.convert(model, 4, "bit_serial"), IMAGES)
     program = to_c(net, tmp_path / "net", IMAGES, simd=simd)
-    assert ("high_sums" in (program.path / "net.c").read_text()) == simd
+    assert ("_int32_5_by_" in (program.path / "net.c").read_text()) == simd
     assert assert_same(net, program.path, net.quantize(IMAGES)) > 100
 
 
-def test_sparse_inputs_get_events_and_dense_ones_do_not(tmp_path):
+@pytest.mark.parametrize("bits", [1, 2, 4, 6])
+def test_levels_at_once_are_those_of_the_bits(bits):
+    """The product with a reciprocal is the quotient, of all potentials."""
+    steps = np.random.default_rng(bits).integers(1, 500, 50)
+    factor, shift = reciprocals(steps << bits, bits)
+    for m, step in zip(factor, steps, strict=True):
+        u = np.arange(step << bits)
+        assert np.max(u * m) < 2**32
+        assert np.array_equal(u * m >> shift, u // step)
+
+
+def test_steps_too_large_for_32_bits_have_no_reciprocal():
+    assert reciprocals(np.array([5 << 20, 77777 << 8]), 8) is None
+
+
+def test_the_share_of_events_is_told(tmp_path):
     notes = []
-    for density in (0.05, 1.0):
-        folder = tmp_path / str(density)
-        images = IMAGES * (np.random.default_rng(1).random(IMAGES.shape) < density)
-        notes.append(str(to_c(small(), folder, images)))
-    assert "number by number" not in notes[0].splitlines()[3]
-    assert "number by number" in notes[1].splitlines()[3]
+    for density in (0.0, 1.0):
+        images = IMAGES * density
+        lines = str(to_c(small(), tmp_path / str(density), images)).splitlines()
+        notes.append(lines[3].rstrip())
+    assert notes[0].endswith(" 0% of inputs are not 0")
+    assert not notes[1].endswith(" 0% of inputs are not 0")
 
 
 # --- Whole networks ------------------------------------------------------------------

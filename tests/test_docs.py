@@ -9,7 +9,11 @@ import numpy as np
 import pytest
 
 DOCS = pathlib.Path(__file__).parent.parent / "docs"
-PAGES = [*sorted(DOCS.glob("*.md")), *sorted(DOCS.glob("tutorials/*.md"))]
+PAGES = [
+    *sorted(DOCS.glob("*.md")),
+    *sorted(DOCS.glob("tutorials/*.md")),
+    DOCS.parent / "CONTRIBUTING.md",
+]
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.DOTALL | re.MULTILINE)
 OUTPUT = re.compile(r"^```text\n(.*?)^```", re.DOTALL | re.MULTILINE)
 NUMBER = re.compile(r"[-+]?\d[\d.,]*(e[-+]?\d+)?")
@@ -77,4 +81,4 @@ def _classifier():
 
 def test_there_are_pages_with_code():
     stems = {page.stem for page in WITH_CODE}
-    assert {"export", "1_convert", "5_your_own"} <= stems
+    assert {"export", "1_convert", "5_your_own", "CONTRIBUTING"} <= stems

@@ -8,6 +8,7 @@ import pytest
 
 import snn_keras
 from apps import data
+from snn_keras import shipped
 
 FILES = sorted(data.SHIPPED.glob("*.keras"))
 
@@ -32,3 +33,21 @@ def test_a_shipped_network_loads_and_converts(file):
     assert rates and all(layer.spikes > 0 for layer in rates.values())
     command = json.loads(file.with_suffix(".json").read_text())["command"]
     assert f"/{file.name} " in f"{command} " and "--output=" in command
+
+
+def test_networks_are_loaded_by_name():
+    names = snn_keras.pretrained()
+    assert names == tuple(file.stem for file in FILES)
+    model = snn_keras.pretrained("fashion_mnist_sparse")
+    expected = keras.saving.load_model(data.SHIPPED / "fashion_mnist_sparse.keras")
+    images = np.random.default_rng(0).random((2, 28, 28, 1), "float32")
+    received, expected = (m.predict(images, verbose=0) for m in (model, expected))
+    assert np.array_equal(received, expected)
+    with pytest.raises(ValueError, match=r"'resnet'.*There are: cifar10_adaptor"):
+        snn_keras.pretrained("resnet")
+
+
+def test_a_missing_folder_is_told(monkeypatch, tmp_path):
+    monkeypatch.setattr(shipped, "FOLDERS", (tmp_path / "a", tmp_path / "b"))
+    with pytest.raises(ValueError, match=r"are missing.*install snn_keras anew"):
+        snn_keras.pretrained()

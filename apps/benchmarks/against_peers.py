@@ -7,9 +7,9 @@ import tempfile
 import numpy as np
 from absl import logging
 
-from apps import peers
-from apps.benchmarks.measuring import Worker, measure, ratio
-from apps.benchmarks.networks import (
+from .. import peers
+from .measuring import Worker, measure, ratio
+from .networks import (
     BATCHES,
     BATCHES_A_CALL,
     dyadic_resnet18,

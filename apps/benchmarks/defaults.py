@@ -4,8 +4,8 @@ import os
 
 import numpy as np
 
-from apps.benchmarks.measuring import ratio, timed
-from apps.benchmarks.networks import (
+from .measuring import ratio, timed
+from .networks import (
     BATCHES,
     BATCHES_A_CALL,
     dyadic_resnet18,

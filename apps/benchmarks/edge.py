@@ -1,18 +1,18 @@
-"""One image on one core: networks in C, beside TensorFlow Lite's of their source."""
+"""One image on one core: networks in C and in TFLite, beside those of their source."""
 
+import pathlib
 import tempfile
-import time
 
-import numpy as np
-from absl import logging
+from absl import flags, logging
 
-from apps.benchmarks.measuring import Worker, ratio
+from .devices import in_c, in_tflite, tflite_cases
+from .measuring import Worker, ratio
 
 IMAGES = 50
 CALIBRATION = 200
-REPEATS = 5
 
-# Networks that ship, and how they are converted.
+# Networks that ship: the source for TensorFlow Lite, and what is converted.
+SOURCES = {"fashion_mnist": "fashion_mnist_float", "cifar10": "cifar10_float"}
 NETWORKS = {
     "fashion_mnist_sparse, bit-serial": ("fashion_mnist_sparse", 4, "bit_serial"),
     "fashion_mnist_bits, bit-serial": ("fashion_mnist_bits", 4, "bit_serial"),
@@ -21,81 +21,59 @@ NETWORKS = {
         4,
         "if",
     ),
+    "cifar10_sparse_1e-6, bit-serial": ("cifar10_sparse_1e-6", 4, "bit_serial"),
+    "cifar10_bits, bit-serial": ("cifar10_bits", 4, "bit_serial"),
+    "cifar10_adaptor, integrate-and-fire, T = 4": ("cifar10_adaptor", 4, "if"),
 }
 
+# The files of each network, and what the table calls them.
+ARITHMETICS = {"integer": "TFLite", "float32": "TFLite in float32"}
 
-def make_edge():
-    import tensorflow as tf
 
+def make_edge(dataset, data_dir):
     import snn_keras
-    from apps import data
-    from apps.sources import load_model
 
-    images = data.preprocess(data.shipped_test_images().images)
+    from .. import data
+    from ..sources import load_model
+
+    images = data.preprocess(data.load(dataset, "test", data_dir).images)
     images, calibration = images[:IMAGES], images[-CALIBRATION:]
     folder = tempfile.TemporaryDirectory()
-
-    def converter(model):
-        return tf.lite.TFLiteConverter.from_keras_model(model)
-
-    def quantized(model):
-        made = converter(model)
-        made.optimizations = [tf.lite.Optimize.DEFAULT]
-        made.representative_dataset = lambda: ([x[None]] for x in calibration)
-        ops = tf.lite.OpsSet.TFLITE_BUILTINS_INT8
-        made.target_spec.supported_ops = [ops]
-        made.inference_input_type = made.inference_output_type = tf.int8
-        return made
-
-    source = load_model(data.SHIPPED / "fashion_mnist_float.keras")
-    cases = {
-        "TensorFlow Lite, float": in_tflite(converter(source).convert(), images),
-        "TensorFlow Lite, int8": in_tflite(quantized(source).convert(), images),
-    }
-    for number, (name, (file, steps, neuron)) in enumerate(NETWORKS.items()):
+    source = load_model(data.SHIPPED / f"{SOURCES[dataset]}.keras")
+    cases = tflite_cases(source, images, calibration)
+    for name, (file, steps, neuron) in NETWORKS.items():
+        if not name.startswith(dataset):
+            continue
         model = load_model(data.SHIPPED / f"{file}.keras")
         snn = snn_keras.convert(model, steps, neuron)
-        place = f"{folder.name}/{number}"
+        place = f"{folder.name}/{file}"
         program = snn_keras.export.to_c(snn, place, calibration, form="unrolled")
         cases[f"C, {name}"] = in_c(program, images)
+        for arithmetic, label in ARITHMETICS.items():
+            path = pathlib.Path(f"{place}.tflite")
+            snn_keras.export.to_tflite(
+                snn, path, calibration, arithmetic=arithmetic, overwrite=True
+            )
+            cases[f"{label}, {name}"] = in_tflite(path.read_bytes(), images)
     cases["remove"] = folder.cleanup
     return cases
 
 
-def in_c(program, images):
-    """Median seconds of an image in C."""
-    return lambda: program.seconds(images, REPEATS)
-
-
-def in_tflite(content, images):
-    """Median seconds of an image in TensorFlow Lite's interpreter, one thread."""
-    from ai_edge_litert.interpreter import Interpreter
-
-    interpreter = Interpreter(model_content=content, num_threads=1)
-    interpreter.allocate_tensors()
-    (given,) = interpreter.get_input_details()
-    scale, zero = given["quantization"]
-    if scale:
-        images = np.clip(np.round(images / scale + zero), -128, 127).astype("int8")
-
-    def seconds():
-        times = []
-        for image in images:
-            interpreter.set_tensor(given["index"], image[None])
-            runs = []
-            for _ in range(REPEATS):
-                begin = time.perf_counter()
-                interpreter.invoke()
-                runs.append(time.perf_counter() - begin)
-            times.append(min(runs))
-        return float(np.median(times))
-
-    return seconds
-
-
 def edge(rounds):
-    """Fashion-MNIST, one image on one thread: over TensorFlow Lite's float and int8."""
-    with Worker(make_edge) as worker:
+    """One image on one thread, over TensorFlow Lite's float and int8 of the source."""
+    figures = {}
+    for dataset in SOURCES:
+        data_dir = flags.FLAGS.data_dir
+        if dataset != "fashion_mnist" and data_dir is None:
+            logging.warning("no --data_dir: %s is left out", dataset)
+            continue
+        figures |= _of(dataset, data_dir, rounds)
+    return figures
+
+
+def _of(dataset, data_dir, rounds):
+    """The figures of the networks of a data set."""
+    with Worker(make_edge, dataset, data_dir) as worker:
         names = [name for name in worker.cases if name != "remove"]
         seconds = {name: [] for name in names}
         for _ in range(rounds):
@@ -105,7 +83,7 @@ def edge(rounds):
         worker.call("remove")
     plain, whole = (seconds[f"TensorFlow Lite, {x}"] for x in ("float", "int8"))
     return {
-        f"{name}, over {label}": ratio(seconds[name], below)
+        f"{dataset}: {name}, over {label}": ratio(seconds[name], below)
         for name in names
         for label, below in (("float", plain), ("int8", whole))
     }

@@ -5,8 +5,8 @@ import statistics
 
 from absl import logging
 
-from apps.benchmarks.measuring import Worker
-from apps.benchmarks.networks import BATCHES, dyadic_resnet18, prediction
+from .measuring import Worker
+from .networks import BATCHES, dyadic_resnet18, prediction
 
 
 def peak_bytes():

@@ -4,7 +4,7 @@ import json
 import pathlib
 import re
 
-from apps.notes import filled
+from ..notes import filled
 
 NOTES = pathlib.Path(__file__).with_name("notes.md")
 
@@ -28,18 +28,33 @@ def page(folder, parts):
                 "",
                 f"{entry['what']} {entry['rounds']} rounds; {entry['machine']}.",
                 "",
-                "| case | ratio | ms |",
-                "|---|---|---|",
+                *_table(entry["figures"]),
             ]
-            for name, figure in entry["figures"].items():
-                spread = ""
-                if "least" in figure:
-                    spread = f" [{figure['least']:g}, {figure['most']:g}]"
-                time = figure.get("milliseconds", "")
-                lines.append(f"| {name} | {figure['ratio']:g}{spread} | {time} |")
             lines.append("")
+            picture = folder / f"{part}.png"
+            if picture.exists():
+                lines += [f"![{entry['what']}]({folder.name}/{picture.name})", ""]
     measured = set().union(*(json.loads(file.read_text()) for file in files))
     return without_figures(filled(NOTES, figures="\n".join(lines)), measured)
+
+
+def _table(figures):
+    """The lines of a table: ratios, milliseconds and, where measured, megabytes."""
+    columns = {"ms": "milliseconds", "MB": "megabytes"}
+    columns = {
+        title: key
+        for title, key in columns.items()
+        if key == "milliseconds" or any(key in x for x in figures.values())
+    }
+    yield f"| case | ratio | {' | '.join(columns)} |"
+    yield "|---" * (2 + len(columns)) + "|"
+    for name, figure in figures.items():
+        spread = ""
+        if "least" in figure:
+            spread = f" [{figure['least']:g}, {figure['most']:g}]"
+        cells = [figure.get(key, "") for key in columns.values()]
+        ratio = f"{figure['ratio']:g}{spread}"
+        yield f"| {' | '.join(map(str, [name, ratio, *cells]))} |"
 
 
 def without_figures(text, measured):

@@ -1,7 +1,7 @@
 """How long a spiking network runs, against its source."""
 
-from apps.benchmarks.measuring import ratio, timed
-from apps.benchmarks.networks import (
+from .measuring import ratio, timed
+from .networks import (
     BATCHES,
     BATCHES_A_CALL,
     dyadic_resnet18,

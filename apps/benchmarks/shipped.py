@@ -2,13 +2,14 @@
 
 import numpy as np
 
-from apps.benchmarks.measuring import Worker, measure, ratio, timed
+from .measuring import Worker, measure, ratio, timed
 
 
 def make_early_exit():
     import snn_keras
-    from apps import data
-    from apps.sources import load_model
+
+    from .. import data
+    from ..sources import load_model
 
     test = data.shipped_test_images()
     images = data.preprocess(test.images)
@@ -75,8 +76,9 @@ def make_precision():
     import keras
 
     import snn_keras
-    from apps import data
-    from apps.sources import load_model
+
+    from .. import data
+    from ..sources import load_model
 
     test = data.shipped_test_images().take(2000)
     images = data.preprocess(test.images)
@@ -101,7 +103,7 @@ def make_precision():
 
 def precision(rounds):
     """The network that ships, T = 8, 2,000 images, in 16 bit over 32."""
-    from apps import data
+    from .. import data
 
     labels = data.shipped_test_images().take(2000).labels
     seconds, outputs = timed(make_precision, rounds)

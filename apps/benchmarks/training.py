@@ -4,7 +4,7 @@ import statistics
 
 import numpy as np
 
-from apps.benchmarks.measuring import ratio, timed
+from .measuring import ratio, timed
 
 # Network, images a step, and whether XLA compiles it; None for Keras's own choice.
 TRAININGS = (("resnet18", 32, True), ("resnet20", 128, None))

@@ -4,9 +4,9 @@
 itself has no network of one.
 """
 
-from apps.catalog.case import Case as Case
-from apps.catalog.exclusions import EXCLUDED as EXCLUDED
-from apps.catalog.exclusions import LACKING as LACKING
-from apps.catalog.exclusions import public_names as public_names
-from apps.catalog.sections import CASES as CASES
-from apps.catalog.sections import SECTIONS as SECTIONS
+from .case import Case as Case
+from .exclusions import EXCLUDED as EXCLUDED
+from .exclusions import LACKING as LACKING
+from .exclusions import public_names as public_names
+from .sections import CASES as CASES
+from .sections import SECTIONS as SECTIONS

@@ -2,7 +2,7 @@
 
 import keras
 
-from apps.catalog.case import called, use
+from .case import called, use
 
 EXACT = ("hard_tanh", "linear", "relu", "relu6")
 SHAPE = ((4, 2),)

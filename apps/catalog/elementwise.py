@@ -3,7 +3,7 @@
 import numpy as np
 from keras import ops
 
-from apps.catalog.case import called, names, use
+from .case import called, names, use
 
 FEATURES = np.array([0.5, -1.0, 2.0, 0.25], "float32")
 TABLE = np.array([[0.5], [-1.0]], "float32")

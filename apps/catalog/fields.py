@@ -3,7 +3,7 @@
 import numpy as np
 from keras import ops
 
-from apps.catalog.case import called, every, use
+from .case import called, every, use
 
 IMAGE = ((4, 4, 2),)
 LINE = ((4, 2),)

@@ -2,7 +2,7 @@
 
 from keras import layers, ops
 
-from apps.catalog.case import called, every, use
+from .case import called, every, use
 
 LINE, IMAGE, VOLUME = ((4, 2),), ((4, 4, 2),), ((2, 2, 2, 2),)
 BY_RANK = {1: LINE, 2: IMAGE, 3: VOLUME}

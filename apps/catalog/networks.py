@@ -4,8 +4,9 @@ import keras
 import numpy as np
 from keras import layers, ops, tree
 
-from apps.catalog.case import Case
 from snn_keras.layers import LSQReLU
+
+from .case import Case
 
 LEVELS, STEP = 4, 0.5
 BATCH = 3

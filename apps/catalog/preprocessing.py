@@ -2,7 +2,7 @@
 
 from keras import layers
 
-from apps.catalog.case import called, every, use
+from .case import called, every, use
 
 LINE, IMAGE, COLOURS = ((4, 2),), ((4, 4, 2),), ((4, 4, 3),)
 

@@ -3,7 +3,7 @@
 import numpy as np
 from keras import ops
 
-from apps.catalog.case import called, use
+from .case import called, use
 
 SHAPE = ((4, 2),)
 

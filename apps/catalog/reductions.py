@@ -3,7 +3,7 @@
 import numpy as np
 from keras import ops
 
-from apps.catalog.case import called, every, names, use
+from .case import called, every, names, use
 
 SHAPE = ((4, 2),)
 _AXES = [None, 0, 1, -1, (1, 2)]

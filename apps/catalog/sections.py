@@ -1,6 +1,6 @@
 """The list, and the modules that it is made of."""
 
-from apps.catalog import (
+from . import (
     activations,
     elementwise,
     fields,

@@ -2,7 +2,7 @@
 
 from keras import layers, ops
 
-from apps.catalog.case import called, every, use
+from .case import called, every, use
 
 LINE, IMAGE = ((4, 2),), ((4, 4, 2),)
 PAIR = ((4, 2), (4, 2))

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from apps.tables.rows import TABLES
+from .rows import TABLES
 
 LEVELS_OF_NQ = 4
 A_FEW = 8  # steps: our reading of Li et al. 2022's "a few"

@@ -2,10 +2,11 @@
 
 import pathlib
 
-from apps.notes import filled
-from apps.tables import claims
-from apps.tables.rows import TABLES
 from snn_keras import files
+
+from ..notes import filled
+from . import claims
+from .rows import TABLES
 
 NOTES = pathlib.Path(__file__).with_name("notes.md")
 

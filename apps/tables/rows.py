@@ -3,7 +3,8 @@
 import dataclasses
 
 import snn_keras
-from apps.evaluate import make_neuron
+
+from ..evaluate import make_neuron
 
 
 @dataclasses.dataclass(frozen=True)

@@ -5,7 +5,7 @@ Budgets are those of two CPU cores; those of ResNet-18 and VGG-16 are the papers
 
 import dataclasses
 
-from apps.tables.rows import of_seed
+from .rows import of_seed
 
 
 @dataclasses.dataclass(frozen=True)

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 from keras import ops
 
-from apps.training import auto_augment
+from . import auto_augment
 
 
 @dataclasses.dataclass(frozen=True)

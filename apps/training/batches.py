@@ -6,8 +6,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from apps import data
-from apps.training.augmentation import Augmentation, within
+from .. import data
+from .augmentation import Augmentation, within
 
 
 class Batches(keras.utils.PyDataset):

@@ -4,8 +4,9 @@ import sys
 
 from absl import flags
 
-from apps.training import recipes, schedules
 from snn_keras import neurons
+
+from . import recipes, schedules
 
 FLAGS = flags.FLAGS
 

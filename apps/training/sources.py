@@ -5,8 +5,8 @@ import math
 import keras
 import numpy as np
 
-from apps import data
-from apps.training.batches import (
+from .. import data
+from .batches import (
     Batches,
     OrderedBatches,
     check_batch_size,

@@ -127,7 +127,8 @@ def energy(
     * **Neurons** cost, for steps and spikes, what their cell's `operations` says. Extra
       steps of SRP and COS count as steps; their spikes do not count.
     * **The source network** costs a multiplication and an addition at every weight, and
-      a comparison at every activation.
+      a comparison at every activation; with `input_frames`, once for every frame, whose
+      elements count as numbers.
 
     Both networks have the same synapses. They follow from a layer's linear form:
     Keras's layers have one, and `snn_keras.linear.form` registers one for yours. Any
@@ -213,12 +214,13 @@ def operations_of(
     macs = found.get("multiply_accumulate", 0.0)
     shift = found.get("shift", 0.0)
     spiking = {"add": found["add"] + macs, "multiply": macs, "shift": shift}
-    source = dict.fromkeys(("add", "multiply"), found.get("source", 0.0))
+    passes = found.get("passes", 1)  # of the source network
+    source = dict.fromkeys(("add", "multiply"), passes * found.get("source", 0.0))
     if cell is not None:
         updates = steps * found["neurons"]
         for kind, value in cell.operations(updates, found["spikes"]).items():
             spiking[kind] = spiking.get(kind, 0.0) + value
-        source["compare"] = float(found["neurons"])
+        source["compare"] = passes * float(found["neurons"])
     return {
         side: {kind: np.broadcast_to(n, steps.shape) for kind, n in counts.items()}
         for side, counts in (("spiking", spiking), ("source", source))

@@ -87,7 +87,8 @@ class OperationCounter(Monitored):
         Returns:
             `{name: {"add": (runs,), "shift": (runs,), "multiply_accumulate":
             (runs,), "source": multiply-accumulates of the source's layer, "spikes":
-            (runs,), "neurons": number}}`; each layer has only the keys that apply.
+            (runs,), "neurons": number, "passes": number of passes of the source, 1 if
+            there is none}}`; each layer has only the keys that apply.
 
         Raises:
             ValueError: if the cost of an operation cannot be determined.
@@ -98,7 +99,8 @@ class OperationCounter(Monitored):
         for tensor, array in zip(
             tree.flatten(graph.inputs), tree.flatten(x), strict=True
         ):
-            values[tensor] = _numbers(len(steps), array.shape[1:], is_static=True)
+            own = 2 if self.model.program.has_frames else 1
+            values[tensor] = _numbers(len(steps), array.shape[own:], is_static=own == 1)
 
         def call(node, values):
             figures, outputs = self._node(node, values, spikes, steps)
@@ -110,6 +112,9 @@ class OperationCounter(Monitored):
             return outputs
 
         run_nodes(graph.nodes, values, call)
+        if self.model.program.has_frames:
+            for figures in found.values():
+                figures["passes"] = steps
         return found
 
     def _node(self, node, values, spikes, steps):

@@ -25,11 +25,11 @@ class Backend(base.Backend):
         variables: Sequence[keras.Variable],
         by_xla: bool = True,
     ) -> Callable:
-        return tf.function(function, jit_compile=by_xla)
+        return tf.function(function, jit_compile=by_xla, autograph=False)
 
     @functools.cache  # noqa: B019 there is one backend in a process
     def one_kernel(self, function: Callable) -> Callable:
-        return tf.function(function, jit_compile=True)
+        return tf.function(function, jit_compile=True, autograph=False)
 
     def compile_model(self, model: keras.Model) -> None:
         """Enables XLA, which Keras by default does not use on CPUs."""
@@ -43,7 +43,7 @@ class Backend(base.Backend):
         self, function: Callable, arguments: Sequence[keras.KerasTensor]
     ) -> bool:
         specs = [tf.TensorSpec(x.shape, x.dtype) for x in arguments]
-        compiled = tf.function(function, jit_compile=True)
+        compiled = tf.function(function, jit_compile=True, autograph=False)
         try:
             compiled.experimental_get_compiler_ir(*specs)(stage="hlo")
         except Exception as error:  # of many classes; only some concern XLA

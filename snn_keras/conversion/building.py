@@ -28,6 +28,7 @@ from snn_keras.simulate import SpikingModel
 from snn_keras.time import (
     AffinePerStep,
     BiasCorrection,
+    Frames,
     OnePassSpiking,
     PerStep,
     Present,
@@ -300,11 +301,20 @@ def _described(function):
     return f"{module}.{getattr(function, '__qualname__', function)}"
 
 
-def new_inputs(graph: Graph) -> Any:
-    """New `keras.Input`s for a graph, in the structure of its inputs."""
-    names = iter(graph.input_names)
+def new_inputs(graph: Graph, steps: int | None = None) -> Any:
+    """New `keras.Input`s for a graph, in the structure of its inputs.
+
+    Args:
+        graph: The graph.
+        steps: Number of steps of a time axis behind the batch; None for no such axis.
+    """
+    names, time = iter(graph.input_names), () if steps is None else (steps,)
     return tree.map_structure(
-        lambda x: keras.Input(batch_shape=x.shape, dtype=x.dtype, name=next(names)),
+        lambda x: keras.Input(
+            batch_shape=(x.shape[0], *time, *x.shape[1:]),
+            dtype=x.dtype,
+            name=next(names),
+        ),
         graph.inputs,
     )
 
@@ -329,7 +339,8 @@ class Builder:
 
     def build(self, name: str | None) -> SpikingModel:
         graph = self.plan.graph
-        inputs = new_inputs(graph)
+        steps = self.plan.coding.timesteps if self.plan.input_frames else None
+        inputs = new_inputs(graph, steps)
         self.tensors = dict(
             zip(tree.flatten(graph.inputs), tree.flatten(inputs), strict=True)
         )
@@ -362,6 +373,8 @@ class Builder:
             case forms.Once():
                 values = {x: self.decoded(x) for x in node.inputs}
                 return node.call(self._copies.own(node), values)
+            case forms.EachFrame():
+                return self._over_time(PerStep, node, self.tensors.get)
             case forms.EveryStep(is_affine=True) if not coding.is_steady:
                 return self._over_time(AffinePerStep, node, coding=coding)
             case forms.EveryStep():
@@ -377,7 +390,8 @@ class Builder:
         if x in self._timed:
             return tensor
         if x not in self._presented:
-            present = Present(
+            kind = Frames if self.plan.input_frames else Present
+            present = kind(
                 self.plan.coding,
                 name=self._names.unique("present"),
                 dtype=x.dtype,
@@ -432,21 +446,24 @@ class Builder:
             currents = BiasCorrection(name, name=own, dtype=dtype)(currents)
         return Spiking(cell, name=name, dtype=dtype)(currents)
 
-    def _over_time(self, wrapper, node, **arguments):
-        key = (wrapper, id(node.operation))
+    def _over_time(self, wrapper, node, tensor_of=None, **arguments):
+        """Calls a copy of the operation, in `wrapper`, on inputs with a time axis."""
+        given = call_arguments(node)
+        # Calls with arguments of their own have a wrapper each, of one copy.
+        key = (wrapper, id(node.operation), given and node.name)
         if key not in self._wrappers:
             operation = self._copies.own(node, role="per step")
             self._wrappers[key] = wrapper(
                 operation,
-                call_arguments(node),
+                given,
                 name=node.name,
                 dtype=policy(node),
                 **arguments,
             )
-        return self._wrappers[key](self._timed_inputs(node))
+        return self._wrappers[key](self._timed_inputs(node, tensor_of))
 
-    def _timed_inputs(self, node):
-        inputs = [self.over_time(x) for x in node.inputs]
+    def _timed_inputs(self, node, tensor_of=None):
+        inputs = [(tensor_of or self.over_time)(x) for x in node.inputs]
         return inputs if len(inputs) > 1 else inputs[0]
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import keras
 
 from snn_keras.coding import Rate
-from snn_keras.conversion import normalize
+from snn_keras.conversion import frames, normalize
 from snn_keras.conversion.bias_correction import correct_biases
 from snn_keras.conversion.building import build
 from snn_keras.conversion.planning import check_timesteps, plan
@@ -34,6 +34,7 @@ def convert(
     bias_correction: bool = False,
     input_steps: int | None = None,
     fused: bool = True,
+    input_frames: bool = False,
 ) -> SpikingModel:
     """Converts a Keras model into a spiking network with the same weights.
 
@@ -50,7 +51,8 @@ def convert(
             are bits, 32 with others.
         neuron: `"auto"` (with a number of `timesteps` the neuron that the activation's
             class names; without, one that is exact: `"bit_serial"`, in as many steps as
-            the levels have bits, or `"differential"` where they have different bits;
+            the levels have bits, or `"differential"` where they have different bits,
+            run until it settles (which `fit` and NIR do not take: name `timesteps`);
             for a float network `"differential"`; with bias correction
             `"multi_threshold"`), `"if"`,
             `"signed"`, `"bit_serial"`, `"differential"`, `"multi_threshold"`, a cell
@@ -73,6 +75,11 @@ def convert(
             default, and 1 with differential neurons.
         fused: With bit-serial neurons, whether to compute all steps in one pass over
             decoded signals; False runs them one by one. The spikes are the same.
+        input_frames: Whether every step has an input of its own, as events and video
+            have: inputs are then `(batch, timesteps, ...)`, and what stands before the
+            first neuron is computed for each. Neurons that code by a rate answer to
+            the mean of their frames' currents. `data` are single frames, which the
+            source takes.
 
     Returns:
         A `snn_keras.SpikingModel`.
@@ -83,6 +90,8 @@ def convert(
             them.
     """
     check_timesteps(timesteps)
+    if input_frames:
+        frames.check_arguments(timesteps, bias_correction)
     given = timesteps
     if bias_correction and data is None:
         raise ValueError(
@@ -93,7 +102,9 @@ def convert(
         data = arrays_of(data, CALIBRATION_SAMPLES)
     source = graph = normalize.normal_form(model)
     if data is not None and has_unquantized(graph):
-        default = default_neuron(neuron, graph, needs_rate=bias_correction)
+        default = default_neuron(
+            neuron, graph, needs_rate=bias_correction or input_frames
+        )
         if default is not None and timesteps is None:
             cells = cells_of(neuron, default)
             timesteps = max(cell.float_timesteps for cell in cells)
@@ -112,6 +123,7 @@ def convert(
         input_steps=input_steps,
         fused=fused,
         bias_correction=bias_correction,
+        input_frames=input_frames,
     )
     snn = build(made, name=f"{graph.name}_snn")
     if bias_correction:

@@ -31,6 +31,14 @@ class Once:
 
 
 @dataclasses.dataclass(frozen=True)
+class EachFrame:
+    """The operation runs on the input of each step, before the first neuron."""
+
+    def __str__(self):
+        return "each frame"
+
+
+@dataclasses.dataclass(frozen=True)
 class EveryStep:
     """The operation runs at every step, on the input of that step.
 
@@ -83,4 +91,4 @@ class Refused:
         return "refused"
 
 
-Form = Dropped | Once | EveryStep | Difference | Fire | Refused
+Form = Dropped | Once | EachFrame | EveryStep | Difference | Fire | Refused

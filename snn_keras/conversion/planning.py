@@ -9,7 +9,7 @@ from keras import tree
 
 from snn_keras import neurons as neurons_lib
 from snn_keras.coding import SETTLE, Coding, Rate
-from snn_keras.conversion import forms, normalize
+from snn_keras.conversion import forms, frames, normalize
 from snn_keras.conversion.rules import Refusal, Step, neurons_of, rule_for
 from snn_keras.conversion.samples import BatchSizes, check_reported_shape
 from snn_keras.conversion.stage import Stage
@@ -30,12 +30,14 @@ class Plan:
         coding: The `snn_keras.coding.Coding` of the spiking network.
         steps: One `Step` for every node, in running order.
         bias_correction: Whether the neurons' currents are corrected on data.
+        input_frames: Whether every step has an input of its own.
     """
 
     graph: Graph
     coding: Coding
     steps: tuple
     bias_correction: bool = False
+    input_frames: bool = False
 
     def rows(self) -> list:
         """The table's rows of strings, one for each node, after a header."""
@@ -67,6 +69,8 @@ class Plan:
             length += f" after {extra} extra steps"
         if self.bias_correction:
             length += ", currents corrected on data"
+        if self.input_frames:
+            length += ", each with a frame of its own"
         return length
 
     def verdict(self) -> str:
@@ -135,15 +139,16 @@ class Context:
             raise ValueError(
                 "bias_correction is for neurons that code by a rate and err: if, srp, "
                 "cos. Received neurons "
-                f"{sorted({type(t).__name__ for t in self._used()})}"
+                f"{sorted({type(t).__name__ for t in self.cells()})}"
             )
 
-    def _used(self):
+    def cells(self) -> list[SpikingCell]:
+        """The cells of the neurons that were named, without thresholds."""
         return [t for t in self._templates.values() if t is not None]
 
     def _coding(self, timesteps, input_steps):
         """The coding in which all cells work."""
-        cells = self._used()
+        cells = self.cells()
         activations = [
             node.operation
             for node in self.graph.nodes
@@ -216,6 +221,7 @@ def plan(
     input_steps: int | None = None,
     fused: bool = True,
     bias_correction: bool = False,
+    input_frames: bool = False,
 ) -> Plan:
     """Decides what each layer of `model` becomes, and builds nothing.
 
@@ -227,6 +233,7 @@ def plan(
         input_steps: As for `snn_keras.convert`.
         fused: As for `snn_keras.convert`.
         bias_correction: As for `snn_keras.convert`.
+        input_frames: As for `snn_keras.convert`.
 
     Returns:
         A `Plan`; printing it shows a table.
@@ -240,12 +247,17 @@ def plan(
     graph = normalize.normal_form(model)
     check_has_neurons(graph)
     check_neuron(neuron, graph)
+    if input_frames:
+        frames.check_arguments(timesteps, bias_correction)
     if timesteps is None and neuron == "auto" and input_steps is None:
         neuron = "auto" if bias_correction else exact_neuron(graph)
     context = Context(graph, timesteps, neuron, input_steps, fused)
     if bias_correction:
         context.check_bias_correction()
-    stage = dict.fromkeys(tree.flatten(graph.inputs), Stage.BEFORE)
+    if input_frames:
+        frames.check_neurons(context)
+    first = Stage.EACH_FRAME if input_frames else Stage.BEFORE
+    stage = dict.fromkeys(tree.flatten(graph.inputs), first)
     sizes = BatchSizes(stage)
     steps, refusals = [], []
     for node in graph.nodes:
@@ -255,9 +267,10 @@ def plan(
             if context.feeds_neuron(node):
                 check_reported_shape(node)
             step = rule_for(node.operation).plan(node, stages, context)
+            step = frames.of_each(step)
             if step.stage.has_time:
                 sizes.check(node)
-            elif step.stage is Stage.BEFORE and not context.one_pass:
+            elif step.stage.is_before and not context.one_pass:
                 sizes.follow(node)
         except Refusal as refusal:
             refusals.append(f"  {node.describe()}: {refusal}")
@@ -271,21 +284,21 @@ def plan(
             )
         stage.update(dict.fromkeys(node.outputs, step.stage))
         steps.append(step)
-        if any(_is_masked_end(x, graph) for x in node.outputs) and (
-            step.stage is not Stage.BEFORE
-        ):
+        is_masked = any(_is_masked_end(x, graph) for x in node.outputs)
+        if is_masked and not step.stage.is_before:
             refusals.append(
                 f"  {node.describe()}: its output has a mask, from "
                 f"{_mask_from(node, graph)}, by which losses and metrics weigh it, and "
                 "spiking neurons do not pass a mask on. Remedy: keras.ops.copy(output) "
                 "as the model's output, which has none, and sample_weight in its place."
             )
+    refusals += frames.undecoded(graph, stage)
     if refusals:
         raise ConversionError(
             f"Model '{graph.name}' cannot be converted; {len(refusals)} of its "
             f"{len(graph.nodes)} layers stand in the way:\n" + "\n".join(refusals)
         )
-    return Plan(graph, context.coding, tuple(steps), bias_correction)
+    return Plan(graph, context.coding, tuple(steps), bias_correction, input_frames)
 
 
 def check_timesteps(timesteps: int | str | None) -> None:

@@ -45,6 +45,7 @@ def verify(
     """
     graph = normalize.normal_form(ann)
     sources = matched(ann, snn, graph)
+    snn.program.check_no_frames("verify")
     x = check_data(x, graph)
     check_count("batch_size", batch_size)
     count = len(tree.flatten(x)[0])

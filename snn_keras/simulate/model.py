@@ -264,8 +264,13 @@ class SpikingModel(FastFeeding, keras.Model):
                 operation = made[id(operation)]
             return node.call(operation, values)
 
+        own = 2 if self.program.has_frames else 1
         inputs = tree.map_structure(
-            lambda x: keras.Input(batch_shape=x.shape, dtype=x.dtype, name=x.name),
+            lambda x: keras.Input(
+                batch_shape=(x.shape[0], *[timesteps] * (own - 1), *x.shape[own:]),
+                dtype=x.dtype,
+                name=x.name,
+            ),
             self.input,
         )
         model = type(self)(inputs, graph.run(inputs, call), name=self.name)

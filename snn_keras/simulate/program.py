@@ -11,7 +11,7 @@ from snn_keras.inputs import in_structure
 from snn_keras.simulate import apart
 from snn_keras.simulate.activity import LayerActivity
 from snn_keras.simulate.compiling import has_xla_form
-from snn_keras.time import Clock, Neurons, Present, Readout, Spiking, TimeLayer
+from snn_keras.time import Clock, Frames, Neurons, Present, Readout, Spiking, TimeLayer
 from snn_keras.time.layer import Coded
 from snn_keras.time.per_step import fold, unfold
 from snn_keras.typing import Array, Shape
@@ -41,6 +41,7 @@ class Program:
         stage: `{tensor: 0, 1 or 2}`, for before, in and after time.
         coding: The network's `snn_keras.coding.Coding`.
         extra_steps: Steps before a run in which neurons correct their initial state.
+        has_frames: Whether inputs have a time axis: a frame for every step.
     """
 
     def __init__(self, graph: Graph) -> None:
@@ -64,6 +65,7 @@ class Program:
         )
         extra = (x.cell.extra_steps for x in layers if isinstance(x, Neurons))
         self.extra_steps = max(extra, default=0)
+        self.has_frames = any(isinstance(x, Frames) for x in layers)
 
     # --- Properties of the network ---------------------------------------------------
 
@@ -103,6 +105,19 @@ class Program:
                 "step. Remedy: stateful=False; or predict, which calls it once."
             )
         _ = self.mixing  # computed now, because a compiled run cannot compute it
+
+    def check_no_frames(self, what: str) -> None:
+        """Raises a ValueError if every step has an input of its own.
+
+        Args:
+            what: What needs an input that stays the same, for the message.
+        """
+        if self.has_frames:
+            raise ValueError(
+                f"{what} takes a network with one input a run, and '{self.graph.name}' "
+                "takes a frame at every step. Remedy: convert(..., "
+                "input_frames=False), of which snn.stream() takes frames, too."
+            )
 
     def check_samples_apart(self, run: str, nodes: Sequence[Node] = ()) -> None:
         """Raises a ValueError if samples cannot be computed independently.
@@ -199,18 +214,24 @@ class Program:
         """
         flat = tree.flatten(self.graph.inputs)
         frames = in_structure(frames, self.graph)
-        frames = tree.flatten(self.graph.cast(frames, lead=2))
+        own = 2 if self.has_frames else 1  # leading axes of the graph's inputs
+        frames = tree.flatten(self.graph.cast(frames, lead=2, own=own))
         for name, x, frame in zip(self.graph.input_names, flat, frames, strict=True):
-            received = tuple(frame.shape)
-            check_shape(name, (*x.shape[:1], None, *x.shape[1:]), received)
+            expected = (*x.shape[:1], None, *x.shape[own:])
+            check_shape(name, expected, tuple(frame.shape))
         steps = ops.shape(frames[0])[1]
-        values = dict(zip(flat, map(fold, frames), strict=True))
+        if not self.has_frames:
+            frames = list(map(fold, frames))
+        values = dict(zip(flat, frames, strict=True))
         run_nodes(self.before, values)
-        return values, {
-            node.output: unfold(values[node.inputs[0]], steps)
+        entering = {
+            node.output: values[node.inputs[0]]
             for node in self.during
             if isinstance(node.operation, Present)
         }
+        if not self.has_frames:
+            entering = {x: unfold(y, steps) for x, y in entering.items()}
+        return values, entering
 
     # --- In time ---------------------------------------------------------------------
 
@@ -329,10 +350,12 @@ class Program:
         """Values from before time, repeated for every step, with folded time."""
         if self.mixing:
             return values  # `finish` runs step by step
+        read = {x for node in self.after for x in node.inputs}
+        read |= set(tree.flatten(self.graph.outputs))
         return {
             x: ops.repeat(values[x], steps, axis=0)
             for x, stage in self.stage.items()
-            if stage == 0 and x in values
+            if stage == 0 and x in values and x in read
         }
 
 

@@ -5,6 +5,7 @@ from snn_keras.time.clock import Clock as Clock
 from snn_keras.time.layer import TimeLayer as TimeLayer
 from snn_keras.time.per_step import AffinePerStep as AffinePerStep
 from snn_keras.time.per_step import PerStep as PerStep
+from snn_keras.time.present import Frames as Frames
 from snn_keras.time.present import Present as Present
 from snn_keras.time.readout import Readout as Readout
 from snn_keras.time.spiking import Neurons as Neurons

@@ -1,4 +1,4 @@
-"""`Present`: gives a tensor a time axis."""
+"""`Present` and `Frames`: what enters the network at every step."""
 
 from typing import Any
 
@@ -52,3 +52,23 @@ class Present(Coded, TimeLayer):
         batch, *rest = x.shape
         steps = None if self.coding.settles else self.coding.timesteps
         return keras.KerasTensor((batch, steps, *rest), self.compute_dtype)
+
+
+@keras.saving.register_keras_serializable("snn_keras")
+class Frames(Present):
+    """Presents a tensor that has a time axis: at every step its own frame.
+
+    Args:
+        coding: The network's `snn_keras.coding.Coding`.
+
+    Input and output shape: `(batch, timesteps, ...)`; a piece of a run takes the frames
+    of its steps.
+    """
+
+    def advance(
+        self, x: Array, state: list | None, clock: Clock, training: bool = False
+    ) -> tuple[Array, list | None]:
+        return self.gated(ops.take(x, clock.times - 1, axis=1), clock), None
+
+    def compute_output_spec(self, x: keras.KerasTensor) -> Any:
+        return keras.KerasTensor(x.shape, self.compute_dtype)

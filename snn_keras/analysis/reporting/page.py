@@ -82,6 +82,7 @@ def report(
     path = check_target(path, overwrite)
     pictures.check_matplotlib()
     neurons_of(snn)  # raises an error if `snn` is not a spiking network
+    snn.program.check_no_frames("a report")
     x = check_data(x, snn.program.graph)
     figures = gather(
         ann, snn, x, y, samples, batch_size, timesteps, neurons, comparison

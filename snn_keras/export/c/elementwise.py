@@ -8,17 +8,18 @@ from snn_keras.export import integer
 from snn_keras.export.c import text
 from snn_keras.export.c.function import Function, index
 from snn_keras.export.c.stages import lengths
+from snn_keras.typing import Array
 
 Lines = list[str]
 
 
-def finish(function: Function, first: str, count: int | str, value: str) -> None:
+def finish(function: Function, first: str, count: int | None, value: str) -> None:
     """Writes the loop that takes sums to the output of a stage.
 
     Args:
         function: The `Function`.
         first: The C expression of the first place.
-        count: The number of places.
+        count: The number of places; None for one alone, without a loop.
         value: The C expression of the sum of place `i` of these, channel `c`.
     """
     lines: Lines = []
@@ -30,8 +31,8 @@ def finish(function: Function, first: str, count: int | str, value: str) -> None
     code, output = function.code, function.output
     _, channels = lengths(function.shape)
     local = function.write()
-    with code.loop("i", count):
-        code(f"const int p = {first} + i;" if first != "0" else "const int p = i;")
+    with code.block("") if count is None else code.loop("i", count):
+        code(f"const int p = {first if count is None else f'{first} + i'};")
         with code.loop("c", channels):
             code(f"int32_t v = {value};", *lines)
             code(f"{local}[p * {channels} + c] = ({output.dtype}_t)v;")
@@ -147,11 +148,44 @@ def _(operation: integer.FireBits, function, made):
     if np.any(operation.initial):
         initial = function.entries(f"{operation.name}_initial", operation.initial)
         lines.append(f"v += {initial};")
+    most = np.asarray(operation.threshold) - 1
     if operation.most is not None:
-        most = function.entries(f"{operation.name}_most", operation.most)
-        lines.append(f"v = v < {most} ? v : {most};")
+        most = np.minimum(most, operation.most)
+    limit = function.entries(f"{operation.name}_most", most)
+    lines += [f"v = v < {limit} ? v : {limit};", "v = v > 0 ? v : 0;"]
+    found = reciprocals(operation.threshold, operation.bits)
+    if found is None:
+        return lines + _bit_by_bit(operation, function)
+    factor = function.entries(f"{operation.name}_reciprocal", found[0])
+    # All bits at once: the level is v / (threshold / 2^bits), rounded down.
+    return [*lines, f"v = (int32_t)((uint32_t)v * (uint32_t){factor} >> {found[1]});"]
+
+
+def reciprocals(threshold: Array, bits: int) -> tuple[np.ndarray, int] | None:
+    r"""Factors that divide by $s = \Theta 2^{-b}$ in 32 bits without a sign.
+
+    With $m = \lceil 2^k / s \rceil$ and $e = m s - 2^k$, the quotient
+    $\lfloor u m 2^{-k} \rfloor$ is $\lfloor u / s \rfloor$ for all
+    $0 \le u < \Theta$ if $e (\Theta - 1) < 2^k$: before each multiple of $s$,
+    $u m$ stays below that of $2^k$.
+
+    Returns:
+        `(m, k)`; None if there are none.
+    """
+    threshold = np.asarray(threshold, np.int64)
+    step = threshold >> bits
+    for shift in range(30, bits, -1):
+        factor = -(-(2**shift) // step)
+        rest = factor * step - 2**shift
+        fits = factor * (threshold - 1) < 2**32
+        if np.all(fits & (rest * (threshold - 1) < 2**shift)):
+            return factor, shift
+    return None
+
+
+def _bit_by_bit(operation, function):
     threshold = _threshold(operation, function)
-    lines.append("int32_t level = 0;")
+    lines = ["int32_t level = 0;"]
     for place in range(1, operation.bits + 1):
         weight, spike = f"({threshold} >> {place})", f"z{place}"
         lines += [

@@ -1,4 +1,4 @@
-"""How inputs reach sums: number by number, or only those that are not 0."""
+"""How inputs reach sums: only those that are not 0."""
 
 import contextlib
 from collections.abc import Iterator
@@ -6,157 +6,166 @@ from collections.abc import Iterator
 import numpy as np
 
 from snn_keras.export import integer
-from snn_keras.export.c import text
+from snn_keras.export.c import kernels, text
 from snn_keras.export.c.function import Function, Tensor
 
-PIECE = 4096  # numbers that are searched for events at once
-# The share of numbers that are not 0 up to which looking for them is faster.
-SPARSE = 0.6
-SPARSE_DEPTHWISE = 0.1  # one weight for each number leaves little to save
 
-
-def is_sparse(function: Function, most: float) -> bool:
-    """Whether the source of a stage is sparse; adds a note for the comment."""
-    density = function.density(function.stage.source).events
-    sparse = density <= most
-    way = "event by event" if sparse else "number by number"
-    function.notes.append(f"{density:.0%} of inputs are not 0: {way}")
-    return sparse
+def of_inputs(x: Tensor, channels: int) -> integer.Interval:
+    """Bounds of the channels of a tensor, `(channels, 1)`."""
+    interval = integer.of_channels(x.interval, channels)
+    return integer.Interval(interval.low[:, None], interval.high[:, None])
 
 
 def sums_dtype(
-    interval: integer.Interval, weights: np.ndarray, axes: tuple[int, ...]
+    interval: integer.Interval,
+    weights: np.ndarray,
+    axes: tuple[int, ...],
+    least: str = "int16",
 ) -> str:
-    """The narrowest type, from 16 bits on, of sums of products in any order.
+    """The narrowest type, from `least` on, of sums of products in any order.
 
     Args:
         interval: Bounds of the numbers that the weights multiply, which broadcast
             against them.
         weights: Integers.
         axes: Axes along which products are summed.
+        least: The dtype of the narrowest sums.
     """
-    weights = weights.astype(np.int64)
-    ends = [bound * weights for bound in (interval.low, interval.high)]
-    low = np.minimum(np.minimum(*ends), 0).sum(axes)
-    high = np.maximum(np.maximum(*ends), 0).sum(axes)
-    return text.dtype_of(low, high, -(2**8))  # a byte holds no product
+    low, high = products(interval, weights)
+    return text.dtype_of(low.sum(axes), high.sum(axes), np.iinfo(least).min)
 
 
-def halved(function: Function, x: Tensor, weights: np.ndarray, axes: tuple) -> bool:
-    """Whether two sums of 16 bits, for two halves of numbers, are faster than one.
-
-    Half of a number is its lowest 4 bits, the other half all others. Most small numbers
-    have one half alone, and sums of 16 bits take half the time.
-    """
-    if not function.simd or np.min(x.interval.low) < 0:
-        return False
-    low = integer.Interval(np.int64(0), np.int64(15))
-    high = integer.Interval(np.int64(0), np.max(x.interval.high) >> 4)
-    dtypes = {sums_dtype(half, weights, axes) for half in (low, high)}
-    density = function.density(function.stage.source)
-    return dtypes == {"int16"} and density.halves < 1.8 * density.events
+def products(
+    interval: integer.Interval, weights: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Bounds of the products, 0 included."""
+    ends = [b * weights.astype(np.int64) for b in (interval.low, interval.high)]
+    return np.minimum(np.minimum(*ends), 0), np.maximum(np.maximum(*ends), 0)
 
 
 class Events:
-    """Adds the events of slices of a tensor to sums.
+    """Adds, for the events of input rows, rows of weights to the sums of one place.
+
+    Events are the numbers that are not 0. They are listed once for each input row. To
+    list numbers most of which are events takes little time beside adding their rows.
 
     Args:
         function: The `Function`.
         x: The `Tensor`.
-        interval: Bounds of its numbers, which broadcast against the weights.
-        weights: The weights.
-        axes: The axes of the weights along which products are summed.
-        count: The length of the slices.
-        length: The number of sums.
-        may_halve: Whether the caller adds to both halves.
+        width: The number of places of an input row.
+        weights: The weights, `(..., in, out)`.
+        groups: The number of groups of channels, with sums of their own.
+        kept: The number of input rows that one output reaches.
     """
 
     def __init__(
         self,
         function: Function,
         x: Tensor,
-        interval: integer.Interval,
+        width: int,
         weights: np.ndarray,
-        axes: tuple[int, ...],
-        count: int,
-        length: int,
-        may_halve: bool = True,
+        groups: int = 1,
+        kept: int = 1,
     ) -> None:
         self.function = function
         self.x = x
-        self.count = count
-        self.length = length
-        self.sums = sums_dtype(interval, weights, axes)
-        is_wide = may_halve and self.sums == "int32"
-        self.is_halved = is_wide and halved(function, x, weights, axes)
-        if self.is_halved:
-            self.sums = "int16"
-            function.notes.append("numbers in two halves, with sums of 16 bits each")
-        function.scratch("sums", self.sums, length)
-        low, high = np.min(x.interval.low), np.max(x.interval.high)
-        self.are_spikes = bool(low >= 0 and high <= 1)
-        self._lists("")
-        function.kernels.add(("find", "", x.dtype))
-        if self.is_halved:
-            function.scratch("high_sums", self.sums, length)
-            self._lists("high_")
-            function.kernels.add(("halve", "", x.dtype))
+        self.width = width
+        self.groups = groups
+        self.kept = kept
+        *_, taken, made = weights.shape
+        self.taken, self.made = taken // groups, made // groups
+        interval = of_inputs(x, taken)
+        self.sums = sums_dtype(interval, weights, tuple(range(weights.ndim - 1)))
+        self.count = made
+        self.largest = max(int(np.max(np.abs(e))) for e in products(interval, weights))
+        self.row = width * taken
+        self.starts = groups * (width + 1)
+        self.places = "uint16" if self.row < 2**16 else "int32"
+        self.values = self._values()
+        function.scratch("sums", self.sums, made)
+        function.scratch("places", self.places, kept * self.row)
+        function.scratch("starts", self.places, kept * self.starts)
+        if self.values:
+            function.scratch("values", self.values, kept * self.row)
+        density = function.density(function.stage.source)
+        function.notes.append(f"{density:.0%} of inputs are not 0")
 
-    def _lists(self, half):
-        piece = min(self.count, PIECE)
-        self.function.scratch(f"{half}places", "uint16", piece + 1)
-        self.function.scratch(f"{half}values", self.x.dtype, piece + 1)
+    def _values(self):
+        """The dtype of listed values; none for spikes, whose values are 1."""
+        if np.min(self.x.interval.low) >= 0 and np.max(self.x.interval.high) <= 1:
+            return ""
+        return "int16" if text.size_of(self.x.dtype) <= 2 else self.x.dtype
+
+    @contextlib.contextmanager
+    def rows(self, count: int, last: str, height: int) -> Iterator[None]:
+        """The block for each `row` of the output.
+
+        Args:
+            count: The number of rows of the output.
+            last: The C expression of the last input row that an output row reaches.
+            height: The number of rows of the input.
+        """
+        code = self.function.code
+        head = f"for (int row = 0, listed = 0; row < {count}; ++row)"
+        more = f"for (; listed < {height} && listed <= {last}; ++listed)"
+        with code.block(head):
+            with code.block(more), loop_groups(code, self.groups):
+                self._list_row()
+            yield
 
     def clear(self) -> None:
         """Sets the sums to 0."""
-        for half in ("", "high_") if self.is_halved else ("",):
-            self.function.code(f"memset({half}sums, 0, {self.length} * sizeof *sums);")
+        self.function.code(f"memset(sums, 0, {self.count} * sizeof *sums);")
 
-    def sum(self, place: str) -> str:
-        """The C expression of a sum."""
-        high = f" + 16 * high_sums[{place}]" if self.is_halved else ""
-        return f"sums[{place}]{high}"
-
-    @contextlib.contextmanager
-    def listed(self, start: str, stride: int) -> Iterator[str]:
-        """Lists the events of the slice at `start`, in pieces if it is long.
-
-        Yields:
-            What to add to the address of the weights, whose rows are `stride` apart.
-        """
-        code = self.function.code
-        if self.count <= PIECE:
-            self._list(f"x + {start}, {self.count}")
-            yield ""
-            return
-        with code.block(f"for (int part = 0; part < {self.count}; part += {PIECE})"):
-            left = f"{self.count} - part"
-            code(f"const int left = {left} < {PIECE} ? {left} : {PIECE};")
-            self._list(f"x + {start} + part, left")
-            yield f" + part * {stride}"
-
-    def _list(self, numbers):
-        code, dtype = self.function.code, self.x.dtype
-        const = "" if self.is_halved else "const "
-        code(f"{const}int events = find_{dtype}({numbers}, places, values);")
-        if self.is_halved:
-            lists = "places, values, &events, high_places, high_values"
-            code(f"const int high_events = halve_{dtype}({lists});")
-
-    def add(self, place: str, n: int, weights: str, stride: int) -> None:
-        """Adds the listed events to `n` sums from a place on.
+    def add(self, weights: str, row: str, columns: tuple[str, str], first: str) -> None:
+        """Writes the call that adds the events of some places of an input row.
 
         Args:
-            place: The C expression of the first sum's place.
-            n: The length of a row of weights.
-            weights: The C expression of the weights of the first number.
-            stride: How far apart are the rows of two numbers.
+            weights: The C expression of the address of the first place's weights.
+            row: The C expression of the input row.
+            columns: The C expressions of the first place, and of that behind the last.
+            first: The C expression of the place whose weights are the first.
         """
-        for half in ("", "high_") if self.is_halved else ("",):
-            given = f"{half}sums + {place}, {n}, {weights}, {stride}, {half}places"
-            kind, x, values = "events", self.x.dtype, f", {half}values"
-            if self.are_spikes:
-                kind, x, values = "spikes", "", ""
-            self.function.kernels.add((kind, self.sums, x))
-            name = "_".join(filter(None, ("add", kind, self.sums, x)))
-            self.function.code(f"{name}({given}{values}, {half}events);")
+        code, (begin, end) = self.function.code, columns
+        starts = self._list("starts", row)
+        code(f"const {self.places}_t *const begins = {starts};")
+        code(f"const int begun = begins[{begin}], events = begins[{end}] - begun;")
+        add = kernels.Add(
+            self.values, self.places, self.sums, self.made, self._together()
+        )
+        self.function.kernels.add(add)
+        sums = "sums" + self._of_group(self.made)
+        listed = [f"{self._list(name, row)} + begun" for name in self._lists()]
+        given = sums, weights, f"{first} * {self.taken}", *listed, "events"
+        code(f"{add.name}({', '.join(given)});")
+
+    def _together(self):
+        """How many products 16 bits surely hold, where sums need more."""
+        if self.sums == "int16" or not self.function.simd:
+            return 1
+        return next((n for n in (8, 4, 2) if n * self.largest < 2**15), 1)
+
+    def _list_row(self):
+        listing = kernels.List(self.x.dtype, self.values, self.places)
+        self.function.kernels.add(listing)
+        x = f"x + listed * {self.row}{self._of_group(self.taken)}"
+        sizes = self.width, self.taken, self.taken * self.groups
+        to = [self._list(name, "listed") for name in ("starts", *self._lists())]
+        self.function.code(f"{listing.name}({', '.join(map(str, (x, *sizes, *to)))});")
+
+    def _lists(self):
+        return ("places", "values") if self.values else ("places",)
+
+    def _list(self, name, row):
+        """The address of a list of an input row."""
+        length = self.starts if name == "starts" else self.row
+        slot = f" + {row} % {self.kept} * {length}" if self.kept > 1 else ""
+        return f"{name}{slot}{self._of_group(length // self.groups)}"
+
+    def _of_group(self, length):
+        return f" + group * {length}" if self.groups > 1 else ""
+
+
+def loop_groups(code: text.Code, groups: int) -> contextlib.AbstractContextManager:
+    """The block for each group."""
+    return code.loop("group", groups) if groups > 1 else contextlib.nullcontext()

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from snn_keras.export.c import text
-from snn_keras.export.c.densities import Density
 from snn_keras.export.c.memory import Buffer, Memory
 from snn_keras.export.c.stages import Stage, lengths
 from snn_keras.export.integer import Interval, Operation
@@ -43,8 +42,8 @@ class Function:
         name: The C name of the function.
         memory: The `Memory`, to which constants and buffers are added.
         tensors: All tensors, by name.
-        density: The `Density` of each tensor.
-        kernels: Names of the shared C functions; those that are called are added.
+        density: The share of numbers of a tensor that are not 0.
+        kernels: The shared C functions; those that are called are added.
         simd: Whether the processor has vector instructions.
     """
 
@@ -55,7 +54,7 @@ class Function:
         name: str,
         memory: Memory,
         tensors: Mapping[str, Tensor],
-        density: Callable[[str], Density],
+        density: Callable[[str], float],
         kernels: set,
         simd: bool,
     ) -> None:
@@ -70,8 +69,9 @@ class Function:
         self.code = text.Code(1)
         self.flash = 0  # bytes of its constants
         self.notes: list[str] = []  # choices, for the comment
-        self.arguments: dict[str, str] = {}  # declarations by name
-        self._pointers: dict[str, Callable[[], str]] = {}
+        # Pointers as parameters, whose `restrict` compilers trust: `(type, what is
+        # given, comment)` by name. Addresses are known when all memory is placed.
+        self._pointers: dict[str, tuple[str, Callable[[], str], str]] = {}
 
     # --- What it reads and writes ----------------------------------------------------
 
@@ -103,15 +103,14 @@ class Function:
             for x in self.memory.states
             if (x.operation, x.name) == (operation.name, name)
         )
-        pointer = f"{state.dtype}_t *restrict {state.field} = net->{state.field};"
-        self._pointers[state.field] = lambda: pointer
+        given = f"net->{state.field}"
+        self._pointers[state.field] = f"{state.dtype}_t", lambda: given, ""
         return state.field, state.dtype
 
     def scratch(self, local: str, dtype: str, count: int) -> str:
         """The local name of scratch for this function alone."""
         buffer = self.memory.scratch(local, dtype, count, self.number, self.number)
-        head = f"{dtype}_t *restrict {local}"
-        self._pointers[local] = lambda: f"{head} = {buffer.address};"
+        self._pointers[local] = f"{dtype}_t", lambda: buffer.address, "scratch"
         return local
 
     def constant(self, name: str, values: Array) -> str:
@@ -119,14 +118,10 @@ class Function:
         return self.memory.add_constant(name, values)
 
     def _declare(self, tensor, local, const):
-        head = f"{const}{tensor.dtype}_t *restrict {local}"
-        if tensor.buffer is None:
-            argument = tensor.argument
-            self.arguments[argument] = f"const {tensor.dtype}_t *{argument}"
-            self._pointers[local] = lambda: f"{head} = {argument};"
-        else:
-            end = f"; {text.comment(tensor.name)}"
-            self._pointers[local] = lambda: f"{head} = {tensor.buffer.address}{end}"
+        def address():
+            return tensor.argument if tensor.buffer is None else tensor.buffer.address
+
+        self._pointers[local] = f"{const}{tensor.dtype}_t", address, tensor.name
 
     # --- Text ------------------------------------------------------------------------
 
@@ -141,7 +136,8 @@ class Function:
 
     def call(self) -> str:
         """The call of the function."""
-        return f"{self.name}({', '.join(['net', *self.arguments])});"
+        given = [address() for _, address, _ in self._pointers.values()]
+        return f"{self.name}({', '.join([*self._net('net'), *given])});"
 
     def definition(self) -> str:
         """The definition of the function."""
@@ -149,16 +145,22 @@ class Function:
         names = ", ".join(x.name for x in stage.operations)
         kinds = ", ".join(type(x).__name__ for x in stage.operations)
         about = [f"{names} ({kinds}): {text.shape_text(self.shape)}", *self.notes]
-        arguments = ", ".join(["struct net *net", *self.arguments.values()])
-        pointers = "\n".join(f"  {pointer()}" for pointer in self._pointers.values())
+        parameters = self._net("const struct net *net")
+        for name, (dtype, _, what) in self._pointers.items():
+            end = f" {text.comment(what)}" if what else ""
+            parameters.append(f"{dtype} *restrict {name}{end}")
         lines = [
             text.comment("; ".join(about)),
-            f"static void {self.name}({arguments}) {{",
-            pointers,
+            f"static void {self.name}(",
+            ",\n".join(f"    {parameter}" for parameter in parameters) + ") {",
             str(self.code),
             "}",
         ]
         return "\n".join(lines)
+
+    def _net(self, name):
+        """The struct, where the function asks for the step."""
+        return [name] if "net->" in str(self.code) else []
 
 
 def index(shape: Sequence[int], out: Sequence[int]) -> str:

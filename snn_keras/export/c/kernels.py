@@ -1,112 +1,146 @@
-"""The C functions that all layers share: finding events, and adding rows of weights.
+"""The C functions that all layers share: listing events, and adding rows of weights.
 
-Rows are added four at a time, so that a sum is loaded and stored once for four
-products. Two groups of four stand in one loop: around a single inner loop, compilers
-may unroll the outer one, and then vectorize neither.
+Rows are added several at a time, so that a sum is loaded and stored once for several
+products. The number of sums is part of a function, so that compilers know it.
 """
 
+import dataclasses
 import string
 
 from snn_keras.export.c.text import Code, size_of
 
-FIND = string.Template("""\
-/* Lists what is not 0 among n numbers; returns how many there are. */
-static int find_$x(const ${x}_t *restrict x, int n, uint16_t *restrict places,
-    ${x}_t *restrict values) {
-  int count = 0, i = 0;
-  for (; i + $step <= n; i += $step) {
-    uint64_t word;
-    memcpy(&word, x + i, 8);
-    if (word == 0) continue;
-    for (int k = i; k < i + $step; ++k) {
-      places[count] = (uint16_t)k;
-      values[count] = x[k];
-      count += x[k] != 0;
+LIST = string.Template("""\
+/* Lists what is not 0 in slices of n numbers, which begin `apart` numbers apart; those
+   of slice k are from starts[k] on. A place is counted from the first slice on, as if
+   the slices had no gaps. */
+static void $name(const ${x}_t *restrict x, int slices, int n, int apart,
+    ${places}_t *restrict starts, ${places}_t *restrict places$more) {
+  int count = 0;
+  for (int slice = 0; slice < slices; ++slice, x += apart) {
+    starts[slice] = (${places}_t)count;
+    for (int from = 0; from < n; from += $step) {
+      const int to = n - from < $step ? n : from + $step;
+      if (to - from == $step) {
+        uint64_t word;
+        memcpy(&word, x + from, 8);
+        if (word == 0) continue;
+      }
+      for (int i = from; i < to; ++i) {
+        places[count] = (${places}_t)(slice * n + i);$store
+        count += x[i] != 0;
+      }
     }
   }
-  for (; i < n; ++i) {
-    places[count] = (uint16_t)i;
-    values[count] = x[i];
-    count += x[i] != 0;
-  }
-  return count;
+  starts[slices] = (${places}_t)count;
 }""")
 
-HALVE = string.Template("""\
-/* Takes the lowest 4 bits of listed numbers apart; both lists leave out what is 0.
-   Returns how many have higher bits. */
-static int halve_$x(uint16_t *restrict places, ${x}_t *restrict values, int *count,
-    uint16_t *restrict high_places, ${x}_t *restrict high_values) {
-  int low = 0, high = 0;
-  for (int k = 0; k < *count; ++k) {
-    const uint16_t place = places[k];
-    const int value = values[k];
-    places[low] = place;
-    values[low] = (${x}_t)(value & 15);
-    low += (value & 15) != 0;
-    high_places[high] = place;
-    high_values[high] = (${x}_t)(value >> 4);
-    high += value > 15;
-  }
-  *count = low;
-  return high;
-}""")
-
-HEADS = {
-    "events": """\
-/* Adds to n sums, for each event, its row of weights times its value. */
-static void add_events_{sums}_{x}({sums}_t *restrict sums, int n,
-    const int8_t *restrict weights, int stride, const uint16_t *restrict places,
-    const {x}_t *restrict values, int count)""",
-    "spikes": """\
-/* Adds to n sums, for each spike, its row of weights. */
-static void add_spikes_{sums}({sums}_t *restrict sums, int n,
-    const int8_t *restrict weights, int stride, const uint16_t *restrict places,
-    int count)""",
-    "numbers": """\
-/* Adds to n sums, for each number, its row of weights times the number. */
-static void add_numbers_{sums}_{x}({sums}_t *restrict sums, int n,
-    const int8_t *restrict weights, const {x}_t *restrict values, int count)""",
-}
-KINDS = ("find", "halve", *HEADS)
+EVENTS = """\
+/* Adds to {n} sums, for each event, its row of weights{times}.
+   `first` is the place of the first row. */
+static void {name}({sums}_t *restrict sums,
+    const int8_t *restrict weights, int first, const {places}_t *restrict places,
+    {values}int count)"""
 
 
-def definition(kind: str, sums: str, x: str) -> str:
-    """The C of a shared function.
+@dataclasses.dataclass(frozen=True, order=True)
+class List:
+    """The function that lists the events of slices.
 
-    Args:
-        kind: One of `KINDS`.
-        sums: The dtype of the sums; empty where there are none.
-        x: The dtype of the numbers that are multiplied; empty for spikes.
+    Attributes:
+        x: The dtype of the numbers.
+        values: The dtype of listed values; empty for spikes, whose values are 1.
+        places: The dtype of places.
     """
-    if kind == "find":
-        return FIND.substitute(x=x, step=8 // size_of(x))
-    if kind == "halve":
-        return HALVE.substitute(x=x)
-    code = Code()
-    with code.block(HEADS[kind].format(sums=sums, x=x)):
-        with code.block("while (count >= 8)"):
-            _rows(code, kind, sums, x, 4)
-            _rows(code, kind, sums, x, 4)
-        for rows in (4, 2, 1):
-            with code.block(f"if (count >= {rows})"):
-                _rows(code, kind, sums, x, rows)
-    return str(code)
+
+    x: str
+    values: str
+    places: str
+
+    @property
+    def name(self) -> str:
+        """Its name in C."""
+        return "_".join(filter(None, ("list", self.x, self.values, self.places)))
+
+    def definition(self) -> str:
+        """Its C."""
+        more = f", {self.values}_t *restrict values" if self.values else ""
+        store = "\n        values[count] = x[i];" if self.values else ""
+        return LIST.substitute(
+            name=self.name,
+            x=self.x,
+            places=self.places,
+            step=8 // size_of(self.x),
+            more=more,
+            store=store,
+        )
 
 
-def _rows(code, kind, sums, x, count):
-    """Lines that add the next rows, and go on to those behind them."""
-    letters = "abcd"[:count]
-    wide = "int64" if sums == "int64" else x
-    with code.block(""):
-        for k, letter in enumerate(letters):
-            start = f"{k} * n" if kind == "numbers" else f"places[{k}] * stride"
-            code(f"const int8_t *restrict w{letter} = weights + {start};")
-        if x:
-            values = ", ".join(f"{y} = values[{k}]" for k, y in enumerate(letters))
-            code(f"const {wide}_t {values};")
-        factors = [f"{y} * w{y}[i]" if x else f"w{y}[i]" for y in letters]
-        total = " + ".join(["sums[i]", *factors])
-        code("for (int i = 0; i < n; ++i)", f"  sums[i] = ({sums}_t)({total});")
-    code(f"weights += {count} * n;" if kind == "numbers" else f"places += {count};")
-    code(*([f"values += {count};"] if x else []), f"count -= {count};")
+@dataclasses.dataclass(frozen=True, order=True)
+class Add:
+    """A function that adds rows of weights to sums.
+
+    Attributes:
+        x: The dtype of the numbers that are multiplied; empty for spikes.
+        places: The dtype of places.
+        sums: The dtype of the sums.
+        n: The number of sums.
+        together: The number of rows that 16 bits can add before sums take them up.
+    """
+
+    x: str
+    places: str
+    sums: str
+    n: int
+    together: int
+
+    @property
+    def name(self) -> str:
+        """Its name in C."""
+        kind = "events" if self.x else "spikes"
+        parts = (kind, self.x, self.places, self.sums, str(self.n))
+        name = "_".join(filter(None, ("add", *parts)))
+        return f"{name}_by_{self.together}" if self.together > 1 else name
+
+    def definition(self) -> str:
+        """Its C."""
+        settings = dataclasses.asdict(self) | {"name": self.name}
+        settings["times"] = " times its value" if self.x else ""
+        values = f"const {self.x}_t *restrict values, " if self.x else ""
+        code, most = Code(), self._most()
+        with code.block(EVENTS.format(**settings, values=values)):
+            with code.block(f"while (count >= {2 * most})"):
+                self._rows(code, most)
+                self._rows(code, most)
+            while most:
+                with code.block(f"if (count >= {most})"):
+                    self._rows(code, most)
+                most //= 2
+        return str(code)
+
+    def _most(self):
+        """The number of rows in a pass."""
+        limit = 8 if self.sums == "int16" else self.together
+        return next((n for n in (8, 4, 2) if n <= limit), 4)
+
+    def _rows(self, code, count):
+        """Lines that add the next rows, and go on to those behind them."""
+        letters = "abcdefgh"[:count]
+        wide = "int64" if self.sums == "int64" else self.x
+        factors = [f"{y} * w{y}[i]" if self.x else f"w{y}[i]" for y in letters]
+        total = " + ".join(factors)
+        if self.together > 1:
+            total = f"(int16_t)({total})"
+        with code.block(""):
+            for k, letter in enumerate(letters):
+                row = f"weights + (places[{k}] - first) * {self.n}"
+                code(f"const int8_t *restrict w{letter} = {row};")
+            if self.x:
+                values = ", ".join(f"{y} = values[{k}]" for k, y in enumerate(letters))
+                code(f"const {wide}_t {values};")
+            code(f"for (int i = 0; i < {self.n}; ++i)")
+            code(f"  sums[i] = ({self.sums}_t)(sums[i] + {total});")
+        code(f"places += {count};")
+        code(*([f"values += {count};"] if self.x else []), f"count -= {count};")
+
+
+Kernel = List | Add

@@ -55,9 +55,15 @@ class State:
 
 
 class Memory:
-    """All constants, states and scratch buffers of a network in C."""
+    """All constants, states and scratch buffers of a network in C.
 
-    def __init__(self) -> None:
+    Args:
+        line: The bytes of a line of the processor's cache. Buffers begin with a line if
+            the struct does, since what lies across two takes twice the time.
+    """
+
+    def __init__(self, line: int) -> None:
+        self.line = line
         self.constants: dict[str, np.ndarray] = {}
         self.states: list[State] = []
         self.buffers: list[Buffer] = []
@@ -112,7 +118,8 @@ class Memory:
             for other in others:
                 if offset + buffer.count <= other.offset:
                     break
-                offset = max(offset, other.offset + other.count)
+                end = other.offset + other.count
+                offset = max(offset, self._rounded(end, buffer.dtype))
             buffer.offset = offset
             placed.append(buffer)
 
@@ -121,20 +128,25 @@ class Memory:
         sizes = dict.fromkeys(reversed(POOLS.values()), 0)
         for buffer in self.buffers:
             end = buffer.offset + buffer.count
+            end = self._rounded(end, buffer.dtype)
             sizes[buffer.pool] = max(sizes[buffer.pool], end)
         return {name: size for name, size in sizes.items() if size}
 
+    def _rounded(self, count, dtype):
+        """The count of numbers that fill the next whole line."""
+        line = self.line // text.size_of(dtype)
+        return -(-count // line) * line
+
     def fields(self) -> list[tuple[str, str, int, str]]:
-        """The fields `(dtype, name, count, comment)` of the struct, widest first."""
-        found = [("int32", "step", 0, "steps since net_reset")]
+        """The fields `(dtype, name, count, comment)`: scratch, then widest first."""
+        what = "scratch, which holds nothing from step to step"
+        widths = {pool: f"int{8 * width}" for width, pool in POOLS.items()}
+        scratch = [(widths[x], x, count, what) for x, count in self.pools().items()]
+        kept = [("int32", "step", 0, "steps since net_reset")]
         for state in self.states:
             count = int(np.prod(state.shape, dtype=int))
-            found.append((state.dtype, state.field, count, ""))
-        for width, pool in POOLS.items():
-            if pool in self.pools():
-                what = "scratch, which holds nothing from step to step"
-                found.append((f"int{8 * width}", pool, self.pools()[pool], what))
-        return sorted(found, key=lambda field: -text.size_of(field[0]))
+            kept.append((state.dtype, state.field, count, ""))
+        return scratch + sorted(kept, key=lambda field: -text.size_of(field[0]))
 
     def ram(self) -> int:
         """Bytes of the struct."""

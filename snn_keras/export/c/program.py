@@ -10,7 +10,6 @@ from snn_keras.export import integer
 from snn_keras.export.c import convolutions as convolutions
 from snn_keras.export.c import depthwise as depthwise
 from snn_keras.export.c import kernels, text
-from snn_keras.export.c.densities import Density
 from snn_keras.export.c.elementwise import apply, start
 from snn_keras.export.c.function import Function, Tensor
 from snn_keras.export.c.memory import Memory
@@ -25,6 +24,7 @@ from snn_keras.export.c.stages import (
 from snn_keras.export.c.sums import head
 from snn_keras.export.integer import IntegerNetwork
 
+LINE = 64  # bytes of a line of the cache of processors with vector instructions
 FOREVER = 10**9  # the last stage that needs what is kept from step to step
 WORDS = frozenset(["net", "x", "y", "v", "u", "z", "sums", "step", "image", "outputs"])
 
@@ -35,7 +35,7 @@ class Program:
     Args:
         network: The `IntegerNetwork`.
         form: "unrolled" or "streaming".
-        densities: The `Density` of each tensor.
+        densities: The share of numbers that are not 0, of each tensor.
         simd: Whether the processor has vector instructions.
 
     Raises:
@@ -46,15 +46,15 @@ class Program:
         self,
         network: IntegerNetwork,
         form: str,
-        densities: Mapping[str, Density],
+        densities: Mapping[str, float],
         simd: bool = True,
     ) -> None:
         check(network)
         self.network = network
         self.form = form
         self.simd = simd
-        self.memory = Memory()
-        self.kernels: set[tuple[str, str, str]] = set()
+        self.memory = Memory(LINE if simd else 8)
+        self.kernels: set[kernels.Kernel] = set()
         self._densities = densities
         static = (
             network.static() if form == "unrolled" and network.timesteps > 1 else ()
@@ -226,6 +226,5 @@ def _arguments(names: list[str], only: str) -> dict[str, str]:
 
 def shared(program: Program) -> str:
     """The C of all shared functions that a program calls."""
-    order = kernels.KINDS
-    calls = sorted(program.kernels, key=lambda x: (order.index(x[0]), x))
-    return "\n\n".join(kernels.definition(*call) for call in calls)
+    order = sorted(program.kernels, key=lambda x: (isinstance(x, kernels.Add), x.name))
+    return "\n\n".join(kernel.definition() for kernel in order)

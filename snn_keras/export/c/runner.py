@@ -1,20 +1,17 @@
 """`CNetwork`: compiles and runs networks that `to_c` wrote."""
 
 import ctypes
-import json
 import os
 import pathlib
-import shutil
-import subprocess
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from snn_keras import files
+from snn_keras.export.c.about import About
+from snn_keras.export.c.library import library
+from snn_keras.export.c.program import LINE
 from snn_keras.export.inputs import in_order
-from snn_keras.export.integer import Input, Output
 from snn_keras.text import table
 from snn_keras.typing import Inputs
 
@@ -51,26 +48,23 @@ class CNetwork:
         self.trace = trace
         self.compiler = compiler
         self.flags = tuple(flags)
-        remedy = "snn_keras.export.to_c(snn, path, data)."
-        about = json.loads(files.read(self.path / "net.json", remedy))
-        self.name = about["name"]
-        self.form = about["form"]
-        self.timesteps = about["timesteps"]
-        self.flash = about["flash"]
-        self.ram = about["ram"]
-        self.inputs = [
-            Input(**{**x, "shape": tuple(x["shape"])}) for x in about["inputs"]
-        ]
-        self.outputs = [Output(**x) for x in about["outputs"]]
-        self._shapes = about["shapes"]
-        self._traced = about["traced"]
-        self._rows = about["rows"]
+        about = About.read(self.path / "net.json")
+        self.name = about.name
+        self.form = about.form
+        self.timesteps = about.timesteps
+        self.flash = about.flash
+        self.ram = about.ram
+        self.inputs = about.inputs
+        self.outputs = about.outputs
+        self._about = about
         self._library: ctypes.CDLL | None = None
 
     def __str__(self) -> str:
         head = f"{self.name}, {self.timesteps} time steps, {self.form}, in C"
         rows = [("layer", "operations", "shape", "flash", "RAM kept", "inputs")]
-        rows += [(a, b, c, f"{d:,}", f"{e:,}", f) for a, b, c, d, e, f in self._rows]
+        rows += [
+            (a, b, c, f"{d:,}", f"{e:,}", f) for a, b, c, d, e, f in self._about.rows
+        ]
         total = (
             f"flash: {self.flash:,} bytes of constants, and the code",
             f"RAM: {self.ram:,} bytes, scratch included",
@@ -85,32 +79,9 @@ class CNetwork:
         Raises:
             RuntimeError: if there is no compiler, or if it fails.
         """
-        if self._library is not None:
-            return
-        if shutil.which(self.compiler) is None:
-            raise RuntimeError(
-                f"there is no C compiler '{self.compiler}' to compile {self.path}. "
-                "Remedy: install one, such as gcc or clang, or "
-                'CNetwork(path, compiler="gcc").'
-            )
-        with tempfile.TemporaryDirectory(prefix="snn_keras_c_") as folder:
-            self._library = self._built(pathlib.Path(folder) / "net.so")
-        self._library.net_reset.restype = None
-        if self.trace:
-            self._library.net_traced.restype = ctypes.c_void_p
-
-    def _built(self, library: pathlib.Path) -> ctypes.CDLL:
-        """The compiled library, which stays loaded when its file is gone."""
-        defines = ["-DNET_TRACE"] if self.trace else []
-        command = [self.compiler, "-std=c99", *self.flags, *defines, "-shared", "-fPIC"]
-        command += [str(self.path / "net.c"), "-o", str(library)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise RuntimeError(
-                f"'{' '.join(command)}' failed: {done.stderr.strip()[:2000]} Remedy: "
-                'flags that this compiler has, such as CNetwork(path, flags=["-O2"]).'
-            )
-        return ctypes.CDLL(str(library))
+        if self._library is None:
+            settings = self.compiler, self.flags, self.trace
+            self._library = library(self.path, *settings)
 
     # --- Running ---------------------------------------------------------------------
 
@@ -209,25 +180,24 @@ class CNetwork:
         for _ in range(self.timesteps):
             step(net, *map(_pointer, (*sample, *results.values())))
             values = {name: y.copy() for name, y in results.items()}
-            for number, about in enumerate(self._traced if self.trace else ()):
+            for number, about in enumerate(self._about.traced if self.trace else ()):
                 address = self._library.net_traced(net, number)
-                count = int(np.prod(about["shape"], dtype=int))
-                dtype = np.dtype(about["dtype"])
-                content = ctypes.string_at(address, count * dtype.itemsize)
-                array = np.frombuffer(content, dtype).reshape(about["shape"])
-                values.setdefault(about["name"], array)
+                content = ctypes.string_at(address, about.bytes)
+                array = np.frombuffer(content, about.dtype).reshape(about.shape)
+                values.setdefault(about.name, array)
             yield values
 
     def _memory(self):
         """Memory for the struct, and for what a trace adds to it."""
-        traced = sum(
-            int(np.prod(x["shape"], dtype=int)) * np.dtype(x["dtype"]).itemsize + 8
-            for x in self._traced
-        )
-        return ctypes.create_string_buffer(self.ram + 64 + traced * self.trace)
+        traced = sum(x.bytes + 8 for x in self._about.traced) if self.trace else 0
+        memory = np.empty(self.ram + traced + LINE, np.uint8)
+        return _pointer(memory[-memory.ctypes.data % LINE :])
 
     def _results(self):
-        return {name: np.zeros(shape, np.int32) for name, shape in self._shapes.items()}
+        return {
+            name: np.zeros(shape, np.int32)
+            for name, shape in self._about.shapes.items()
+        }
 
     def _decoded(self, output, value, steps):
         return value * (output.scale / (output.divisor or steps))

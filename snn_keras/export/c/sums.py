@@ -6,7 +6,7 @@ import numpy as np
 
 from snn_keras.export import integer
 from snn_keras.export.c.elementwise import finish
-from snn_keras.export.c.events import SPARSE, Events, is_sparse, sums_dtype
+from snn_keras.export.c.events import Events, sums_dtype
 from snn_keras.export.c.function import Function
 from snn_keras.export.c.moves import strides_of
 from snn_keras.export.c.stages import lengths
@@ -20,43 +20,14 @@ def head(operation: integer.Operation, function: Function) -> None:
 
 @head.register
 def _(operation: integer.Dense, function):
-    x, code = function.read(operation.inputs[0], "x"), function.code
-    taken, made = operation.kernel.shape
-    interval = integer.of_channels(x.interval, taken)
-    wide = integer.Interval(interval.low[:, None], interval.high[:, None])
+    x = function.read(operation.inputs[0], "x")
     name = function.constant(f"{operation.name}_weights", operation.kernel)
+    events = Events(function, x, 1, operation.kernel)
     places, _ = lengths(operation.shape)
-    if is_sparse(function, SPARSE):
-        events = Events(function, x, wide, operation.kernel, (0,), taken, made)
-        with code.loop("place", places):
-            events.clear()
-            with events.listed(f"place * {taken}", made) as further:
-                events.add("0", made, name + further, made)
-            finish(function, "place", 1, events.sum(f"i * {made} + c"))
-        return
-    dtype = sums_dtype(wide, operation.kernel, (0,))
-    sums = function.scratch("sums", dtype, made)
-    with code.loop("place", places):
-        code(f"memset({sums}, 0, {made} * sizeof *{sums});")
-        row = f"x + place * {taken}"
-        add_numbers(function, dtype, sums, made, name, x.dtype, row, taken)
-        finish(function, "place", 1, f"{sums}[i * {made} + c]")
-
-
-def add_numbers(
-    function: Function,
-    dtype: str,
-    sums: str,
-    made: int,
-    weights: str,
-    x_dtype: str,
-    x: str,
-    count: int,
-) -> None:
-    """Adds all numbers of a slice, each times its row of weights."""
-    function.kernels.add(("numbers", dtype, x_dtype))
-    call = f"add_numbers_{dtype}_{x_dtype}"
-    function.code(f"{call}({sums}, {made}, {weights}, {x}, {count});")
+    with events.rows(places, "row", places):
+        events.clear()
+        events.add(name, "row", ("0", "1"), "0")
+        finish(function, "row", None, "sums[c]")
 
 
 @head.register

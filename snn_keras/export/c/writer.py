@@ -1,11 +1,11 @@
 """`to_c`: writes spiking networks as C."""
 
-import json
 import os
 
 from snn_keras import files
 from snn_keras.errors import ConversionError
 from snn_keras.export.c import source, templates
+from snn_keras.export.c.about import About
 from snn_keras.export.c.densities import densities
 from snn_keras.export.c.program import Program, check
 from snn_keras.export.c.runner import CNetwork
@@ -37,8 +37,7 @@ def to_c(
     constants; states and scratch are in one struct.
 
     Layers with weights look for the numbers of their input that are not 0, and add the
-    weights of these alone; where most numbers of an input were not 0 on `data`, as
-    pixels may be, they multiply all of them.
+    weights of these alone. The printed table says how many these are on `data`.
 
     Args:
         snn: A `SpikingModel`, or an `IntegerNetwork` that `quantize_weights` returned.
@@ -79,7 +78,7 @@ def to_c(
         (folder / "main.c").write_text(templates.main(program))
         (folder / "Makefile").write_text(templates.MAKEFILE)
         (folder / "README.md").write_text(templates.readme(program, path.name))
-        (folder / "net.json").write_text(json.dumps(_about(program), indent=1))
+        About.of(program).write(folder / "net.json")
     return CNetwork(path)
 
 
@@ -103,35 +102,3 @@ def _check_size(program, max_flash, max_ram):
             'fewer or smaller layers; for RAM, form="streaming", or bit-serial '
             "neurons, which keep no potentials."
         )
-
-
-def _about(program):
-    """What `CNetwork` needs to know."""
-    network = program.network
-    return {
-        "name": network.name,
-        "form": program.form,
-        "timesteps": network.timesteps,
-        "flash": program.memory.flash(),
-        "ram": program.memory.ram(),
-        "inputs": [
-            {
-                "name": x.name,
-                "shape": list(x.shape),
-                "dtype": x.dtype,
-                "scale": float(x.scale),
-                "zero_point": int(x.zero_point),
-            }
-            for x in network.inputs
-        ],
-        "outputs": [
-            {"name": x.name, "scale": float(x.scale), "divisor": x.divisor}
-            for x in network.outputs
-        ],
-        "shapes": {name: list(program.tensors[name].shape) for name in program.results},
-        "traced": [
-            {"name": name, "dtype": dtype, "shape": list(shape)}
-            for name, dtype, shape, _ in program.traced()
-        ],
-        "rows": program.rows(),
-    }

@@ -89,6 +89,7 @@ def to_nir(
             "expected a SpikingModel that runs over time. Remedy: "
             f'snn_keras.convert(model, timesteps, neuron="if"). Received: {snn!r}'
         )
+    snn.program.check_no_frames("to_nir")
     writer = Writer(snn, unit_thresholds)
     graph = writer.graph()
     with files.written_whole(path) as partial:

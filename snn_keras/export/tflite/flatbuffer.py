@@ -1,4 +1,4 @@
-"""Writes TFLite files of integer tensors, by the tables of the schema."""
+"""Writes TFLite files, by the tables of the schema."""
 
 import dataclasses
 import hashlib
@@ -45,9 +45,13 @@ class Quantization:
     zero_point: int = 0
     axis: int = 0
 
+    def key(self) -> tuple:
+        """What equal quantizations have in common, and others have not."""
+        return np.asarray(self.scale, np.float32).tobytes(), self.zero_point, self.axis
+
 
 class File:
-    """Builds a TFLite file with one graph of integer tensors."""
+    """Builds a TFLite file with one graph."""
 
     def __init__(self, name: str) -> None:
         self._s = schema()
@@ -63,6 +67,8 @@ class File:
         self._model.subgraphs = [self._graph]
         self._codes = {}
         self._constants = {}
+        self._buffers = {}
+        self._kinds = []
 
     def tensor(
         self,
@@ -77,7 +83,7 @@ class File:
         Args:
             name: Its name.
             shape: Its shape, with the batch.
-            dtype: "int8", "uint8", "int16", "int32", "int64" or "bool".
+            dtype: "int8", "uint8", "int16", "int32", "int64", "float32" or "bool".
             quantization: A `Quantization`, or None.
             data: Its constant value, or None.
         """
@@ -96,7 +102,12 @@ class File:
             parameters.quantizedDimension = quantization.axis
             tensor.quantization = parameters
         self._graph.tensors.append(tensor)
+        self._kinds.append((dtype, quantization))
         return len(self._graph.tensors) - 1
+
+    def kind(self, number: int) -> tuple[str, Quantization | None]:
+        """The dtype and the quantization of a tensor."""
+        return self._kinds[number]
 
     def shape(self, number: int) -> tuple[int, ...]:
         """The shape of a tensor."""
@@ -110,7 +121,7 @@ class File:
     ) -> int:
         """Adds a constant tensor unless there is one; returns its index."""
         value = np.ascontiguousarray(value, dtype)
-        key = value.tobytes(), value.shape, dtype, quantization is not None
+        key = value.tobytes(), value.shape, dtype, quantization and quantization.key()
         if key not in self._constants:
             name = f"constant_{len(self._constants)}"
             self._constants[key] = self.tensor(
@@ -196,10 +207,13 @@ class File:
         return entry
 
     def _buffer(self, data):
-        buffer = self._s.BufferT()
-        buffer.data = np.frombuffer(np.ascontiguousarray(data).tobytes(), np.uint8)
-        self._model.buffers.append(buffer)
-        return len(self._model.buffers) - 1
+        content = np.ascontiguousarray(data).tobytes()
+        if content not in self._buffers:  # tensors may share one
+            buffer = self._s.BufferT()
+            buffer.data = np.frombuffer(content, np.uint8)
+            self._buffers[content] = len(self._model.buffers)
+            self._model.buffers.append(buffer)
+        return self._buffers[content]
 
 
 def _signed(content):

@@ -47,6 +47,7 @@ def quantize_weights(
             "expected a SpikingModel. Remedy: snn_keras.convert(model, timesteps). "
             f"Received: {snn!r} of type {type(snn).__name__}."
         )
+    snn.program.check_no_frames("an export")
     if snn.program.during and snn.timesteps == "settle":
         raise ValueError(
             "an exported network runs for a fixed number of steps. Remedy: "

@@ -1,0 +1,187 @@
+"""Adds sums over the steps so far, in int8, and the neurons that are merged."""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from snn_keras.export import integer
+from snn_keras.export.integer.operations import Operation
+from snn_keras.export.tflite.arithmetic import kernel_constant
+from snn_keras.export.tflite.flatbuffer import Quantization
+from snn_keras.export.tflite.held import MOVES, WEIGHTED, Held
+from snn_keras.export.tflite.lowering import ONE, Lowering, lower
+from snn_keras.export.tflite.merging import Merged
+from snn_keras.export.tflite.products import pooled, product_of
+from snn_keras.export.tflite.requantization import Requantization
+
+RELU = 1  # of the schema's ActivationFunctionType
+TOTAL = "/total"  # behind the name of neurons whose spikes are added up, too
+
+
+def meaning_of(held: Held) -> Quantization:
+    """The quantization of a tensor of such sums."""
+    return Quantization(held.scale, held.zero)
+
+
+def held_input(to: Lowering, spec: integer.Input) -> int:
+    """An input as int8."""
+    number, held = to.inputs[spec.name], to.plan.held[spec.name]
+    if spec.dtype == "int8":
+        return number
+    return _requantized(to, number, held, spec.shape)
+
+
+def add_total(to: Lowering, operation: Operation) -> int:
+    """The sum of an operation's output so far, which nothing merges."""
+    held = to.plan.held[operation.name]
+    reads: list[Any] = [to.totals.get(name) for name in operation.inputs]
+    if type(operation) in WEIGHTED:
+        return _add_sums(to, operation, reads[0], held)
+    if isinstance(operation, integer.MaxPool):
+        return pooled(operation, to, reads[0], 0)
+    if type(operation) in MOVES:
+        return lower(operation, to, *reads)
+    if isinstance(operation, integer.Gate):
+        return reads[0]  # those who read it know for how many steps it is shown
+    value = to.tensors[operation.name]
+    if isinstance(operation, integer.Fire) and not isinstance(
+        operation, integer.FireBits
+    ):
+        name = operation.name + TOTAL
+        (before,) = to.states[name]
+        value = to.plus(before, value, operation.shape)
+        to.states[name] = [value]
+    return to.cast(value, "int8")
+
+
+def _add_sums(to, operation, x, held):
+    """Sums of weighted inputs that int8 holds, such as those of average pooling."""
+    source = to.plan.held[operation.inputs[0]]
+    channels = operation.shape[-1]
+    scale = held.scale * held.gain / (source.scale * source.gain)
+    made = Requantization(np.zeros(channels, np.int64), np.full(channels, scale))
+    bias = to.file.constant(made.bias, "int32", _bias_meaning(made, source))
+    return _product(to, operation, x, made, bias, meaning_of(held))
+
+
+def add_merged(to: Lowering, merged: Merged) -> None:
+    """Adds neurons and the layer with weights before them, in one operator."""
+    neuron, weights = merged.neuron, merged.weights
+    (name,) = weights.inputs
+    x, source = to.totals[name], merged.source
+    if source.gain != to.plan.held[name].gain:
+        x = _requantized(to, x, source, to.shape(x))
+    if merged.copies > 1:
+        x = _copied(to, x, merged.copies)
+        weights = _with_copies(weights, merged.copies)
+    made, bias = _constants(to, merged)
+    held = to.plan.held[neuron.name]
+    level = _product(to, weights, x, made, bias, meaning_of(held), RELU)
+    if weights.shape != neuron.shape:
+        level = to.reshape(level, neuron.shape)
+    before = None
+    total = level
+    if not isinstance(neuron, integer.FireBits):
+        (before,) = to.states[neuron.name]
+        total = _counted(to, neuron, level, before)
+        to.states[neuron.name] = [total]
+    to.totals[neuron.name] = total
+    if neuron.name in to.plan.values:
+        to.tensors[neuron.name] = _change(to, total, before, held, neuron.shape)
+
+
+def _counted(to, neuron, level, before):
+    """The counts of neurons, from the levels of their inputs and the counts before."""
+    shape, one = neuron.shape, to.file.constant([1], "int8", ONE)
+    ceiling = getattr(neuron, "ceiling", None)
+    if ceiling is not None:
+        most = to.file.constant([ceiling], "int8", ONE)
+        level = to.smaller(level, most, shape)
+    if before is None:
+        return to.smaller(level, one, shape)
+    least = before
+    if isinstance(neuron, integer.SignedFire):
+        least = to.binary("SUB", before, one, shape)
+    most = to.binary("ADD", before, one, shape)
+    return to.smaller(to.larger(level, least, shape), most, shape)
+
+
+def _change(to, total, before, held, shape):
+    """What neurons send at this step, as a value."""
+    value = to.cast(total, to.dtype)
+    if before is not None:
+        return to.binary("SUB", value, to.cast(before, to.dtype), shape)
+    if held.zero:
+        return to.binary("SUB", value, to.constant(held.zero), shape)
+    return value
+
+
+def _constants(to, merged):
+    """The `Requantization` of this step, and the tensor of its bias."""
+    if not to.streaming or to.network.timesteps == 1:
+        made = merged.constants(to.step + 1)
+        return made, to.file.constant(
+            made.bias, "int32", _bias_meaning(made, merged.source)
+        )
+    made = merged.constants(None)
+    first = made.bias + merged.gain * merged.vector(merged.neuron.initial)
+    bias, shape = to.file.constant(first), np.shape(first)
+    meaning = _bias_meaning(made, merged.source)
+    for number, (offset, on) in enumerate(merged.shifts):
+        name = f"{merged.neuron.name}/bias_{number}"
+        each = to.file.constant(merged.gain * merged.vector(offset))
+        added = to.file.tensor(f"{name}/added", shape, "int32")
+        inputs = [each, to.steps_so_far(on)]
+        to.file.operator("MUL", inputs, [added], "MulOptions")
+        total = to.file.tensor(name, shape, "int32", meaning)
+        to.file.operator("ADD", [bias, added], [total], "AddOptions")
+        bias = total
+    return made, bias
+
+
+def _bias_meaning(made, source):
+    """The quantization of a bias: the product of those of input and weights."""
+    return Quantization(np.asarray(made.scale, np.float64) * source.scale)
+
+
+def _product(to, operation, x, made, bias, meaning, activation=0):
+    """Adds an int8 kernel; dense layers are convolutions, which all runtimes have."""
+    shape = operation.shape
+    if isinstance(operation, integer.Dense):
+        inner, outer = operation.kernel.shape
+        x = to.reshape(x, (math.prod(shape[:-1]), 1, inner))
+        places = (math.prod(shape[:-1]), 1, outer)
+        kernel = operation.kernel[None, None]
+        operation = integer.Convolve(operation.name, (), places, kernel)
+    product, x = product_of(operation, to, x)
+    kernel = kernel_constant(to, product, Quantization(made.scale))
+    y = to.tensor(operation.shape, "int8", quantization=meaning)
+    table = {"fusedActivationFunction": activation}
+    y = product.add(to, [x, kernel, bias], y, 3, **table)
+    return y if operation.shape == shape else to.reshape(y, shape)
+
+
+def _requantized(to, x, held, shape):
+    """The same sums, held in another way."""
+    y = to.tensor(shape, "int8", quantization=meaning_of(held))
+    to.file.operator("QUANTIZE", [x], [y], "QuantizeOptions", 2)
+    return y
+
+
+def _copied(to, x, copies):
+    """Each input channel so many times, one copy of all channels behind another."""
+    *places, channels = to.shape(x)
+    y = to.like(x, (*places, copies * channels))
+    table = {"axis": len(places) + 1}
+    to.file.operator(
+        "CONCATENATION", [x] * copies, [y], "ConcatenationOptions", **table
+    )
+    return y
+
+
+def _with_copies(operation: Any, copies: int) -> Any:
+    """The same layer for so many copies of each input channel."""
+    repeated = np.concatenate([operation.kernel] * copies, axis=-2)
+    names = {x: getattr(operation, x) for x in operation.__dataclass_fields__}
+    return type(operation)(**{**names, "kernel": repeated})
