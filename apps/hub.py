@@ -8,7 +8,7 @@ import numpy as np
 from snn_keras.graph import trace
 
 _LENGTH, _WORDS, _SIZE = 6, 20, 16
-_TEXT = {"vocabulary_size": _WORDS, "num_layers": 1, "hidden_dim": 8}
+_TEXT = {"vocabulary_size": _WORDS, "num_layers": 2, "hidden_dim": 8}
 _ENCODER = {**_TEXT, "num_heads": 2, "intermediate_dim": 16}
 _LONG = {**_ENCODER, "max_sequence_length": _LENGTH}
 _GROUPED = {
@@ -21,7 +21,7 @@ _IMAGE = {"image_shape": (_SIZE, _SIZE, 3)}
 _VISION = {
     **_IMAGE,
     "patch_size": 4,
-    "num_layers": 1,
+    "num_layers": 2,
     "num_heads": 2,
     "hidden_dim": 8,
 }

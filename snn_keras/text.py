@@ -25,3 +25,11 @@ def listed(items: Sequence[str], most: int = 10) -> str:
         items, rest = items[:most], f"{len(items) - most} more"
         return f"{', '.join(items)} and {rest}"
     return " and ".join(filter(None, [", ".join(items[:-1]), *items[-1:]]))
+
+
+def telling_line(error: Exception) -> str:
+    """The line of an error's message that says what is wrong."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    telling = [x for x in lines if not x.startswith("Exception encountered")]
+    found = (telling or lines or [type(error).__name__])[0]
+    return found.removeprefix("\x1b[1m").removesuffix("\x1b[0m")

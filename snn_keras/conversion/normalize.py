@@ -96,10 +96,9 @@ def normal_form(model: keras.Model | Graph) -> Graph:
 def _normal_form(graph):
     names = Names([*graph.input_names, *(node.name for node in graph.nodes)])
     wrapped = Wrapped(names)
-    composite = Composite(names)
-    opened = [node for whole in graph.nodes for node in composite.opened(whole)]
+    graph = Composite(names).opened(graph)
     nodes = []
-    for whole in opened:
+    for whole in graph.nodes:
         for node in unwrapped(whole, wrapped):
             for part in split_activation(node, names, wrapped):
                 nodes.append(in_normal_form(part, wrapped))

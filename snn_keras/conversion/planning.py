@@ -10,6 +10,7 @@ from keras import tree
 from snn_keras import neurons as neurons_lib
 from snn_keras.coding import SETTLE, Coding, Rate
 from snn_keras.conversion import forms, frames, normalize
+from snn_keras.conversion.composite.closed import closed_layers
 from snn_keras.conversion.rules import Refusal, Step, neurons_of, rule_for
 from snn_keras.conversion.samples import BatchSizes, check_reported_shape
 from snn_keras.conversion.stage import Stage
@@ -352,7 +353,7 @@ def check_has_neurons(graph: Graph) -> None:
     reason = f"{derived} override what their base class computes. " if derived else ""
     raise ConversionError(
         f"Model '{graph.name}' has no activation that becomes a spiking neuron. "
-        f"{reason}Remedy: use snn_keras.layers.LSQReLU or QCFS as activations, or give "
+        f"{reason}{closed_layers(graph)}Remedy: use snn_keras.layers.LSQReLU or QCFS as activations, or give "
         "a network with ReLUs to snn_keras.quantize_activations first."
     )
 

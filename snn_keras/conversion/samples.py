@@ -17,6 +17,7 @@ from snn_keras.graph import Node, Tensor, comes_with_keras, is_graph
 from snn_keras.layers import FunctionLayer
 from snn_keras.layers.weighted import Weighted
 from snn_keras.simulate import apart
+from snn_keras.text import telling_line
 
 
 class Refusal(Exception):
@@ -85,7 +86,7 @@ def _tried(node):
     except Exception as error:  # a backend may raise anything
         raise Refusal(
             "it cannot be computed for a batch of any size, of signals that have not "
-            f"arrived yet: {_reason(error)}",
+            f"arrived yet: {telling_line(error)}",
             "leave the batch size of keras.Input open, or keep it before the first "
             "neuron or behind the last.",
         ) from error
@@ -102,13 +103,6 @@ def _check_shapes(node, together):
                 "a layer or an equation whose shape Keras knows, as EinsumDense's is "
                 "without an ellipsis; or keep it behind the last neuron.",
             )
-
-
-def _reason(error):
-    """The line of an error's message that says what is wrong."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    telling = [x for x in lines if not x.startswith("Exception encountered")]
-    return (telling or lines or [type(error).__name__])[0].removeprefix("\x1b[1m")
 
 
 class BatchSizes:

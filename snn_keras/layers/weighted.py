@@ -16,12 +16,16 @@ class Weighted(keras.layers.Layer):
     A layer that is laid open may compute with its weights directly, as in
     `x + self.position`. A `Weighted` is such a part of it.
 
+    Attributes:
+        kept: The weights, in the order of `specs`.
+
     Args:
         steps: What is computed, one after the other: dicts with an `"operation"`, and
             its `"args"` and `"kwargs"`, in which `"tensor:0"` stands for the first
             signal, `"weight:0"` for the first weight and `"step:0"` for the result of
             the first step. The last step's result is the output.
-        specs: One dict for each weight: `"shape"`, `"dtype"`, `"trainable"`, `"name"`.
+        specs: One dict for each weight: its `"shape"` and `"dtype"`, the dtype that it
+            is `"read_as"`, and whether it is `"trainable"`.
         batch: The number that stands for the batch size in the operations' settings.
 
     Input shape: that of a signal, or a list of such. Output shape: that of the last
@@ -29,20 +33,26 @@ class Weighted(keras.layers.Layer):
     """
 
     def __init__(self, steps: list, specs: list, batch: int, **kwargs) -> None:
-        super().__init__(**kwargs)
+        super().__init__(autocast=False, **kwargs)
         self.steps, self.specs, self.batch = steps, specs, batch
-        self._own = [
-            self.add_weight(**{**spec, "shape": tuple(spec["shape"])}) for spec in specs
+        self.kept = [
+            self.add_weight(
+                shape=tuple(spec["shape"]),
+                initializer="zeros",
+                dtype=spec["dtype"],
+                trainable=spec["trainable"],
+                autocast=False,
+                name=f"weight_{i}",
+            )
+            for i, spec in enumerate(specs)
         ]
         self.built = True
 
     def call(self, inputs: Any) -> Array:
         signals = tree.flatten(inputs)
         found = {f"tensor:{i}": x for i, x in enumerate(signals)}
-        found |= {
-            f"weight:{i}": keras.ops.convert_to_tensor(w)
-            for i, w in enumerate(self._own)
-        }
+        for i, (weight, spec) in enumerate(zip(self.kept, self.specs, strict=True)):
+            found[f"weight:{i}"] = keras.ops.cast(weight, spec["read_as"])
         size, result = keras.ops.shape(signals[0])[0], None
         for i, step in enumerate(self.steps):
             args, kwargs = tree.map_structure(
