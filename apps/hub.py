@@ -1,6 +1,7 @@
 """Tiny random networks of KerasHub's families, for `apps.networks` and the tests."""
 
 from collections.abc import Callable
+from typing import Any
 
 import keras
 import numpy as np
@@ -64,7 +65,7 @@ FAMILIES = {
     "ResNet": {
         **_IMAGE,
         **_STACK,
-        "input_conv_filters": [8],
+        "input_conv_filters": [64],
         "input_conv_kernel_sizes": [3],
         "stackwise_num_strides": [1, 2],
         "block_type": "basic_block",
@@ -97,7 +98,9 @@ def backbone(family: str) -> keras.Model:
 
     kind: Callable = getattr(keras_hub.models, f"{family}Backbone")
     keras.utils.set_random_seed(0)
-    return of_length(kind(**FAMILIES[family]))
+    model = kind(**FAMILIES[family])
+    is_open = any(None in x.shape[1:] for x in model.inputs)
+    return of_length(model) if is_open else model
 
 
 def of_length(model: keras.Model, length: int = _LENGTH) -> keras.Model:
@@ -112,10 +115,10 @@ def of_length(model: keras.Model, length: int = _LENGTH) -> keras.Model:
     return keras.Model(given, trace(model).run(given), name=model.name)
 
 
-def drawn(model: keras.Model, samples: int = 4) -> dict:
-    """Random inputs of a network, by name: images, words, and what belongs to them."""
+def drawn(model: keras.Model, samples: int = 4) -> Any:
+    """Random inputs of a network: images, words, and what belongs to them."""
     rng = np.random.default_rng(0)
-    return {x.name: _drawn(x, samples, rng) for x in model.inputs}
+    return keras.tree.map_structure(lambda x: _drawn(x, samples, rng), model.input)
 
 
 def _drawn(x, samples, rng):

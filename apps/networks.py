@@ -233,11 +233,10 @@ def convert_of_hub(family):
 
     model = hub.backbone(family)
     images = hub.drawn(model)
-    images = images if len(images) > 1 else next(iter(images.values()))
     try:
         source = snn_keras.quantize_activations(model, LEVELS, data=images)
-        plan = snn_keras.plan(source, BITS)
-        snn = snn_keras.convert(source, BITS, fused=False)
+        plan = snn_keras.plan(source, BITS, "bit_serial", fused=False)
+        snn = snn_keras.convert(source, BITS, "bit_serial", fused=False)
     except snn_keras.ConversionError as error:
         return {"refused": str(error).split("Remedy")[0].strip()}
     expected, received = (

@@ -12,6 +12,7 @@ from keras import ops, tree
 
 from snn_keras._keras import copy_of, lookup_of, output_shape_of
 from snn_keras.conversion import forms
+from snn_keras.conversion.composite.closed import closed_layers
 from snn_keras.conversion.normalize import (
     WRAPPERS,
     own_activation,
@@ -62,11 +63,11 @@ class Copies:
             try:
                 name = self._names.get(id(source), node.name)
                 copy = _copy(node, name, self._inner(node))
-            except (ValueError, TypeError, NotImplementedError) as error:
+            except Exception as error:  # a layer of the user's own may raise anything
                 reason = str(error).strip().split("\n\n")[0]
                 raise ConversionError(
                     f"{node.describe()} cannot be made anew from its configuration: "
-                    f"{reason}\nRemedy: a layer class of which get_config and the "
+                    f"{reason}\n{closed_layers([node])}Remedy: a layer class of which get_config and the "
                     "weights say all that it computes, with get_build_config where its "
                     "weights depend on more than the shape of its input; or a function "
                     "registered with keras.saving.register_keras_serializable."

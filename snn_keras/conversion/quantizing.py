@@ -343,7 +343,7 @@ def check_has_activations(graph: Graph, with_curves: bool) -> None:
             f"Model '{graph.name}' has no ReLU, and no other activation function, to "
             "quantize. Its layers are of the types "
             f"{sorted({type(n.operation).__name__ for n in graph.nodes})}. "
-            f"{closed_layers(graph)}Remedy: "
+            f"{closed_layers(graph.nodes)}Remedy: "
             "train it with ReLU activations, or put snn_keras.layers.LSQReLU in their "
             "place; a model that is quantized already converts without data."
         )

@@ -1,11 +1,11 @@
 """Why a layer is not laid open, in words."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from types import TracebackType
 
 from keras import layers
 
-from snn_keras.graph import Graph
+from snn_keras.graph import Node
 from snn_keras.text import telling_line
 
 
@@ -36,9 +36,9 @@ def _called(trace: TracebackType | None) -> Iterator[layers.Layer]:
         trace = trace.tb_next
 
 
-def closed_layers(graph: Graph) -> str:
+def closed_layers(nodes: Iterable[Node]) -> str:
     """A sentence on the layers whose activations are not seen; "" if there are none."""
-    found = [f"{n.describe()}: {n.closed}" for n in graph.nodes if n.closed]
+    found = [f"{n.describe()}: {n.closed}" for n in nodes if n.closed]
     if not found:
         return ""
     return f"What is inside of these layers is not known: {' '.join(found)} "

@@ -14,7 +14,7 @@ from keras import layers, tree
 from snn_keras.conversion.composite.batches import AnyBatch
 from snn_keras.conversion.composite.closed import StaysClosed, reason
 from snn_keras.conversion.composite.own_weights import OwnWeights
-from snn_keras.conversion.composite.sameness import check_same
+from snn_keras.conversion.composite.trial import check_same, known_shapes
 from snn_keras.conversion.composite.tracing import traced
 from snn_keras.conversion.registry import is_ruled
 from snn_keras.graph import (
@@ -41,6 +41,7 @@ class Composite:
     def __init__(self, names: Names) -> None:
         self._names = names
         self._known: dict[Hashable, _Inside] = {}
+        self._shapes: dict[Tensor, tuple] = {}
 
     def opened(self, graph: Graph) -> Graph:
         """The graph, with what is inside of layers in their place.
@@ -51,6 +52,8 @@ class Composite:
             graph: The graph of a model.
         """
         nodes: list[Node] = []
+        if any(None in y.shape[1:] for node in graph.nodes for y in node.outputs):
+            self._shapes |= known_shapes(graph.nodes, tree.flatten(graph.inputs))
 
         def add(node, values):
             """Adds a node, or what is inside it; returns its outputs."""
@@ -58,12 +61,12 @@ class Composite:
             node = dataclasses.replace(node, args=args, kwargs=kwargs)
             found = self._inside(node) if _may_open(node) else node
             if isinstance(found, Node):
-                nodes.append(_of_known_shape(found))
+                nodes.append(self._of_known_shape(found))
                 return nodes[-1].outputs
             inner, outputs = found
             values = {x: x for x in node.inputs}
             run_nodes(inner, values, add)
-            return [values[y] for y in outputs]
+            return [values.get(y, y) for y in outputs]
 
         outputs = graph.run(graph.inputs, add)
         return dataclasses.replace(
@@ -79,10 +82,19 @@ class Composite:
                 self._known[key] = self._traced(node, key)
             found = self._known[key].nodes(node, self._names)
             check_same(node, *found)
+            self._shapes |= known_shapes(found[0], node.inputs)
             return found
         except Exception as error:  # a layer of the user's own may raise anything
             self._names.taken = taken
             return dataclasses.replace(node, closed=reason(error, node.operation))
+
+    def _of_known_shape(self, node):
+        """The node; layers do not always tell their outputs' shapes."""
+        outputs = (
+            dataclasses.replace(y, shape=self._shapes.get(y, y.shape))
+            for y in node.outputs
+        )
+        return dataclasses.replace(node, outputs=tuple(outputs))
 
     def _traced(self, node, key):
         _check_may_open(node)
@@ -127,7 +139,13 @@ class _Inside:
             return made[-1].outputs
 
         run_nodes(nodes, values, of_any_batch)
-        return made, [values[y] for y in tree.flatten(outputs)]
+        found = list(node.outputs)
+        for place, y in zip(self.traced.places, tree.flatten(outputs), strict=True):
+            found[place] = values[y]
+        constants = set(node.outputs).intersection(found)
+        if not constants <= set(node.unread):
+            raise StaysClosed("one of its outputs is no tensor.")
+        return list(with_unread(made, found)), found
 
 
 class _InsideNames(Names):
@@ -138,25 +156,6 @@ class _InsideNames(Names):
 
     def unique(self, name: str) -> str:
         return self._names.unique(f"{self._prefix}_{name}")
-
-
-def _of_known_shape(node):
-    """The node, its outputs' shapes as far as they follow from its inputs'.
-
-    A layer that is called inside another may not tell them, until it is laid open.
-    """
-    if not any(None in y.shape[1:] for y in node.outputs):
-        return node
-    given = {x: keras.KerasTensor(x.shape, x.dtype) for x in node.inputs}
-    try:
-        told = tree.flatten(node.call(node.operation.compute_output_spec, given))
-    except Exception:  # a layer of the user's own may raise anything
-        return node
-    outputs = [
-        dataclasses.replace(y, shape=tuple(z.shape))
-        for y, z in zip(node.outputs, told, strict=True)
-    ]
-    return dataclasses.replace(node, outputs=tuple(outputs))
 
 
 def _may_open(node):
@@ -183,6 +182,7 @@ def _check_may_open(node):
         raise StaysClosed("it is called with training=True.")
     if any(x.masked for x in ends):
         raise StaysClosed("it takes a mask, or hands one on.")
+    ends = [x for x in ends if x not in node.unread]
     if not node.inputs or not all(x.shape and x.shape[0] is None for x in ends):
         raise StaysClosed("not all that it takes and gives has an open batch size.")
 

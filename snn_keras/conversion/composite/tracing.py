@@ -21,11 +21,14 @@ class Traced:
 
     Attributes:
         model: A functional model; its inputs are the layer's, and then its weights.
+        places: Which of the layer's outputs, in a flat list, the model gives; others
+            are no tensors of the graph, but constants or None.
         weights: The variables and the constants that the layer itself holds.
         batch: The batch size of the trace, which no other axis has.
     """
 
     model: keras.Model
+    places: list
     weights: list
     batch: int
 
@@ -57,15 +60,15 @@ def _traced(node, training):
 
     def compute_output_spec(*args, **kwargs):
         captured.append(stand_in.call(*args, **kwargs))
-        return tree.map_structure(
-            lambda y: keras.KerasTensor(y.shape, y.dtype), captured[-1]
-        )
+        return keras.KerasTensor(())  # nothing reads it
 
     vars(stand_in)["compute_output_spec"] = compute_output_spec
     before = {part: _looks(part) for part in (stand_in, *inside)}
     with unrecorded(inside), _shapes_by_call(inside), _hidden(layer.variables):
         node.call(stand_in, inputs, training=training)
-        model = keras.Model([*inputs.values(), *symbols], captured[0])
+        outputs = dict(enumerate(tree.flatten(captured[0])))
+        outputs = {i: y for i, y in outputs.items() if isinstance(y, keras.KerasTensor)}
+        model = keras.Model([*inputs.values(), *symbols], list(outputs.values()))
     for part, look in before.items():
         if training and look != _looks(part):  # the first call may prepare something
             whose = "" if part is stand_in else f" of its layer '{part.name}'"
@@ -73,7 +76,7 @@ def _traced(node, training):
     for operation, *_ in calls_of(model):
         if not isinstance(operation, layers.Layer):  # Keras has numbered it
             operation.name = operation.name.rstrip("_0123456789")
-    return Traced(model, weights, batch)
+    return Traced(model, list(outputs), weights, batch)
 
 
 def _unusual_size(node):
