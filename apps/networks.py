@@ -23,6 +23,7 @@ import json
 import multiprocessing
 import pathlib
 import platform
+import re
 import tempfile
 import threading
 import time
@@ -238,18 +239,29 @@ def convert_of_hub(family):
         plan = snn_keras.plan(source, BITS, "bit_serial", fused=False)
         snn = snn_keras.convert(source, BITS, "bit_serial", fused=False)
     except snn_keras.ConversionError as error:
-        return {"refused": str(error).split("Remedy")[0].strip()}
+        return {"refused": why_refused(str(error))}
     expected, received = (
         keras.tree.flatten(network.predict(images, verbose=0))
         for network in (source, snn)
     )
     gaps = [np.abs(a - b).max() for a, b in zip(expected, received, strict=True)]
+    forms = [str(step.form) for step in plan.steps]
     return {
         "hub_layers": len(plan.steps),
         "neurons": sum(step.cell is not None for step in plan.steps),
+        "differences": forms.count("temporal difference"),
         "refused": "",
         "largest_difference": float(max(gaps)),
     }
+
+
+def why_refused(message):
+    """The layer that the message of a ConversionError names first, and the reason."""
+    layer = r"'[^']+' \(\w+\)"
+    told, _, inside = message.split("Remedy")[0].rpartition(" not known: ")
+    names = re.findall(f"^  ({layer}):", told, re.MULTILINE)
+    first = re.split(rf" (?={layer}: )", " ".join(inside.split()))[0]
+    return f"{names[0]}: {first}" if names else first
 
 
 def table(names, rows):
@@ -318,15 +330,20 @@ def page(metrics):
     return "\n".join([*lines, *page_of_hub(metrics)]) + "\n"
 
 
+_HUB_COLUMNS = ("network", "layers", "neurons", "differences", "error", "outcome")
+
+
 def page_of_hub(metrics):
     """The lines on KerasHub's networks; none if there are no figures."""
-    found = {name: f for name, f in metrics.items() if "refused" in f}
+    found = {name: f for name, f in sorted(metrics.items()) if "refused" in f}
     if not found:
         return []
     rows = [
         (
             *(name, f.get("hub_layers", ""), f.get("neurons", "")),
-            *(f.get("largest_difference", ""), f["refused"] or "converted"),
+            f.get("differences", ""),
+            f"{f['largest_difference']:.2g}" if "largest_difference" in f else "",
+            f["refused"] and f"refused: {f['refused']}" or "converted",
         )
         for name, f in found.items()
     ]
@@ -335,11 +352,13 @@ def page_of_hub(metrics):
         "## Networks of KerasHub",
         "",
         "`python -m apps.networks --networks= --hub`: tiny networks with random "
-        f"weights, quantized to {LEVELS} levels, texts of a known length. *Error*: "
-        "largest difference between the spiking network over time and the quantized "
-        "source.",
+        f"weights, quantized to {LEVELS} levels, texts of a known length; bit-serial "
+        f"neurons, T = {BITS}, step by step. *Differences*: as above. *Error*: largest "
+        "difference between the outputs of the spiking network and of the quantized "
+        "source, float32. What is refused is so before anything is built; the layer "
+        "named is the innermost that stays closed.",
         "",
-        *table(["network", "layers", "neurons", "error", "outcome"], rows),
+        *table([*_HUB_COLUMNS], rows),
     ]
 
 

@@ -222,7 +222,9 @@ def with_unread(nodes: Sequence[Node], outputs: Any) -> tuple[Node, ...]:
     """The nodes of a graph with these outputs, each with what it makes in vain."""
     read = {*tree.flatten(outputs), *(x for node in nodes for x in node.inputs)}
     return tuple(
-        dataclasses.replace(node, unread=tuple(y for y in node.outputs if y not in read))
+        dataclasses.replace(
+            node, unread=tuple(y for y in node.outputs if y not in read)
+        )
         for node in nodes
     )
 

@@ -182,7 +182,9 @@ class Opaque(Rule):
         """Raises a `Refusal` unless the operation can run between neurons."""
         given = tree.flatten((node.args, node.kwargs))
         if not samples.is_built_in(node.operation, given):
-            inside = f" What is inside is not known: {node.closed}" if node.closed else ""
+            inside = (
+                f" What is inside is not known: {node.closed}" if node.closed else ""
+            )
             raise Refusal(
                 "it is not one of Keras's own functions without a memory, spiking "
                 "neurons stand before and behind it, and it may not commute with the "

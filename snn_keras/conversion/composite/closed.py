@@ -24,7 +24,9 @@ def reason(error: Exception, layer: layers.Layer) -> str:
     inside = [x for x in _called(error.__traceback__) if x.name != layer.name]
     if isinstance(error, StaysClosed) or not inside:
         return found
-    return f"its layer '{inside[-1].name}' ({type(inside[-1]).__name__}) raised: {found}"
+    return (
+        f"its layer '{inside[-1].name}' ({type(inside[-1]).__name__}) raised: {found}"
+    )
 
 
 def _called(trace: TracebackType | None) -> Iterator[layers.Layer]:

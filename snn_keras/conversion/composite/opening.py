@@ -171,7 +171,9 @@ def _check_may_open(node):
     """Raises `StaysClosed` if a call does more than its layer's `call` tells."""
     layer, ends = node.operation, (*node.inputs, *node.outputs)
     if {"call", "__call__"} & set(vars(layer)) or not _is_called_plainly(layer):
-        raise StaysClosed("its `__call__` is its own, or it has a `call` of one object.")
+        raise StaysClosed(
+            "its `__call__` is its own, or it has a `call` of one object."
+        )
     if layer.activity_regularizer is not None:
         raise StaysClosed("it has an activity_regularizer.")
     if getattr(layer, "stateful", False):

@@ -57,7 +57,9 @@ class OwnWeights:
             read.extend(x for x in steps.read if isinstance(x, Tensor))
             layer = self._layer(node, steps, weights)
             args = (inputs[0] if len(inputs) == 1 else inputs,)
-            kept.append(dataclasses.replace(node, operation=layer, args=args, kwargs={}))
+            kept.append(
+                dataclasses.replace(node, operation=layer, args=args, kwargs={})
+            )
 
         def as_signal(x, site):
             """A signal which has, for each sample, the tensor that weights make."""

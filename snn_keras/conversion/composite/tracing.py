@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import functools
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -11,8 +10,9 @@ from keras import layers, ops, tree
 
 from snn_keras._keras import calls_of, copy_of, layers_inside, unrecorded
 from snn_keras.conversion.composite.closed import StaysClosed
+from snn_keras.conversion.composite.parts import tell_all
 from snn_keras.conversion.composite.same_calls import described
-from snn_keras.graph import Node, comes_with_keras
+from snn_keras.graph import Node
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,7 +64,7 @@ def _traced(node, training):
 
     vars(stand_in)["compute_output_spec"] = compute_output_spec
     before = {part: _looks(part) for part in (stand_in, *inside)}
-    with unrecorded(inside), _shapes_by_call(inside), _hidden(layer.variables):
+    with unrecorded(inside), tell_all(inside, training), _hidden(layer.variables):
         node.call(stand_in, inputs, training=training)
         outputs = dict(enumerate(tree.flatten(captured[0])))
         outputs = {i: y for i, y in outputs.items() if isinstance(y, keras.KerasTensor)}
@@ -84,31 +84,6 @@ def _unusual_size(node):
     tensors = [*node.inputs, *node.outputs, *node.operation.variables]
     sizes = {size for x in tensors for size in x.shape}
     return next(n for n in range(97, 98 + len(sizes)) if n not in sizes)
-
-
-@contextlib.contextmanager
-def _shapes_by_call(inside: Sequence[layers.Layer]) -> Iterator[None]:
-    """Within it, layers whose `call` is newer than their shapes tell those by `call`."""
-    older = [part for part in inside if _has_older_spec(part)]
-    for part in older:
-        by_call = functools.partial(keras.Operation.compute_output_spec, part)
-        vars(part)["compute_output_spec"] = by_call
-    try:
-        yield
-    finally:
-        for part in older:
-            del vars(part)["compute_output_spec"]
-
-
-def _has_older_spec(layer):
-    """Whether a layer has a call of its own, and its outputs' shapes from a base."""
-    kinds = type(layer).__mro__
-    call, spec = (
-        next(i for i, kind in enumerate(kinds) if name in vars(kind))
-        for name in ("call", "compute_output_spec")
-    )
-    is_own = not comes_with_keras(type(layer))
-    return is_own and call < spec and kinds[spec] is not layers.Layer
 
 
 @contextlib.contextmanager
