@@ -343,7 +343,7 @@ def page_of_hub(metrics):
             *(name, f.get("hub_layers", ""), f.get("neurons", "")),
             f.get("differences", ""),
             f"{f['largest_difference']:.2g}" if "largest_difference" in f else "",
-            f["refused"] and f"refused: {f['refused']}" or "converted",
+            (f["refused"] and f"refused: {f['refused']}") or "converted",
         )
         for name, f in found.items()
     ]

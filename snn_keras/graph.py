@@ -237,8 +237,8 @@ def _of_one_call(model):
         outputs = model.compute_output_spec(inputs)
     except Exception as error:  # a model of the user's own may raise anything
         raise ValueError(
-            f"Subclassed model '{model.name}' ({type(model).__name__}) cannot be called "
-            f"on tensors of the shape {shape} and the type {model.input_dtype}: "
+            f"Subclassed model '{model.name}' ({type(model).__name__}) cannot be "
+            f"called on tensors of the shape {shape} and the type {model.input_dtype}: "
             f"{error}\nRemedy: keras.Model(inputs, model(inputs)), with inputs = "
             "keras.Input(...) of other types."
         ) from error

@@ -45,6 +45,20 @@ FUNCTIONS = {
 # --- Layers ---------------------------------------------------------------------------
 
 
+def closed(kind):
+    """Class decorator: the layer's `call` cannot be traced with KerasTensors."""
+    call = kind.call
+
+    @functools.wraps(call)
+    def of_numbers(self, *args, **kwargs):
+        if any(isinstance(x, keras.KerasTensor) for x in [*args, *kwargs.values()]):
+            raise TypeError("it takes numbers")
+        return call(self, *args, **kwargs)
+
+    kind.call = of_numbers
+    return kind
+
+
 class Dense(layers.Dense):
     """Has the name of Keras's, and another computation."""
 

@@ -67,9 +67,10 @@ class Copies:
                 reason = str(error).strip().split("\n\n")[0]
                 raise ConversionError(
                     f"{node.describe()} cannot be made anew from its configuration: "
-                    f"{reason}\n{closed_layers([node])}Remedy: a layer class of which get_config and the "
-                    "weights say all that it computes, with get_build_config where its "
-                    "weights depend on more than the shape of its input; or a function "
+                    f"{reason}\n{closed_layers([node])}Remedy: a layer class of which "
+                    "get_config and the weights say all that it computes, with "
+                    "get_build_config where its weights depend on more than the shape "
+                    "of its input; or a function "
                     "registered with keras.saving.register_keras_serializable."
                 ) from error
             self._copies[id(source)] = (source, copy)

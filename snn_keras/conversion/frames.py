@@ -84,8 +84,8 @@ def _check_changes(step):
     for x, stage in zip(step.node.inputs, step.stages, strict=True):
         if stage is Stage.EACH_FRAME and "float" not in x.dtype:
             raise Refusal(
-                f"besides signals it reads a tensor of type {x.dtype}, which may change "
-                "from frame to frame, and cannot be added up.",
+                f"besides signals it reads a tensor of type {x.dtype}, which may "
+                "change from frame to frame, and cannot be added up.",
                 "keras.ops.cast it to floating point before the first neuron.",
             )
 

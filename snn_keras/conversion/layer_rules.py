@@ -142,7 +142,7 @@ class ReversibleEmbedding(Linear):
 
 @rule(Weighted)
 class WithWeights(Difference):
-    """Rule for an operation on signals and weights: as if the weights were constants."""
+    """Rule for an operation on signals and weights, as if these were constants."""
 
     def plan(self, node: Node, stages: tuple, context: "Context") -> Step:
         last = _last_step(node)

@@ -353,8 +353,9 @@ def check_has_neurons(graph: Graph) -> None:
     reason = f"{derived} override what their base class computes. " if derived else ""
     raise ConversionError(
         f"Model '{graph.name}' has no activation that becomes a spiking neuron. "
-        f"{reason}{closed_layers(graph.nodes)}Remedy: use snn_keras.layers.LSQReLU or QCFS as activations, or give "
-        "a network with ReLUs to snn_keras.quantize_activations first."
+        f"{reason}{closed_layers(graph.nodes)}Remedy: use snn_keras.layers.LSQReLU or "
+        "QCFS as activations, or give a network with ReLUs to "
+        "snn_keras.quantize_activations first."
     )
 
 

@@ -8,14 +8,13 @@ one closed operation, and so does whatever the trace computes otherwise than the
 import dataclasses
 from collections.abc import Hashable
 
-import keras
 from keras import layers, tree
 
 from snn_keras.conversion.composite.batches import AnyBatch
 from snn_keras.conversion.composite.closed import StaysClosed, reason
 from snn_keras.conversion.composite.own_weights import OwnWeights
-from snn_keras.conversion.composite.trial import check_same, known_shapes
 from snn_keras.conversion.composite.tracing import traced
+from snn_keras.conversion.composite.trial import check_same, known_shapes
 from snn_keras.conversion.registry import is_ruled
 from snn_keras.graph import (
     Graph,
