@@ -28,6 +28,28 @@ _TELLING = (
     *("once, decoded", "once"),
 )
 
+# What the page says of layers that Keras does not have.
+OWN = [
+    "",
+    "## Layers of your own",
+    "",
+    "A layer whose `call` is made of layers and `keras.ops` is laid open: its parts"
+    " are converted like any others, under its name and theirs (`block_dense`), and"
+    " layers inside those are laid open, too; so are subclassed models that have "
+    "been called. All uses of a layer share its weights, in training too. So "
+    "transformers convert: attention, layer normalization, embeddings, class tokens"
+    " and masks that enter as inputs or are constants. The length of a sequence "
+    "must be known: `keras.Input((128,))`.",
+    "",
+    "A layer stays one operation if its `call` cannot be traced with KerasTensors, "
+    "changes a variable or an attribute, draws random numbers, adds losses, "
+    "computes otherwise in training, takes or hands on a mask of Keras's, or reads "
+    "one weight in several places; also if it has an `activity_regularizer`, or if "
+    "its parts, tried on random inputs, give other numbers. Between neurons it is "
+    "then refused by its name, with the reason. `snn_keras.rule` registers a rule "
+    "for it; a rule always comes first.",
+]
+
 
 def define_flags():
     """Flags of this program."""
@@ -118,6 +140,7 @@ def page(outcomes):
         "its source does, and only a ReLU without levels is refused. "
         "`tests/test_sweep.py` checks of each network that it equals its source.",
     ]
+    lines += OWN
     for group, title in TITLES.items():
         lines += ["", f"## {title}", ""]
         lines += ["| name | before | between | behind | refused because |"]

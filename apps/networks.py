@@ -3,6 +3,7 @@
     python -m apps.networks
     python -m apps.networks --networks=ResNet50,DenseNet121
     python -m apps.networks --networks= --shipped --data_dir=data
+    python -m apps.networks --networks= --hub
 
 Each is built with random weights at its smallest input size, in a process of its
 own. `snn_keras.convert(model, data=images)` converts it as it is; its answers are
@@ -12,6 +13,8 @@ quantized source. Writes a table.
 
 With --shipped, the networks of saved_models, by the shortest call: whether the plan
 says that it is exact, and the answers on test images.
+
+With --hub, tiny random networks of KerasHub's families: converted, or why not.
 """
 
 import ctypes
@@ -20,13 +23,14 @@ import json
 import multiprocessing
 import pathlib
 import platform
+import re
 import tempfile
 import threading
 import time
 
 from absl import app, flags, logging
 
-from . import data
+from . import data, hub
 
 FLAGS = flags.FLAGS
 
@@ -66,6 +70,7 @@ def define_flags():
     flags.DEFINE_list("networks", list(NETWORKS), "Networks to convert.")
     flags.DEFINE_string("metrics", "docs/networks.json", "Where the figures are kept.")
     flags.DEFINE_bool("shipped", False, "Convert the networks of saved_models, too.")
+    flags.DEFINE_bool("hub", False, "Convert networks of KerasHub, too.")
     flags.DEFINE_string("data_dir", None, "Directory of prepared TFDS data sets.")
     flags.DEFINE_string("page", "docs/networks.md", "The table to write.")
 
@@ -220,6 +225,45 @@ def convert_shipped(path, data_dir):
     }
 
 
+def convert_of_hub(family):
+    """Quantizes and converts a tiny network of KerasHub; returns figures."""
+    import keras
+    import numpy as np
+
+    import snn_keras
+
+    model = hub.backbone(family)
+    images = hub.drawn(model)
+    try:
+        source = snn_keras.quantize_activations(model, LEVELS, data=images)
+        plan = snn_keras.plan(source, BITS, "bit_serial", fused=False)
+        snn = snn_keras.convert(source, BITS, "bit_serial", fused=False)
+    except snn_keras.ConversionError as error:
+        return {"refused": why_refused(str(error))}
+    expected, received = (
+        keras.tree.flatten(network.predict(images, verbose=0))
+        for network in (source, snn)
+    )
+    gaps = [np.abs(a - b).max() for a, b in zip(expected, received, strict=True)]
+    forms = [str(step.form) for step in plan.steps]
+    return {
+        "hub_layers": len(plan.steps),
+        "neurons": sum(step.cell is not None for step in plan.steps),
+        "differences": forms.count("temporal difference"),
+        "refused": "",
+        "largest_difference": float(max(gaps)),
+    }
+
+
+def why_refused(message):
+    """The layer that the message of a ConversionError names first, and the reason."""
+    layer = r"'[^']+' \(\w+\)"
+    told, _, inside = message.split("Remedy")[0].rpartition(" not known: ")
+    names = re.findall(f"^  ({layer}):", told, re.MULTILINE)
+    first = re.split(rf" (?={layer}: )", " ".join(inside.split()))[0]
+    return f"{names[0]}: {first}" if names else first
+
+
 def table(names, rows):
     """A table in Markdown."""
     lines = [names, ["---"] * len(names), *rows]
@@ -282,7 +326,40 @@ def page(metrics):
         if "agreement" in f
     ]
     names = ["network", "runs for", "the plan says", "source right", "right"]
-    return "\n".join(lines + table([*names, "same answers"], rows)) + "\n"
+    lines += table([*names, "same answers"], rows)
+    return "\n".join([*lines, *page_of_hub(metrics)]) + "\n"
+
+
+_HUB_COLUMNS = ("network", "layers", "neurons", "differences", "error", "outcome")
+
+
+def page_of_hub(metrics):
+    """The lines on KerasHub's networks; none if there are no figures."""
+    found = {name: f for name, f in sorted(metrics.items()) if "refused" in f}
+    if not found:
+        return []
+    rows = [
+        (
+            *(name, f.get("hub_layers", ""), f.get("neurons", "")),
+            f.get("differences", ""),
+            f"{f['largest_difference']:.2g}" if "largest_difference" in f else "",
+            (f["refused"] and f"refused: {f['refused']}") or "converted",
+        )
+        for name, f in found.items()
+    ]
+    return [
+        "",
+        "## Networks of KerasHub",
+        "",
+        "`python -m apps.networks --networks= --hub`: tiny networks with random "
+        f"weights, quantized to {LEVELS} levels, texts of a known length; bit-serial "
+        f"neurons, T = {BITS}, step by step. *Differences*: as above. *Error*: largest "
+        "difference between the outputs of the spiking network and of the quantized "
+        "source, float32. What is refused is so before anything is built; the layer "
+        "named is the innermost that stays closed.",
+        "",
+        *table([*_HUB_COLUMNS], rows),
+    ]
 
 
 def main(argv):
@@ -311,6 +388,8 @@ def main(argv):
             in_processes(name, (prepare, convert, convert_as_it_is), name, path)
     for path in sorted(data.SHIPPED.glob("*.keras")) if FLAGS.shipped else ():
         in_processes(path.name, (convert_shipped,), path, FLAGS.data_dir)
+    for family in hub.FAMILIES if FLAGS.hub else ():
+        in_processes(f"{family}Backbone", (convert_of_hub,), family)
 
 
 if __name__ == "__main__":

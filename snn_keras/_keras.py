@@ -5,7 +5,8 @@ the graph itself is recorded in private attributes, and `keras.applications` and
 preprocessing hold layers of their own.
 """
 
-from collections.abc import Iterator
+import contextlib
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import keras
@@ -31,7 +32,10 @@ def operation_types(*names: str) -> tuple[type, ...]:
 
 
 def copy_of(operation: keras.Operation) -> keras.Operation:
-    """An operation that is no layer, apart from the graphs that it stands in."""
+    """A copy of an operation, apart from the graphs that it stands in.
+
+    That of a layer shares its weights and the layers inside.
+    """
     found = object.__new__(type(operation))
     vars(found).update(vars(operation), _inbound_nodes=[], _outbound_nodes=[])
     return found
@@ -65,6 +69,22 @@ def calls_of(model: keras.Model) -> Iterator[tuple]:
             if not node.is_input:
                 args, kwargs = node.arguments.args, node.arguments.kwargs
                 yield node.operation, args, kwargs, node.outputs
+
+
+def layers_inside(layer: keras.layers.Layer) -> list[keras.layers.Layer]:
+    """The layers that a layer consists of, and those inside these."""
+    return list(layer._flatten_layers(include_self=False))
+
+
+@contextlib.contextmanager
+def unrecorded(operations: Sequence[keras.Operation]) -> Iterator[None]:
+    """Within this context, graphs are made with operations, and they do not know."""
+    kept = [(len(x._inbound_nodes), len(x._outbound_nodes)) for x in operations]
+    try:
+        yield
+    finally:
+        for operation, (before, behind) in zip(operations, kept, strict=True):
+            del operation._inbound_nodes[before:], operation._outbound_nodes[behind:]
 
 
 def output_shape_of(layer: keras.layers.Lambda) -> Any:

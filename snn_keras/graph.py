@@ -9,7 +9,7 @@ import dataclasses
 import functools
 import inspect
 import sys
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Any
 
 import keras
@@ -51,6 +51,7 @@ class Node:
             if the call sets it to True against the layer's default.
         outputs: A flat tuple of the tensors that it returns.
         unread: The outputs that nothing in the model reads.
+        closed: Why the layer was not laid open, of one that might have been.
         site: Identifies the call in the model where it was written. If a submodel is
             used several times, its calls have the same site each time.
     """
@@ -62,6 +63,7 @@ class Node:
     outputs: tuple
     site: Hashable = None
     unread: tuple = ()
+    closed: str = ""
 
     @property
     def inputs(self) -> list:
@@ -196,26 +198,68 @@ def fill(structure: Any, values: dict) -> Any:
 
 
 def trace(model: keras.Model) -> Graph:
-    """Reads the graph of a functional or Sequential model.
+    """Reads the graph of a model; that of a subclassed model is one call of it.
 
     Raises:
         ValueError: if the model is not built, or its graph does not show all that it
             computes.
     """
     check_has_graph(model)
+    if not _has_graph(model):
+        return _of_one_call(model)
     functional = functional_of(model)
     input_names = tuple(x.name for x in functional.inputs)
     _check_always_given(model, functional)
     names = Names(input_names)
     inputs = tree.map_structure(_tensor, _unwrap(functional.input))
     nodes: list[Node] = []
-    outputs = _unwrap(_inline(functional, inputs, nodes, names))
+    outputs = _unwrap(inline(functional, inputs, nodes, names))
+    kept, output_names = with_unread(nodes, outputs), tuple(functional.output_names)
+    return Graph(model.name, inputs, outputs, input_names, kept, output_names)
+
+
+def with_unread(nodes: Sequence[Node], outputs: Any) -> tuple[Node, ...]:
+    """The nodes of a graph with these outputs, each with what it makes in vain."""
     read = {*tree.flatten(outputs), *(x for node in nodes for x in node.inputs)}
-    for i, node in enumerate(nodes):
-        unread = tuple(y for y in node.outputs if y not in read)
-        nodes[i] = dataclasses.replace(node, unread=unread)
-    output_names = tuple(functional.output_names)
-    return Graph(model.name, inputs, outputs, input_names, tuple(nodes), output_names)
+    return tuple(
+        dataclasses.replace(
+            node, unread=tuple(y for y in node.outputs if y not in read)
+        )
+        for node in nodes
+    )
+
+
+def _of_one_call(model):
+    """The graph of a subclassed model, which has one node, for batches of any size."""
+    shape = model.get_build_config()["input_shape"]
+    inputs = _symbols(shape, model.input_dtype)
+    try:
+        outputs = model.compute_output_spec(inputs)
+    except Exception as error:  # a model of the user's own may raise anything
+        raise ValueError(
+            f"Subclassed model '{model.name}' ({type(model).__name__}) cannot be "
+            f"called on tensors of the shape {shape} and the type {model.input_dtype}: "
+            f"{error}\nRemedy: keras.Model(inputs, model(inputs)), with inputs = "
+            "keras.Input(...) of other types."
+        ) from error
+    inputs, outputs = (tree.map_structure(_tensor, x) for x in (inputs, outputs))
+    flat = tuple(tree.flatten(outputs))
+    node = Node(model.name, model, (inputs,), {}, flat, (id(model), 0))
+    names = Names()
+    paths = [path for path, _ in tree.flatten_with_path(inputs)]
+    keys = [path[-1] if path and isinstance(path[-1], str) else "x" for path in paths]
+    given = tuple(map(names.unique, keys))
+    made = tuple(names.unique(model.name) for _ in flat)
+    return Graph(model.name, inputs, outputs, given, (node,), made)
+
+
+def _symbols(shape, dtype):
+    """KerasTensors of a structure of shapes, for batches of any size."""
+    if isinstance(shape, dict):
+        return {key: _symbols(s, dtype) for key, s in shape.items()}
+    if any(isinstance(s, (list, tuple)) for s in shape):
+        return [_symbols(s, dtype) for s in shape]
+    return keras.KerasTensor((None, *shape[1:]), dtype)
 
 
 def _check_always_given(model, functional):
@@ -251,14 +295,18 @@ def check_has_graph(model: keras.Model) -> None:
             "inputs by keras.Model(inputs, outputs); compute_output_shape in each "
             "layer that computes with more than keras.ops."
         )
-    if not _has_graph(model):
+    if not _has_graph(model) and "input_shape" not in (model.get_build_config() or {}):
         raise ValueError(
-            f"Model '{model.name}' ({type(model).__name__}) is a subclassed model: "
-            "its graph is hidden in Python code. Remedy: rebuild it with the "
-            "functional API, inputs = keras.Input(...), "
-            "keras.Model(inputs, outputs)."
+            f"Model '{model.name}' ({type(model).__name__}) is a subclassed model, and "
+            "has not been called on one structure of tensors, so its graph is unknown. "
+            "Remedy: call it on some data, or model.build((None, ...)); a model whose "
+            "call takes several arguments as keras.Model(inputs, model(*inputs)), with "
+            "inputs = [keras.Input(...), ...]."
         )
-    own = _own_computation(model, (*_COMPUTE_METHODS, *_USER_METHODS))
+    methods = [*_COMPUTE_METHODS, *_USER_METHODS]
+    if not _has_graph(model):
+        methods.remove("call")
+    own = _own_computation(model, methods)
     if own:
         raise ValueError(
             f"Model '{model.name}' ({type(model).__name__}) has a {own} of its own, so "
@@ -369,7 +417,9 @@ def _computes_in_float64(operation, arguments):
     return not is_cast and any(x.dtype == "float64" for x in reads)
 
 
-def _inline(model, arguments, nodes: list, names: "Names"):
+def inline(
+    model: keras.Model, arguments: Any, nodes: list[Node], names: "Names"
+) -> Any:
     """Appends the nodes of `model`, called on `arguments`; returns its outputs."""
     values = {
         id(theirs): _as_input(ours, theirs, model, nodes, names)
@@ -381,7 +431,7 @@ def _inline(model, arguments, nodes: list, names: "Names"):
         )
         argument = args[0] if args else next(iter(kwargs.values()), None)
         if is_graph(operation) and not _is_lost(operation, kwargs, argument):
-            produced = _inline(functional_of(operation), argument, nodes, names)
+            produced = inline(functional_of(operation), argument, nodes, names)
         else:
             wide = _computes_in_float64(operation, (args, kwargs))
             produced = tree.map_structure(lambda y, w=wide: _tensor(y, w), outputs)

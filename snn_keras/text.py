@@ -37,3 +37,11 @@ def progress(verbose: int | str = "auto") -> int:
     if verbose != "auto":
         return int(verbose)
     return 1 if sys.stdout.isatty() or "ipykernel" in sys.modules else 2
+
+
+def telling_line(error: Exception) -> str:
+    """The line of an error's message that says what is wrong."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    telling = [x for x in lines if not x.startswith("Exception encountered")]
+    found = (telling or lines or [type(error).__name__])[0]
+    return found.removeprefix("\x1b[1m").removesuffix("\x1b[0m")

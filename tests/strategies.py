@@ -538,7 +538,11 @@ def _inner(draw, grow, x, kind=keras.Model):
     return kind(inner, grow(draw, inner))
 
 
-FORMS = (*(by_itself,) * 12, nested, nested, shared, over_time)
+def composed(draw, grow, x):
+    return networks.Composed(_inner(draw, grow, x))(x)
+
+
+FORMS = (*(by_itself,) * 12, nested, nested, shared, over_time, composed, composed)
 
 
 def merged(draw, x, tensors):

@@ -9,6 +9,7 @@ from keras import layers, ops
 
 import snn_keras
 from snn_keras.layers import LSQReLU
+from tests.users import closed
 
 RNG = np.random.default_rng(0)
 X = RNG.integers(-16, 17, (8, 6)).astype("float32") / 8
@@ -189,6 +190,7 @@ def test_a_relu_layer_inside_an_activation_becomes_neurons():
 # --- Layers of users' own ---
 
 
+@closed
 class Adapted(layers.Layer):
     factor = 1.0
 
@@ -199,6 +201,7 @@ class Adapted(layers.Layer):
         return z * self.factor
 
 
+@closed
 class Projected(layers.Layer):
     def build(self, shape):
         self.matrix = np.random.normal(size=(shape[-1], 6)).astype("float32")
@@ -278,6 +281,7 @@ def test_counts_of_words_are_copied():
     assert_exact(network(words, shape=(1,), dtype="string"), texts)
 
 
+@closed
 class Twice(keras.Model):
     """A nested model that is more than its graph."""
 

@@ -45,6 +45,20 @@ FUNCTIONS = {
 # --- Layers ---------------------------------------------------------------------------
 
 
+def closed(kind):
+    """Class decorator: the layer's `call` cannot be traced with KerasTensors."""
+    call = kind.call
+
+    @functools.wraps(call)
+    def of_numbers(self, *args, **kwargs):
+        if any(isinstance(x, keras.KerasTensor) for x in [*args, *kwargs.values()]):
+            raise TypeError("it takes numbers")
+        return call(self, *args, **kwargs)
+
+    kind.call = of_numbers
+    return kind
+
+
 class Dense(layers.Dense):
     """Has the name of Keras's, and another computation."""
 
@@ -101,6 +115,54 @@ class Softly(layers.Layer):
         return self.inner(inputs)
 
 
+class Block(layers.Layer):
+    """A residual block of layers, functions and weights."""
+
+    def build(self, shape):
+        self.norm = layers.LayerNormalization()
+        self.up, self.down = layers.Dense(3, "gelu"), layers.Dense(shape[-1])
+        self.offset = self.add_weight(shape=(shape[-1],), name="offset")
+        self.norm.build(shape)
+        self.up.build(shape)
+        self.down.build((*shape[:-1], 3))
+
+    def call(self, inputs):
+        return inputs + self.offset * self.down(self.up(self.norm(inputs)))
+
+
+class Blocks(layers.Layer):
+    """One block, twice."""
+
+    def build(self, shape):
+        self.block = Block()
+        self.block.build(shape)
+
+    def call(self, inputs):
+        return self.block(ops.tanh(self.block(inputs)))
+
+
+class Token(layers.Layer):
+    """Puts a weight before the entries of the first axis."""
+
+    def build(self, shape):
+        self.token = self.add_weight(shape=(1, 1, *shape[2:]), name="token")
+
+    def call(self, inputs):
+        more = (1,) * (len(inputs.shape) - 1)
+        token = ops.tile(self.token, (ops.shape(inputs)[0], *more))
+        return ops.concatenate([token, inputs], axis=1)
+
+
+class Counts(layers.Layer):
+    """Computes something else each time."""
+
+    calls = 0.0
+
+    def call(self, inputs):
+        self.calls += 1.0
+        return inputs + self.calls
+
+
 class Noise(layers.Layer):
     """Does something in training alone."""
 
@@ -117,6 +179,10 @@ UNARY_LAYERS = {
     "Halved": lambda: lambda x: Halved()([x, x]),
     "Scale": Scale,
     "Softly": Softly,
+    "Block": Block,
+    "Blocks": Blocks,
+    "Token": Token,
+    "Counts": Counts,
     "Noise": Noise,
 }
 

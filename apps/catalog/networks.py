@@ -11,7 +11,7 @@ from .case import Case
 LEVELS, STEP = 4, 0.5
 BATCH = 3
 POSITIONS = ("before", "between", "behind")
-FORMS = ("alone", "nested", "shared", "time_distributed")
+FORMS = ("alone", "nested", "shared", "time_distributed", "composed")
 AROUND = "around_"
 WORDS = ("a", "b", "d")
 
@@ -48,7 +48,8 @@ def network(case: Case, position: str, form: str = "alone") -> keras.Model:
         position: `"before"` the first neuron, `"between"` two layers of neurons or
             `"behind"` the last.
         form: How it stands there: `"alone"`; in a `"nested"` model; in a `"shared"`
-            one that is called twice; in a model inside `"time_distributed"`.
+            one that is called twice; in a model inside `"time_distributed"`; in a layer
+            that is `"composed"` of it and a weight.
 
     Raises:
         Exception: whatever Keras raises where it has no such network.
@@ -81,16 +82,23 @@ def _alone(case, signals):
     return case.apply(*_cast(case, signals))
 
 
-def _nested(case, signals):
+def _model(case, signals):
+    """A model of the case, for signals like these."""
     inner = [keras.Input(x.shape[1:], dtype=x.dtype) for x in signals]
-    model = keras.Model(inner, _alone(case, inner))
-    return model(signals)
+    return keras.Model(inner, _alone(case, inner))
+
+
+def _nested(case, signals):
+    return _model(case, signals)(signals)
 
 
 def _shared(case, signals):
-    inner = [keras.Input(x.shape[1:], dtype=x.dtype) for x in signals]
-    model = keras.Model(inner, _alone(case, inner))
+    model = _model(case, signals)
     return [model(signals), model(signals[::-1])]
+
+
+def _composed(case, signals):
+    return Composed(_model(case, signals))(signals)
 
 
 def _time_distributed(case, signals):
@@ -107,7 +115,40 @@ _FORMS = {
     "nested": _nested,
     "shared": _shared,
     "time_distributed": _time_distributed,
+    "composed": _composed,
 }
+
+
+@keras.saving.register_keras_serializable("snn_keras_apps")
+class Composed(layers.Layer):
+    """A layer that is composed of a model and a weight, by which it multiplies.
+
+    Args:
+        model: A model of a list of tensors.
+    """
+
+    def __init__(self, model: keras.Model, **kwargs):
+        super().__init__(**kwargs)
+        self.model = model
+
+    def build(self, shapes):
+        self.scale = self.add_weight(shape=(), initializer="ones", name="scale")
+
+    def call(self, inputs, training=None):
+        outputs = self.model(inputs, training=training)
+        return tree.map_structure(self._scaled, outputs)
+
+    def _scaled(self, y):
+        return y * ops.cast(self.scale, y.dtype) if "float" in str(y.dtype) else y
+
+    def get_config(self):
+        model = keras.saving.serialize_keras_object(self.model)
+        return {**super().get_config(), "model": model}
+
+    @classmethod
+    def from_config(cls, config):
+        model = keras.saving.deserialize_keras_object(config.pop("model"))
+        return cls(model, **config)
 
 
 def _cast(case, signals):

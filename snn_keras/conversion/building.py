@@ -3,7 +3,7 @@
 import functools
 import tempfile
 import types
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -12,6 +12,7 @@ from keras import ops, tree
 
 from snn_keras._keras import copy_of, lookup_of, output_shape_of
 from snn_keras.conversion import forms
+from snn_keras.conversion.composite.closed import closed_layers
 from snn_keras.conversion.normalize import (
     WRAPPERS,
     own_activation,
@@ -48,52 +49,53 @@ class Copies:
     """Copies of a source model's layers; a layer that is shared has one copy.
 
     Args:
-        nodes: The source's nodes. They also name the copies of layers inside wrappers.
+        nodes: The source's nodes. The first that calls an operation names its copy.
     """
 
     def __init__(self, nodes: Sequence[Node] = ()) -> None:
         self._copies = {}
         self._names = {id(node.operation): node.name for node in reversed(nodes)}
 
-    def own(self, node: Node, role: Hashable | None = None) -> keras.Operation:
-        """The copy of the node's operation; there is one for each `role`."""
+    def own(self, node: Node) -> keras.Operation:
+        """The copy of the node's operation."""
         source = node.operation
-        key = (id(source), role)
-        if key not in self._copies:
+        if id(source) not in self._copies:
             try:
-                copy = _copy(node, self._inner(node, role))
-            except (ValueError, TypeError, NotImplementedError) as error:
+                name = self._names.get(id(source), node.name)
+                copy = _copy(node, name, self._inner(node))
+            except Exception as error:  # a layer of the user's own may raise anything
                 reason = str(error).strip().split("\n\n")[0]
                 raise ConversionError(
                     f"{node.describe()} cannot be made anew from its configuration: "
-                    f"{reason}\nRemedy: a layer class of which get_config and the "
-                    "weights say all that it computes, with get_build_config where its "
-                    "weights depend on more than the shape of its input; or a function "
+                    f"{reason}\n{closed_layers([node])}Remedy: a layer class of which "
+                    "get_config and the weights say all that it computes, with "
+                    "get_build_config where its weights depend on more than the shape "
+                    "of its input; or a function "
                     "registered with keras.saving.register_keras_serializable."
                 ) from error
-            self._copies[key] = (source, copy)
-        return self._copies[key][1]
+            self._copies[id(source)] = (source, copy)
+        return self._copies[id(source)][1]
 
-    def _inner(self, node, role):
+    def _inner(self, node):
         """The copy of the layer inside a wrapper; other nodes may use it, too."""
         if type(node.operation) not in WRAPPERS:
             return None
         layer, x = node.operation.layer, signal_of(node)
         if isinstance(node.operation, keras.layers.TimeDistributed):
             x = Tensor((x.shape[0], *x.shape[2:]), x.dtype)
-        name = self._names.get(id(layer), layer.name)
-        return self.own(Node(name, layer, (x,), {}, node.outputs), role)
+        return self.own(Node(layer.name, layer, (x,), {}, node.outputs))
 
 
-def _copy(node, inner=None):
+def _copy(node, name, inner=None):
     """A copy of a node's operation, with its configuration and its weights.
 
     Args:
         node: The node.
+        name: The copy's name.
         inner: For a wrapper, the copy of the layer inside.
     """
     source = node.operation
-    copy = _made_anew(source, node.name, inner)
+    copy = _made_anew(source, name, inner)
     if not isinstance(source, keras.layers.Layer):
         return copy
     theirs = _own_weights(source)
@@ -331,7 +333,9 @@ class Builder:
         graph = plan.graph
         self._names = Names([*graph.input_names, *(node.name for node in graph.nodes)])
         self.tensors = {}
-        self._copies = Copies(graph.nodes)
+        # Those that are called as they are need their own names; wrappers have theirs.
+        plainly = sorted(plan.steps, key=lambda s: not isinstance(s.form, forms.Once))
+        self._copies = Copies([step.node for step in plainly])
         self._timed = set()
         self._presented = {}
         self._read = {}
@@ -424,7 +428,7 @@ class Builder:
     def _difference(self, node: Node, homogeneous: bool):
         """Applies a copy of the operation to the signal so far, and sends changes."""
         layer = TemporalDifference(
-            self._copies.own(node, role=node.name),
+            self._copies.own(node),
             call_arguments(node),
             coding=self.plan.coding,
             homogeneous=homogeneous,
@@ -452,7 +456,7 @@ class Builder:
         # Calls with arguments of their own have a wrapper each, of one copy.
         key = (wrapper, id(node.operation), given and node.name)
         if key not in self._wrappers:
-            operation = self._copies.own(node, role="per step")
+            operation = self._copies.own(node)
             self._wrappers[key] = wrapper(
                 operation,
                 given,

@@ -66,6 +66,8 @@ def of_each(step: Step) -> Step:
             "step.",
             "read what neurons send; or a network of one input, and snn.stream().",
         )
+    if isinstance(step.form, forms.Difference):
+        _check_changes(step)
     if step.stage is not Stage.BEFORE:
         return step
     samples.check_samples_apart(node)
@@ -75,6 +77,17 @@ def of_each(step: Step) -> Step:
             "stateful=False.",
         )
     return dataclasses.replace(step, stage=Stage.EACH_FRAME, form=forms.EachFrame())
+
+
+def _check_changes(step):
+    """Raises a `Refusal` if a step reads frames that cannot be added up."""
+    for x, stage in zip(step.node.inputs, step.stages, strict=True):
+        if stage is Stage.EACH_FRAME and "float" not in x.dtype:
+            raise Refusal(
+                f"besides signals it reads a tensor of type {x.dtype}, which may "
+                "change from frame to frame, and cannot be added up.",
+                "keras.ops.cast it to floating point before the first neuron.",
+            )
 
 
 def undecoded(graph: Graph, stages: Mapping) -> list[str]:

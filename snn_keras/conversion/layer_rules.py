@@ -1,6 +1,8 @@
 """Registers a rule for every Keras layer."""
 
-from keras import layers
+from typing import TYPE_CHECKING
+
+from keras import layers, tree
 
 from snn_keras._keras import LayerScale
 from snn_keras.conversion.normalize import HAVE_ACTIVATION, innermost
@@ -10,8 +12,10 @@ from snn_keras.conversion.rules import (
     Identity,
     Linear,
     Neuron,
+    Step,
     Unquantized,
     rule,
+    rule_for,
 )
 from snn_keras.graph import Node
 from snn_keras.layers import (
@@ -21,6 +25,10 @@ from snn_keras.layers import (
     QuantizedActivation,
     SlipReLU,
 )
+from snn_keras.layers.weighted import Weighted
+
+if TYPE_CHECKING:
+    from snn_keras.conversion.planning import Context
 
 rule(*HAVE_ACTIVATION)(Affine)
 rule(layers.BatchNormalization, layers.Normalization, layers.Rescaling)(Affine)
@@ -130,3 +138,26 @@ class ReversibleEmbedding(Linear):
     def is_linear(self, node: Node) -> bool:
         reverse = node.kwargs.get("reverse", node.args[1:2] == (True,))
         return bool(reverse) and not innermost(node.operation).logit_soft_cap
+
+
+@rule(Weighted)
+class WithWeights(Difference):
+    """Rule for an operation on signals and weights, as if these were constants."""
+
+    def plan(self, node: Node, stages: tuple, context: "Context") -> Step:
+        last = _last_step(node)
+        found = rule_for(last.operation)
+        if isinstance(found, Linear) and found.is_linear(last):
+            return Affine().plan(node, stages, context)
+        return super().plan(node, stages, context)
+
+
+def _last_step(node):
+    """The call of the only step that reads signals."""
+    step = node.operation.steps[-1]
+    signals = {f"tensor:{i}": x for i, x in enumerate(node.inputs)}
+    args, kwargs = tree.map_structure(
+        lambda x: signals.get(x, x) if isinstance(x, str) else x,
+        (step["args"], step["kwargs"]),
+    )
+    return Node(node.name, step["operation"], args, kwargs, node.outputs)

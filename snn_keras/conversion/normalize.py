@@ -15,6 +15,7 @@ import numpy as np
 from keras import layers, ops
 
 from snn_keras._keras import maker_of, operation_types
+from snn_keras.conversion.composite import Composite
 from snn_keras.conversion.functions import Kind, described, kind_of
 from snn_keras.conversion.wrapped import (
     CannotUnpack,
@@ -100,6 +101,7 @@ def normal_form(model: keras.Model | Graph, keep_quantizers: bool = False) -> Gr
 def _normal_form(graph, keep_quantizers):
     names = Names([*graph.input_names, *(node.name for node in graph.nodes)])
     wrapped = Wrapped(names)
+    graph = Composite(names).opened(graph)
     nodes = []
     for whole in graph.nodes:
         for node in unwrapped(whole, wrapped):

@@ -10,6 +10,7 @@ from keras import tree
 from snn_keras import neurons as neurons_lib
 from snn_keras.coding import SETTLE, Coding, Rate
 from snn_keras.conversion import forms, frames, normalize
+from snn_keras.conversion.composite.closed import closed_layers
 from snn_keras.conversion.rules import Refusal, Step, neurons_of, rule_for
 from snn_keras.conversion.samples import BatchSizes, check_reported_shape
 from snn_keras.conversion.stage import Stage
@@ -329,8 +330,11 @@ def check_call(node: Node, stages: Sequence[Stage]) -> None:
             "it is called with training=True, and spiking networks run in inference.",
             "call it without.",
         )
-    masks = any("mask" in k and isinstance(v, Tensor) for k, v in node.kwargs.items())
-    if masks and any(stage.has_time for stage in stages):
+    masks = {v for k, v in node.kwargs.items() if "mask" in k and isinstance(v, Tensor)}
+    timed = {x for x, stage in zip(node.inputs, stages, strict=True) if stage.has_time}
+    # A mask that enters as an input is the same at every step; Keras's own end here.
+    handed_on = any(x.masked for x in node.inputs)
+    if masks and timed and (handed_on or masks & timed):
         raise Refusal(
             "it reads a mask, and spiking neurons do not pass a mask on.",
             "mask_zero=False, and multiply by the mask where it counts.",
@@ -349,8 +353,9 @@ def check_has_neurons(graph: Graph) -> None:
     reason = f"{derived} override what their base class computes. " if derived else ""
     raise ConversionError(
         f"Model '{graph.name}' has no activation that becomes a spiking neuron. "
-        f"{reason}Remedy: use snn_keras.layers.LSQReLU or QCFS as activations, or give "
-        "a network with ReLUs to snn_keras.quantize_activations first."
+        f"{reason}{closed_layers(graph.nodes)}Remedy: use snn_keras.layers.LSQReLU or "
+        "QCFS as activations, or give a network with ReLUs to "
+        "snn_keras.quantize_activations first."
     )
 
 

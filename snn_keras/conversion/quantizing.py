@@ -11,6 +11,7 @@ from snn_keras._keras import copy_of, operation_types
 from snn_keras.conversion import normalize
 from snn_keras.conversion.building import Copies, new_inputs, policy
 from snn_keras.conversion.calibration import RULES, calibrate
+from snn_keras.conversion.composite.closed import closed_layers
 from snn_keras.conversion.rules import is_quantized, neurons_of
 from snn_keras.conversion.wrapped import Wrapped
 from snn_keras.errors import ConversionError
@@ -350,7 +351,8 @@ def check_has_activations(graph: Graph, with_curves: bool) -> None:
         raise ConversionError(
             f"Model '{graph.name}' has no ReLU, and no other activation function, to "
             "quantize. Its layers are of the types "
-            f"{sorted({type(n.operation).__name__ for n in graph.nodes})}. Remedy: "
+            f"{sorted({type(n.operation).__name__ for n in graph.nodes})}. "
+            f"{closed_layers(graph.nodes)}Remedy: "
             "train it with ReLU activations, or put snn_keras.layers.LSQReLU in their "
             "place; a model that is quantized already converts without data."
         )

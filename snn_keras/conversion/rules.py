@@ -14,6 +14,7 @@ from keras import layers, tree
 
 from snn_keras.conversion import forms, samples
 from snn_keras.conversion.normalize import innermost, is_relu
+from snn_keras.conversion.registry import RULES
 from snn_keras.conversion.samples import Refusal as Refusal
 from snn_keras.conversion.stage import Stage
 from snn_keras.graph import Graph, Node, computes_as
@@ -22,8 +23,6 @@ from snn_keras.neurons.cell import SpikingCell
 
 if TYPE_CHECKING:
     from snn_keras.conversion.planning import Context
-
-_RULES: dict[type, "Rule"] = {}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,7 +81,7 @@ def rule(*operation_types) -> Callable[[type], type]:
 
     def register(rule_type):
         for operation_type in operation_types:
-            _RULES[operation_type] = rule_type()
+            RULES[operation_type] = rule_type()
         return rule_type
 
     return register
@@ -90,12 +89,12 @@ def rule(*operation_types) -> Callable[[type], type]:
 
 def kinds_with(rule_type: type) -> list[type]:
     """The types of operations for which a rule of exactly this type is registered."""
-    return [kind for kind, found in _RULES.items() if type(found) is rule_type]
+    return [kind for kind, found in RULES.items() if type(found) is rule_type]
 
 
 def has_rule(operation_type: type) -> bool:
     """Whether a rule is registered for exactly this type of operation."""
-    return operation_type in _RULES
+    return operation_type in RULES
 
 
 def rule_for(operation: keras.Operation) -> Rule:
@@ -107,8 +106,8 @@ def rule_for(operation: keras.Operation) -> Rule:
     """
     operation = innermost(operation)
     for base in type(operation).__mro__:
-        if base in _RULES:
-            found = _RULES[base]
+        if base in RULES:
+            found = RULES[base]
             if not computes_as(operation, base):
                 return Opaque()
             # Keras's quantized layers round their inputs, so they are not linear.
@@ -170,7 +169,6 @@ class Opaque(Rule):
         if context.coding.repeats_source:
             return Step(node, self, stages, Stage.DURING, forms.EveryStep())
         self.check_between_neurons(node)
-        samples.check_companions(node, stages)
         exact = self.is_homogeneous(node)
         note = "" if exact else "exact in total; sends numbers, not spikes"
         form = forms.Difference(homogeneous=exact)
@@ -184,10 +182,13 @@ class Opaque(Rule):
         """Raises a `Refusal` unless the operation can run between neurons."""
         given = tree.flatten((node.args, node.kwargs))
         if not samples.is_built_in(node.operation, given):
+            inside = (
+                f" What is inside is not known: {node.closed}" if node.closed else ""
+            )
             raise Refusal(
                 "it is not one of Keras's own functions without a memory, spiking "
                 "neurons stand before and behind it, and it may not commute with the "
-                "mean over time.",
+                f"mean over time.{inside}",
                 "register a rule for it with snn_keras.rule: Linear or Affine if it "
                 "is that, Difference if it is a function of each sample alone.",
             )

@@ -13,10 +13,11 @@ from keras import layers, tree
 
 from snn_keras._keras import TAKES_SINGLE_IMAGES
 from snn_keras.conversion.functions import Kind, kind_of
-from snn_keras.conversion.stage import Stage
 from snn_keras.graph import Node, Tensor, comes_with_keras, is_graph
 from snn_keras.layers import FunctionLayer
+from snn_keras.layers.weighted import Weighted
 from snn_keras.simulate import apart
+from snn_keras.text import telling_line
 
 
 class Refusal(Exception):
@@ -31,7 +32,7 @@ _MIXES = Refusal(
     "keep axis 0 as it is, and leave the batch size of keras.Input open.",
 )
 # These layers may report a wrong output shape, or compare samples of a batch.
-_UNSURE = (TAKES_SINGLE_IMAGES, layers.EinsumDense, layers.MelSpectrogram)
+_UNSURE = (TAKES_SINGLE_IMAGES, layers.EinsumDense, layers.MelSpectrogram, Weighted)
 _UNUSUAL_SIZE = 97  # a batch size that is unlikely to be the length of another axis
 
 
@@ -44,17 +45,6 @@ def check_is_signal(node: Node) -> None:
                 f"its output is of type {tensor.dtype}, and later neurons depend on "
                 "it: what changes from step to step cannot be added up.",
                 "keep decisions behind the last neuron.",
-            )
-
-
-def check_companions(node: Node, stages: Sequence[Stage]) -> None:
-    """Raises a `Refusal` if an input without a time axis cannot be given one."""
-    for x, stage in zip(node.inputs, stages, strict=True):
-        if not stage.has_time and "float" not in x.dtype:
-            raise Refusal(
-                f"besides signals it reads a tensor of type {x.dtype}, which cannot be "
-                "added up over time.",
-                "keras.ops.cast it to floating point before the first neuron.",
             )
 
 
@@ -96,7 +86,7 @@ def _tried(node):
     except Exception as error:  # a backend may raise anything
         raise Refusal(
             "it cannot be computed for a batch of any size, of signals that have not "
-            f"arrived yet: {_reason(error)}",
+            f"arrived yet: {telling_line(error)}",
             "leave the batch size of keras.Input open, or keep it before the first "
             "neuron or behind the last.",
         ) from error
@@ -113,13 +103,6 @@ def _check_shapes(node, together):
                 "a layer or an equation whose shape Keras knows, as EinsumDense's is "
                 "without an ellipsis; or keep it behind the last neuron.",
             )
-
-
-def _reason(error):
-    """The line of an error's message that says what is wrong."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    telling = [x for x in lines if not x.startswith("Exception encountered")]
-    return (telling or lines or [type(error).__name__])[0].removeprefix("\x1b[1m")
 
 
 class BatchSizes:

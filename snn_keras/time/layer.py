@@ -69,8 +69,12 @@ class TimeLayer(keras.layers.Layer):
         return tree.map_structure(self._cast, inputs)
 
     def _cast(self, x):
-        is_float = "float" in keras.backend.standardize_dtype(x.dtype)
-        return ops.cast(x, self.compute_dtype) if is_float else x
+        return ops.cast(x, self.compute_dtype) if is_number(x) else x
+
+
+def is_number(x: Array) -> bool:
+    """Whether a tensor is of floats, which add up over time."""
+    return "float" in keras.backend.standardize_dtype(x.dtype)
 
 
 class Coded(keras.layers.Layer):

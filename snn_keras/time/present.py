@@ -7,7 +7,7 @@ from keras import ops
 
 from snn_keras.coding import Coding
 from snn_keras.time.clock import Clock
-from snn_keras.time.layer import Coded, TimeLayer
+from snn_keras.time.layer import Coded, TimeLayer, is_number
 from snn_keras.typing import Array
 
 
@@ -17,6 +17,8 @@ class Present(Coded, TimeLayer):
 
     Args:
         coding: The network's `snn_keras.coding.Coding`.
+
+    A mask, or another tensor that is not of floats, is there as it is at every step.
 
     Input shape: `(batch, ...)`. Output shape: `(batch, timesteps, ...)`, or the steps
     of a piece of a run.
@@ -42,7 +44,9 @@ class Present(Coded, TimeLayer):
 
     def gated(self, y: Array, clock: Clock) -> Array:
         """Currents `(batch, time, ...)`, multiplied by the coding's gain."""
-        return y if self.coding.is_steady else y * clock.gain(self.coding, y)
+        if self.coding.is_steady or not is_number(y):
+            return y
+        return y * clock.gain(self.coding, y)
 
     def compute_output_spec(self, x: keras.KerasTensor) -> Any:
         batch, *rest = x.shape

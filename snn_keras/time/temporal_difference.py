@@ -8,6 +8,7 @@ from keras import ops, tree
 from snn_keras.neurons.cell import state_dtype
 from snn_keras.neurons.scan import summed
 from snn_keras.time.clock import Clock, share
+from snn_keras.time.layer import is_number
 from snn_keras.time.per_step import CodedPerStep
 from snn_keras.typing import Array
 
@@ -81,6 +82,10 @@ class TemporalDifference(CodedPerStep):
             state = [ops.zeros_like(x[:, 0], dtype=self.state_dtype) for x in flat]
         signals, after = [], []
         for x, start in zip(flat, state, strict=True):
+            if not is_number(x):  # a mask, say, which is the same at every step
+                signals.append(ops.concatenate([x[:, :1], x], axis=1))
+                after.append(start)
+                continue
             sums, total = summed(x, start, self.state_dtype)
             signals.append(ops.concatenate([ops.expand_dims(start, 1), sums], axis=1))
             after.append(total)
@@ -102,7 +107,9 @@ class TemporalDifference(CodedPerStep):
         parts = ops.broadcast_to(parts, (clock.steps + 1,))
         counts = ops.cast(self.coding.divisor(ops.maximum(times, 1)), self.state_dtype)
         counts = ops.where(times > 0, counts, ops.zeros_like(counts))
-        decoded = tree.map_structure(lambda x: x * clock.along(parts, x), signals)
+        decoded = tree.map_structure(
+            lambda x: x * clock.along(parts, x) if is_number(x) else x, signals
+        )
         return tree.map_structure(
             lambda y: ops.where(
                 clock.along(counts, y) > 0, clock.along(counts, y) * y, 0.0
