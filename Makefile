@@ -3,6 +3,7 @@
 # make test   all tests but the slow ones, on TensorFlow and on JAX
 # make test-slow   the slow ones
 # make test-overnight   ten thousand random networks: an hour or two
+# make fuzz   damaged files and files that attack, hundreds of every kind
 # make test-torch   the laws on PyTorch, in an environment without TensorFlow
 # make test-versions   the laws on the oldest Keras that setup.cfg allows, and the newest
 # make test-compiled   all but the slow ones, every network compiled: see tests/conftest.py
@@ -13,7 +14,7 @@
 # make lint   ruff and mypy
 PYTHON ?= python3
 BIN := .venv/bin
-QUICK := "not slow and not overnight"
+QUICK := "not slow and not overnight and not fuzz"
 OLDEST_KERAS := $(shell sed -n "s/^ *keras>=//p" setup.cfg)
 PINNED_KERAS := $(shell sed -n "s/^keras==//p" constraints.txt)
 LAWS := lossless spike_for_spike ops layers own_codings own_neurons multi_threshold \
@@ -22,7 +23,7 @@ LAWS := lossless spike_for_spike ops layers own_codings own_neurons multi_thresh
 TEST_LAWS := -m pytest -q -m $(QUICK) $(LAWS:%=tests/test_%.py)
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: venv demo test test-slow test-overnight test-torch test-versions test-compiled reproduce microcontroller bench docs lint clean
+.PHONY: venv demo test test-slow test-overnight fuzz test-torch test-versions test-compiled reproduce microcontroller bench docs lint clean
 
 venv: .venv/.installed
 
@@ -46,6 +47,9 @@ test-slow: venv
 
 test-overnight: venv
 	KERAS_BACKEND=tensorflow $(BIN)/python -m tests.run -m overnight
+
+fuzz: venv
+	KERAS_BACKEND=tensorflow $(BIN)/python -m pytest -q -m fuzz tests/test_fuzz.py
 
 test-torch: .venv-torch/.installed
 	KERAS_BACKEND=torch .venv-torch/bin/python $(TEST_LAWS)

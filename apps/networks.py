@@ -16,7 +16,6 @@ says that it is exact, and the answers on test images.
 
 import ctypes
 import gc
-import json
 import multiprocessing
 import pathlib
 import platform
@@ -27,6 +26,7 @@ import time
 from absl import app, flags, logging
 
 from . import data
+from .records import read_measured
 
 FLAGS = flags.FLAGS
 
@@ -292,7 +292,7 @@ def main(argv):
     if unknown:
         raise app.UsageError(f"--networks: {unknown} are not among {list(NETWORKS)}")
     file = pathlib.Path(FLAGS.metrics)
-    metrics = json.loads(file.read_text()) if file.exists() else {}
+    metrics = read_measured(file)
     context = multiprocessing.get_context("spawn")
 
     def in_processes(name, parts, *given):

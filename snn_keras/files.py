@@ -58,10 +58,19 @@ def read(path: str | os.PathLike, remedy: str) -> bytes:
     Raises:
         FileNotFoundError: if it does not exist.
     """
+    return check_file(path, remedy).read_bytes()
+
+
+def check_file(path: str | os.PathLike, remedy: str) -> pathlib.Path:
+    """Returns `path`, if it is a file: no folder, no device and no pipe.
+
+    Raises:
+        FileNotFoundError: if it is not.
+    """
     path = pathlib.Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"there is no file {path}. Remedy: {remedy}")
-    return path.read_bytes()
+    return path
 
 
 def check_folder(
@@ -112,6 +121,9 @@ def folder_written_whole(path: str | os.PathLike) -> Iterator[pathlib.Path]:
     path = pathlib.Path(path).absolute()
     partial = path.with_name(f".{path.name}.partial")
     before = path.with_name(f".{path.name}.before")
+    if before.exists() and not path.exists():  # killed between two renames
+        os.replace(before, path)
+    shutil.rmtree(partial, ignore_errors=True)
     try:
         partial.mkdir()
         yield partial

@@ -32,6 +32,8 @@ def pytest_addoption(parser):
     """`pytest --compiled`."""
     text = "compile every test's networks as users' are: see compile_less"
     parser.addoption("--compiled", action="store_true", help=text)
+    text = "damaged files of each kind: see tests/test_fuzz.py"
+    parser.addoption("--files", type=int, default=200, help=text)
 
 
 @pytest.fixture(autouse=True)
