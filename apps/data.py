@@ -193,7 +193,7 @@ def _listed(path):
         if not name or not label.isdecimal() or len(label) > LONGEST_NUMBER:
             raise ValueError(
                 f"{path}, line {number}: a path and a class number are wanted, with a "
-                f"space between. Received: {line!r}"
+                f"space between. Received: {line[:200]!r}. Remedy: such lines alone."
             )
         paths.append(path.parent / name.strip())
         labels.append(int(label))

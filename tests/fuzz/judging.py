@@ -108,5 +108,7 @@ class Judge:
 def _seen(folder):
     """The files of a folder, with sizes and times of change."""
     return {
-        (str(p), p.lstat().st_size, p.lstat().st_mtime_ns) for p in folder.rglob("*")
+        (str(p), p.lstat().st_size, p.lstat().st_mtime_ns)
+        for p in folder.rglob("*")
+        if not p.is_dir()
     }

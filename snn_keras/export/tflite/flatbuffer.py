@@ -222,7 +222,7 @@ def signed(content: bytes) -> bytes:
     return content.replace(empty, (_CHECKSUM % digest).encode())
 
 
-def issigned(content: bytes) -> bool:
+def is_signed(content: bytes) -> bool:
     """Whether a file is as `to_tflite` wrote it, by its checksum."""
     head, _ = _CHECKSUM.split("%064x")
     start = content.rfind(head.encode())
