@@ -212,7 +212,8 @@ def _read_all(place, paths, size):
     images = np.empty((len(paths), *size, 3), "uint8")
     bar = keras.utils.Progbar(len(paths), unit_name="image")
     for i, path in enumerate(paths):
-        with reading(path, "an image", "remove the file, or copy it again."):
+        remedy = f"remove the file from {place}, or copy it again."
+        with reading(path, "an image", remedy):
             if not path.is_file():
                 raise ValueError("there is no such file")
             images[i] = keras.utils.load_img(

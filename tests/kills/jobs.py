@@ -68,9 +68,9 @@ class Train(Job):
     def run(self, folder):
         program(
             "train",
-            *("--train_images=256", "--batch_size=64", "--progress=none"),
-            *("--held_out=64", "--float_epochs=2", "--epochs=6", "--levels=3"),
-            *("--learning_rate=0.02", "--snn_timesteps=1,2", "--reestimate=64"),
+            *("--train_images=128", "--batch_size=32", "--progress=none"),
+            *("--held_out=32", "--float_epochs=2", "--epochs=6", "--levels=3"),
+            *("--learning_rate=0.02", "--snn_timesteps=1,2", "--reestimate=32"),
             f"--output={folder / 'net.keras'}",
         )
 

@@ -91,7 +91,7 @@ def _entries_of_outputs(node: Any, given: dict, opset: int) -> list[float]:
     model = onnx.helper.make_model(
         graph, opset_imports=[onnx.helper.make_opsetid("", opset)]
     )
-    inferred = onnx.shape_inference.infer_shapes(model, data_prop=True)
+    inferred = onnx.shape_inference.infer_shapes(model)
     return [_entries(x) for x in inferred.graph.output]
 
 
