@@ -9,7 +9,7 @@ import numpy as np
 from absl import logging
 
 from snn_keras import files, shipped
-from snn_keras.untrusted import check_zip, reading
+from snn_keras.untrusted import array_of, check_zip, reading
 
 SHIPPED = shipped.folder()
 LONGEST_NUMBER = 9  # digits of the number of a class
@@ -96,7 +96,7 @@ def arrays(path, split):
     with reading(path, what, remedy):
         check_zip(path)
         with open(path, "rb") as opened, np.load(opened) as file:
-            images, labels = (file[name] for name in names)
+            images, labels = (array_of(file, name) for name in names)
     labels = labels.reshape(-1)
     images = images[..., None] if images.ndim == 3 else images
     of_images = images.dtype == "uint8" and images.ndim == 4 and images.shape[-1] <= 4
@@ -104,12 +104,12 @@ def arrays(path, split):
         raise ValueError(
             f"{path}: {names[0]} must be uint8 images (count, height, width) or "
             f"(count, height, width, channels), with a label each. Received: "
-            f"{images.dtype} {images.shape} and {len(labels)} labels."
+            f"{images.dtype} {images.shape} and {len(labels)} labels. Remedy: {remedy}"
         )
     if labels.dtype.kind not in "iu" or labels.min(initial=0) < 0:
         raise ValueError(
             f"{path}: {names[1]} must be whole numbers from 0. Received: "
-            f"{labels.dtype}, the first of them {labels[:5].tolist()}."
+            f"{labels.dtype}, the first of them {labels[:5].tolist()}. Remedy: {remedy}"
         )
     return Split(images, labels.astype("int64"))
 

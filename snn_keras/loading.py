@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import json
 import math
 import os
 import pathlib
@@ -71,11 +72,20 @@ def _check_weights(path):
     A file of a few bytes may describe layers of any size.
     """
     with variables_without_values() as made, contextlib.suppress(Exception):
-        keras.models.load_model(path, compile=False)
+        _described(path)
     check_room(
         room_of(path),
         sum(math.prod(map(float, v.shape)) * size_of(v.dtype) for v in made),
     )
+
+
+def _described(path):
+    """The model that a file describes; of a .keras file the weights are not read."""
+    if path.suffix != ".keras":
+        return keras.models.load_model(path, compile=False)
+    with zipfile.ZipFile(path) as archive:
+        config = json.loads(archive.read("config.json"))
+    return keras.saving.deserialize_keras_object({**config, "compile_config": None})
 
 
 def size_of(dtype: str) -> int:

@@ -13,6 +13,8 @@ import zipfile
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 
+import numpy as np
+
 from snn_keras.errors import ConversionError
 from snn_keras.files import read
 from snn_keras.records import checked
@@ -100,6 +102,19 @@ def check_zip(path: str | os.PathLike) -> None:
         if place.is_absolute() or ".." in place.parts or is_link:
             raise ValueError(f"its member '{member.filename}' lies outside of it")
     check_room(room_of(path), sum(member.file_size for member in members))
+
+
+def array_of(file: Any, name: str) -> np.ndarray:
+    """An array of an .npz file that NumPy has opened.
+
+    Raises:
+        ValueError: if what has this name is no array.
+        KeyError: if nothing has.
+    """
+    found = file[name]
+    if not isinstance(found, np.ndarray):
+        raise ValueError(f"its member '{name}' is no array")
+    return found
 
 
 def check_hdf5(file: str | os.PathLike | BinaryIO, room: int) -> None:

@@ -18,7 +18,8 @@ pytestmark = pytest.mark.skipif(
     reason="what is read is the same for every backend; once is enough",
 )
 # Cases that make large files, or take long.
-LARGE = {"weights_bomb", "config_bomb", "array_bomb", "packed_bomb", "unrolled"}
+LARGE = {"weights_bomb", "config_bomb", "array_bomb", "packed_bomb"}
+LARGE |= {"many_wide", "many_constants", "doubled"}
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from keras import ops
 
 from snn_keras import files
 from snn_keras.records import checked
-from snn_keras.untrusted import check_zip, reading
+from snn_keras.untrusted import array_of, check_zip, reading
 
 _ABOUT = "about"
 
@@ -62,8 +62,8 @@ class Backup(keras.callbacks.Callback):
         with reading(self.path, "the backup of a training", f"{start_anew}."):
             check_zip(self.path)
             with open(self.path, "rb") as opened, np.load(opened) as file:
-                about = checked(json.loads(str(file[_ABOUT])), About)
-                values = [file[f"{i}"] for i in range(about["count"])]
+                about = checked(json.loads(str(array_of(file, _ABOUT))), About)
+                values = [array_of(file, f"{i}") for i in range(about["count"])]
         if about["settings"] != self.settings:
             changes = [
                 f"--{name}: {about['settings'].get(name)!r} -> {value!r}"

@@ -205,21 +205,6 @@ def vocabulary(folder):
     )
 
 
-def unrolled(folder):
-    """A loop of a million layers."""
-    model = keras.Sequential([keras.Input((4, 2)), layers.SimpleRNN(2, unroll=True)])
-    model.save(folder / "net.keras")
-    text = json.dumps([None, 4, 2])
-
-    def edit(config):
-        found = json.loads(
-            json.dumps(config["config"]).replace(text, json.dumps([None, 10**6, 2]))
-        )
-        config["config"] = found
-
-    edited(folder, edit)
-
-
 def nested(folder):
     """A text that is all brackets."""
     save(folder, ".keras", layers.Dense(2))
@@ -505,7 +490,7 @@ JSON = named(deep_json, long_number)
 CASES = {
     "keras": named(
         *(lambda_layer, other_module, download, wide, many_wide, vocabulary),
-        *(unrolled, nested, outside, absolute, assets_outside, link),
+        *(nested, outside, absolute, assets_outside, link),
         *(weights_bomb, config_bomb),
     )
     | of_hdf5(harmed_weights, "net.keras"),
