@@ -4,6 +4,7 @@
 # make test-slow   the slow ones
 # make test-overnight   ten thousand random networks: an hour or two
 # make fuzz   damaged files and files that attack, hundreds of every kind
+# make kills   kills trainings, comparisons, reports and exports two hundred times
 # make test-torch   the laws on PyTorch, in an environment without TensorFlow
 # make test-versions   the laws on the oldest Keras that setup.cfg allows, and the newest
 # make test-compiled   all but the slow ones, every network compiled: see tests/conftest.py
@@ -23,7 +24,7 @@ LAWS := lossless spike_for_spike ops layers own_codings own_neurons multi_thresh
 TEST_LAWS := -m pytest -q -m $(QUICK) $(LAWS:%=tests/test_%.py)
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: venv demo test test-slow test-overnight fuzz test-torch test-versions test-compiled reproduce microcontroller bench docs lint clean
+.PHONY: venv demo test test-slow test-overnight fuzz kills test-torch test-versions test-compiled reproduce microcontroller bench docs lint clean
 
 venv: .venv/.installed
 
@@ -50,6 +51,9 @@ test-overnight: venv
 
 fuzz: venv
 	KERAS_BACKEND=tensorflow $(BIN)/python -m pytest -q -m fuzz tests/test_fuzz.py
+
+kills: venv
+	KERAS_BACKEND=tensorflow $(BIN)/python -m tests.kills
 
 test-torch: .venv-torch/.installed
 	KERAS_BACKEND=torch .venv-torch/bin/python $(TEST_LAWS)

@@ -91,6 +91,7 @@ class Judge:
         """What is not allowed about a result; "" if nothing is."""
         names = {pathlib.Path(self.file).stem, "files"}
         allowed = {"refused", "read"} if may_be_read else {"refused"}
+        allowed |= {"crash"} if KINDS[self.kind].may_crash else set()
         if result.outcome not in allowed:
             return f"{result.outcome}: {result.text}"
         if result.outcome == "refused":

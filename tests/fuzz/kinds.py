@@ -30,12 +30,15 @@ class Kind:
         make: Writes a valid one into a folder, with what belongs to it.
         read: Reads what is in a folder.
         damages: What may be done to the file's content.
+        may_crash: Whether an interpreter in machine code reads the file, which may end
+            the process. No kind but TFLite with a forged checksum.
     """
 
     file: str
     make: Callable[[pathlib.Path], None]
     read: Callable[[pathlib.Path], object]
     damages: tuple = ()
+    may_crash: bool = False
 
 
 @functools.cache
@@ -241,6 +244,7 @@ KINDS = {
         lambda folder: export.to_tflite(spiking(), folder / "net.tflite", images()),
         lambda folder: export.TFLiteNetwork(folder / "net.tflite"),
         (structures.signed_tflite,),
+        may_crash=True,
     ),
     "C, net.json": Kind(
         "net.json", make_c, lambda folder: export.CNetwork(folder), JSON

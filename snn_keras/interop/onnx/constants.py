@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 
-from snn_keras.errors import ConversionError
 from snn_keras.interop.errors import Untranslatable
 from snn_keras.interop.onnx.folding import Folder
 from snn_keras.interop.onnx.nodes import Node
@@ -47,7 +46,7 @@ def _array(tensor):
     try:
         return package().numpy_helper.to_array(tensor)
     except Exception as error:  # NumPy's errors, and those of the package
-        raise ConversionError(
+        raise ValueError(
             f"constant '{tensor.name}' of shape {tuple(tensor.dims)} is damaged: "
-            f"{error}. Remedy: export the network again."
+            f"{error}"
         ) from error
