@@ -3,6 +3,8 @@
 # make test   all tests but the slow ones on TensorFlow; the laws on JAX
 # make test-slow   the slow ones
 # make test-overnight   ten thousand random networks: an hour or two
+# make fuzz   damaged files and files that attack, hundreds of every kind
+# make kills   kills trainings, comparisons, reports and exports two hundred times
 # make test-torch   the laws on PyTorch, in an environment without TensorFlow
 # make test-versions   the laws on the oldest Keras that setup.cfg allows, and the newest
 # make test-compiled   all but the slow ones, every network compiled: see tests/conftest.py
@@ -13,14 +15,14 @@
 # make lint   ruff and mypy
 PYTHON ?= python3
 BIN := .venv/bin
-QUICK := "not slow and not overnight"
+QUICK := "not slow and not overnight and not fuzz"
 OLDEST_KERAS := $(shell sed -n "s/^ *keras>=//p" setup.cfg)
 PINNED_KERAS := $(shell sed -n "s/^keras==//p" constraints.txt)
 LAWS := $(shell cat tests/laws.txt)
 TEST_LAWS := -m pytest -q -m $(QUICK) $(LAWS:%=tests/test_%.py)
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: venv demo test test-slow test-overnight test-torch test-versions test-compiled reproduce microcontroller bench docs lint clean
+.PHONY: venv demo test test-slow test-overnight fuzz kills test-torch test-versions test-compiled reproduce microcontroller bench docs lint clean
 
 venv: .venv/.installed
 
@@ -44,6 +46,12 @@ test-slow: venv
 
 test-overnight: venv
 	KERAS_BACKEND=tensorflow $(BIN)/python -m tests.run --parts=8 -m overnight
+
+fuzz: venv
+	KERAS_BACKEND=tensorflow $(BIN)/python -m pytest -q -m fuzz tests/test_fuzz.py
+
+kills: venv
+	KERAS_BACKEND=tensorflow $(BIN)/python -m tests.kills
 
 test-torch: .venv-torch/.installed
 	KERAS_BACKEND=torch .venv-torch/bin/python $(TEST_LAWS)

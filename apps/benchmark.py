@@ -10,7 +10,6 @@ for CIFAR on dyadic weights, where float32 is exact, so that outputs must be equ
 before anything is timed. SpikingJelly is measured beside where it is installed.
 """
 
-import json
 import os
 import pathlib
 import platform
@@ -31,6 +30,7 @@ from .benchmarks import (
     training,
 )
 from .benchmarks.page import page
+from .records import Measured, read_measured
 
 FLAGS = flags.FLAGS
 
@@ -94,7 +94,7 @@ def main(argv):
 
     backend = os.environ.get("KERAS_BACKEND", "tensorflow")
     file = pathlib.Path(FLAGS.metrics or f"docs/performance/{backend}.json")
-    metrics = json.loads(file.read_text()) if file.exists() else {}
+    metrics = read_measured(file, dict[str, Measured])
     for part in FLAGS.parts:
         logging.info("%s: %s", part, PARTS[part].__doc__)
         figures = PARTS[part](FLAGS.rounds)

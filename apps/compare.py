@@ -16,7 +16,7 @@ import pathlib
 from absl import app, flags
 
 import snn_keras
-from snn_keras import neurons
+from snn_keras import files, neurons
 from snn_keras.analysis.comparing.result import COSTS
 
 from . import data, sources
@@ -69,7 +69,8 @@ def main(argv):
     print(comparison)
     data.write_json(output.with_suffix(".json"), comparison.as_dict())
     picture = output.with_suffix(".png")
-    comparison.plot().savefig(picture, dpi=120)
+    with files.written_whole(picture) as partial:
+        comparison.plot().savefig(partial, dpi=120)
     print(f"wrote {output.with_suffix('.json')} and {picture}")
     try:
         best = comparison.best(FLAGS.within, FLAGS.cost)

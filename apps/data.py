@@ -4,16 +4,15 @@ import contextlib
 import dataclasses
 import json
 import pathlib
-import zipfile
 
 import numpy as np
 from absl import logging
 
 from snn_keras import files, shipped
+from snn_keras.untrusted import array_of, check_zip, reading
 
-# What reading a file of arrays may raise that is damaged, or another.
-DAMAGES = EOFError, OSError, TypeError, ValueError, zipfile.BadZipFile
 SHIPPED = shipped.folder()
+LONGEST_NUMBER = 9  # digits of the number of a class
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,14 +91,12 @@ def arrays(path, split):
         ValueError: if they are not there, or are no images of uint8 and their labels.
     """
     names = f"x_{split}", f"y_{split}"
-    try:
+    what = f"a file of the arrays {names[0]} and {names[1]}"
+    remedy = "a file that numpy.savez wrote, with x_train, y_train, x_test and y_test."
+    with reading(path, what, remedy):
+        check_zip(path)
         with open(path, "rb") as opened, np.load(opened) as file:
-            images, labels = (file[name] for name in names)
-    except (KeyError, *DAMAGES) as error:
-        raise ValueError(
-            f"{path} has no arrays {names[0]} and {names[1]}: {error}. Remedy: a file "
-            "that numpy.savez wrote, with x_train, y_train, x_test and y_test."
-        ) from error
+            images, labels = (array_of(file, name) for name in names)
     labels = labels.reshape(-1)
     images = images[..., None] if images.ndim == 3 else images
     of_images = images.dtype == "uint8" and images.ndim == 4 and images.shape[-1] <= 4
@@ -107,12 +104,12 @@ def arrays(path, split):
         raise ValueError(
             f"{path}: {names[0]} must be uint8 images (count, height, width) or "
             f"(count, height, width, channels), with a label each. Received: "
-            f"{images.dtype} {images.shape} and {len(labels)} labels."
+            f"{images.dtype} {images.shape} and {len(labels)} labels. Remedy: {remedy}"
         )
     if labels.dtype.kind not in "iu" or labels.min(initial=0) < 0:
         raise ValueError(
             f"{path}: {names[1]} must be whole numbers from 0. Received: "
-            f"{labels.dtype}, the first of them {labels[:5].tolist()}."
+            f"{labels.dtype}, the first of them {labels[:5].tolist()}. Remedy: {remedy}"
         )
     return Split(images, labels.astype("int64"))
 
@@ -187,14 +184,16 @@ def _listed(path):
     if not path.is_file():
         raise ValueError(f"There is no file {path} that lists images.")
     paths, labels = [], []
-    for number, line in enumerate(path.read_text().splitlines(), start=1):
+    with reading(path, "a list of images", "a text file in UTF-8."):
+        lines = path.read_text(encoding="utf-8").splitlines()
+    for number, line in enumerate(lines, start=1):
         name, _, label = line.strip().rpartition(" ")
         if not line.strip():
             continue
-        if not name or not label.isdecimal():
+        if not name or not label.isdecimal() or len(label) > LONGEST_NUMBER:
             raise ValueError(
                 f"{path}, line {number}: a path and a class number are wanted, with a "
-                f"space between. Received: {line!r}"
+                f"space between. Received: {line[:200]!r}. Remedy: such lines alone."
             )
         paths.append(path.parent / name.strip())
         labels.append(int(label))
@@ -213,16 +212,16 @@ def _read_all(place, paths, size):
     images = np.empty((len(paths), *size, 3), "uint8")
     bar = keras.utils.Progbar(len(paths), unit_name="image")
     for i, path in enumerate(paths):
-        try:
-            image = keras.utils.load_img(
+        remedy = f"remove the file from {place}, or copy it again."
+        with reading(path, "an image", remedy):
+            if not path.is_file():
+                raise ValueError("there is no such file")
+            images[i] = keras.utils.load_img(
                 path,
                 target_size=size,
                 interpolation="bilinear",
                 keep_aspect_ratio=True,
             )
-        except (OSError, ValueError) as error:
-            raise ValueError(f"{path} is not an image: {error}") from error
-        images[i] = image
         if i % 100 == 99 or i == len(paths) - 1:
             bar.update(i + 1)
     return images

@@ -19,7 +19,6 @@ With --hub, tiny random networks of KerasHub's families: converted, or why not.
 
 import ctypes
 import gc
-import json
 import multiprocessing
 import pathlib
 import platform
@@ -31,6 +30,7 @@ import time
 from absl import app, flags, logging
 
 from . import data, hub
+from .records import read_measured
 
 FLAGS = flags.FLAGS
 
@@ -369,7 +369,7 @@ def main(argv):
     if unknown:
         raise app.UsageError(f"--networks: {unknown} are not among {list(NETWORKS)}")
     file = pathlib.Path(FLAGS.metrics)
-    metrics = json.loads(file.read_text()) if file.exists() else {}
+    metrics = read_measured(file)
     context = multiprocessing.get_context("spawn")
 
     def in_processes(name, parts, *given):

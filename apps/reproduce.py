@@ -14,7 +14,6 @@ elsewhere goes on from its backup in saved_models/unfinished/, named as the netw
 In the end the new figures are printed beside those of docs/results/.
 """
 
-import json
 import os
 import pathlib
 import shutil
@@ -26,7 +25,8 @@ from absl import app, flags, logging
 from snn_keras import files
 
 from . import data
-from .results import source_file, write_row
+from .records import Figures
+from .results import read, source_file, write_row
 from .tables import trainings
 from .tables.rows import TABLES, named, of_seed
 
@@ -101,11 +101,11 @@ def make(name, seed, folder, shipped=()):
 
 def show(table, row, file):
     """Prints a row's figures, beside those of docs/results/."""
-    figures = json.loads(file.read_text())
+    figures = read(file, Figures)
     kept = pathlib.Path("docs/results") / file.name
     shown = {"here": figures}
     if kept.exists():
-        shown["docs/results"] = json.loads(kept.read_text())
+        shown["docs/results"] = read(kept, Figures)
     print(f"\n{TABLES[table].title}, {TABLES[table].network}: {row.method}")
     for where, found in shown.items():
         steps = zip(found["timesteps"], found["snn"], strict=True)

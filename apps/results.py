@@ -12,7 +12,6 @@ where it stopped. `python -m apps.reproduce` trains the source network of a row,
 
 import dataclasses
 import functools
-import json
 import pathlib
 import re
 
@@ -20,9 +19,11 @@ import numpy as np
 from absl import app, flags, logging
 
 from snn_keras import analysis
+from snn_keras.untrusted import read_json, reading
 
 from . import data
 from .evaluate import evaluate, full_float32, in_float64, settle
+from .records import Figures, Unfinished, read_trained
 from .sources import load_model
 from .tables.packing import packed, unpacked
 from .tables.page import draw, draw_epochs, page
@@ -30,6 +31,8 @@ from .tables.rows import TABLES, named, of_seed
 
 FLAGS = flags.FLAGS
 
+WHAT = "the figures of a row"
+REMEDY = "remove the file, and the row is measured again."
 COUNTED_IMAGES = 500
 CALIBRATION_IMAGES = 1000
 SEEDS = range(3)
@@ -80,14 +83,14 @@ def rounded_away(found):
 
 def trained_by(path):
     """The command that trained the network in `path`, without a machine's folders."""
-    command = json.loads(path.with_suffix(".json").read_text())["command"]
+    command = read_trained(path.with_suffix(".json"))["command"]
     command = re.sub(r"--data_dir=\S+", "--data_dir=DATA_DIR", command)
     return re.sub(r"=\S*/(\w+)/([\w.-]+\.keras)", r"=\1/\2", command)
 
 
 def kept_epoch(path):
     """`{"kept_epoch": number}` of the training of a network, where it says so."""
-    about = json.loads(path.with_suffix(".json").read_text())
+    about = read_trained(path.with_suffix(".json"))
     return {name: about[name] for name in ("kept_epoch",) if name in about}
 
 
@@ -196,9 +199,11 @@ def known_metrics(folder):
     metrics = {}
     for name, (table, row) in named().items():
         files = [folder / f"{of_seed(name, seed)}.json" for seed in SEEDS]
-        runs = [read(file) for file in files if file.exists()]
+        found = [file for file in files if file.exists()]
+        runs = [read(file, Figures) for file in found]
         if runs:
-            metrics[table, row.key] = mean_of(runs)
+            with reading(found[0], WHAT, REMEDY):
+                metrics[table, row.key] = mean_of(runs)
     return metrics
 
 
@@ -253,19 +258,27 @@ def settled_together(found):
     }
 
 
+def text_of_page(folder):
+    """The text of the page from the metrics in `folder`."""
+    metrics = known_metrics(folder)
+    with reading(folder, "the figures of rows", REMEDY):
+        return page(metrics, COUNTED_IMAGES)
+
+
 def write_page(folder, path):
     """Writes the page and its pictures from the metrics in `folder`."""
     metrics = known_metrics(folder)
+    text = text_of_page(folder)
     for table in {table for table, _ in metrics}:
         draw(table, metrics, folder / f"{table}.png")
     draw_epochs(
         {
-            name: read(data.SHIPPED / f"{source}.json")["history"]
+            name: read_trained(data.SHIPPED / f"{source}.json")["history"]
             for name, source in DRAWN.items()
         },
         folder / "epochs.png",
     )
-    data.write_text(path, page(metrics, COUNTED_IMAGES))
+    data.write_text(path, text)
 
 
 def write_row(file, table, row, path, data_dir, *settings, again=False):
@@ -286,9 +299,9 @@ def write_row(file, table, row, path, data_dir, *settings, again=False):
         unfinished.replace(file)
 
 
-def read(file):
+def read(file, kind=Unfinished):
     """The metrics in `file`, or none."""
-    return json.loads(file.read_text()) if file.exists() else {}
+    return read_json(file, kind, WHAT, REMEDY) if file.exists() else {}
 
 
 def evaluate_row(name, seed, folder):

@@ -12,6 +12,7 @@ import sys
 import keras
 from absl import app, flags
 
+import snn_keras
 from snn_keras.conversion import normalize
 from snn_keras.conversion.quantizing import has_unquantized
 
@@ -130,15 +131,10 @@ def model_of_flags():
 
 def load_model(path):
     """Loads a model for inference, or says what is wrong with the file."""
-    path = pathlib.Path(path)
-    if not path.exists():
-        raise app.UsageError(f"--model: there is no file {path}")
     try:
-        return keras.models.load_model(path, compile=False)
-    except (ValueError, OSError, KeyError) as error:
-        raise app.UsageError(
-            f"--model: {path} is not a Keras model: {error}"
-        ) from error
+        return snn_keras.load_model(path)
+    except (ValueError, OSError) as error:
+        raise app.UsageError(f"--model: {error}") from error
 
 
 def _application(name, flag):

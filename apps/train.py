@@ -26,7 +26,6 @@ number of its own, and --output in a folder that all share:
 import dataclasses
 import importlib.util
 import itertools
-import json
 import pathlib
 import sys
 import time
@@ -41,6 +40,7 @@ from snn_keras.backend import backend
 
 from . import data
 from .evaluate import allow_float64
+from .records import read_trained
 from .sources import load_model
 from .training import auto_augment, distribution, recipes, schedules
 from .training import flags as training_flags
@@ -89,12 +89,27 @@ class Stage:
             raise AttributeError(name) from None
 
     @property
+    def backup(self):
+        """Where all is that the training needs to go on."""
+        return self.output.with_name(f".{self.output.stem}.backup.npz")
+
+    @property
+    def kept(self):
+        """Where the best network so far is, while it trains."""
+        return self.output.with_name(f".{self.output.stem}.kept.keras")
+
+    @property
     def is_done(self):
         """Whether its network is there, made with the same settings."""
         metrics = self.output.with_suffix(".json")
         if not (self.output.exists() and metrics.exists()):
             return False
-        return json.loads(metrics.read_text()).get("settings") == self.settings
+        return read_trained(metrics).get("settings") == self.settings
+
+    def clean(self):
+        """Removes what only a training that goes on needs."""
+        self.backup.unlink(missing_ok=True)  # first: it asks for the other one
+        self.kept.unlink(missing_ok=True)
 
 
 def stages(output):
@@ -279,13 +294,17 @@ def first_kept(stage):
     return stage.epochs * 2 // 3
 
 
+def kept_accuracies(stage, history):
+    """What the spiking network reached in the epochs that may be kept."""
+    found = history.get(f"snn_accuracy_{int(stage.snn_timesteps[-1])}", [])
+    return found[first_kept(stage) :]
+
+
 def kept_epoch(stage, history):
     """The number, from 1, of the epoch whose network is kept."""
     if not stage.snn_timesteps:
         return stage.epochs
-    first = first_kept(stage)
-    found = history[f"snn_accuracy_{int(stage.snn_timesteps[-1])}"][first:]
-    return first + 1 + int(np.argmax(found))
+    return first_kept(stage) + 1 + int(np.argmax(kept_accuracies(stage, history)))
 
 
 def augmented_images(source, stage, augmentation):
@@ -311,10 +330,13 @@ def make_callbacks(stage, where, batches, held_out, backup):
             data.preprocess(held_out.images),
             held_out.labels,
             [int(t) for t in stage.snn_timesteps],
-            where.place(stage.output),
+            where.place(stage.kept),
             neuron=stage.snn_neuron,
             first_epoch=first_kept(stage),
         )
+        # A run that goes on keeps what beats the best of the one that was cut off.
+        before = kept_accuracies(stage, backup.history)
+        validation.best = max(before, default=validation.best)
         made.append(where.whole(validation))
     if FLAGS.tensorboard and where.is_first:
         made.append(keras.callbacks.TensorBoard(FLAGS.tensorboard))
@@ -341,8 +363,7 @@ def train_stage(stage, where, source):
             model.test_on_batch(*source.test_batches(where)[0])  # builds the metrics
             batches = WholeEpochs(batches)
             train_by_epochs(model, batches)
-        path = stage.output.with_name(f".{stage.output.stem}.backup.npz")
-        backup = Backup(path, stage.settings, writes=where.is_first)
+        backup = Backup(stage.backup, stage.settings, writes=where.is_first)
         epoch = backup.restore(model)
     if epoch:
         logging.info("goes on after epoch %d of %d", epoch, stage.epochs)
@@ -362,7 +383,8 @@ def train_stage(stage, where, source):
     if stage.snn_timesteps:
         where.meet()  # until the first has written what it kept
         with distribution.alone():
-            model = keras.models.load_model(stage.output, compile=False)
+            model = snn_keras.load_model(stage.kept)
+        where.meet()  # until all have read it
     if stage.reestimate:
         with where.scope(), distribution.alone():
             images = augmented_images(source, stage, augmentation)
@@ -379,7 +401,8 @@ def train_stage(stage, where, source):
             "settings": stage.settings,
         },
     )
-    backup.remove()
+    if where.is_first:
+        stage.clean()
     logging.info("wrote %s", output)
 
 
@@ -412,6 +435,7 @@ def main(argv):
     for stage in before:
         if stage.is_done:
             logging.info("%s is there", stage.output)
+            stage.clean()
         else:
             with where.together():
                 train_stage(stage, where, source)

@@ -20,6 +20,7 @@ from snn_keras.conversion import quantize_weights as quantize_weights
 from snn_keras.conversion import rule as rule
 from snn_keras.conversion import verify as verify
 from snn_keras.errors import ConversionError as ConversionError
+from snn_keras.loading import load_model as load_model
 from snn_keras.shipped import pretrained as pretrained
 from snn_keras.simulate import EarlyExit as EarlyExit
 from snn_keras.simulate import SpikingModel as SpikingModel

@@ -12,6 +12,7 @@ from typing import Any
 import keras
 from keras.src.activations import activations
 from keras.src.applications.convnext import LayerScale as LayerScale
+from keras.src.backend.common import global_state
 from keras.src.layers.preprocessing.image_preprocessing import (
     base_image_preprocessing_layer as _preprocessing,
 )
@@ -19,6 +20,23 @@ from keras.src.ops import core, einops, image, linalg, math, nn, numpy
 
 # Layers that take three axes for those of one image.
 TAKES_SINGLE_IMAGES = _preprocessing.BaseImagePreprocessingLayer
+
+# The name of the weights in a .keras file.
+WEIGHTS_IN_ZIP = "model.weights.h5"
+_WAITING = "uninitialized_variables"
+
+
+@contextlib.contextmanager
+def variables_without_values() -> Iterator[list]:
+    """Context manager: variables get a shape and no value; yields the list of them."""
+    before = global_state.get_global_attribute(_WAITING)
+    made = []
+    global_state.set_global_attribute(_WAITING, made)
+    try:
+        with keras.StatelessScope(initialize_variables=False):
+            yield made
+    finally:
+        global_state.set_global_attribute(_WAITING, before)
 
 
 def operation_types(*names: str) -> tuple[type, ...]:

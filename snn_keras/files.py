@@ -35,21 +35,37 @@ def written_whole(path: str | os.PathLike) -> Iterator[pathlib.Path]:
     path = pathlib.Path(path)
     partial = path.with_name(f".{path.stem}.partial{path.suffix}")
     try:
-        yield partial
-        os.replace(partial, path)
-    except OSError as error:
-        raise _not_written(path, error) from error
+        with _writing(path):
+            yield partial
+            os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
 
 
-def _not_written(path, error):
-    """The error that says what could not be written, and that nothing is lost."""
-    return OSError(
-        error.errno,
-        f"cannot write {path}: {error.strerror or error}. What was there before is as "
-        "it was. Remedy: room and permission to write there",
-    )
+@contextlib.contextmanager
+def _writing(path):
+    """Says what could not be written where it fails, and that nothing is lost.
+
+    Writers of HDF5 and ZIP files raise errors of their own behind that of the disk.
+    """
+    try:
+        yield
+    except Exception as error:
+        reason = _of_disk(error)
+        if reason is None:
+            raise
+        raise OSError(
+            reason.errno,
+            f"cannot write {path}: {reason.strerror or reason}. What was there before "
+            "is as it was. Remedy: room and permission to write there",
+        ) from error
+
+
+def _of_disk(error):
+    """The error of the operating system that an error comes from, or None."""
+    while error is not None and not isinstance(error, OSError):
+        error = error.__cause__ or error.__context__
+    return error
 
 
 def read(path: str | os.PathLike, remedy: str) -> bytes:
@@ -58,10 +74,19 @@ def read(path: str | os.PathLike, remedy: str) -> bytes:
     Raises:
         FileNotFoundError: if it does not exist.
     """
+    return check_file(path, remedy).read_bytes()
+
+
+def check_file(path: str | os.PathLike, remedy: str) -> pathlib.Path:
+    """Returns `path`, if it is a file: no folder, no device and no pipe.
+
+    Raises:
+        FileNotFoundError: if it is not.
+    """
     path = pathlib.Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"there is no file {path}. Remedy: {remedy}")
-    return path.read_bytes()
+    return path
 
 
 def check_folder(
@@ -112,16 +137,18 @@ def folder_written_whole(path: str | os.PathLike) -> Iterator[pathlib.Path]:
     path = pathlib.Path(path).absolute()
     partial = path.with_name(f".{path.name}.partial")
     before = path.with_name(f".{path.name}.before")
+    if before.exists() and not path.exists():  # killed between two renames
+        os.replace(before, path)
+    shutil.rmtree(partial, ignore_errors=True)
     try:
-        partial.mkdir()
-        yield partial
-        if path.exists():
-            os.replace(path, before)
-        os.replace(partial, path)
-    except OSError as error:
+        with _writing(path):
+            partial.mkdir()
+            yield partial
+            if path.exists():
+                os.replace(path, before)
+            os.replace(partial, path)
+    finally:
         if before.exists() and not path.exists():
             os.replace(before, path)
-        raise _not_written(path, error) from error
-    finally:
         shutil.rmtree(partial, ignore_errors=True)
         shutil.rmtree(before, ignore_errors=True)

@@ -4,6 +4,8 @@ import pathlib
 
 import keras
 
+from snn_keras.loading import load_model
+
 HERE = pathlib.Path(__file__).parent
 # In an installed package they stand inside it, in the repository beside it.
 FOLDERS = (HERE / "saved_models", HERE.parent / "saved_models")
@@ -52,4 +54,4 @@ def pretrained(name: str | None = None) -> keras.Model | tuple[str, ...]:
             f"no network of this name ships. Received: {name!r}. There are: "
             f"{', '.join(names)}."
         )
-    return keras.models.load_model(folder() / f"{name}.keras", compile=False)
+    return load_model(folder() / f"{name}.keras")

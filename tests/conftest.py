@@ -35,6 +35,8 @@ def pytest_addoption(parser):
     parser.addoption("--compiled", action="store_true", help=text)
     text = "I/N: of each module every N-th test, from the I-th, counted from 0"
     parser.addoption("--part", default="0/1", help=text)
+    text = "damaged files of each kind: see tests/test_fuzz.py"
+    parser.addoption("--files", type=int, default=200, help=text)
 
 
 @pytest.fixture(autouse=True)

@@ -19,7 +19,9 @@ ROOT = PACKAGE.parent
 # Each folder or module may use those in the layers before its own.
 LAYERS = [
     {"typing", "figures", "_keras"},
-    {"answers", "errors", "files", "text", "ops", "graph", "inputs"},
+    {"errors", "files", "records"},
+    {"untrusted"},
+    {"answers", "text", "ops", "graph", "inputs", "loading"},
     {"backend", "warning"},
     {"random"},
     {"coding"},

@@ -264,7 +264,7 @@ def test_a_file_holds_one_comparison(change, tmp_path):
 def test_a_file_of_something_else_stays(tmp_path):
     path = tmp_path / "runs.json"
     path.write_text("my thesis")
-    with pytest.raises(ValueError, match="does not hold the runs of a comparison"):
+    with pytest.raises(ValueError, match="as the runs of a comparison"):
         compared(network(layers.ReLU), data=DATA, path=path)
     assert path.read_text() == "my thesis"
 

@@ -87,8 +87,11 @@ def test_images_without_labels_are_chosen_evenly(tmp_path):
     [
         ("x/red/0.png\n", r"line 1: a path and a class number are wanted"),
         ("x/red/0.png red\n", r"line 1: a path and a class number are wanted"),
-        ("x/red/0.png 1\nx/none.png 2\n", r"none\.png is not an image"),
-        ("some.txt 2\n", r"some\.txt is not an image"),
+        (
+            "x/red/0.png 1\nx/none.png 2\n",
+            r"none\.png as an image: there is no such file",
+        ),
+        ("some.txt 2\n", r"some\.txt as an image"),
         ("", "There are no images"),
     ],
 )

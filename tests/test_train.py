@@ -280,7 +280,7 @@ def test_a_backup_of_another_training_is_refused(model, tmp_path):
     assert path.read_bytes() == content
     for damaged in (content[:-30], content[: len(content) // 2], b""):
         path.write_bytes(damaged)
-        with pytest.raises(ValueError, match="is damaged"):
+        with pytest.raises(ValueError, match="as the backup of a training"):
             Backup(path, {"epochs": 3, "levels": 2}).restore(model)
 
 
@@ -347,7 +347,7 @@ def test_data_sets_of_arrays(tmp_path):
         ({**arrays, "x_test": images[None]}, "must be uint8 images"),
         ({**arrays, "y_test": np.arange(4) - 1}, "whole numbers from 0"),
         ({**arrays, "y_test": np.arange(4) / 2}, "whole numbers from 0"),
-        ({"x_train": images}, "has no arrays x_test and y_test"),
+        ({"x_train": images}, "as a file of the arrays x_test and y_test"),
     ]
     for content, message in bad:
         np.savez(path, **content)
@@ -355,7 +355,9 @@ def test_data_sets_of_arrays(tmp_path):
             data.load("tiny", "test", tmp_path)
     for content in (path.read_bytes()[:-100], b""):
         path.write_bytes(content)
-        with pytest.raises(ValueError, match="has no arrays x_test and y_test"):
+        with pytest.raises(
+            ValueError, match="as a file of the arrays x_test and y_test"
+        ):
             data.load("tiny", "test", tmp_path)
 
 

@@ -3,15 +3,26 @@
 import itertools
 import json
 import pathlib
-import zipfile
+from typing import Any, TypedDict
 
 import keras
 import numpy as np
 from keras import ops
 
 from snn_keras import files
+from snn_keras.records import checked
+from snn_keras.untrusted import array_of, check_zip, reading
 
 _ABOUT = "about"
+
+
+class About(TypedDict):
+    """What the file says beside the values of the variables."""
+
+    settings: dict[str, Any]
+    epoch: int
+    history: dict[str, list[float]]
+    count: int
 
 
 class Backup(keras.callbacks.Callback):
@@ -21,7 +32,7 @@ class Backup(keras.callbacks.Callback):
     of the last whole epoch.
 
     Args:
-        path: Where to keep it; removed when training ends.
+        path: Where to keep it.
         settings: A dict that says what is trained and how. A backup of other settings
             is refused.
         writes: Whether to write at all: one of several processes does.
@@ -47,15 +58,12 @@ class Backup(keras.callbacks.Callback):
         """
         if not self.path.exists():
             return 0
-        start_anew = f"Remedy: remove {self.path} to start from the beginning"
-        try:
+        start_anew = f"remove {self.path} to start from the beginning"
+        with reading(self.path, "the backup of a training", f"{start_anew}."):
+            check_zip(self.path)
             with open(self.path, "rb") as opened, np.load(opened) as file:
-                about = json.loads(str(file[_ABOUT]))
-                values = [file[f"{i}"] for i in range(about["count"])]
-        except (zipfile.BadZipFile, KeyError, ValueError, EOFError) as error:
-            raise ValueError(
-                f"the backup {self.path} is damaged: {error}. {start_anew}."
-            ) from error
+                about = checked(json.loads(str(array_of(file, _ABOUT))), About)
+                values = [array_of(file, f"{i}") for i in range(about["count"])]
         if about["settings"] != self.settings:
             changes = [
                 f"--{name}: {about['settings'].get(name)!r} -> {value!r}"
@@ -64,7 +72,8 @@ class Backup(keras.callbacks.Callback):
             ]
             raise ValueError(
                 f"{self.path} is the backup of a training with other settings: "
-                f"{'; '.join(changes)}. {start_anew}, or give the same settings."
+                f"{'; '.join(changes)}. Remedy: {start_anew}, or give the same "
+                "settings."
             )
         model.optimizer.build(model.trainable_variables)
         variables = state_of(model)
@@ -76,7 +85,7 @@ class Backup(keras.callbacks.Callback):
                 raise ValueError(
                     f"{self.path} is the backup of another network: variable {i} has "
                     f"the shape {received}, that of '{model.name}' {expected}. "
-                    f"{start_anew}."
+                    f"Remedy: {start_anew}."
                 )
         for variable, value in zip(variables, values, strict=True):
             variable.assign(value)
@@ -102,11 +111,6 @@ class Backup(keras.callbacks.Callback):
         arrays = {f"{i}": ops.convert_to_numpy(v) for i, v in enumerate(variables)}
         with files.written_whole(self.path) as partial, open(partial, "wb") as file:
             np.savez(file, **{_ABOUT: np.array(json.dumps(about))}, **arrays)
-
-    def remove(self):
-        """Removes the file: the training has ended, and its results are written."""
-        if self.writes:
-            self.path.unlink(missing_ok=True)
 
 
 def state_of(model):

@@ -86,7 +86,8 @@ class SpikingModel(FastFeeding, keras.Model):
                 f"HDF5. Received: {filepath}. Remedy: a path that ends in .keras."
             )
         may_replace = kwargs.get("overwrite", not args or args[0])
-        if not (may_replace and str(filepath).endswith(".keras")):
+        asks = pathlib.Path(filepath).exists() and not may_replace
+        if asks or not str(filepath).endswith(".keras"):
             super().save(filepath, *args, **kwargs)
             return
         with files.written_whole(pathlib.Path(filepath)) as partial:

@@ -9,6 +9,7 @@ import numpy as np
 
 from snn_keras import files
 from snn_keras.conversion import convert
+from snn_keras.loading import load_model
 from snn_keras.neurons.cell import SpikingCell
 from snn_keras.typing import Inputs
 
@@ -62,8 +63,9 @@ class SpikingValidation(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
         resumed = epoch > self.first_epoch and not self._began
-        if resumed and self.filepath is not None and self.filepath.exists():
-            kept = keras.models.load_model(self.filepath, compile=False)
+        unknown = self.best == -np.inf
+        if resumed and unknown and self.filepath is not None and self.filepath.exists():
+            kept = load_model(self.filepath)
             self.best = self._accuracy(kept)[self.timesteps[-1]]
         self._began = True
 

@@ -3,15 +3,31 @@
 import hashlib
 import json
 import os
-import pathlib
-from typing import Any
+from typing import Any, TypedDict
 
 import keras
 import numpy as np
 from keras import tree
 
+from snn_keras.analysis.comparing.result import Row, SourceRow
 from snn_keras.files import check_target, written_whole
 from snn_keras.graph import Graph, Tensor
+from snn_keras.records import checked
+from snn_keras.untrusted import read_json, reading
+
+
+class Run(TypedDict):
+    """The figures of a finished run."""
+
+    source: dict[str, float]
+    rows: list[dict[str, Any]]
+
+
+class Content(TypedDict):
+    """What the file holds: what was compared, and the runs by name."""
+
+    compared: str
+    runs: dict[str, Run]
 
 
 class Memory:
@@ -31,11 +47,11 @@ class Memory:
         if self._path is not None and self._path.exists():
             self._content = _read(self._path, fingerprint)
 
-    def get(self, name: str) -> Any:
+    def get(self, name: str) -> Run | None:
         """The figures of a run, or None."""
         return self._content["runs"].get(name)
 
-    def add(self, name: str, figures: Any) -> None:
+    def add(self, name: str, figures: Run) -> None:
         """Adds the figures of a run, and writes them."""
         self._content["runs"][name] = figures
         if self._path is not None:
@@ -43,16 +59,16 @@ class Memory:
                 partial.write_text(json.dumps(self._content, indent=1))
 
 
-def _read(path: pathlib.Path, fingerprint):
-    try:
-        content = json.loads(path.read_text())
-        compared = content["compared"]
-        content["runs"].items()
-    except (ValueError, LookupError, AttributeError, TypeError) as error:
-        raise ValueError(
-            f"path: {path} does not hold the runs of a comparison. Remedy: another path"
-        ) from error
-    if compared != fingerprint:
+def _read(path, fingerprint):
+    remedy = "another path; or delete the file, and all runs begin anew."
+    what = "the runs of a comparison"
+    content = read_json(path, Content, what, remedy)
+    with reading(path, what, remedy):
+        for name, run in content["runs"].items():
+            checked({**run["source"], "seconds": 0}, SourceRow, f"source of {name}")
+            for row in run["rows"]:
+                checked({**row, "neuron": ""}, Row, f"a row of {name}")
+    if content["compared"] != fingerprint:
         raise ValueError(
             f"path: {path} holds runs of another network, of other data, or with other "
             "arguments. Remedy: another path; or delete the file, and all runs begin "

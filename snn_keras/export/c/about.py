@@ -5,10 +5,10 @@ import json
 import math
 import pathlib
 
-from snn_keras import files
 from snn_keras.export.c.program import Program
 from snn_keras.export.c.text import size_of
 from snn_keras.export.integer import Input, Output
+from snn_keras.untrusted import read_json
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,11 +80,7 @@ class About:
 
         Raises:
             FileNotFoundError: if there is none.
+            ValueError: if it is damaged.
         """
         remedy = "snn_keras.export.to_c(snn, path, data)."
-        about = json.loads(files.read(path, remedy))
-        for name, kind in (("inputs", Input), ("traced", Traced)):
-            found = [x | {"shape": tuple(x["shape"])} for x in about[name]]
-            about[name] = [kind(**x) for x in found]
-        about["outputs"] = [Output(**x) for x in about["outputs"]]
-        return cls(**about)
+        return read_json(path, cls, "what is known of a network in C", remedy)

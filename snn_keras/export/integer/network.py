@@ -27,7 +27,7 @@ class Input:
     """
 
     name: str
-    shape: tuple
+    shape: tuple[int, ...]
     dtype: str
     scale: float
     zero_point: int

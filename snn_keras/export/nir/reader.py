@@ -8,11 +8,14 @@ import keras
 import numpy as np
 from keras import layers
 
-from snn_keras import neurons, time
+from snn_keras import files, neurons, time
 from snn_keras.coding import Rate
 from snn_keras.export.nir.package import package
 from snn_keras.simulate import SpikingModel
 from snn_keras.typing import Array
+from snn_keras.untrusted import check_hdf5, reading, room_of
+
+AGAIN = "export it again, or copy it again."
 
 
 @keras.saving.register_keras_serializable("snn_keras")
@@ -41,22 +44,19 @@ def from_nir(path: str | os.PathLike, timesteps: int | None = None) -> SpikingMo
         FileNotFoundError: if the file does not exist.
     """
     path = pathlib.Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"there is no file {path}.")
-    try:
-        graph = package().read(str(path))
-    except Exception as error:
-        raise ValueError(
-            f"{path} is not a NIR file, or is damaged: {error}. Remedy: export it "
-            "again."
-        ) from error
-    timesteps = timesteps or graph.metadata.get("timesteps")
+    nir = package()
+    files.check_file(path, "the path of a NIR file.")
+    with reading(path, "a NIR file", AGAIN):
+        check_hdf5(path, room_of(path))
+        graph = nir.read(str(path))
+        timesteps = timesteps or graph.metadata.get("timesteps")
     if timesteps is None:
         raise ValueError(
             f"{path} does not say for how many steps it runs. Remedy: "
             "from_nir(path, timesteps=T)."
         )
-    return _Reader(graph, int(timesteps), path.stem).model()
+    with reading(path, "a NIR file", AGAIN):
+        return _Reader(graph, int(timesteps), path.stem).model()
 
 
 class _Reader:

@@ -3,7 +3,6 @@
 import dataclasses
 import hashlib
 import json
-import os
 from collections.abc import Mapping, Sequence
 from types import ModuleType
 
@@ -199,7 +198,7 @@ class File:
         self._model.metadata = [entry]
         builder = flatbuffers.Builder(1024)
         builder.Finish(self._model.Pack(builder), IDENTIFIER)
-        return _signed(bytes(builder.Output()))
+        return signed(bytes(builder.Output()))
 
     def _tensor_map(self, name, number):
         entry = self._s.TensorMapT()
@@ -216,35 +215,17 @@ class File:
         return self._buffers[content]
 
 
-def _signed(content):
+def signed(content: bytes) -> bytes:
     """`content` with its checksum, which is computed with zeros in its place."""
     empty = (_CHECKSUM % 0).encode()
     digest = int(hashlib.sha256(content).hexdigest(), 16)
     return content.replace(empty, (_CHECKSUM % digest).encode())
 
 
-def read_metadata(content: bytes, where: str | os.PathLike) -> dict:
-    """The metadata of a file that `to_tflite` wrote.
-
-    Args:
-        content: The content of the file.
-        where: The name of the file in messages.
-
-    Raises:
-        ValueError: if `to_tflite` did not write the file, or if it is damaged.
-    """
-    again = "Remedy: export it again, or copy it again."
-    if content[4:8] != IDENTIFIER:
-        raise ValueError(f"{where} is not a TFLite file. {again}")
+def is_signed(content: bytes) -> bool:
+    """Whether a file is as `to_tflite` wrote it, by its checksum."""
     head, _ = _CHECKSUM.split("%064x")
     start = content.rfind(head.encode())
     digest = content[start + len(head) : start + len(head) + 64]
     zeros = content[: start + len(head)] + b"0" * 64 + content[start + len(head) + 64 :]
-    if start < 0 or hashlib.sha256(zeros).hexdigest().encode() != digest:
-        raise ValueError(
-            f"{where} is damaged, cut short, or was not written by "
-            f"snn_keras.export.to_tflite: its checksum is wrong. {again}"
-        )
-    model = schema().ModelT.InitFromPackedBuf(content, 0)
-    (entry,) = [m for m in model.metadata if m.name == METADATA.encode()]
-    return json.loads(bytes(model.buffers[entry.buffer].data))
+    return start >= 0 and hashlib.sha256(zeros).hexdigest().encode() == digest

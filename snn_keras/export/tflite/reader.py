@@ -5,12 +5,12 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from snn_keras import files
 from snn_keras.export.inputs import in_order
 from snn_keras.export.integer import Input
-from snn_keras.export.tflite import flatbuffer
+from snn_keras.export.tflite.about import read_file
 from snn_keras.export.tflite.writer import NEXT
 from snn_keras.typing import Inputs
+from snn_keras.untrusted import reading
 
 
 class TFLiteNetwork:
@@ -32,14 +32,17 @@ class TFLiteNetwork:
     """
 
     def __init__(self, path: str | os.PathLike) -> None:
-        content = files.read(path, "snn_keras.export.to_tflite(snn, path, data)")
-        about = flatbuffer.read_metadata(content, path)
+        content, about = read_file(path)
+        self.form = about.form
+        self.timesteps = about.timesteps
+        self.batch_size = about.batch_size
+        self._outputs = about.outputs
+        with reading(path, "a TFLite file", "export it again, or copy it again."):
+            self._open(content, about)
+
+    def _open(self, content, about):
         from ai_edge_litert.interpreter import Interpreter
 
-        self.form = about["form"]
-        self.timesteps = about["timesteps"]
-        self.batch_size = about["batch_size"]
-        self._outputs = about["outputs"]
         self._interpreter = Interpreter(model_content=content)
         self._interpreter.allocate_tensors()
         (key,) = self._interpreter.get_signature_list()
@@ -49,7 +52,7 @@ class TFLiteNetwork:
         self.output_names = _in_order(
             self._runner.get_output_details(), self._interpreter.get_output_details()
         )
-        self._inputs = {name: details.pop(name) for name in about["inputs"]}
+        self._inputs = {name: details.pop(name) for name in about.inputs}
         self._states = details
 
     def tensors(self) -> dict:
@@ -148,7 +151,7 @@ class TFLiteNetwork:
             steps = step if self.form == "streaming" else self.timesteps
             over_time.append(
                 [
-                    results[y["name"]] * (y["scale"] / (y["divisor"] or steps))
+                    results[y.name] * (y.scale / (y.divisor or steps))
                     for y in self._outputs
                 ]
             )

@@ -6,6 +6,7 @@ import os
 from snn_keras import files
 from snn_keras.export.forms import check_form, integers_of
 from snn_keras.export.integer import IntegerNetwork
+from snn_keras.export.tflite.about import About
 from snn_keras.export.tflite.arithmetic import ARITHMETICS
 from snn_keras.export.tflite.flatbuffer import Quantization
 from snn_keras.export.tflite.plan import make_plan
@@ -84,7 +85,7 @@ def _content(network, form, batch_size, trace, arithmetic):
     plan = make_plan(network, read, streaming, arithmetic.merges)
     steps = Steps(network, batch_size, arithmetic, plan)
     write = _streaming if streaming else _unrolled
-    about = _about(network, form, batch_size)
+    about = dataclasses.asdict(About.of(network, form, batch_size))
     key, inputs, outputs = write(steps, trace)
     return steps.file.content(key, inputs, outputs, about)
 
@@ -142,16 +143,3 @@ def _copies(steps, numbers):
         distinct[name] = steps.copy(number, shape) if number in seen else number
         seen.add(number)
     return distinct
-
-
-def _about(network, form, batch_size):
-    """The metadata of the file."""
-    outputs = [dataclasses.asdict(out) for out in network.outputs]
-    return {
-        "form": form,
-        "timesteps": network.timesteps,
-        "batch_size": batch_size,
-        "inputs": [spec.name for spec in network.inputs],
-        "outputs": outputs,
-        "left_out": network.left_out,
-    }

@@ -11,7 +11,7 @@ from snn_keras.graph import Names
 from snn_keras.interop.errors import Untranslatable
 from snn_keras.interop.onnx.arranging import arranged
 from snn_keras.interop.onnx.calls import Call
-from snn_keras.interop.onnx.folding import folded
+from snn_keras.interop.onnx.folding import Folder
 from snn_keras.interop.onnx.images import gives_image, read_as_image
 from snn_keras.interop.onnx.making import Maker, legal
 from snn_keras.interop.onnx.nodes import Node, readers
@@ -34,13 +34,19 @@ class Builder:
         source: What the file says.
         nodes: Its nodes, in running order.
         constants: Its constants by name.
+        folder: Computes the nodes that depend on constants and shapes alone.
     """
 
     def __init__(
-        self, source: Source, nodes: Sequence[Node], constants: Mapping[str, np.ndarray]
+        self,
+        source: Source,
+        nodes: Sequence[Node],
+        constants: Mapping[str, np.ndarray],
+        folder: Folder,
     ) -> None:
         self._source = source
         self._nodes = list(nodes)
+        self._folder = folder
         self._names = Names()
         self._refused = []
         self._values = {k: Known.constant(v) for k, v in constants.items()}
@@ -99,7 +105,7 @@ class Builder:
         if node.op in ("Shape", "Size") and isinstance(inputs[0], View):
             return [self._shape(node, inputs[0])]
         if all(x is None or isinstance(x, Known) for x in inputs):
-            return folded(node, inputs, self._source.opset)
+            return self._folder.folded(node, inputs)
         call = Call(node, inputs, Maker(node.name, self._names), self._source.samples)
         try:
             made = TRANSLATIONS[node.op](call)

@@ -6,6 +6,7 @@ from typing import Any
 
 from snn_keras.errors import ConversionError
 from snn_keras.interop.onnx.package import package
+from snn_keras.untrusted import check_room, room_of
 
 
 def load_external(model: Any, folder: pathlib.Path | None, name: str) -> None:
@@ -28,8 +29,10 @@ def load_external(model: Any, folder: pathlib.Path | None, name: str) -> None:
             f"'{name}' keeps {len(tensors)} constants in other files, which bytes have "
             f"not beside them: '{tensors[0].name}' first. Remedy: give the file's path."
         )
+    sizes = [_check(tensor, folder.resolve(), name) for tensor in tensors]
+    # Many constants may be of one part of one file.
+    check_room(room_of(*{path for path, _ in sizes}), sum(size for _, size in sizes))
     for tensor in tensors:
-        _check(tensor, folder.resolve(), name)
         onnx.external_data_helper.load_external_data_for_tensor(tensor, str(folder))
         tensor.data_location = tensor.DEFAULT
         del tensor.external_data[:]
@@ -47,7 +50,11 @@ def tensors_of(model: Any) -> Iterator:
 
 
 def _check(tensor, folder, name):
-    """Checks that what a tensor names is in the folder and long enough."""
+    """Checks that what a tensor names is in the folder and long enough.
+
+    Returns:
+        The file, and the number of bytes that are read of it.
+    """
     info = {entry.key: entry.value for entry in tensor.external_data}
     location = info.get("location", "")
     path = (folder / location).resolve()
@@ -62,12 +69,15 @@ def _check(tensor, folder, name):
             f"'{name}' keeps constant '{tensor.name}' in '{location}', and there is no "
             f"such file in {folder}. Remedy: put it there."
         )
+    there = path.stat().st_size
     try:
-        end = int(info.get("offset", 0)) + int(info.get("length", 0))
+        begin = int(info.get("offset", 0))
+        size = int(info.get("length", there - begin))
     except ValueError:
-        end = -1
-    if not 0 <= end <= path.stat().st_size:
+        begin = size = -1
+    if min(begin, size) < 0 or begin + size > there:
         raise ConversionError(
             f"'{name}' reads constant '{tensor.name}' from '{location}' up to byte "
-            f"{end}, and the file has {path.stat().st_size}. Remedy: export it again."
+            f"{begin + size}, and the file has {there}. Remedy: export it again."
         )
+    return path, size

@@ -5,12 +5,15 @@ from collections.abc import Mapping, Sequence
 
 import keras
 
+from snn_keras.errors import ConversionError
 from snn_keras.interop.onnx.building import Builder
-from snn_keras.interop.onnx.constants import constants_of
+from snn_keras.interop.onnx.constants import own_constants, with_computed
+from snn_keras.interop.onnx.folding import Folder
 from snn_keras.interop.onnx.nodes import Node, needed
-from snn_keras.interop.onnx.reading import model_of, opset_of
+from snn_keras.interop.onnx.reading import AGAIN, model_of, opset_of
 from snn_keras.interop.onnx.rewriting import rewritten
 from snn_keras.interop.onnx.source import source_of
+from snn_keras.untrusted import reading
 
 
 def from_onnx(
@@ -46,8 +49,11 @@ def from_onnx(
     """
     proto, name = model_of(path_or_bytes)
     opset = opset_of(proto)
-    source = source_of(proto.graph, name, opset, input_shape)
-    nodes = needed([Node.of(x) for x in proto.graph.node], source.outputs)
-    nodes, constants = constants_of(proto, nodes, opset)
-    nodes, constants = rewritten(nodes, constants, source.outputs, opset)
-    return Builder(source, nodes, constants).model()
+    source = source_of(proto.graph, name, input_shape)
+    with reading(f"'{name}'", "an ONNX file", AGAIN, ConversionError):
+        nodes = needed([Node.of(x) for x in proto.graph.node], source.outputs)
+        constants = own_constants(proto)
+        folder = Folder(opset, sum(x.size for x in constants.values()))
+        nodes, constants = with_computed(constants, nodes, folder)
+        nodes, constants = rewritten(nodes, constants, source.outputs, folder)
+        return Builder(source, nodes, constants, folder).model()

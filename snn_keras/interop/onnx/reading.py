@@ -10,8 +10,12 @@ from snn_keras.interop.onnx.external import load_external
 from snn_keras.interop.onnx.folding import RANDOM
 from snn_keras.interop.onnx.operators import TRANSLATIONS
 from snn_keras.interop.onnx.package import package
+from snn_keras.untrusted import reading
 
 OLDEST_OPSET = 13
+# The most nodes that the functions of a file may become where they are called.
+MOST_NODES = 1_000_000
+AGAIN = "export the network again."
 # Operators that give what is known from shapes.
 OF_SHAPES = {"Shape", "Size"}
 CONTROL_FLOW = {"If", "Loop", "Scan", "SequenceMap"}
@@ -36,27 +40,13 @@ def model_of(path_or_bytes: str | os.PathLike | bytes) -> tuple[Any, str]:
             f"{type(path_or_bytes).__name__}. Remedy: model.SerializeToString() for "
             "an onnx.ModelProto."
         )
-    model = _parsed(content, name)
-    load_external(model, folder, name)
-    return _checked(model, name), name
-
-
-def _parsed(content, name):
     onnx = package()
-    try:
+    with reading(f"'{name}'", "an ONNX file", AGAIN, ConversionError):
         model = onnx.load_model_from_string(content)
-    except Exception as error:  # protobuf's own errors
-        raise ConversionError(_damaged(name, error)) from error
-    if not model.HasField("graph") or not model.opset_import:
-        raise ConversionError(_damaged(name, "it has no graph, or names no operators"))
-    return model
-
-
-def _damaged(name, reason):
-    return (
-        f"'{name}' is not an ONNX file, or is damaged: {reason}. Remedy: export the "
-        "network again."
-    )
+        if not model.HasField("graph") or not model.opset_import:
+            raise ValueError("it has no graph, or names no operators")
+        load_external(model, folder, name)
+        return _checked(model, name), name
 
 
 def opset_of(model: Any) -> int:
@@ -80,16 +70,40 @@ def _checked(model, name):
             "the network again."
         )
     if model.functions:
-        try:
-            model = onnx.inliner.inline_local_functions(model)
-        except Exception as error:  # the inliner's own errors
-            raise ConversionError(_damaged(name, error)) from error
+        check_functions(model)
+        model = onnx.inliner.inline_local_functions(model)
     check_operators(model, name)
-    try:
-        onnx.checker.check_model(model)
-    except Exception as error:  # the checker's own, and some of Python's
-        raise ConversionError(_damaged(name, error)) from error
+    onnx.checker.check_model(model)
     return model
+
+
+def check_functions(model: Any) -> None:
+    """Raises a ValueError if the functions of a file become too many nodes.
+
+    A function that calls another one twice, which calls a third one twice, and so on,
+    makes a few lines into any number of nodes.
+    """
+    functions = {(f.domain, f.name): f for f in model.functions}
+    sizes = {}
+
+    def size(nodes):
+        return sum(sizes.get((n.domain, n.op_type), 1) for n in nodes)
+
+    waiting = dict(functions)
+    while waiting:
+        ready = [
+            key
+            for key, f in waiting.items()
+            if not any((n.domain, n.op_type) in waiting for n in f.node)
+        ]
+        if not ready:
+            raise ValueError("its functions call one another in a circle")
+        sizes |= {key: size(waiting.pop(key).node) for key in ready}
+    count = size(model.graph.node)
+    if count > MOST_NODES:
+        raise ValueError(
+            f"its functions become {count:,} nodes; read are {MOST_NODES:,}"
+        )
 
 
 def check_operators(model: Any, name: str) -> None:

@@ -40,24 +40,21 @@ class Source:
         name: The name of its graph.
         inputs: Its inputs, without constants.
         outputs: The names of its outputs.
-        opset: The version of ONNX's operators.
         samples: The numbers of samples for which constants are known.
     """
 
     name: str
     inputs: tuple
     outputs: tuple
-    opset: int
     samples: tuple
 
 
-def source_of(proto: Any, name: str, opset: int, input_shape: Any = None) -> Source:
+def source_of(proto: Any, name: str, input_shape: Any = None) -> Source:
     """What a file says of its inputs and outputs.
 
     Args:
         proto: A `GraphProto`.
         name: The name for the model.
-        opset: The version of its operators.
         input_shape: Lengths without the batch, as the user gave them: a tuple, or a
             dict by the inputs' names.
 
@@ -76,7 +73,7 @@ def source_of(proto: Any, name: str, opset: int, input_shape: Any = None) -> Sou
     inputs = tuple(_input(x, shapes.get(x.name)) for x in given)
     _check_open(name, inputs)
     outputs = tuple(x.name for x in proto.output)
-    return Source(name, inputs, outputs, opset, _samples(name, inputs))
+    return Source(name, inputs, outputs, _samples(name, inputs))
 
 
 def _by_name(names: Sequence[str], input_shape: Any) -> Mapping:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from snn_keras.interop.onnx.folding import Folder
 from snn_keras.interop.onnx.nodes import Node
 from snn_keras.interop.onnx.rewriting.curves import with_curves
 from snn_keras.interop.onnx.rewriting.folds import with_folds
@@ -19,7 +20,7 @@ def rewritten(
     nodes: Sequence[Node],
     constants: Mapping[str, np.ndarray],
     outputs: Sequence[str],
-    opset: int,
+    folder: Folder,
 ) -> tuple[list[Node], dict[str, np.ndarray]]:
     """The nodes, those that are one layer together as one node; and the constants.
 
@@ -27,9 +28,9 @@ def rewritten(
         nodes: The nodes of a file, in running order.
         constants: Its constants by name.
         outputs: The names of its outputs.
-        opset: The version of its operators.
+        folder: Computes nodes whose inputs are known.
     """
-    graph = Graph(list(nodes), dict(constants), set(outputs), opset)
+    graph = Graph(list(nodes), dict(constants), set(outputs), folder)
     for rewrite in (
         *(with_folds, with_groups, with_normalizations),
         *(with_keras_normalizations, with_curves),

@@ -11,7 +11,6 @@ import numpy as np
 from keras import activations, ops
 
 from snn_keras.interop.errors import Untranslatable
-from snn_keras.interop.onnx.folding import folded
 from snn_keras.interop.onnx.nodes import Node
 from snn_keras.interop.onnx.rewriting.graph import Graph
 from snn_keras.interop.onnx.values import Known
@@ -109,7 +108,8 @@ def _values(graph, start, nodes, last):
             for name in node.inputs
         ]
         try:
-            known |= zip(node.outputs, folded(node, inputs, graph.opset), strict=False)
+            outputs = graph.folder.folded(node, inputs)
+            known |= zip(node.outputs, outputs, strict=False)
         except Untranslatable:
             return None
     return known[last.outputs[0]].fixed

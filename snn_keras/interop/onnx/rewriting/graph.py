@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from snn_keras.interop.onnx.folding import Folder
 from snn_keras.interop.onnx.nodes import Node, needed, readers
 
 
@@ -36,13 +37,13 @@ class Graph:
         nodes: The nodes in running order.
         constants: Arrays by name.
         outputs: The names of the outputs.
-        opset: The version of the operators.
+        folder: Computes nodes whose inputs are known.
     """
 
     nodes: list
     constants: dict
     outputs: set
-    opset: int
+    folder: Folder
 
     @functools.cached_property
     def makers(self) -> dict:
