@@ -1,0 +1,97 @@
+"""Energy of the networks that ship, beside their opponents."""
+
+import dataclasses
+import pathlib
+
+import snn_keras
+from snn_keras import analysis
+from snn_keras.analysis.costing.running import count
+
+from .. import data
+from ..sources import load_model
+
+# Network, its data, neuron, time steps.
+CASES = (
+    ("fashion_mnist_adaptor", "fashion_mnist", "if", 4),
+    ("fashion_mnist_adaptor", "fashion_mnist", "bit_serial", 2),
+    ("fashion_mnist_sparse", "fashion_mnist", "bit_serial", 4),
+    ("fashion_mnist_bits", "fashion_mnist", "bit_serial", 4),
+    ("fashion_mnist_adaptor", "fashion_mnist", "differential", 4),
+    ("cifar10_adaptor2", "cifar10", "if", 4),
+    ("cifar10_adaptor2", "cifar10", "differential", 4),
+    ("cifar10_bits", "cifar10", "bit_serial", 4),
+    ("cifar10_sparse_1e-6", "cifar10", "bit_serial", 4),
+)
+HARDWARE = ("45 nm", "45 nm, reuse", "22 nm")
+MAPS = "45 nm, bit maps"
+PICTURE = "energy.png"
+
+
+def measured(samples, data_dir, batch_size=50):
+    """`{"network, neuron, T": {hardware: Energy}}` on the first so many test images."""
+    found, images = {}, {}
+    for network, dataset, neuron, timesteps in CASES:
+        if dataset not in images:
+            test = data.load(dataset, "test", data_dir).take(samples)
+            images[dataset] = data.preprocess(test.images)
+        model = load_model(data.SHIPPED / f"{network}.keras")
+        snn = snn_keras.convert(model, timesteps, neuron)
+        work = count(snn, images[dataset], batch_size)
+        name = f"{network}, {neuron}, T = {timesteps}"
+        found[name] = {hardware: work.priced(hardware) for hardware in HARDWARE}
+        maps = dataclasses.replace(
+            analysis.HARDWARE["45 nm"], name=MAPS, spikes="bit maps"
+        )
+        found[name][MAPS] = work.priced(maps)
+    return found
+
+
+def rows(found):
+    """The rows of a table of energies of one network on each hardware."""
+    for hardware, energy in found.items():
+        dense, skipping = (energy.opponents[k] for k in ("quantized", "zeros skipped"))
+        yield (
+            hardware,
+            f"{energy.spiking.energy / 1e3:,.0f}",
+            *(f"{x.cost.energy / 1e3:,.0f}" for x in (dense, skipping)),
+            *(f"{x.ratio:.2f}" for x in (dense, skipping)),
+            *(f"{x.without_memory.ratio:.2f}" for x in (dense, skipping)),
+            f"{energy.rate:.2%}",
+            *(_at(x.crossing) for x in (dense, skipping)),
+            *(_at(x.without_memory.crossing) for x in (dense, skipping)),
+        )
+
+
+HEADER = (
+    *("hardware", "spiking, nJ", "quantized, nJ", "zeros skipped, nJ"),
+    *("over quantized", "over zeros skipped"),
+    *("operations alone", "over zeros skipped"),
+    *("spike rate", "equal at", "zeros skipped", "operations alone", "zeros skipped"),
+)
+
+
+def _at(rate):
+    return "none" if not rate else f"{rate:.1%}"
+
+
+def draw(found, folder):
+    """Draws every network's ratio against the spike rate, with its crossing."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    from snn_keras import files
+
+    fig, axes = plt.subplots(1, 2, figsize=(12, 5), layout="constrained")
+    for ax, hardware in zip(axes, HARDWARE[:2], strict=True):
+        lines = {name: energies[hardware] for name, energies in found.items()}
+        analysis.plot_crossing(lines, ax)
+        ax.set_title(f"on {hardware}", fontsize=10)
+    axes[0].legend(frameon=False, fontsize=6)
+    axes[1].get_legend().remove()
+    path = pathlib.Path(folder) / PICTURE
+    with files.written_whole(path) as partial:
+        fig.savefig(partial, dpi=110, format="png")
+    plt.close(fig)
+    return path
