@@ -69,7 +69,7 @@ def of_yan(point, weight_bit):
         name="22 nm, network on chip",
         source="Yan et al. 2024",
         operations={
-            **dict.fromkeys(("add", "shift", "compare"), {16: ADDITION}),
+            **{kind: {16: ADDITION} for kind in ("add", "shift", "compare")},
             "multiply": {16: bits * ADDITION},
         },
         floats=HARDWARE["45 nm"].floats,

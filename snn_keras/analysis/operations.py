@@ -110,9 +110,8 @@ class OperationCounter(Monitored):
             `{name: figures}`. Of every layer that is counted: "add" `(runs,)`, the
             additions for spikes; "arrivals" `(runs,)`, the spikes that arrive;
             "places", the elements at which they may; "payload", the bits that each
-            carries;
-            "outputs", the number of its potentials; "passes", those of the source,
-            where there is more than one.
+            carries; "outputs", the number of its potentials; "passes", those of the
+            source, where there is more than one.
 
             Of a layer with weights: "weights", their number; "shift" `(runs,)`;
             "multiply_accumulate" `(runs,)`; "numbers", the elements that are numbers,
