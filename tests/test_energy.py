@@ -103,7 +103,7 @@ def test_two_layers_by_hand():
     assert operations(fc2.spiking) == (0, 12, 0, 0, 12 / 2)
     assert accesses(fc2.spiking) == {
         "spikes": (6, 0, 12, 6 / 4, "near"),
-        "potentials": (12, 12, 384, 12 * (2 + 4.0), "near"),
+        "sums": (12, 12, 384, 12 * (2 + 4.0), "near"),
         "weights": (12, 0, 96, 12 * 1.0, "near"),
     }
     assert [layer.rate for layer in (fc1, act, fc2)] == [None, None, 6 / (3 * 4)]
@@ -174,10 +174,16 @@ def test_the_whole_is_the_sum_of_its_layers_and_crosses_where_it_says():
 
 def test_bit_maps_and_reuse_by_hand():
     maps = by_hand(dataclasses.replace(EXACT, spikes="bit maps")).layers
-    # A place of a bit for each of three neurons at each of four steps.
+    # A place of a bit for each of three neurons at each of four steps, which each of
+    # two synapses reads; a weight is read where there is a spike.
     assert accesses(maps["act"].spiking)["bit maps"] == (0, 12, 12, 12 / 8 * 2, "near")
-    assert accesses(maps["fc2"].spiking)["bit maps"] == (12, 0, 12, 12 / 8, "near")
     assert "spikes" not in maps["act"].spiking.memory
+    assert accesses(maps["fc2"].spiking) == {
+        "bit maps": (24, 0, 24, 24 / 8, "near"),
+        "weights": (12, 0, 96, 12 * 1.0, "near"),
+    }
+    both = by_hand(dataclasses.replace(EXACT, spikes="bit maps", reuse=True)).layers
+    assert accesses(both["fc2"].spiking)["bit maps"] == (12, 0, 12, 12 / 8, "near")
     again = by_hand(dataclasses.replace(EXACT, reuse=True)).layers
     # What is multiplied is read once a pass; what spikes meet, at each spike.
     assert accesses(again["fc1"].spiking)["numbers"] == (3, 0, 24, 3.0, "near")

@@ -88,7 +88,7 @@ def walked(model, spikes, neuron):
         steps, count = spikes[name].shape
         own = {"potentials": [0, 0, 16], "constants": [0, 0, 16]}
         own["spikes"] = [0, 0, bits(count) + CARRIED[neuron]]
-        there = {"weights": [0, 0, 8], "potentials": [0, 0, 16]}
+        there = {"weights": [0, 0, 8], "sums": [0, 0, 16]}
         there["spikes"] = [0, 0, bits(count) + CARRIED[neuron]]
         for t in range(steps):
             for i in range(count):
@@ -104,8 +104,8 @@ def walked(model, spikes, neuron):
                 there["spikes"][0] += 1
                 for _ in range(int(reached[i].sum())):
                     there["weights"][0] += 1
-                    there["potentials"][0] += 1
-                    there["potentials"][1] += 1
+                    there["sums"][0] += 1
+                    there["sums"][1] += 1
         found[name], found[target] = own, there
     return found
 
@@ -149,13 +149,18 @@ def test_bit_maps_have_a_place_for_every_neuron_at_every_step(neuron):
     x = np.ones((1, 5), "float32")
     found = analysis.energy(snn, x, hardware=maps).layers
     width = 1 + CARRIED[neuron]
-    for sender, count, receiver in (("act1", 6, "second"), ("act2", 4, "third")):
+    for sender, count, receiver, targets in (
+        ("act1", 6, "second", 4),
+        ("act2", 4, "third", 3),
+    ):
         written, read = (
             found[name].spiking.memory["bit maps"] for name in (sender, receiver)
         )
         assert (written.writes, written.reads) == (count * STEPS, 0)
-        assert (read.writes, read.reads) == (0, count * STEPS)
-        assert written.bits == read.bits == count * STEPS * width
+        assert (read.writes, read.reads) == (0, count * targets * STEPS)
+        assert written.bits == count * STEPS * width
+        assert read.bits == count * targets * STEPS * width
+        assert "sums" not in found[receiver].spiking.memory
 
 
 def test_a_shortcut_is_read_and_added_to_a_potential():
@@ -168,7 +173,7 @@ def test_a_shortcut_is_read_and_added_to_a_potential():
     memory = found.layers["act"].spiking.memory
     assert spikes and memory["spikes"].reads == spikes
     updates = 4 * 3
-    assert memory["potentials"].reads == updates + spikes
+    assert memory["potentials"].reads == updates and memory["sums"].reads == spikes
     assert found.layers["act"].rate == spikes / updates
 
 

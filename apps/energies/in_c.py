@@ -8,7 +8,7 @@ import numpy as np
 from .. import microcontroller
 from ..benchmarks.spike_rate import source
 
-# The input's shape, and the channels of each 3x3 convolution. The first one sees numbers.
+# The input's shape, and the channels of each 3x3 convolution; the first sees numbers.
 SHAPES = {
     "2 convolutions, 8 x 8 x 4 to 16": ((8, 8, 4), (16, 16)),
     "2 convolutions, 8 x 8 x 4 to 32 to 64": ((8, 8, 4), (32, 64)),

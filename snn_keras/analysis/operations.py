@@ -109,7 +109,8 @@ class OperationCounter(Monitored):
         Returns:
             `{name: figures}`. Of every layer that is counted: "add" `(runs,)`, the
             additions for spikes; "arrivals" `(runs,)`, the spikes that arrive;
-            "places", the elements at which they may; "payload", the bits that each
+            "places", the elements at which they may, and "synapses", those that these
+            meet; "payload", the bits that each
             carries; "outputs", the number of its potentials; "passes", those of the
             source, where there is more than one.
 
@@ -222,7 +223,7 @@ class OperationCounter(Monitored):
         found = self.once(synapses, node)
         inside = found.inside * math.prod(lead)
         add, shift = np.zeros(len(steps)), np.zeros(len(steps))
-        numbers = np.full(2, inside)
+        numbers, reached = np.full(2, inside), 0.0
         passes = steps if self.model.program.has_frames else np.ones_like(steps)
         nonzero = inside * passes
         for fan_out, signal in zip(found.fan_out, signals, strict=True):
@@ -233,12 +234,14 @@ class OperationCounter(Monitored):
                 shift += sized @ weights
             flat = signal.numbers.reshape(3, -1).astype("float64")
             numbers += flat[:2] @ weights
+            reached += flat[2] @ weights
             nonzero = nonzero + _nonzero(signal, passes) @ weights
         outputs = sum(math.prod(y.shape[1:]) for y in node.outputs) * math.prod(lead)
         is_static = all(signal.is_static for signal in signals)
         times = np.ones_like(steps) if is_static else steps
         return {
             **_arriving(signals, outputs),
+            "synapses": reached,
             "add": add,
             "shift": shift,
             "weights": found.weights,
@@ -301,9 +304,11 @@ class OperationCounter(Monitored):
 
 def _arriving(signals, outputs):
     """Figures of the spikes that arrive at a layer with so many potentials."""
+    places = sum(float(signal.numbers[2].sum()) for signal in signals)
     return {
         "arrivals": sum(_sums(signal.spikes) for signal in signals),
-        "places": sum(float(signal.numbers[2].sum()) for signal in signals),
+        "places": places,
+        "synapses": places,
         "payload": max(signal.payload for signal in signals),
         "outputs": outputs,
     }

@@ -51,12 +51,13 @@ class Hardware:
         input_bits: Bits of a number that is no activation: of the network's input, and
             of what a temporal difference sends.
         spikes: How spikes are stored between layers: as `"events"`, the neuron's
-            address and what the spike carries; or as `"bit maps"`, a place for every
-            neuron at every step.
+            address and what the spike carries, each of which is added to potentials in
+            memory; or as `"bit maps"`, a place for every neuron at every step, which
+            each synapse reads, and sums in registers.
         apart: `{words: levels of memory}` for words that have memory of their own, such
             as `{"spikes": (...)}`; the words are those of `Cost.memory`.
-        reuse: Whether weights and numbers that are multiplied are read once a pass and
-            then reused, instead of once for each multiplication.
+        reuse: Whether weights and numbers that are multiplied, and bit maps, are read
+            once a pass or step and then reused, instead of once at each synapse.
 
     Raises:
         ValueError: if an argument does not fit.

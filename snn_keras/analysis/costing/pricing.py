@@ -7,7 +7,8 @@ from snn_keras.analysis.costing.opponents import OPPONENTS
 from snn_keras.analysis.costing.result import Access, Cost, Opponent, Versus
 from snn_keras.analysis.costing.work import LayerWork, Words, Work
 
-OTHER = {"events": "bit maps", "bit maps": "spikes"}  # the words that are not used
+# The words that are not used where spikes are stored so.
+UNUSED = {"events": ("bit maps",), "bit maps": ("spikes", "sums")}
 
 
 def priced(work: Work, hardware: Hardware) -> Cost:
@@ -20,7 +21,7 @@ def priced(work: Work, hardware: Hardware) -> Cost:
     accesses = {
         name: access(words, hardware, name)
         for name, words in work.words.items()
-        if name != OTHER[hardware.spikes]
+        if name not in UNUSED[hardware.spikes]
     }
     memory = sum((x.energy for x in accesses.values()), 0.0)
     return Cost(**counts, operations=spent, memory=accesses, energy=spent + memory)

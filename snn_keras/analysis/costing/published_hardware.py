@@ -52,7 +52,10 @@ HARDWARE = {
         dataclasses.replace(
             _HOROWITZ, name="45 nm, 32 bit", weight_bits=32, sum_bits=32, input_bits=32
         ),
-        dataclasses.replace(_HOROWITZ, name="45 nm, reuse", reuse=True),
+        dataclasses.replace(_HOROWITZ, name="45 nm, bit maps", spikes="bit maps"),
+        dataclasses.replace(
+            _HOROWITZ, name="45 nm, reuse", spikes="bit maps", reuse=True
+        ),
         _DAVIDSON,
     )
 }

@@ -9,7 +9,7 @@ from snn_keras.text import table
 # The columns of memory that are printed, and the words that go into each.
 COLUMNS = {
     "weights": ("weights", "constants"),
-    "potentials": ("potentials",),
+    "potentials": ("potentials", "sums"),
     "spikes": ("spikes", "bit maps"),
     "numbers": ("numbers", "activations"),
 }
@@ -41,8 +41,9 @@ class Cost(Figures):
         multiply, add, shift, compare: Number of operations of each kind.
         operations: What they cost, in picojoules.
         memory: `{words: Access}`. The words are `"weights"`; `"constants"`: biases, and
-            currents of the input; `"potentials"`; `"spikes"` as events, or `"bit
-            maps"`; `"numbers"` that meet weights in the spiking network;
+            currents of the input; `"potentials"` at the neurons' steps, and `"sums"`:
+            potentials to which arriving events are added; `"spikes"` as events, or
+            `"bit maps"`; `"numbers"` that meet weights in the spiking network;
             `"activations"` in a network without spikes.
         energy: What operations and memory cost together, in picojoules.
     """

@@ -48,9 +48,11 @@ def energy(
     **Memory**
 
     * A spike is written once as an event, the neuron's address and what the spike
-      carries, and read by every layer that it reaches; or, with bit maps, every neuron
-      has a place at every step, which is written and read, spike or not. At each
-      synapse a weight is read, and a potential is read and written.
+      carries, and read by every layer that it reaches. At each synapse a weight is
+      read, and a potential is read and written.
+    * With bit maps, every neuron has a place at every step, which is written once and
+      read at every synapse, spike or not. Where there is a spike, a weight is read;
+      sums stay in registers.
     * A neuron reads and writes its potential and reads its constant current (its bias,
       or what comes from the input) at every step, bit-serial neurons once a run; what
       else it remembers, its cell's `accesses` says.

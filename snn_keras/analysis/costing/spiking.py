@@ -28,7 +28,7 @@ def layer_work(
     if "source" in found:
         fixed = _numbers(found, steps)
         others = opponents.multiplying(found, passes)
-    fixed += _maps(found, found["places"], steps, writes=False)
+    fixed += _maps_read(found, steps)
     if cell is not None:
         own, own_by_spikes = _neurons(found, steps, cell)
         fixed, by_spikes = fixed + own, by_spikes + own_by_spikes
@@ -48,15 +48,16 @@ def layer_work(
 def _arriving(found):
     """What arriving spikes cost: events read, and at each synapse a sum.
 
-    At a synapse, a weight is read and added to a potential, which is read and written.
-    A spike that meets no weight is added itself.
+    At a synapse, a weight is read and added to a potential. Events come in any order:
+    each reads and writes it. With bit maps the sum of a neuron's synapses stays in a
+    register. A spike that meets no weight is added itself.
     """
     if not found["places"]:
         return Work()
     sums, weights = found["add"], found.get("weights", 0)
     words = {
         "spikes": Words(found["arrivals"], 0.0, _event_bits(found), found["places"]),
-        "potentials": Words(sums, sums, "sum", found["outputs"]),
+        "sums": Words(sums, sums, "sum", found["outputs"]),
     }
     if weights:
         words["weights"] = Words(sums, 0.0, "weight", weights)
@@ -103,7 +104,9 @@ def _neurons(found, steps, cell):
             "spikes": Words(0.0, sent, _address(count) + cell.payload_bits, count),
         },
     )
-    return fixed + _maps(found, count, steps, writes=True, cell=cell), by_spikes
+    sent_bits = 1 + int(cell.payload_bits)
+    maps = Work({}, {"bit maps": Words(0.0, updates, sent_bits, count)})
+    return fixed + maps, by_spikes
 
 
 def _operations(counts):
@@ -112,14 +115,13 @@ def _operations(counts):
     return {(kind, *widths.get(kind, ("sum",))): n for kind, n in counts.items()}
 
 
-def _maps(found, places, steps, writes, cell=None):
-    """Bit maps: at every step a place for each neuron, written and read whole."""
-    if not places:
+def _maps_read(found, steps):
+    """Bit maps: at every step each synapse reads the place of its neuron."""
+    if not found["places"]:
         return Work()
-    bits = 1 + int(found["payload"] if cell is None else cell.payload_bits)
-    count = places * steps
-    pair = (0.0, count) if writes else (count, 0.0)
-    return Work({}, {"bit maps": Words(*pair, bits, places)})
+    reads, once = (found[key] * steps for key in ("synapses", "places"))
+    bits = 1 + int(found["payload"])
+    return Work({}, {"bit maps": Words(reads, 0.0, bits, found["places"], once)})
 
 
 def _event_bits(found):

@@ -30,7 +30,8 @@ class Words:
         bits, held = self.bits, max(self.held, other.held)
         if isinstance(bits, int) and isinstance(other.bits, int):
             bits = max(bits, other.bits)
-        once = None if self.once is None else self.once + other.once
+        again = [x.reads if x.once is None else x.once for x in (self, other)]
+        once = None if self.once is other.once is None else sum(again)
         reads, writes = self.reads + other.reads, self.writes + other.writes
         return Words(reads, writes, bits, held, once)
 

@@ -27,7 +27,7 @@ from snn_keras.text import table
 from snn_keras.time import BiasCorrection, OnePassSpiking
 from snn_keras.typing import Inputs, Timesteps
 
-ENERGY_HARDWARE = ("45 nm", "45 nm, reuse", "22 nm")
+ENERGY_HARDWARE = ("45 nm", "45 nm, bit maps", "22 nm")
 MEASURES = {
     Answer.CLASSES: "accuracy",
     Answer.SIDES: "accuracy",
