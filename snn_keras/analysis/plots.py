@@ -167,14 +167,14 @@ def plot_crossing(energies: Mapping[str, Energy], ax: "Axes | None" = None) -> "
             (opponent.without_memory, ":"),
         ):
             label = f"{name} (over {found.fairest})" if style == "-" else None
-            ratios = versus.silent + (versus.ratio - versus.silent) * shares
+            ratios = versus.at(shares)
             rates = 100 * shares * found.rate
             (line,) = ax.plot(rates, ratios, style, label=label, color=colour)
             colour = line.get_color()
-            ax.plot(100 * found.rate, versus.ratio, "o", color=colour, markersize=4)
+            ax.plot(100 * found.rate, versus.at(1.0), "o", color=colour, markersize=4)
             if versus.crossing and versus.crossing <= 2 * found.rate:
-                ring = {"markersize": 9, "markerfacecolor": "none"}
-                ax.plot(100 * versus.crossing, 1, "o", color=colour, **ring)
+                at = 100 * versus.crossing
+                ax.plot(at, 1, "o", color=colour, markersize=9, fillstyle="none")
     ax.axhline(1, color="black", linewidth=0.8)
     ax.set(xlabel="spikes a neuron and step (%)", ylabel="energy over the opponent's")
     ax.set(xlim=0, yscale="log")

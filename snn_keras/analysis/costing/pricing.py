@@ -96,11 +96,11 @@ def against(
     opponents = {}
     for name in OPPONENTS:
         cost = total([priced(work.opponents[name], hardware) for work in works])
-        both = (
-            _versus(*(x[part] for x in (fixed, by_spikes, cost)), rate)
+        energy, operations = (
+            _versus(fixed[part], by_spikes[part], cost[part], rate)
             for part in ("energy", "operations")
         )
-        opponents[name] = Opponent(cost, *both)
+        opponents[name] = Opponent(cost, energy, operations)
     return spiking, opponents
 
 

@@ -1,10 +1,12 @@
 """The result of `energy`."""
 
 import dataclasses
+import math
 
 from snn_keras.analysis.costing.opponents import FAIR
 from snn_keras.figures import Figures
 from snn_keras.text import table
+from snn_keras.typing import Array
 
 # The columns of memory that are printed, and the words that go into each.
 COLUMNS = {
@@ -72,6 +74,12 @@ class Versus(Figures):
     ratio: float | None
     silent: float | None
     crossing: float | None
+
+    def at(self, share: Array) -> Array:
+        """The ratio if there were so many times the spikes; NaN where it has none."""
+        if self.ratio is None or self.silent is None:
+            return share * math.nan
+        return self.silent + (self.ratio - self.silent) * share
 
 
 @dataclasses.dataclass(frozen=True)

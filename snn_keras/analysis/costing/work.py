@@ -108,6 +108,8 @@ class LayerWork:
             self.fixed.each(function),
             self.by_spikes.each(function),
             {name: work.each(function) for name, work in self.opponents.items()},
-            *(function(x) for x in (self.arrivals, self.places, self.spikes)),
+            function(self.arrivals),
+            function(self.places),
+            function(self.spikes),
             self.neurons,
         )
