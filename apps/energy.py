@@ -45,13 +45,16 @@ def of_published():
 def of_shipped():
     """The networks that ship."""
     found = shipped.measured(FLAGS.samples, FLAGS.data_dir)
-    for name, energies in found.items():
-        print(f"\n{name}; {energies['45 nm'].bits} bits")
-        print(table([shipped.HEADER, *shipped.rows(energies)]))
+    tables = {name: list(shipped.rows(energies)) for name, energies in found.items()}
+    for name, rows in tables.items():
+        print(f"\n{name}; {found[name]['45 nm'].bits} bits")
+        print(table([shipped.HEADER, *rows]))
+    print("\nover quantized, over zeros skipped; in brackets, equal at this spike rate")
+    print(table(list(shipped.summary(found))))
     print(f"wrote {shipped.draw(found, FLAGS.folder)}")
     return {
-        name: {hardware: list(row) for hardware, *row in shipped.rows(energies)}
-        for name, energies in found.items()
+        name: [dict(zip(shipped.HEADER, row, strict=True)) for row in rows]
+        for name, rows in tables.items()
     }
 
 

@@ -4,6 +4,7 @@ import pathlib
 
 import snn_keras
 from snn_keras import analysis
+from snn_keras.analysis.costing.opponents import FAIR
 from snn_keras.analysis.costing.running import count
 
 from .. import data
@@ -40,32 +41,51 @@ def measured(samples, data_dir, batch_size=50):
     return found
 
 
-def rows(found):
-    """The rows of a table of energies of one network on each hardware."""
-    for hardware, energy in found.items():
-        dense, skipping = (energy.opponents[k] for k in ("quantized", "zeros skipped"))
-        yield (
-            hardware,
-            f"{energy.spiking.energy / 1e3:,.0f}",
-            *(f"{x.cost.energy / 1e3:,.0f}" for x in (dense, skipping)),
-            *(f"{x.ratio:.2f}" for x in (dense, skipping)),
-            *(f"{x.without_memory.ratio:.2f}" for x in (dense, skipping)),
-            f"{energy.rate:.2%}",
-            *(_at(x.crossing) for x in (dense, skipping)),
-            *(_at(x.without_memory.crossing) for x in (dense, skipping)),
-        )
-
-
 HEADER = (
-    *("hardware", "spiking, nJ", "quantized, nJ", "zeros skipped, nJ"),
-    *("over quantized", "over zeros skipped"),
-    *("operations alone", "over zeros skipped"),
-    *("spike rate", "equal at", "zeros skipped", "operations alone", "zeros skipped"),
+    *("hardware", "opponent", "spiking, nJ", "opponent, nJ", "ratio", "equal at"),
+    *("operations alone", "operations equal at"),
 )
 
 
+def rows(energies):
+    """The rows of a table: one network on each hardware, beside each opponent."""
+    for hardware, energy in energies.items():
+        for name, opponent in energy.opponents.items():
+            yield (
+                hardware,
+                name,
+                f"{energy.spiking.energy / 1e3:,.0f}",
+                f"{opponent.cost.energy / 1e3:,.0f}",
+                f"{opponent.ratio:.2f}",
+                _at(opponent.crossing),
+                f"{opponent.without_memory.ratio:.2f}",
+                _at(opponent.without_memory.crossing),
+            )
+
+
+def summary(found):
+    """Rows of a table: of each network the ratios, and the rates at which they are 1.
+
+    Over the quantized network, and where zeros are skipped; of operations alone, and
+    with memory.
+    """
+    yield ("network, neuron, T", "spike rate", "operations alone", *HARDWARE)
+    for name, energies in found.items():
+        first = energies[HARDWARE[0]]
+        both = [first.opponents[k].without_memory for k in FAIR]
+        cells = [both, *([e.opponents[k] for k in FAIR] for e in energies.values())]
+        yield (
+            name,
+            f"{first.rate:.1%}",
+            *(
+                ", ".join(f"{x.ratio:.2f} ({_at(x.crossing)})" for x in c)
+                for c in cells
+            ),
+        )
+
+
 def _at(rate):
-    return "none" if not rate else f"{rate:.1%}"
+    return "none" if not rate else "all" if rate >= 1 else f"{rate:.1%}"
 
 
 def draw(found, folder):

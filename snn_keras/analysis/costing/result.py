@@ -177,17 +177,21 @@ class Energy(Figures):
         found = self.opponents[name]
         about = f", {self.bits} bits" if name == "quantized" else ""
         parts = [
-            f"{x.ratio:.3f}, equal at {rate(x.crossing)}"
+            f"{x.ratio:.3f}, {where(x.crossing)}"
             for x in (found.with_memory, found.without_memory)
         ]
         return f"over {name}{about}: {parts[0]} (without memory: {parts[1]})"
 
 
-def rate(value: float | None) -> str:
-    """A spike rate as text."""
-    if value is None:
-        return "no rate"
-    return f"a spike rate of {value:.2%}" if value else "no rate above 0"
+def where(crossing: float | None) -> str:
+    """At which spike rates the spiking network costs less, in words."""
+    if crossing is None:
+        return "without spikes"
+    if crossing <= 0:
+        return "more at every spike rate"
+    if crossing >= 1:
+        return "less at every spike rate"
+    return f"equal at a spike rate of {crossing:.2%}"
 
 
 def _row(name, figures):

@@ -6,7 +6,7 @@ import numpy as np
 
 from snn_keras.analysis.costing import HARDWARE, Energy
 from snn_keras.analysis.costing.hardware import KINDS
-from snn_keras.analysis.costing.result import rate
+from snn_keras.analysis.costing.result import where
 from snn_keras.analysis.plots import plot_crossing, plot_energy, plot_spike_rates
 from snn_keras.analysis.reporting.figures import ReportFigures
 from snn_keras.analysis.reporting.html import (
@@ -109,7 +109,7 @@ def verdict(energies: Mapping[str, Energy]) -> str:
     parts = []
     for name, found in energies.items():
         fair = found.opponents[found.fairest]
-        text = f"{found.ratio:.2f} times on {name}, equal at {rate(fair.crossing)}"
+        text = f"{found.ratio:.2f} times on {name}, {where(fair.crossing)}"
         parts.append(text)
     first = next(iter(energies.values()))
     return (
