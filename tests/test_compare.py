@@ -89,7 +89,12 @@ def test_every_row_is_the_network_of_its_arguments(model, neurons, timesteps):
             energy = analysis.energy(snn, X)
             assert row.additions == energy.spiking.add
             assert row.energy == pytest.approx(energy.spiking.energy, rel=1e-12)
-            assert found.source.additions == energy.source.add
+            fair = energy.opponents[energy.fairest].cost
+            assert row.opponent == pytest.approx(fair.energy, rel=1e-12)
+            assert row.ratio == pytest.approx(energy.ratio, rel=1e-12)
+            source = energy.opponents["float"].cost
+            assert found.source.additions == source.add
+            assert found.source.energy == pytest.approx(source.energy, rel=1e-12)
 
 
 def test_a_neuron_runs_once_for_all_its_steps(monkeypatch):
@@ -116,7 +121,11 @@ def test_state_by_hand():
 
 def row(neuron, timesteps, accuracy, energy):
     figures = dict.fromkeys(
-        ("agreement", "spikes", "bits", "additions", "state_bytes", "seconds"), 1.0
+        (
+            *("agreement", "spikes", "bits", "additions", "opponent"),
+            *("state_bytes", "seconds"),
+        ),
+        1.0,
     )
     return Row(
         neuron=neuron, timesteps=timesteps, accuracy=accuracy, energy=energy, **figures
@@ -340,7 +349,7 @@ def test_neurons_that_do_not_serve_are_left_out_and_named():
         ({"timesteps": [0]}, "timesteps must be an integer >= 1"),
         ({"timesteps": ["settle"]}, "timesteps must be an integer >= 1"),
         ({"samples": 0}, "samples must be an integer >= 1"),
-        ({"constants": "16 bit"}, "constants must be one of"),
+        ({"hardware": "16 bit"}, "hardware must be one of"),
         ({"calibration": "guess"}, "calibration must be one of"),
     ],
 )

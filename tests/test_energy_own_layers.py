@@ -96,7 +96,7 @@ def test_an_own_layer_costs_what_a_dense_of_its_weights_costs(shape, zeros):
     for model in models:
         model.set_weights(weights)
     one, other = (found_in(model, currents(*shape)) for model in models)
-    for key in ("spiking", "source", "ratio", "steps"):
+    for key in ("spiking", "opponents", "ratio", "steps"):
         assert getattr(one, key) == getattr(other, key)
     assert one.layers[own.name].spiking.add > 0
 
@@ -164,7 +164,7 @@ def test_attention_multiplies_in_its_projections():
     found = found_in(model, currents(3, 4)).layers["attend"]
     # 3 places, 2 heads: queries, keys, values of 5 channels, out of 4; and back.
     once = 3 * 2 * (3 * 4 * 5 + 5 * 4)
-    assert found.source.multiply == once
+    assert found.opponents["float"].cost.multiply == once
     assert found.spiking.multiply == 4 * once  # of numbers, at every step
 
 
@@ -175,11 +175,13 @@ def test_constants_in_products_hold_weights():
     x = neurons("last")(ops.einsum("abc,cd->abd", x, np.ones((3, 5))))
     found = found_in(keras.Model(inputs, x), currents(2, 4)).layers
     (numbers,) = [v for k, v in found.items() if k.startswith("matmul")]
-    assert numbers.spiking.multiply == numbers.source.multiply == 2 * 11
+    assert (
+        numbers.spiking.multiply == numbers.opponents["float"].cost.multiply == 2 * 11
+    )
     (spikes,) = [v for k, v in found.items() if k.startswith("einsum")]
     assert spikes.spiking.add == 5 * found["sent"].spikes > 0
     assert spikes.spiking.multiply == 0
-    assert spikes.source.multiply == 2 * 3 * 5
+    assert spikes.opponents["float"].cost.multiply == 2 * 3 * 5
 
 
 def test_functions_that_repeat_the_source_send_numbers():
@@ -190,7 +192,7 @@ def test_functions_that_repeat_the_source_send_numbers():
     x = snn_keras.layers.NoisySpike(name="last")(layers.Dense(3, name="head")(x))
     found = found_in(keras.Model(inputs, x), currents(4, 2), steps=2).layers["head"]
     assert found.spiking.multiply == 2 * 4 * 3
-    assert found.source.multiply == 4 * 3
+    assert found.opponents["float"].cost.multiply == 4 * 3
 
 
 def test_layers_that_no_rule_calls_linear_are_refused():
@@ -213,7 +215,7 @@ def test_what_is_looked_up_is_not_multiplied(kind):
     model = keras.Model(inputs, neurons("sent")(x))
     found = found_in(model, np.array([[0, 4, 2]])).layers
     assert "tokens" not in found
-    assert found["fc"].source.multiply == 3 * 4 * 2
+    assert found["fc"].opponents["float"].cost.multiply == 3 * 4 * 2
 
 
 def test_a_rule_makes_a_refused_layer_count():
@@ -224,7 +226,7 @@ def test_a_rule_makes_a_refused_layer_count():
         found = found_in(model, currents(6)).layers["mine"]
     finally:
         del rules._RULES[Unknown]
-    assert found.source.multiply == 6 * 4
+    assert found.opponents["float"].cost.multiply == 6 * 4
 
 
 def test_layers_too_large_to_try_are_refused(monkeypatch):
@@ -236,7 +238,9 @@ def test_layers_too_large_to_try_are_refused(monkeypatch):
         found_in(model, currents(6))
     assert found_in(network(layers.Dense(5)), currents(6)).ratio > 0  # a remedy
     monkeypatch.setitem(registry._FORMS, Mix, form_of_mix)  # another
-    assert found_in(model, currents(6)).layers["mine"].source.add == 6 * 5
+    assert (
+        found_in(model, currents(6)).layers["mine"].opponents["float"].cost.add == 6 * 5
+    )
 
 
 def test_layers_that_give_no_numbers_are_refused():

@@ -182,7 +182,11 @@ def test_spikes_are_additions_at_every_synapse(case, float64):
     assert counted.spiking.add == additions / 2  # samples
     assert counted.spiking.multiply == 0
     synapses = sum(j.sum() for j in jacobians)
-    assert counted.source.multiply == counted.source.add == synapses
+    assert (
+        counted.opponents["float"].cost.multiply
+        == counted.opponents["float"].cost.add
+        == synapses
+    )
 
 
 @pytest.mark.parametrize("case", WEIGHTS)
@@ -190,7 +194,7 @@ def test_numbers_are_multiplied_at_every_synapse(case, float64):
     sweep = weighing(is_static=True)
     counted = sweep.layers[sweep.names[case]]
     synapses = sum(j.sum() for j in sweep.jacobians[case])
-    for side in (counted.spiking, counted.source):
+    for side in (counted.spiking, counted.opponents["float"].cost):
         assert side.multiply == side.add == synapses
 
 
@@ -205,7 +209,7 @@ def test_spikes_are_handed_on_to_the_weights_behind(case, float64):
     assert counted.spiking.add == (arriving @ fan_out).sum() / 2
     assert counted.spiking.multiply == 0
     depends = np.any([j.any(axis=0) for j in jacobians], axis=0)
-    assert counted.source.multiply == depends @ fan_out
+    assert counted.opponents["float"].cost.multiply == depends @ fan_out
 
 
 @pytest.mark.parametrize("case", PASSING)
@@ -228,7 +232,7 @@ def test_numbers_are_handed_on_to_the_weights_behind(case, float64):
     depends = np.any([j.any(axis=0) for j in sweep.jacobians[case]], axis=0)
     expected = depends @ fan_of_conv_behind(len(depends))
     assert counted.spiking.multiply == expected
-    assert counted.source.multiply == expected
+    assert counted.opponents["float"].cost.multiply == expected
 
 
 def test_separable_convolutions_cost_two_layers(float64):
@@ -249,7 +253,7 @@ def test_separable_convolutions_cost_two_layers(float64):
             additions = (spikes @ first).sum() / 2
             assert counted.spiking.multiply == STEPS * second
             assert counted.spiking.add == additions + STEPS * second
-            assert counted.source.multiply == first.sum() + second
+            assert counted.opponents["float"].cost.multiply == first.sum() + second
 
 
 def test_every_linear_rule_is_tried(float64):

@@ -209,11 +209,11 @@ def test_energy_by_hand():
     snn = framed(model, input_frames=True)
     found = snn_keras.analysis.energy(snn, x)
     first, last_layer = found.layers["first"], found.layers["last"]
-    assert first.spiking.multiply == first.source.multiply == T * 4 * 3
+    assert first.spiking.multiply == first.opponents["float"].cost.multiply == T * 4 * 3
     assert last_layer.spiking.multiply == 0
     assert last_layer.spiking.add == found.layers["spike"].spikes * 2
-    assert last_layer.source.multiply == T * 3 * 2
-    assert found.layers["spike"].source.compare == T * 3
+    assert last_layer.opponents["float"].cost.multiply == T * 3 * 2
+    assert found.layers["spike"].opponents["float"].cost.compare == T * 3
 
 
 def beside():

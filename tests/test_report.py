@@ -12,6 +12,7 @@ import snn_keras
 from apps import data
 from snn_keras import analysis
 from snn_keras.analysis import ClassPair, Flip
+from snn_keras.analysis.costing.opponents import FAIR
 from snn_keras.layers import LSQReLU, NoisySpike
 from snn_keras.neurons import NoisyLIFCell
 from tests.graphs import dyadic
@@ -156,13 +157,23 @@ def check_tables(page, figures):
         assert [row[i] for row in steps.values()] == list(layer.over_time)
     table = page.tables["Operations of an inference"]
     kinds = ("multiply", "add", "shift", "compare")
-    found = figures.energy["32 bit"]
-    assert table["spiking network"] == [getattr(found.spiking, kind) for kind in kinds]
-    assert table["source"] == [getattr(found.source, kind) for kind in kinds]
+    found = figures.energy["45 nm"]
+    others = {name: opponent.cost for name, opponent in found.opponents.items()}
+    sides = {"spiking network": found.spiking, **others}
+    moved = page.tables["Memory that an inference reads and writes, KiB"]
+    for name, cost in sides.items():
+        assert table[name] == [cost[kind] for kind in kinds]
+        bits = [x.bits / 8192 for x in cost.memory.values()]
+        assert sorted(x for x in moved[name] if x) == sorted(x for x in bits if x)
     table = page.tables["Energy of an inference, nJ"]
     for name, found in figures.energy.items():
-        pair = [side.energy / 1e3 for side in (found.source, found.spiking)]
-        assert table[name] == [*pair, found.ratio]
+        costs = (found.spiking, *(x.cost for x in found.opponents.values()))
+        crossing = found.opponents[found.fairest].crossing
+        expected = [*(x.energy / 1e3 for x in costs), found.ratio, crossing]
+        assert table[name] == expected
+    table = page.tables["Energy by layer on 45 nm, nJ"]
+    for name, layer in figures.energy["45 nm"].layers.items():
+        assert table[name][0] == layer.spiking.energy / 1e3
 
 
 @pytest.mark.parametrize("kind", ["bit_serial", "settle", "lif", "relu"])
@@ -378,8 +389,19 @@ def test_pictures_of_a_network():
     bars = [*rates.layers.values(), rates]
     assert widths == pytest.approx([100 * figures.rate for figures in bars])
     found = analysis.energy(snn, x)
-    widths = [b.get_width() for b in analysis.plot_energy({"32 bit": found}).patches]
-    assert sum(widths[4:]) == pytest.approx(found.spiking.energy / 1e3)
+    widths = [b.get_width() for b in analysis.plot_energy({"45 nm": found}).patches]
+    sides = [found.spiking, *(found.opponents[k].cost for k in FAIR)]
+    for row, cost in enumerate(sides):
+        wanted = pytest.approx(cost.energy / 1e3)
+        assert sum(widths[4 * row : 4 * row + 4]) == wanted
+    ax = analysis.plot_crossing({"45 nm": found})
+    fair = found.opponents[found.fairest]
+    lines = [line for line in ax.lines if len(line.get_xdata()) > 2]
+    both = fair.with_memory, fair.without_memory
+    for line, versus in zip(lines, both, strict=True):
+        drawn = np.interp(100 * found.rate, *line.get_data())
+        assert drawn == pytest.approx(versus.ratio)
+        assert line.get_ydata()[0] == versus.silent
     matplotlib.pyplot.close("all")
 
 

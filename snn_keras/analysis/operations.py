@@ -3,6 +3,9 @@
 import dataclasses
 import functools
 import math
+import operator
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 from keras import layers, tree
@@ -11,13 +14,16 @@ from snn_keras.analysis import events
 from snn_keras.analysis.linear import Kind, kind_of
 from snn_keras.analysis.recording import Neurons, Recorder
 from snn_keras.analysis.synapses import synapses
-from snn_keras.graph import run_nodes
+from snn_keras.graph import Node, run_nodes
 from snn_keras.linear.nodes import at_a_step, unwrapped
 from snn_keras.simulate import Monitored
 from snn_keras.simulate.model import SpikingModel
 from snn_keras.time import Neurons as NeuronLayer
 from snn_keras.time import Present, Readout, TemporalDifference
 from snn_keras.typing import Array
+
+# Figures of a layer that do not add up over its calls.
+OF_LAYER = {"weights", "payload", "is_analog", "levels", "times"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,9 +33,14 @@ class Signal:
     Attributes:
         spikes: `(batch, ...)`: the number of spikes that arrive at each element in a
             run and have not been added up yet.
-        numbers: `(2, ...)`: 1 where the element is a number at every step, in the
-            spiking network and in the source network; else 0.
+        numbers: `(3, ...)`: 1 where the element is a number at every step, in the
+            spiking network and in the source network, and where spikes may arrive;
+            else 0.
         is_static: Whether these numbers are the same at all steps.
+        is_analog: Whether numbers have gone into it, beside weights and spikes.
+        levels: The most levels above 0 that the source's activations in it have; 0
+            where there are none.
+        payload: Bits that a spike carries besides its address.
         sized: As `spikes`, of those alone that carry a size, for which the weight is
             shifted; None where there are none.
     """
@@ -37,6 +48,9 @@ class Signal:
     spikes: np.ndarray
     numbers: np.ndarray
     is_static: bool
+    is_analog: bool = True
+    levels: int = 0
+    payload: int = 0
     sized: np.ndarray | None = None
 
     @property
@@ -63,18 +77,25 @@ class OperationCounter(Monitored):
         self.run_eagerly = snn.run_eagerly
         self._found = {}
 
-    def of_batch(self, x: Array, steps: np.ndarray) -> dict[str, dict]:
+    def of_batch(
+        self, x: Array, steps: np.ndarray, levels: Mapping[str, int]
+    ) -> dict[str, dict]:
         """The operations of each layer on a batch; see `of_runs`.
 
         Args:
             x: Arrays, in the structure of the model's inputs.
             steps: Number of steps of each sample's run.
+            levels: As for `of_runs`.
         """
         _, spikes = self.predict_on_batch(x)
-        return self.of_runs(x, spikes, steps)
+        return self.of_runs(x, spikes, steps, levels)
 
     def of_runs(
-        self, x: Array, spikes: dict[str, np.ndarray], steps: np.ndarray
+        self,
+        x: Array,
+        spikes: dict[str, np.ndarray],
+        steps: np.ndarray,
+        levels: Mapping[str, int],
     ) -> dict[str, dict]:
         """The operations of each layer in runs whose spikes are known.
 
@@ -83,12 +104,25 @@ class OperationCounter(Monitored):
             spikes: `{layer of neurons: (runs, ...)}`, the number of spikes that each
                 neuron sends in a run.
             steps: Number of steps of each run, `(runs,)`.
+            levels: `{layer of neurons: levels above 0 of the source's activations}`.
 
         Returns:
-            `{name: {"add": (runs,), "shift": (runs,), "multiply_accumulate":
-            (runs,), "source": multiply-accumulates of the source's layer, "spikes":
-            (runs,), "neurons": number, "passes": number of passes of the source, 1 if
-            there is none}}`; each layer has only the keys that apply.
+            `{name: figures}`. Of every layer that is counted: "add" `(runs,)`, the
+            additions for spikes; "arrivals" `(runs,)`, the spikes that arrive;
+            "places", the elements at which they may, and "synapses", those that these
+            meet; "payload", the bits that each
+            carries; "outputs", the number of its potentials; "passes", those of the
+            source, where there is more than one.
+
+            Of a layer with weights: "weights", their number; "shift" `(runs,)`;
+            "multiply_accumulate" `(runs,)`; "numbers", the elements that are numbers,
+            and "times" `(runs,)`, at how many steps; "source", the multiplications in a
+            pass of the source, "nonzero" `(runs,)`, those of all passes whose
+            activation is not 0 (its neuron fires), "inputs", its elements; "levels", as
+            of `Signal`.
+
+            Of a layer of neurons: "spikes" `(runs,)`, those that it sends; "neurons"
+            and "channels", their numbers; "is_analog", as of `Signal`; "levels".
 
         Raises:
             ValueError: if the cost of an operation cannot be determined.
@@ -99,16 +133,16 @@ class OperationCounter(Monitored):
         for tensor, array in zip(
             tree.flatten(graph.inputs), tree.flatten(x), strict=True
         ):
-            own = 2 if self.model.program.has_frames else 1
-            values[tensor] = _numbers(len(steps), array.shape[own:], is_static=own == 1)
+            values[tensor] = self.given(array, len(steps))
 
         def call(node, values):
-            figures, outputs = self._node(node, values, spikes, steps)
+            figures, outputs = self._node(node, values, spikes, steps, levels)
             if figures:
                 name = getattr(node.operation, "name", node.name)
                 before = found.setdefault(name, {})
                 for key, value in figures.items():
-                    before[key] = before.get(key, 0) + value
+                    both = np.maximum if key in OF_LAYER else operator.add
+                    before[key] = both(before.get(key, 0), value)
             return outputs
 
         run_nodes(graph.nodes, values, call)
@@ -117,60 +151,107 @@ class OperationCounter(Monitored):
                 figures["passes"] = steps
         return found
 
-    def _node(self, node, values, spikes, steps):
+    def _node(self, node, values, spikes, steps, levels):
         """A node's operations, and the signals of its outputs."""
         operation = node.operation
         signals = [values[x] for x in node.inputs]
         if isinstance(operation, NeuronLayer):
             sent = np.asarray(spikes[operation.name])
-            return _fire(signals[0], sent, operation.cell.has_sizes)
+            return _fire(signals[0], sent, operation, levels[operation.name])
         if isinstance(operation, Present):
             return {}, dataclasses.replace(signals[0], is_static=False)
         if isinstance(operation, Readout):
             (signal,) = signals
-            figures = {"add": _sums(signal.spikes)}
-            return figures, _numbers(len(steps), signal.shape, is_static=True)
+            figures = _arriving(signals, math.prod(signal.shape))
+            figures["add"] = figures["arrivals"]
+            return figures, self.numbers(steps, signal.shape, is_static=True)
         inner, places = at_a_step(node, [signal.shape for signal in signals])
         arriving = [signals[i] for i in places]
         return self._operate(inner, arriving, steps, type(operation))
 
     def _operate(self, node, signals, steps, wrapper):
         """`_node` for a node that does the same at every step."""
-        batch = len(steps)
         is_static = all(signal.is_static for signal in signals)
         is_difference = issubclass(wrapper, TemporalDifference)
         if is_difference:  # its inputs are the sums so far, which are numbers
-            signals = [_numbers(batch, s.shape, is_static=False) for s in signals]
+            signals = [self.numbers(steps, s.shape, is_static=False) for s in signals]
         inner, lead = unwrapped(node)
-        kind = self._once(kind_of, inner)
+        kind = self.once(kind_of, inner)
         if kind is Kind.HANDS_ON and not is_difference:
             return {}, self._hand_on(inner, lead, signals)
         figures = {}
         if kind is Kind.WEIGHS:
-            figures = self._weigh(inner, lead, signals, steps)
+            figures = self.weigh(inner, lead, signals, steps)
+        is_analog = kind is not Kind.WEIGHS or any(s.numbers[0].any() for s in signals)
         shapes = [y.shape[1:] for y in node.outputs]
-        return figures, [_numbers(batch, shape, is_static) for shape in shapes]
+        outputs = [self.numbers(steps, x, is_static, is_analog) for x in shapes]
+        return figures, outputs
 
-    def _weigh(self, node, lead, signals, steps):
-        """The additions and multiply-accumulates of a layer with weights."""
-        found = self._once(synapses, node)
+    def given(self, array: np.ndarray, runs: int) -> Signal:
+        """The signal of an input of the network."""
+        own = 2 if self.model.program.has_frames else 1
+        return self.numbers(np.ones(runs), array.shape[own:], is_static=own == 1)
+
+    def numbers(
+        self,
+        steps: np.ndarray,
+        shape: tuple[int, ...],
+        is_static: bool,
+        is_analog: bool = True,
+    ) -> Signal:
+        """A signal of numbers only, without spikes."""
+        spikes = np.zeros((len(steps), *shape), "float32")
+        numbers = np.ones((3, *shape), "float32")
+        numbers[2] = 0
+        return Signal(spikes, numbers, is_static, is_analog)
+
+    def weigh(
+        self,
+        node: Node,
+        lead: tuple[int, ...],
+        signals: list[Signal],
+        steps: np.ndarray,
+    ) -> dict:
+        """The figures of a layer with weights, under the names of `of_runs`.
+
+        Args:
+            node: The node at a single step, without wrappers.
+            lead: The lengths of the axes along which wrappers repeat it.
+            signals: Its inputs.
+            steps: Number of steps of each run.
+        """
+        found = self.once(synapses, node)
         inside = found.inside * math.prod(lead)
         add, shift = np.zeros(len(steps)), np.zeros(len(steps))
-        numbers = np.full(2, inside)
+        numbers, reached = np.full(2, inside), 0.0
+        passes = steps if self.model.program.has_frames else np.ones_like(steps)
+        nonzero = inside * passes
         for fan_out, signal in zip(found.fan_out, signals, strict=True):
             weights = np.broadcast_to(fan_out, signal.shape).ravel()
             add += signal.spikes.reshape(len(steps), -1).astype("float64") @ weights
             if signal.sized is not None:
                 sized = signal.sized.reshape(len(steps), -1).astype("float64")
                 shift += sized @ weights
-            numbers += signal.numbers.reshape(2, -1).astype("float64") @ weights
+            flat = signal.numbers.reshape(3, -1).astype("float64")
+            numbers += flat[:2] @ weights
+            reached += flat[2] @ weights
+            nonzero = nonzero + _nonzero(signal, passes) @ weights
+        outputs = sum(math.prod(y.shape[1:]) for y in node.outputs) * math.prod(lead)
         is_static = all(signal.is_static for signal in signals)
         times = np.ones_like(steps) if is_static else steps
         return {
+            **_arriving(signals, outputs),
+            "synapses": reached,
             "add": add,
             "shift": shift,
+            "weights": found.weights,
             "multiply_accumulate": numbers[0] * times,
+            "times": times,
+            "numbers": sum(float(signal.numbers[0].sum()) for signal in signals),
             "source": numbers[1],
+            "nonzero": nonzero,
+            "inputs": sum(float(signal.numbers[1].sum()) for signal in signals),
+            "levels": max(signal.levels for signal in signals),
         }
 
     def _hand_on(self, node, lead, signals):
@@ -185,12 +266,14 @@ class OperationCounter(Monitored):
         spikes = [signal.spikes for signal in signals]
         numbers = [signal.numbers for signal in signals]
         is_static = all(signal.is_static for signal in signals)
-        if is_static:  # there are no spikes, only numbers
+        if is_static:  # there are only numbers
             marks = at_each(functools.partial(events.marked, node), numbers)
             shapes = [y.shape[1:] for y in marks]
             counts = [np.zeros((len(spikes[0]), *s), "float32") for s in shapes]
+            if any(x.any() for x in spikes):
+                counts = at_each(self.once(events.way, node), spikes)
         else:
-            way = self._once(events.way, node)
+            way = self.once(events.way, node)
             counts, numbers = at_each(way, spikes), at_each(way, numbers)
             marks = [(y != 0).astype("float32") for y in numbers]
         sized = [None] * len(counts)
@@ -198,13 +281,17 @@ class OperationCounter(Monitored):
             sent = [
                 np.zeros_like(x.spikes) if x.sized is None else x.sized for x in signals
             ]
-            sized = at_each(self._once(events.way, node), sent)
+            sized = at_each(self.once(events.way, node), sent)
+        joined = {
+            name: max(getattr(signal, name) for signal in signals)
+            for name in ("is_analog", "levels", "payload")
+        }
         return [
-            Signal(count, mark, is_static, size)
+            Signal(count, mark, is_static, sized=size, **joined)
             for count, mark, size in zip(counts, marks, sized, strict=True)
         ]
 
-    def _once(self, function, node):
+    def once(self, function: Callable, node: Node) -> Any:
         """`function(node)`, computed once for each layer and input shape."""
         given = (*node.args, *node.kwargs.values())
         is_plain = isinstance(node.operation, layers.Layer) and len(given) == 1
@@ -215,23 +302,48 @@ class OperationCounter(Monitored):
         return self._found[key]
 
 
-def _fire(signal, spikes, has_sizes):
+def _arriving(signals, outputs):
+    """Figures of the spikes that arrive at a layer with so many potentials."""
+    places = sum(float(signal.numbers[2].sum()) for signal in signals)
+    return {
+        "arrivals": sum(_sums(signal.spikes) for signal in signals),
+        "places": places,
+        "synapses": places,
+        "payload": max(signal.payload for signal in signals),
+        "outputs": outputs,
+    }
+
+
+def _nonzero(signal, passes):
+    """In how many passes the source's elements are not 0, `(runs, elements)`.
+
+    An activation is 0 where its neuron is silent; where frames are passes, where it is
+    silent in the frame. Other numbers are not 0.
+    """
+    flat = signal.numbers.reshape(3, -1).astype("float64")
+    fires = signal.spikes.reshape(len(passes), -1).astype("float64")
+    return np.minimum(fires + passes[:, None] * flat[0], passes[:, None]) * flat[1]
+
+
+def _fire(signal, spikes, layer, levels):
     """The operations of neurons for spikes that met no weight, and their output."""
+    shape, cell = spikes.shape[1:], layer.cell
     figures = {
+        **_arriving([signal], math.prod(shape)),
         "add": _sums(signal.spikes),
         "spikes": _sums(spikes),
-        "neurons": math.prod(spikes.shape[1:]),
+        "neurons": math.prod(shape),
+        "channels": shape[-1],
+        "is_analog": signal.is_analog,
+        "levels": levels,
     }
-    numbers = np.zeros((2, *spikes.shape[1:]), "float32")
-    numbers[1] = 1
+    numbers = np.zeros((3, *shape), "float32")
+    numbers[1:] = 1
     spikes = spikes.astype("float32")
-    return figures, Signal(spikes, numbers, False, spikes if has_sizes else None)
-
-
-def _numbers(batch, shape, is_static):
-    """A signal of numbers only, without spikes."""
-    spikes = np.zeros((batch, *shape), "float32")
-    return Signal(spikes, np.ones((2, *shape), "float32"), is_static)
+    sized = spikes if cell.has_sizes else None
+    return figures, Signal(
+        spikes, numbers, False, False, levels, cell.payload_bits, sized
+    )
 
 
 def _sums(maps):

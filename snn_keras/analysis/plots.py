@@ -5,8 +5,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from snn_keras.analysis.costing import Energy
+from snn_keras.analysis.costing.opponents import FAIR
+from snn_keras.analysis.costing.result import COLUMNS
 from snn_keras.analysis.disagreement import Disagreements
-from snn_keras.analysis.energy_of_runs import Energy
 from snn_keras.analysis.layer_errors import Mismatch
 from snn_keras.analysis.spikes import SpikeStatistics
 
@@ -89,34 +91,95 @@ def plot_spike_rates(statistics: SpikeStatistics, ax: "Axes | None" = None) -> "
 
 
 def plot_energy(energies: Mapping[str, Energy], ax: "Axes | None" = None) -> "Axes":
-    """Draws the energy of a run next to the source's, by kind of operation.
+    """Draws the energy of a run and of its opponents, by what it goes into.
 
     Args:
-        energies: `{name of the constants: result of analysis.energy with them}`.
+        energies: `{name: result of analysis.energy}`, such as one for each hardware.
         ax: Matplotlib axes to draw on; new ones by default.
 
     Returns:
         The axes.
     """
-    sides = ("source", "spiking")
-    bars = [(k, side, getattr(e, side)) for k, e in energies.items() for side in sides]
+    bars = [
+        (f"{side}\n{name}", cost, found)
+        for name, found in energies.items()
+        for side, cost in _sides(found).items()
+    ]
     ax = new_axes(ax, rows=len(bars))
-    most = max(operations.energy for *_, operations in bars)
+    most = max(cost.energy for _, cost, _ in bars)
     unit, size = ("µJ", 1e6) if most >= 1e6 else ("nJ", 1e3)
-    kinds = ("multiply", "add", "compare", "shift")
-    for row, (name, side, operations) in enumerate(bars):
-        start, found = 0.0, energies[name]
-        for kind, fill in zip(kinds, FILLS, strict=True):
-            part = getattr(operations, kind) * found.constants[kind] / size
-            _bar(ax, row, part, start, label=None if row else kind, **fill)
-            start += part
-        text = f"{operations.energy / size:.3g}"
-        if side == "spiking":
-            text += f" ({found.ratio:.2f} of source)"
+    for row, (_, cost, found) in enumerate(bars):
+        start = 0.0
+        for (kind, part), fill in zip(_parts(cost).items(), FILLS, strict=True):
+            label = None if row else kind
+            _bar(ax, row, part / size, start, label=label, **fill)
+            start += part / size
+        text = f"{cost.energy / size:.3g}"
+        if cost is not found.spiking:
+            text += f" ({found.spiking.energy / cost.energy:.2f} of it with spikes)"
         ax.annotate(text, (start, row), (4, 0), textcoords="offset points", va="center")
     ax.set(xlabel=f"energy of an inference ({unit})", xlim=(0, 1.75 * most / size))
-    _rows(ax, [f"{side}\n{name}" for name, side, _ in bars])
+    _rows(ax, [name for name, *_ in bars])
     ax.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, 1.14), ncols=4)
+    return ax
+
+
+def _sides(found):
+    """The costs of the spiking network and of its quantized opponents."""
+    return {"spiking": found.spiking, **{k: found.opponents[k].cost for k in FAIR}}
+
+
+def _parts(cost):
+    """The energy of a cost by what it goes into, under the names of the legend."""
+    by_column = {
+        column: sum(cost.memory[w].energy for w in words if w in cost.memory)
+        for column, words in COLUMNS.items()
+    }
+    signals = by_column["spikes"] + by_column["numbers"]
+    states = by_column["potentials"]
+    return {
+        "operations": cost.operations,
+        "weights": by_column["weights"],
+        "potentials": states,
+        "spikes, activations": signals,
+    }
+
+
+def plot_crossing(energies: Mapping[str, Energy], ax: "Axes | None" = None) -> "Axes":
+    """Draws energy over the fairest opponent's against the spike rate.
+
+    All spikes become rarer or more frequent alike. Dots are what was measured, rings
+    where both cost the same; dotted lines are operations alone, without memory.
+
+    Args:
+        energies: `{name: result of analysis.energy}`, of networks that spike.
+        ax: Matplotlib axes to draw on; new ones by default.
+
+    Returns:
+        The axes.
+    """
+    ax = new_axes(ax, rows=8)
+    for name, found in energies.items():
+        opponent = found.opponents[found.fairest]
+        shares, colour = np.linspace(0, 2, 41), None
+        for versus, style in (
+            (opponent.with_memory, "-"),
+            (opponent.without_memory, ":"),
+        ):
+            label = f"{name} (over {found.fairest})" if style == "-" else None
+            ratios = versus.at(shares)
+            rates = 100 * shares * found.rate
+            (line,) = ax.plot(rates, ratios, style, label=label, color=colour)
+            colour = line.get_color()
+            ax.plot(100 * found.rate, versus.at(1.0), "o", color=colour, markersize=4)
+            if versus.crossing and versus.crossing <= 2 * found.rate:
+                at = 100 * versus.crossing
+                ax.plot(at, 1, "o", color=colour, markersize=9, fillstyle="none")
+    ax.axhline(1, color="black", linewidth=0.8)
+    ax.set(xlabel="spikes a neuron and step (%)", ylabel="energy over the opponent's")
+    ax.set(xlim=0, yscale="log")
+    ax.grid(alpha=0.3)
+    ax.legend(frameon=False, fontsize=8)
     return ax
 
 

@@ -17,10 +17,12 @@ class Synapses:
     Attributes:
         fan_out: For each input, an array in its shape without the batch: the number of
             weights that each element meets.
+        weights: The number of its weights.
         inside: The number of multiplications by weights of intermediate results.
     """
 
     fan_out: list
+    weights: float
     inside: float = 0.0
 
 
@@ -41,21 +43,26 @@ def synapses(node: Node) -> Synapses:
     form = known_form(node)
     if form is not None:
         (shape,) = (x.shape[1:] for x in node.inputs)
-        return Synapses([form.fan_out(shape)], form.inside(shape))
+        return Synapses([form.fan_out(shape)], form.weights, form.inside(shape))
     shapes = [x.shape[1:] for x in node.inputs]
     fan_out = [np.zeros(math.prod(shape)) for shape in shapes]
     for number, elements, _ in probing.reached(node):
         fan_out[number] += np.bincount(elements, minlength=len(fan_out[number]))
-    return Synapses([n.reshape(s) for n, s in zip(fan_out, shapes, strict=True)])
+    own = [w for w in getattr(node.operation, "weights", ()) if w.trainable]
+    kernels = [math.prod(w.shape) for w in own if len(w.shape) > 1]
+    weights = sum(kernels) if kernels else sum(n.sum() for n in fan_out)
+    fan_out = [n.reshape(s) for n, s in zip(fan_out, shapes, strict=True)]
+    return Synapses(fan_out, float(weights))
 
 
 def _of_attention(node):
     given = {**dict(zip(("query", "value"), node.args, strict=False)), **node.kwargs}
     places = {k: math.prod(given[k].shape[1:-1]) for k in ("query", "value")}
-    inside = 0.0
+    inside = count = 0.0
     for weight in node.operation.weights:
         *_, part, name = weight.path.split("/")
         if name == "kernel":
             side = "value" if part in ("key", "value") else "query"
             inside += places[side] * math.prod(weight.shape)
-    return Synapses([np.zeros(x.shape[1:]) for x in node.inputs], inside)
+            count += math.prod(weight.shape)
+    return Synapses([np.zeros(x.shape[1:]) for x in node.inputs], count, inside)

@@ -34,6 +34,11 @@ class Form:
 
     weighs = False
 
+    @property
+    def weights(self) -> float:
+        """The number of its weights, without those that are only added."""
+        return float(np.size(getattr(self, "kernel", ())))
+
     def apply(self, *xs) -> np.ndarray:
         """The layer's outputs for arrays `(batch, ...)`."""
         raise NotImplementedError

@@ -218,6 +218,11 @@ class Separable(Form):
             )
 
     @property
+    def weights(self) -> float:
+        """Those of both parts."""
+        return self.depthwise.weights + self.pointwise.weights
+
+    @property
     def merged(self) -> Convolution:
         """The single convolution that is equivalent to both."""
         kernel = self.depthwise.ungrouped @ self.pointwise.kernel

@@ -38,6 +38,8 @@ class SpikingCell(keras.layers.Layer):
     most_spikes = 1  # the most spikes that a neuron sends in one step
     has_sizes = False  # whether a spike counts for a power of two that it carries
     bits_per_spike = 1  # the bits of a spike, without its address
+    payload_bits = 0  # the bits that a spike carries, besides that it is one
+    state_words = 1  # the words of memory that a neuron keeps
     unroll = 8  # the most steps of a loop that is unrolled, see `scan_time`
 
     def __init__(
@@ -154,6 +156,19 @@ class SpikingCell(keras.layers.Layer):
         """
         # Each step adds the constant current and compares; each spike resets.
         return {"add": updates + spikes, "compare": updates}
+
+    def accesses(self, updates: float, spikes: float) -> dict:
+        """The words of memory of neurons, without those for arriving spikes.
+
+        Args:
+            updates: As for `operations`.
+            spikes: As for `operations`.
+
+        Returns:
+            Numbers of words: "read" and "write", of potentials and what else the
+            neuron remembers; "constant", of the constant current, which is read.
+        """
+        return {"read": updates, "write": updates, "constant": updates}
 
     def coding(
         self, timesteps: int | str, activations: Sequence[SourceActivation]

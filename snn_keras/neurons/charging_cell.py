@@ -44,6 +44,11 @@ class ChargingCell(SpikingCell):
         """
         raise NotImplementedError
 
+    def accesses(self, updates: float, spikes: float) -> dict[str, float]:
+        # A charged potential is read once and cleared; the steps fire from a register.
+        words = updates / self.timesteps
+        return {"read": words, "write": words, "constant": words}
+
     def initial_state(self, shape: Shape) -> list:
         return [ops.zeros(shape, self.state_dtype) for _ in range(2)]
 

@@ -97,6 +97,10 @@ class DifferentialIFCell(MultiThresholdIFCell):
     def most(self) -> float:
         return self.ceiling if isinstance(self.ceiling, int) else super().most
 
+    def levels(self, coding: Coding) -> int:
+        """Those of its sizes, up to its ceiling."""
+        return int(min(self.most, super().levels(coding)))
+
     def grid(self, coding: Coding) -> tuple[float | np.ndarray, float]:
         step, count = super().grid(coding)
         return step, min(self.most, count)

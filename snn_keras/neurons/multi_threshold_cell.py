@@ -56,6 +56,7 @@ class MultiThresholdIFCell(SpikingCell):
     codings = (Rate,)
     float_timesteps = 8
     has_sizes = True
+    state_words = 2
     unroll = 1
     rounds = False  # whether the smallest size is sent from half of it on
 
@@ -78,6 +79,11 @@ class MultiThresholdIFCell(SpikingCell):
     def bits_per_spike(self) -> int:
         return 1 + math.ceil(math.log2(self.sizes))
 
+    @property
+    def payload_bits(self) -> int:
+        """The bits of its sign and its size."""
+        return self.bits_per_spike
+
     def enough_timesteps(self, activations: Sequence[SourceActivation]) -> int | str:
         """Few: more steps come closer, and none is the last."""
         return 4
@@ -89,6 +95,11 @@ class MultiThresholdIFCell(SpikingCell):
         # The sign, and a bisection of the sizes; a spike resets and counts.
         compare = updates * (1 + math.ceil(math.log2(self.sizes + 1)))
         return {"add": updates + 2 * spikes, "compare": compare}
+
+    def accesses(self, updates: float, spikes: float) -> dict[str, float]:
+        # The sum of what was sent is needed, and changes, where there is a spike.
+        words = updates + spikes
+        return {"read": words, "write": words, "constant": updates}
 
     def initial_state(self, shape: Shape) -> list:
         return [ops.zeros(shape, self.state_dtype) for _ in range(2)]

@@ -44,6 +44,8 @@ class SignedIFCell(SpikingCell):
     """
 
     num_states = 2
+    payload_bits = 1  # the sign
+    state_words = 2
 
     def __init__(
         self,
@@ -69,6 +71,17 @@ class SignedIFCell(SpikingCell):
     def operations(self, updates: float, spikes: float) -> dict[str, float]:
         # A step compares with two thresholds; a spike resets and is counted.
         return {"add": updates + 2 * spikes, "compare": 2 * updates}
+
+    def accesses(self, updates: float, spikes: float) -> dict[str, float]:
+        # The count is needed, and changes, where there is a spike.
+        words = updates + spikes
+        return {"read": words, "write": words, "constant": updates}
+
+    def levels(self, coding: Coding) -> int:
+        """Up to its ceiling."""
+        if not isinstance(self.ceiling, int):
+            return super().levels(coding)
+        return self.ceiling if coding.settles else min(coding.levels, self.ceiling)
 
     @property
     def codings(self) -> tuple[type, ...]:

@@ -1,14 +1,15 @@
 """Counts spikes and operations of one run, up to several numbers of steps."""
 
-import functools
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 from keras import tree
 
-from snn_keras.analysis.energy_of_runs import KINDS, SIDES, operations_of, priced
+from snn_keras.analysis.costing.hardware import Hardware
+from snn_keras.analysis.costing.opponents import FAIR, FLOAT, OPPONENTS, levels_of
+from snn_keras.analysis.costing.pricing import priced
+from snn_keras.analysis.costing.spiking import layer_work
 from snn_keras.analysis.operations import OperationCounter
 from snn_keras.analysis.recording import Neurons, Recorder, neurons_of
 from snn_keras.inputs import batches, open_size
@@ -19,7 +20,7 @@ KEPT_BYTES = 2**26  # of the spikes of all steps, which are kept batch by batch
 
 
 def counts(
-    snn: SpikingModel, timesteps: Sequence[int], x: Array, costs: Mapping[str, float]
+    snn: SpikingModel, timesteps: Sequence[int], x: Array, hardware: Hardware
 ) -> tuple[dict, list[dict]]:
     """Operations of the source, and spikes and operations of the spiking network.
 
@@ -27,68 +28,76 @@ def counts(
         snn: A `SpikingModel` whose run has the last of `timesteps`.
         timesteps: Numbers of steps, in increasing order.
         x: Arrays, in the structure of the model's inputs.
-        costs: Picojoules by kind of operation.
+        hardware: What energy is priced on.
 
     Returns:
         `(source, rows)`, means over samples, under the names that `SourceRow` and
         `Row` have for them; `rows` has an entry for each of `timesteps`.
     """
-    cells = {name: layer.cell for name, layer in neurons_of(snn).items()}
     counter = OperationCounter(snn)
     recorder = Monitored(snn, Recorder(Neurons("spikes"), timesteps[-1]))
-    totals: dict[Any, np.ndarray] = {k: np.zeros(len(timesteps)) for k in _KEYS}
+    totals: list[dict] = [dict.fromkeys(_KEYS, 0.0) for _ in timesteps]
     for part in batches(x, _samples_at_once(snn, x)):
         _, spikes = recorder.predict_on_batch(part)
-        # Every sample counts as a run for each of the numbers of steps.
-        sent = {name: _until(z, timesteps) for name, z in spikes.items()}
-        steps = np.tile(timesteps, _count(part)) + float(snn.extra_steps)
-        runs = tree.map_structure(functools.partial(_repeated, len(steps)), part)
-        for name, found in counter.of_runs(runs, sent, steps).items():
-            cell = cells.get(name)
-            each = operations_of(found, steps, cell)
-            values: dict[Any, Any] = {
-                (side, kind): each[side][kind] for side in SIDES for kind in each[side]
-            }
-            if cell is not None:
-                values["spikes"] = found["spikes"]
-                values["bits"] = found["spikes"] * cell.bits_per_spike
-            for key, value in values.items():
-                totals[key] += value.reshape(-1, len(timesteps)).sum(axis=0)
-    means: dict[Any, np.ndarray] = {
-        key: total / _count(x) for key, total in totals.items()
-    }
+        sums = _until(spikes, timesteps)
+        for total, t, sent in zip(totals, timesteps, sums, strict=True):
+            for key, value in _of_batch(counter, t, part, sent, hardware):
+                total[key] += float(np.sum(value))
+    cells = {name: layer.cell for name, layer in neurons_of(snn).items()}
     state = sum(_state_bytes(cells[name], z.shape[2:]) for name, z in spikes.items())
-    source = _operations(means, "source", 0, costs)
+    means = [{key: total[key] / _count(x) for key in total} for total in totals]
+    source = {
+        "additions": means[-1]["source additions"],
+        "energy": means[-1][FLOAT],
+    }
     rows = [
         {
             "timesteps": t,
-            "spikes": float(means["spikes"][i]),
-            "bits": float(means["bits"][i]),
-            **_operations(means, "spiking", i, costs),
+            **{key: mean[key] for key in ("spikes", "bits", "additions", "energy")},
+            "opponent": min(mean[name] for name in FAIR),
             "state_bytes": state,
         }
-        for i, t in enumerate(timesteps)
+        for t, mean in zip(timesteps, means, strict=True)
     ]
     return source, rows
 
 
-_KEYS = ("spikes", "bits", *((side, kind) for side in SIDES for kind in KINDS))
+_KEYS = ("spikes", "bits", "additions", "energy", "source additions", *OPPONENTS)
 
 
-def _operations(means, side, place, costs):
-    found = priced({kind: float(means[side, kind][place]) for kind in KINDS}, costs)
-    return {"additions": found.add, "energy": found.energy}
+def _of_batch(counter, timesteps, x, spikes, hardware):
+    """Pairs of a key of `_KEYS` and its values in runs of so many steps, by layer."""
+    snn, count = counter.model, _count(x)
+    cells = {name: layer.cell for name, layer in neurons_of(snn).items()}
+    coding = snn.coding.with_timesteps(timesteps)
+    levels = {name: levels_of(cell, coding) for name, cell in cells.items()}
+    steps = np.full(count, timesteps + float(snn.extra_steps))
+    for name, found in counter.of_runs(x, spikes, steps, levels).items():
+        cell = cells.get(name)
+        work = layer_work(found, steps, cell)
+        for part in (work.fixed, work.by_spikes):
+            cost = priced(part, hardware)
+            yield "additions", cost.add
+            yield "energy", cost.energy
+        for opponent, other in work.opponents.items():
+            cost = priced(other, hardware)
+            yield opponent, cost.energy
+            if opponent == FLOAT:
+                yield "source additions", cost.add
+        if cell is not None:
+            yield "spikes", found["spikes"]
+            yield "bits", found["spikes"] * cell.bits_per_spike
 
 
 def _until(spikes, timesteps):
-    """How often each neuron fires up to each of `timesteps`: `(batch * T's, ...)`."""
-    numbers, sums, start = 0, [], 0
+    """How often each neuron of each layer fires up to each of `timesteps`."""
+    numbers, start = dict.fromkeys(spikes, 0), 0
     for end in timesteps:
-        numbers = numbers + np.abs(spikes[:, start:end].astype("int32")).sum(axis=1)
-        sums.append(numbers)
+        for name, z in spikes.items():
+            more = np.abs(z[:, start:end].astype("int32")).sum(axis=1)
+            numbers[name] = numbers[name] + more
         start = end
-    stacked = np.stack(sums, axis=1)
-    return stacked.reshape(-1, *stacked.shape[2:])
+        yield dict(numbers)
 
 
 def _samples_at_once(snn, x):
@@ -103,11 +112,6 @@ def _state_bytes(cell, shape):
     """The size of a cell's state for one sample, in bytes."""
     size = np.dtype(cell.state_dtype).itemsize
     return size * sum(math.prod(s.shape) for s in cell.initial_state((1, *shape)))
-
-
-def _repeated(count, array):
-    """An array of the shape of `count` samples: only shapes are read of it."""
-    return np.broadcast_to(array[:1], (count, *array.shape[1:]))
 
 
 def _count(x):

@@ -32,8 +32,10 @@ class Row(Figures):
         spikes: Number of spikes of a run.
         bits: Bits sent for them.
         additions: Number of additions.
-        energy: Energy of all operations in picojoules, as `snn_keras.analysis.energy`
-            counts it.
+        energy: Energy of operations and memory in picojoules, as
+            `snn_keras.analysis.energy` counts it.
+        opponent: Energy of the fairest quantized opponent, as of
+            `snn_keras.analysis.Energy`, for the levels of this row.
         state_bytes: Size of the states of all neurons for one sample, in bytes.
         seconds: Time for one sample, in `predict`. Where one run gives the answers of
             several numbers of steps, its time in proportion to the steps.
@@ -50,11 +52,17 @@ class Row(Figures):
     bits: float
     additions: float
     energy: float
+    opponent: float
     state_bytes: int
     seconds: float
     accuracy: float | None = None
     error: float | None = None
     levels: int | None = None
+
+    @property
+    def ratio(self) -> float:
+        """Energy divided by that of the fairest quantized opponent."""
+        return self.energy / self.opponent
 
     @property
     def quality(self) -> float:
@@ -69,7 +77,7 @@ class SourceRow(Figures):
     Attributes:
         accuracy, error, seconds: As of `Row`.
         additions: Number of additions, one for each weight that is met.
-        energy: Energy of all operations in picojoules.
+        energy: Energy of operations and memory in picojoules, in float32.
     """
 
     additions: float
@@ -197,9 +205,9 @@ class Comparison(Figures):
     def __str__(self):
         best = self.unbeaten()
         source = ("source", "", *self._answers(self.source, 1.0), "", "")
-        source += (*_costs(self.source), "", f"{1e3 * self.source.seconds:.3g}", "")
+        source += (*_costs(self.source), "", "", f"{1e3 * self.source.seconds:.3g}", "")
         header = ["neuron", "T", "same answer", "spikes", "bits", "additions"]
-        header += ["energy, nJ", "state, KiB", "ms", "unbeaten"]
+        header += ["energy, nJ", "of quantized", "state, KiB", "ms", "unbeaten"]
         if self.source.accuracy is not None:
             header.insert(2, "accuracy")
         elif self.source.error is not None:
@@ -211,6 +219,10 @@ class Comparison(Figures):
                 [header, source, *(self._row(row, row in best) for row in self.rows)]
             ),
         ]
+        lines.append(
+            '"of quantized": energy over that of the same network without spikes, in '
+            "whole numbers of as few bits"
+        )
         lines += [f"left out: {name}: {why}" for name, why in self.left_out.items()]
         return "\n".join(lines)
 
@@ -222,6 +234,7 @@ class Comparison(Figures):
             f"{row.spikes:,.0f}",
             f"{row.bits:,.0f}",
             *_costs(row),
+            f"{row.ratio:.2f}",
             f"{row.state_bytes / 1024:,.1f}",
             f"{1e3 * row.seconds:.3g}",
             "*" if is_unbeaten else "",

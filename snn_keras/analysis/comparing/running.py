@@ -1,5 +1,6 @@
 """`compare`: runs the spiking networks of a model side by side."""
 
+import dataclasses
 import json
 import os
 import time
@@ -15,7 +16,8 @@ from snn_keras.analysis.comparing.answers import AnswerKey
 from snn_keras.analysis.comparing.candidates import STEPS, Candidates
 from snn_keras.analysis.comparing.counting import counts
 from snn_keras.analysis.comparing.result import Comparison, Row, SourceRow, described
-from snn_keras.analysis.energy_of_runs import costs_of
+from snn_keras.analysis.costing.hardware import Hardware
+from snn_keras.analysis.costing.published_hardware import hardware_of
 from snn_keras.inputs import batches, check_count, check_data
 from snn_keras.neurons import SpikingCell
 from snn_keras.text import progress
@@ -36,11 +38,14 @@ def compare(
     calibration: str = "mse",
     samples: int = 64,
     batch_size: int = 32,
-    constants: str | Mapping[str, float] = "32 bit",
+    hardware: str | Hardware = "45 nm",
     path: str | os.PathLike | None = None,
     verbose: int | str = "auto",
 ) -> Comparison:
-    r"""Compares neurons and numbers of steps: answers, spikes, energy, memory, time.
+    r"""Compares neurons and numbers of steps: answers, spikes, energy, state, time.
+
+    The energy stands beside that of the fair opponent: the same network without spikes,
+    in whole numbers, with activations of as many bits as the row's levels need.
 
     A neuron whose answer may be read after every step runs once, for the largest
     number of steps, and its activations are quantized once, for that number. Others
@@ -65,7 +70,7 @@ def compare(
         samples: Number of samples, from the first, of which spikes and operations are
             counted.
         batch_size: Samples per batch.
-        constants: As for `snn_keras.analysis.energy`.
+        hardware: As for `snn_keras.analysis.energy`.
         path: A JSON file to which finished runs are written, or None. A comparison
             that was interrupted goes on from there; so does one of more neurons or
             steps.
@@ -82,7 +87,7 @@ def compare(
     """
     check_count("samples", samples)
     check_count("batch_size", batch_size)
-    costs = costs_of(constants)
+    price = hardware_of(hardware)
     candidates = Candidates(model, data, neurons, timesteps, calibration)
     x = check_data(x, candidates.graph)
     bar = _Bar(verbose)
@@ -91,7 +96,7 @@ def compare(
     compared = saved.fingerprint(
         candidates.graph,
         [*model.get_weights(), x, y, candidates.data],
-        [calibration, samples, costs],
+        [calibration, samples, dataclasses.asdict(price)],
     )
     memory = saved.Memory(path, compared)
     counted = next(batches(x, samples))
@@ -104,7 +109,7 @@ def compare(
         name = json.dumps([neuron, layers, candidate.timesteps, candidate.levels])
         found = memory.get(name)
         if found is None:
-            found = _measured(candidate, x, key, counted, costs, batch_size, bar)
+            found = _measured(candidate, x, key, counted, price, batch_size, bar)
             memory.add(name, found)
         operations = found["source"]
         own: dict[str, Any] = {"neuron": candidate.name, "levels": candidate.levels}
@@ -146,7 +151,7 @@ def _timed(predict, x, batch_size, bar):
         bar.add(count)
 
 
-def _measured(candidate, x, key, counted, costs, batch_size, bar):
+def _measured(candidate, x, key, counted, hardware, batch_size, bar):
     """The figures of a candidate: `{"source": ..., "rows": one for each of its T}`."""
     snn = candidate.build()
     steps = candidate.timesteps
@@ -160,7 +165,7 @@ def _measured(candidate, x, key, counted, costs, batch_size, bar):
         marks = marks + np.stack([key.marks(y, start) for y in at])
         start += len(tree.flatten(at[0])[0])
         seconds.append(taken)
-    source, rows = counts(snn, steps, counted, costs)
+    source, rows = counts(snn, steps, counted, hardware)
     for row, t, mark in zip(rows, steps, marks, strict=True):
         row |= key.figures(mark) | {"agreement": float(mark[0] / key.samples)}
         row["seconds"] = float(np.median(seconds)) * t / steps[-1]

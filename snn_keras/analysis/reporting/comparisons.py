@@ -33,13 +33,14 @@ def comparison(figures: ReportFigures) -> Html | list:
             number(row.bits, "{:,.0f}"),
             number(row.additions, "{:,.0f}"),
             number(row.energy / 1e3, "{:,.1f}"),
+            number(row.ratio, "{:.2f}"),
             number(row.state_bytes / 1024, "{:,.1f}"),
             number(1e3 * row.seconds, "{:.3g}"),
             "yes" if row in best else "",
         )
 
     header = ("neuron", "T", *known, "same answer", "spikes", "bits", "additions")
-    header += ("energy, nJ", "state, KiB", "ms", "unbeaten")
+    header += ("energy, nJ", "of quantized", "state, KiB", "ms", "unbeaten")
     title = f"Neurons and time steps, means over {found.counted:,} samples"
     over_time = drawn(
         lambda ax: plot_over_time(found, ax),
@@ -51,7 +52,8 @@ def comparison(figures: ReportFigures) -> Html | list:
     )
     note = (
         f"Answers of {found.samples:,} samples. Unbeaten is a network if no other has "
-        "answers as good for less energy."
+        "answers as good for less energy. Of quantized is its energy over that of the "
+        "same network without spikes, in whole numbers of as few bits."
     )
     return section(
         "comparison",

@@ -1,9 +1,13 @@
 """The sections of a report on spikes, energy and single neurons."""
 
+from collections.abc import Mapping
+
 import numpy as np
 
-from snn_keras.analysis.energy_of_runs import KINDS
-from snn_keras.analysis.plots import plot_energy, plot_spike_rates
+from snn_keras.analysis.costing import HARDWARE, Energy
+from snn_keras.analysis.costing.hardware import KINDS
+from snn_keras.analysis.costing.result import where
+from snn_keras.analysis.plots import plot_crossing, plot_energy, plot_spike_rates
 from snn_keras.analysis.reporting.figures import ReportFigures
 from snn_keras.analysis.reporting.html import (
     Html,
@@ -18,11 +22,6 @@ from snn_keras.analysis.reporting.pictures import drawn
 from snn_keras.analysis.reporting.sections import some
 from snn_keras.analysis.traces import plot_potentials, plot_raster
 
-SOURCES = {
-    "32 bit": "Datta et al. 2024, table 4, 32-bit numbers at 45 nm",
-    "float32": "M. Horowitz, Computing's energy problem, 2014, floating point at "
-    "45 nm; a comparison as an addition, a shift as in table 4 of Datta et al. 2024",
-}
 LANES = 8  # number of neurons whose potentials are drawn
 
 
@@ -78,79 +77,103 @@ def _spikes_over_time(found):
 
 
 def energy(figures: ReportFigures) -> Html:
-    """The section on operations and energy of both networks."""
+    """The section on operations, memory and energy, beside the opponents."""
     found = figures.energy
-    first = next(iter(found.values()))
-    sides = {"source": "source", "spiking": "spiking network"}
-    operations = [
-        (
-            label,
-            *(number(getattr(getattr(first, side), kind), "{:,.0f}") for kind in KINDS),
-        )
-        for side, label in sides.items()
-    ]
-    prices = [
-        (
-            name,
-            *(number(getattr(e, side).energy / 1e3, "{:,.1f}") for side in sides),
-            number(e.ratio, "{:.3f}"),
-        )
-        for name, e in found.items()
-    ]
-    constants = [
-        (name, *(number(e.constants[k], "{:g}") for k in KINDS))
-        for name, e in found.items()
-    ]
-    origins = [element("li", f"{name}: {SOURCES[name]}.") for name in found]
-    layers = [
-        (
-            name,
-            *(
-                number(getattr(e.layers[name], side).energy / 1e3, "{:,.2f}")
-                for e in found.values()
-                for side in sides
-            ),
-        )
-        for name in first.layers
-    ]
-    by_layer = [f"{label}, {name}" for name in found for label in sides.values()]
-    alt = "Energy of the source and of the spiking network, by kind of operation"
-    caption = "Energy of an inference, by kind of operation."
-    picture = drawn(lambda ax: plot_energy(found, ax), alt, 2 * len(found))
+    origins = [element("li", f"{name}: {HARDWARE[name].source}.") for name in found]
+    alt = "Energy of the spiking network and of its opponents, by what it goes into"
+    bars = drawn(lambda ax: plot_energy(found, ax), alt, 3 * len(found))
+    alt = "Energy over the quantized opponent's by spike rate, with their crossings"
+    lines = drawn(lambda ax: plot_crossing(found, ax), alt)
     return section(
         "energy",
-        "Operations and energy",
-        element(
-            "p",
-            "A spike is an addition at every weight that it reaches; memory and the "
-            f"moving of spikes are not counted. Means over {figures.inspected:,} "
-            "samples.",
-        ),
+        "Operations, memory and energy",
+        element("p", f"{verdict(found)} Means over {figures.inspected:,} samples."),
         element(
             "div",
-            figure(picture, caption),
-            element(
-                "div",
-                table("Operations of an inference", ("network", *KINDS), operations),
-                table(
-                    "Energy of an inference, nJ",
-                    ("constants", *sides.values(), "ratio"),
-                    prices,
-                ),
+            figure(bars, "Energy of an inference, by what it goes into."),
+            figure(
+                lines,
+                "Energy over that of the quantized network, if all spikes become rarer "
+                "or more frequent; dotted, operations alone; dots, as measured.",
             ),
             class_="pair",
         ),
-        element(
-            "div",
-            element(
-                "div",
-                table("Picojoules an operation", ("constants", *KINDS), constants),
-                element("ul", origins),
-            ),
-            table("Energy by layer, nJ", ("layer", *by_layer), layers),
-            class_="pair",
-        ),
+        element("div", _energies(found), element("ul", origins)),
+        element("div", _operations(found), _memory(found), class_="pair"),
+        _by_layer(found),
     )
+
+
+def verdict(energies: Mapping[str, Energy]) -> str:
+    """A sentence on what the spiking network costs, whether it wins or loses."""
+    parts = []
+    for name, found in energies.items():
+        fair = found.opponents[found.fairest]
+        text = f"{found.ratio:.2f} times on {name}, {where(fair.crossing)}"
+        parts.append(text)
+    first = next(iter(energies.values()))
+    return (
+        "Beside the same network without spikes, with whole numbers and activations of "
+        f"up to {first.bits} bits (zeros skipped where that costs less), the spiking "
+        f"network at its spike rate of {first.rate:.2%} costs {'; '.join(parts)}."
+    )
+
+
+def _sides(found):
+    """The costs of all networks by name."""
+    others = {name: opponent.cost for name, opponent in found.opponents.items()}
+    return {"spiking network": found.spiking, **others}
+
+
+def _energies(found):
+    first = next(iter(found.values()))
+
+    def row(name, energy):
+        fair = energy.opponents[energy.fairest]
+        costs = (number(x.energy / 1e3, "{:,.1f}") for x in _sides(energy).values())
+        at = "" if fair.crossing is None else percent(fair.crossing)
+        return (name, *costs, number(energy.ratio, "{:.3f}"), at)
+
+    header = ("hardware", *_sides(first), "of the fairest", "equal at")
+    rows = [row(name, energy) for name, energy in found.items()]
+    return table("Energy of an inference, nJ", header, rows)
+
+
+def _operations(found):
+    sides = _sides(next(iter(found.values())))
+    rows = [
+        (name, *(number(getattr(cost, kind), "{:,.0f}") for kind in KINDS))
+        for name, cost in sides.items()
+    ]
+    return table("Operations of an inference", ("network", *KINDS), rows)
+
+
+def _memory(found):
+    sides = _sides(next(iter(found.values())))
+    words = list(dict.fromkeys(w for cost in sides.values() for w in cost.memory))
+
+    def cell(cost, name):
+        if name not in cost.memory:
+            return ""
+        return number(cost.memory[name].bits / 8192, "{:,.1f}")
+
+    rows = [
+        (name, *(cell(cost, word) for word in words)) for name, cost in sides.items()
+    ]
+    title = "Memory that an inference reads and writes, KiB"
+    return table(title, ("network", *words), rows)
+
+
+def _by_layer(found):
+    first = next(iter(found.values()))
+    rows = []
+    for name, layer in first.layers.items():
+        costs = (number(x.energy / 1e3, "{:,.2f}") for x in _sides(layer).values())
+        fair = layer.opponents[first.fairest]
+        shares = ("" if x is None else percent(x) for x in (layer.rate, fair.crossing))
+        rows.append((name, *costs, *shares))
+    header = ("layer", *_sides(first), "spike rate", "equal at")
+    return table(f"Energy by layer on {first.hardware}, nJ", header, rows)
 
 
 def neurons(figures: ReportFigures) -> Html:

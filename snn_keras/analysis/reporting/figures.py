@@ -9,8 +9,9 @@ from keras import tree
 
 from snn_keras.analysis.accuracy import steps_of
 from snn_keras.analysis.comparing import Comparison
+from snn_keras.analysis.costing import Energy
+from snn_keras.analysis.costing.running import count as count_work
 from snn_keras.analysis.disagreement import Disagreements, disagreements
-from snn_keras.analysis.energy_of_runs import Energy, at_costs, energy
 from snn_keras.analysis.layer_errors import Mismatch, mismatch
 from snn_keras.analysis.recording import neurons_of
 from snn_keras.analysis.reporting.traces import TraceFigures, traces
@@ -26,7 +27,7 @@ from snn_keras.text import table
 from snn_keras.time import BiasCorrection, OnePassSpiking
 from snn_keras.typing import Inputs, Timesteps
 
-ENERGY_CONSTANTS = ("32 bit", "float32")
+ENERGY_HARDWARE = ("45 nm", "45 nm, bit maps", "22 nm")
 MEASURES = {
     Answer.CLASSES: "accuracy",
     Answer.SIDES: "accuracy",
@@ -108,7 +109,7 @@ class ReportFigures(Figures):
         accuracy: `AccuracyFigures`; None without labels.
         mismatch: A `Mismatch`; None if the source's neurons fire at random.
         spikes: `SpikeStatistics`.
-        energy: `{name of the constants: Energy}`.
+        energy: `{name of the hardware: Energy}`.
         traces: `TraceFigures`.
         disagreements: `Disagreements`.
         plan: `PlanFigures`; None if the source was quantized before it was
@@ -141,7 +142,7 @@ class ReportFigures(Figures):
             ("answers that differ", self.disagreements.share, "{:.2%}"),
             ("spikes a sample", self.spikes.spikes, "{:,.0f}"),
             *(
-                (f"energy, {name} (source: 1)", found.ratio, "{:.2f}")
+                (f"energy, {name} (quantized: 1)", found.ratio, "{:.2f}")
                 for name, found in self.energy.items()
             ),
         ]
@@ -178,7 +179,7 @@ def gather(
     source = _output(ann.predict(x, batch_size=batch_size, verbose=0))
     labels = None if y is None else answer.labels(y, source.shape)
     accuracy, spiking = _answers(snn, x, answer, source, labels, batch_size, timesteps)
-    found = energy(snn, part, batch_size, ENERGY_CONSTANTS[0])
+    work = count_work(snn, part, batch_size)
     return ReportFigures(
         network=NetworkFigures(
             source=ann.name,
@@ -195,7 +196,7 @@ def gather(
         accuracy=accuracy,
         mismatch=_mismatch(ann, snn, part, batch_size),
         spikes=spike_statistics(snn, part, batch_size),
-        energy={name: at_costs(found, name) for name in ENERGY_CONSTANTS},
+        energy={name: work.priced(name) for name in ENERGY_HARDWARE},
         traces=shown,
         disagreements=disagreements(source, spiking, y, answer),
         plan=_plan(ann, snn),

@@ -1,0 +1,1 @@
+"""What the program energy prints: published crossings, networks that ship, and C."""

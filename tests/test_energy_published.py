@@ -1,0 +1,31 @@
+"""Published crossing points, from their studies' assumptions."""
+
+import pytest
+
+from apps.energies import published as crossings
+
+
+@pytest.mark.parametrize(
+    "point", crossings.POINTS, ids=lambda p: f"{p.study} {p.value:.4f}"
+)
+def test_published_crossings_come_out_within_a_tenth(point):
+    assert crossings.reproduced(point) == pytest.approx(point.value, rel=0.1)
+
+
+def test_all_but_one_of_a_study_follow_from_the_one_that_is_fitted():
+    price = crossings.fitted_weight_bit()
+    fitted = crossings.FITTED
+    assert crossings.of_yan(fitted, price) == pytest.approx(fitted.value, rel=1e-9)
+    assert fitted not in crossings.POINTS
+    others = [p for p in crossings.POINTS if p.study == fitted.study]
+    errors = [crossings.of_yan(p, price) / p.value - 1 for p in others]
+    assert len(errors) == 7 and max(map(abs, errors)) < 0.03
+
+
+def test_the_equation_by_hand():
+    """T = 5, 4 bits: what is moved and read once, over T events of it."""
+    point, price = crossings.Point(crossings.YAN, 0.057, 5, 4), 0.04
+    addition = crossings.ADDITION
+    product = 2 * 5 / 6 * (3 + 1) * addition  # a product of 3 bits, and its addition
+    rate = (3 * 0.25 + 4 * price) / (5 * (3.0 + 4 * price + addition) - product)
+    assert crossings.of_yan(point, price) == pytest.approx(rate, rel=1e-12)
