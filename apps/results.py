@@ -295,9 +295,11 @@ def settled_together(found):
 def write_page(folder, path):
     """Writes the page and its pictures from the metrics in `folder`."""
     metrics = known_metrics(folder)
-    for table in {table for table, _ in metrics}:
+    tables = {table for table, _ in metrics}
+    for table in tables:
         draw(table, metrics, folder / f"{table}.png")
-    draw_spikes("cifar10", metrics, folder / "spikes.png")
+    if "cifar10" in tables:
+        draw_spikes("cifar10", metrics, folder / "spikes.png")
     errors = read(folder / "errors.json")
     if errors:
         draw_error_shares(errors["networks"], folder / "error_shares.png")
