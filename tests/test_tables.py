@@ -463,6 +463,32 @@ def test_an_interrupted_row_is_incomplete():
     assert results.missing_of(table, row, figures) == {"at_t_levels"}
 
 
+def test_what_few_steps_cost_is_shown():
+    steps = TABLES["mnist"].timesteps
+    spiking = row_of(**{f"T{t}": 0.25 for t in steps})
+    shared = {"trained": "c", "extra_steps": 0, "spikes_at_4": 1.0, "seeds": 1}
+    rounded = {"at_t_levels": dict.fromkeys(steps, 0.5)}
+    metrics = {
+        ("mnist", "plain_if"): {**spiking, **shared, **rounded},
+        ("mnist", "adaptor_if"): {**spiking, **shared},
+    }
+    text = page(metrics, 500)
+    cells = {"source, T levels": "50.00", "spiking, T steps": "25.00"}
+    for what, cell in cells.items():
+        line = f"| LSQ p = 2: {what} | 90.00 |" + f" {cell} |" * len(steps)
+        assert text.count(line) == 1
+        assert f"noise adaptor p = 2: {what}" not in text
+
+
+def test_levels_of_all_seeds_are_one():
+    runs = [
+        run_of(at_t_levels={"1": 0.5, "4": 0.5}),
+        run_of(at_t_levels={"1": 0.75}),
+    ]
+    assert results.mean_of(runs)["at_t_levels"] == {1: 0.625}
+    assert results.mean_of([run_of(), run_of()])["at_t_levels"] == {}
+
+
 def test_neurons_without_a_ceiling_come_to_no_rest():
     """Theirs are not asked what they settle to."""
     figures = {"energy_at_4": 0.5, "timesteps": [1, 2, 4, 5, 8, 16], "snn": [0.5] * 6}
