@@ -24,17 +24,15 @@ FLAGS = flags.FLAGS
 NETWORKS = {
     "QCFS L = 4, from scratch": "cifar10_qcfs_scratch",
     "NQ L = 4, from scratch": "cifar10_nq_scratch",
-    "LSQ p = 2": "cifar10_plain2",
-    "noise adaptor p = 2": "cifar10_adaptor2",
     "LSQ p = 15": "cifar10_bits",
 }
-TIMESTEPS = (1, 2, 4, 8, 16)
+TIMESTEPS = (1, 2, 4, 8)
 
 
 def define_flags():
     """Flags of this program."""
     flags.DEFINE_string("data_dir", None, "Directory of prepared TFDS data sets.")
-    flags.DEFINE_integer("samples", 256, "Test images.", lower_bound=1)
+    flags.DEFINE_integer("samples", 100, "Test images.", lower_bound=1)
     flags.DEFINE_string("output", "docs/results/errors.json", "The file to write.")
 
 

@@ -5,7 +5,7 @@ import textwrap
 
 from ..notes import filled
 from . import claims
-from .papers import PAPERS, Picture, Theirs
+from .papers import PAPERS, Ours, Picture, Theirs
 from .rows import TABLES
 
 NOTES = pathlib.Path(__file__).with_name("notes.md")
@@ -50,10 +50,11 @@ def _papers(metrics):
             yield from ("", f"### {table.title}", "")
             if isinstance(table, Picture):
                 yield f"![{table.title}](results/{table.file})"
+                words = table.note
             else:
                 yield from _beside(paper, table, metrics)
-            if table.note:
-                yield from ("", *textwrap.wrap(table.note, 88, break_on_hyphens=False))
+                words = f"{table.note} {_unmeasured(table, metrics)}".strip()
+            yield from ("", *textwrap.wrap(words, 88, break_on_hyphens=False))
         yield from ("", "### What it claims", "", *_claims(name, metrics), "")
 
 
@@ -88,6 +89,14 @@ def _beside(paper, table, metrics):
                     *(_costs(found) if costs else ()),
                 ]
             )
+
+
+def _unmeasured(table, metrics):
+    """The rows of a paper's table that have no figures."""
+    lines = [line for line in table.lines if isinstance(line, Ours)]
+    keys = [(line.table, line.key) for line in lines]
+    names = ["_".join(key) for key in keys if key not in metrics]
+    return f"No figures yet: {', '.join(map('`{}`'.format, names))}." if names else ""
 
 
 def _claims(name, metrics):
