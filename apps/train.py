@@ -125,8 +125,16 @@ def stages(output):
 
 def noise_of(stage):
     """The noise of a stage's activations, as they take it."""
-    if stage.delta and stage.noise != "residual":
-        raise app.UsageError("--delta is of --noise=residual. Remedy: give both.")
+    is_residual = stage.noise == "residual"
+    for name, has_use, where in (
+        ("delta", is_residual, "--noise=residual"),
+        ("tau", is_measured(stage), "--noise=residual without --delta"),
+    ):
+        if stage.settings[name] and not has_use:
+            raise app.UsageError(
+                f"--{name}={stage.settings[name]} is of {where}. Received: "
+                f"--noise={stage.noise} --delta={stage.delta:g}"
+            )
     if stage.delta:
         return layers.ResidualNoise(initial_delta=stage.delta)
     return None if stage.noise == "none" else stage.noise
@@ -135,6 +143,11 @@ def noise_of(stage):
 def is_measured(stage):
     """Whether the noise of a stage is measured after every epoch."""
     return stage.noise == "residual" and not stage.delta
+
+
+def measured_noise(stage, images):
+    """The callback that measures it on `images`."""
+    return callbacks.ResidualNoise(images, stage.tau or None)
 
 
 def build_model(stage, source):
@@ -315,8 +328,7 @@ def make_callbacks(stage, where, batches, held_out, backup):
         made.append(SwapEMAWeights(swap_on_epoch=True))
     if is_measured(stage):
         images = data.preprocess(held_out.images)
-        noise = callbacks.ResidualNoise(images, stage.tau or None)
-        made.append(where.whole(noise))
+        made.append(where.whole(measured_noise(stage, images)))
     if stage.snn_timesteps:
         validation = callbacks.SpikingValidation(
             data.preprocess(held_out.images),

@@ -16,7 +16,7 @@ from absl import app
 
 import snn_keras
 from apps import data
-from apps.train import Stage, build_model, is_measured
+from apps.train import Stage, build_model, is_measured, measured_noise
 from apps.training import schedules
 from apps.training.backup import Backup
 from apps.training.sources import InMemory
@@ -366,7 +366,7 @@ def stage_of(path, init=None, **settings):
     """A stage that trains the small network."""
     settings = {"model": "mnist_convnet", "quantizer": "lsq", "levels": 3, **settings}
     unused = {"noise": "none", "output_levels": 0, "bit_sparsity": 0.0, "timesteps": 0}
-    unused |= {"delta": 0.0, "norm_momentum": 0.99, "scale_gradient": False}
+    unused |= {"delta": 0.0, "tau": 0, "norm_momentum": 0.99, "scale_gradient": False}
     return Stage(path, init, {**unused, **settings})
 
 
@@ -401,8 +401,19 @@ def test_noise_is_the_one_asked_for(tmp_path):
         assert is_measured(stage_of(path, **settings)) == (delta == 0)
     with pytest.raises(ValueError, match="noise must be one of"):
         activations_of(path, quantizer="noisy_spike", noise="adaptor")
-    with pytest.raises(app.UsageError, match="--delta is of --noise=residual"):
-        activations_of(path, delta=0.25)
+    for wrong, match in (
+        ({"delta": 0.25}, "--delta=0.25 is of --noise=residual"),
+        ({"tau": 2}, "--tau=2 is of --noise=residual"),
+        ({"tau": 2, "noise": "residual", "delta": 0.25}, "without --delta"),
+    ):
+        with pytest.raises(app.UsageError, match=match):
+            activations_of(path, **wrong)
+
+
+@pytest.mark.parametrize("tau, expected", [(0, None), (2, 2)])
+def test_noise_is_measured_over_tau_steps(tau, expected, tmp_path):
+    stage = stage_of(tmp_path / "m.keras", noise="residual", tau=tau)
+    assert measured_noise(stage, np.zeros((1, 8, 8, 1))).timesteps == expected
 
 
 def test_the_momentum_of_batch_normalization(tmp_path):
