@@ -302,8 +302,8 @@ def write_page(folder, path):
         draw_spikes("cifar10", metrics, folder / "spikes.png")
     errors = read(folder / "errors.json")
     if errors:
-        draw_error_shares(errors["networks"], folder / "error_shares.png")
-        draw_error_sizes(errors["networks"], folder / "error_sizes.png")
+        draw_error_shares(errors, folder / "error_shares.png")
+        draw_error_sizes(errors, folder / "error_sizes.png")
     draw_epochs(
         {
             name: read(data.SHIPPED / f"{source}.json")["history"]

@@ -536,7 +536,7 @@ def test_a_steady_current_loses_nothing_but_levels():
 
 
 def test_errors_are_told_layer_by_layer():
-    """Under a steady current there is none at T = L, and rounding alone at T = 1."""
+    """Under a steady current there is none at T = L, and rounding alone at T = 2."""
     x = np.random.default_rng(0).integers(-16, 33, (40, 6)) / 32
     model = keras.Sequential(
         [keras.Input((6,)), LSQReLU(4, initial_step=0.25, name="first")]
@@ -544,10 +544,10 @@ def test_errors_are_told_layer_by_layer():
     found = errors.errors(model, x)
     assert set(found) == {str(t) for t in errors.TIMESTEPS}
     assert found["4"] == {"first": {"rms": 0.0, "shares": {"0": 1.0}}}
-    coarse = results.with_levels(model, 1).predict(x, verbose=0)
+    coarse = with_levels(model, 2).predict(x, verbose=0)
     off = (coarse - model.predict(x, verbose=0)) / 0.25
     np.testing.assert_allclose(
-        found["1"]["first"]["rms"], np.sqrt(np.mean(off**2)) / 4, rtol=1e-6
+        found["2"]["first"]["rms"], np.sqrt(np.mean(off**2)) / 4, rtol=1e-6
     )
     for t, layers in found.items():
         assert sum(layers["first"]["shares"].values()) == pytest.approx(1), t
