@@ -11,6 +11,7 @@ PROGRAMS = {
     "compare": "all neurons and numbers of steps side by side, for one network",
     "report": "all about a conversion in one HTML file",
     "results": "compare all methods, and write the tables",
+    "errors": "how far neurons are from their source, layer by layer",
     "reproduce": "one row of those tables from nothing: training and all",
     "networks": "convert the networks of keras.applications",
     "layers": "what becomes of every layer and operation of Keras",

@@ -22,7 +22,7 @@ import numpy as np
 from absl import app, flags
 
 import snn_keras
-from snn_keras import analysis, neurons
+from snn_keras import analysis, layers, neurons
 from snn_keras.text import progress
 
 from . import data, sources
@@ -113,6 +113,33 @@ def in_float64(model):
     return wide
 
 
+def with_levels(model, levels):
+    """The same network with so many levels in each quantized activation.
+
+    Thresholds and all other weights stay. With `levels` = T it is the spiking network
+    of T steps without error in time (Huang et al. 2024, eq. 7).
+    """
+
+    def copied(layer):
+        config = layer.get_config()
+        if isinstance(layer, layers.QuantizedActivation):
+            config["levels"] = levels
+        return type(layer).from_config(config)
+
+    made = keras.models.clone_model(model, clone_function=copied)
+    made.set_weights(model.get_weights())
+    for before, after in zip(model.layers, made.layers, strict=True):
+        if isinstance(after, layers.QuantizedActivation):
+            after.set_threshold(before.threshold_value())
+    return made
+
+
+def accuracy(model, images, labels, batch_size):
+    """The share of images that a source network answers right."""
+    answers = model.predict(images, batch_size=batch_size, verbose=0).argmax(-1)
+    return float((answers == labels).mean())
+
+
 def settle(model, images, batch_size, neuron="signed"):
     """Runs signed or differential neurons to rest.
 
@@ -150,7 +177,7 @@ def evaluate(model, snn, images, labels, batch_size, timesteps=None):
     """
     if timesteps is None or snn.coding.any_time:
         timesteps = range(1, snn.timesteps + 1)
-    answers = model.predict(images, batch_size=batch_size, verbose=0).argmax(-1)
+    ann = accuracy(model, images, labels, batch_size)
     started = time.monotonic()
     found = analysis.answers_by_timesteps(
         snn, images, batch_size, progress(), timesteps
@@ -158,7 +185,7 @@ def evaluate(model, snn, images, labels, batch_size, timesteps=None):
     right = found == labels
     figures = {
         "samples": len(labels),
-        "ann": float((answers == labels).mean()),
+        "ann": ann,
         "timesteps": list(timesteps),
         "snn": right.mean(-1).tolist(),
         "extra_steps": snn.extra_steps,
@@ -211,8 +238,8 @@ def main(argv):
         timesteps = 16
     source = model
     if FLAGS.levels:
-        float_answers = model.predict(images, FLAGS.batch_size, verbose=0).argmax(-1)
-        print(f"float network: {(float_answers == labels).mean():.2%}", flush=True)
+        found = accuracy(model, images, labels, FLAGS.batch_size)
+        print(f"float network: {found:.2%}", flush=True)
         model = snn_keras.quantize_activations(
             model,
             levels=FLAGS.levels,

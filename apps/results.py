@@ -22,11 +22,25 @@ from snn_keras import analysis
 from snn_keras.untrusted import read_json, reading
 
 from . import data
-from .evaluate import evaluate, full_float32, in_float64, settle
+from .evaluate import (
+    accuracy,
+    evaluate,
+    full_float32,
+    in_float64,
+    settle,
+    with_levels,
+)
 from .records import Figures, Unfinished, read_trained
 from .sources import load_model
 from .tables.packing import packed, unpacked
-from .tables.page import draw, draw_epochs, page
+from .tables.page import page
+from .tables.pictures import (
+    draw,
+    draw_epochs,
+    draw_error_shares,
+    draw_error_sizes,
+    draw_spikes,
+)
 from .tables.rows import TABLES, named, of_seed
 
 FLAGS = flags.FLAGS
@@ -69,7 +83,9 @@ def steps_of(table, row):
 
 def missing_of(table, row, known):
     """The names of the figures that a row's metrics lack."""
-    wanted = {"energy_at_4"} | ({"settled"} if row.neuron == "signed" else set())
+    wanted = {"energy_at_4"}
+    wanted |= {"settled"} if row.settles else set()
+    wanted |= {"at_t_levels"} if row.rounds else set()
     if rounded_away(known.get("settled")):
         wanted.add("settled_in_float64")
     whole = set(steps_of(table, row)) <= set(known.get("timesteps", []))
@@ -134,9 +150,12 @@ def measure(table, row, path, data_dir, samples=0, batch_size=100, known=None):
     if missing & {"settled", "settled_in_float64"}:
         figures |= settled(model, images, batch_size)
         yield figures
+    steps = steps_of(table, row)
+    settings = images, test.labels, batch_size
+    if "at_t_levels" in missing:
+        figures["at_t_levels"] = at_t_levels(model, steps, *settings)
+        yield figures
     if "snn" in missing:
-        steps = steps_of(table, row)
-        settings = images, test.labels, batch_size
         for found in accuracies(row, model, convert, steps, known, *settings):
             figures |= found
             yield figures
@@ -168,6 +187,18 @@ def settled(model, images, batch_size):
         wide = in_float64(model), images[differ].astype("float64")
         found["settled_in_float64"], _ = settle(*wide, batch_size)
     return found
+
+
+def at_t_levels(model, timesteps, images, labels, batch_size):
+    """Accuracy of the source network with T levels in each activation, `{"T": ...}`.
+
+    It is what spikes would reach if the current of each neuron were steady: a spiking
+    network that has less loses the rest to the order in which spikes arrive.
+    """
+    return {
+        str(t): accuracy(with_levels(model, t), images, labels, batch_size)
+        for t in timesteps
+    }
 
 
 def accuracies(row, model, convert, timesteps, known, images, labels, batch_size):
@@ -224,9 +255,9 @@ def mean_of(runs):
     Returns:
         Those of the first, with the mean of the accuracies, the spikes and the energy,
         and what all images of all seeds settle to; `right`, where all have it, is `{T:
-        (samples,)}`, the share of the seeds that answer an image right. Where there are
-        several, `runs` has the accuracies of each, and `spread` their standard
-        deviation at each T.
+        (samples,)}`, the share of the seeds that answer an image right, and
+        `at_t_levels` `{T: mean}`. Where there are several, `runs` has the accuracies of
+        each, and `spread` their standard deviation at each T.
     """
     first = runs[0]
     for run in runs:
@@ -249,13 +280,21 @@ def mean_of(runs):
     if len(runs) > 1:
         means["runs"] = [run["snn"] for run in runs]
         means["spread"] = np.std(means["runs"], 0, ddof=1).tolist()
-    right = [run.get("right", {}) for run in runs]
+    right = in_all("right", runs)
     means["right"] = {
-        int(t): np.mean([unpacked(of[t], first["samples"]) for of in right], axis=0)
-        for t in right[0]
-        if all(t in of for of in right)
+        t: np.mean([unpacked(text, first["samples"]) for text in texts], axis=0)
+        for t, texts in right.items()
     }
+    rounded = in_all("at_t_levels", runs)
+    means["at_t_levels"] = {t: float(np.mean(found)) for t, found in rounded.items()}
     return {**first, **means, "seeds": len(runs)}
+
+
+def in_all(figure, runs):
+    """Of a figure by T, `{T: [value of each run]}` for the T that all runs have."""
+    found = [run.get(figure, {}) for run in runs]
+    common = [t for t in found[0] if all(t in of for of in found)]
+    return {int(t): [of[t] for of in found] for t in common}
 
 
 def settled_together(found):
@@ -280,8 +319,15 @@ def write_page(folder, path):
     """Writes the page and its pictures from the metrics in `folder`."""
     metrics = known_metrics(folder)
     text = text_of_page(folder)
-    for table in {table for table, _ in metrics}:
+    tables = {table for table, _ in metrics}
+    for table in tables:
         draw(table, metrics, folder / f"{table}.png")
+    if "cifar10" in tables:
+        draw_spikes("cifar10", metrics, folder / "spikes.png")
+    errors = read(folder / "errors.json")
+    if errors:
+        draw_error_shares(errors, folder / "error_shares.png")
+        draw_error_sizes(errors, folder / "error_sizes.png")
     draw_epochs(
         {
             name: read_trained(data.SHIPPED / f"{source}.json")["history"]

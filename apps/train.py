@@ -39,7 +39,7 @@ from snn_keras import applications, callbacks, files, layers
 from snn_keras.backend import backend
 
 from . import data
-from .evaluate import allow_float64
+from .evaluate import allow_float64, make_neuron
 from .records import read_trained
 from .sources import load_model
 from .training import auto_augment, distribution, recipes, schedules
@@ -57,7 +57,7 @@ ACTIVATIONS = {
     "lsq": layers.LSQReLU,
     "qcfs": layers.QCFS,
     "slip_relu": layers.SlipReLU,
-    "noisy_spike": lambda *_, **__: layers.NoisySpike(),
+    "noisy_spike": lambda _, noise, **__: layers.NoisySpike(noise or "gaussian"),
     "none": lambda *_, **__: keras.layers.ReLU(),
 }
 
@@ -121,6 +121,8 @@ def stages(output):
             "quantizer": "none",
             "output_levels": 0,
             "noise": "none",
+            "delta": 0.0,
+            "tau": 0,
             "bit_sparsity": 0.0,
             "weight_bits": 0,
             "weight_sparsity": 0.0,
@@ -130,16 +132,44 @@ def stages(output):
             "learning_rate": FLAGS.float_learning_rate or FLAGS.learning_rate,
         }
         # What a float network does not depend on.
-        anyhow = dict.fromkeys(("levels", "recipe", "scale_gradient", "snn_neuron"))
+        names = "levels", "recipe", "scale_gradient", "snn_neuron", "snn_neuron_options"
+        anyhow = dict.fromkeys(names)
         before = output.with_name(f"{output.stem}_float.keras")
         yield Stage(before, init, {**settings, **plain, **anyhow})
         init = before
     yield Stage(output, init, settings)
 
 
+def noise_of(stage):
+    """The noise of a stage's activations, as they take it."""
+    is_residual = stage.noise == "residual"
+    for name, has_use, where in (
+        ("delta", is_residual, "--noise=residual"),
+        ("tau", is_measured(stage), "--noise=residual without --delta"),
+    ):
+        if stage.settings[name] and not has_use:
+            raise app.UsageError(
+                f"--{name}={stage.settings[name]} is of {where}. Received: "
+                f"--noise={stage.noise} --delta={stage.delta:g}"
+            )
+    if stage.delta:
+        return layers.ResidualNoise(initial_delta=stage.delta)
+    return None if stage.noise == "none" else stage.noise
+
+
+def is_measured(stage):
+    """Whether the noise of a stage is measured after every epoch."""
+    return stage.noise == "residual" and not stage.delta
+
+
+def measured_noise(stage, images):
+    """The callback that measures it on `images`."""
+    return callbacks.ResidualNoise(images, stage.tau or None)
+
+
 def build_model(stage, source):
     """The network of a stage, with its activations."""
-    noise = None if stage.noise == "none" else stage.noise
+    noise = noise_of(stage)
     classes, shape = source.classes, source.shape
     calibration = source.sample(CALIBRATION_IMAGES)
     if stage.init:
@@ -164,7 +194,9 @@ def build_model(stage, source):
         # Spikes need thresholds from the start; else the first batch sets them.
         plain = ACTIVATIONS["none" if stage.timesteps else stage.quantizer]
         activation = plain(stage.levels, noise, scale_gradient=stage.scale_gradient)
-        model = getattr(applications, stage.model)(shape, classes, activation)
+        network = getattr(applications, stage.model)
+        momentum = stage.norm_momentum
+        model = network(shape, classes, activation, norm_momentum=momentum)
     if stage.output_levels:
         spiking = layers.LSQReLU(stage.output_levels, name="head_act")
         model = keras.Model(model.inputs, spiking(model.output), name=model.name)
@@ -181,7 +213,7 @@ def build_model(stage, source):
         return snn_keras.convert(
             model,
             stage.timesteps,
-            stage.snn_neuron,
+            make_neuron(stage.snn_neuron, stage.snn_neuron_options),
             data=calibration,
             levels=None if stage.init else stage.levels,
         )
@@ -322,16 +354,16 @@ def make_callbacks(stage, where, batches, held_out, backup):
     made = [Clock(), FollowEpoch(batches)]
     if stage.ema:
         made.append(SwapEMAWeights(swap_on_epoch=True))
-    if stage.noise == "residual":
+    if is_measured(stage):
         images = data.preprocess(held_out.images)
-        made.append(where.whole(callbacks.ResidualNoise(images)))
+        made.append(where.whole(measured_noise(stage, images)))
     if stage.snn_timesteps:
         validation = callbacks.SpikingValidation(
             data.preprocess(held_out.images),
             held_out.labels,
             [int(t) for t in stage.snn_timesteps],
             where.place(stage.kept),
-            neuron=stage.snn_neuron,
+            neuron=make_neuron(stage.snn_neuron, stage.snn_neuron_options),
             first_epoch=first_kept(stage),
         )
         # A run that goes on keeps what beats the best of the one that was cut off.
@@ -350,7 +382,7 @@ def train_stage(stage, where, source):
     with where.scope():
         model = build_model(stage, source)
     held_out = None
-    if stage.snn_timesteps or stage.noise == "residual":
+    if stage.snn_timesteps or is_measured(stage):
         source, held_out = source.hold_out(stage.held_out)
     augmentation = Augmentation(
         stage.crop, stage.flip, stage.auto_augment, stage.cutout, stage.mixup

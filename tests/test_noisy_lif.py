@@ -172,6 +172,15 @@ def test_a_float_network_becomes_its_mean():
     )
 
 
+@pytest.mark.parametrize("trained", ["gaussian", "uniform"])
+@pytest.mark.parametrize("asked", [None, "gaussian", "uniform"])
+def test_the_noise_asked_for_counts_before_that_of_training(trained, asked):
+    model = keras.Sequential([keras.Input((4,)), NoisySpike(trained)])
+    snn = snn_keras.convert(model, 2, NoisyLIFCell(noise=asked))
+    (cell,) = (layer.cell for layer in snn.layers if hasattr(layer, "cell"))
+    assert cell.noise == (asked or trained)
+
+
 def test_noisy_spikes_need_data():
     model = keras.Sequential([keras.Input((4,)), keras.layers.ReLU()])
     with pytest.raises(ValueError, match="needs data"):

@@ -39,3 +39,15 @@ def test_they_convert_exactly(name):
     assert np.array_equal(keras.ops.convert_to_numpy(serial(x)), expected)
     activations = [y for y in model.layers if isinstance(y, LSQReLU)]
     assert len({id(y) for y in activations}) == len({y.name for y in activations}) > 8
+
+
+@pytest.mark.parametrize("name", ["mnist_convnet", *{name: 0 for name, *_ in SIZES}])
+def test_batch_normalization_has_the_momentum_given(name):
+    for given, expected in (({}, 0.99), ({"norm_momentum": 0.5}, 0.5)):
+        model = getattr(applications, name)((32, 32, 3), 5, **given)
+        norms = [
+            layer
+            for layer in model.layers
+            if isinstance(layer, keras.layers.BatchNormalization)
+        ]
+        assert norms and all(norm.momentum == expected for norm in norms)

@@ -4,6 +4,7 @@ import functools
 import itertools
 import json
 import pathlib
+import re
 
 import keras
 import numpy as np
@@ -12,14 +13,15 @@ from absl import flags
 from absl.testing import flagsaver
 
 import snn_keras
-from apps import data, results
-from apps.evaluate import allow_float64, in_float64, settle
+from apps import data, errors, results
+from apps.evaluate import allow_float64, in_float64, settle, with_levels
 from apps.tables import claims, packing, trainings
 from apps.tables.page import page
+from apps.tables.papers import PAPERS, Ours, Picture
 from apps.tables.rows import TABLES, corrected, named
 from apps.training import flags as training_flags
 from apps.training import recipes
-from snn_keras.layers import LSQReLU
+from snn_keras.layers import QCFS, LSQReLU
 from tests.programs import once, program
 from tests.tiny import make_tiny
 
@@ -68,10 +70,43 @@ def test_every_row_has_a_training():
         assert row.source in trainings.TRAININGS[table]
 
 
-def test_papers_are_beside_rows():
+def test_rows_have_names_of_their_own():
     for table in TABLES.values():
-        assert set(table.papers) <= {row.key for row in table.rows}
         assert len({row.key for row in table.rows}) == len(table.rows)
+
+
+@pytest.mark.parametrize("paper", PAPERS.values(), ids=PAPERS)
+def test_a_paper_is_beside_rows_of_ours(paper):
+    for table in paper.tables:
+        if isinstance(table, Picture):
+            continue
+        assert any(isinstance(line, Ours) for line in table.lines)
+        for line in table.lines:
+            if isinstance(line, Ours):
+                assert line.row in TABLES[line.table].rows
+                assert all(t <= (line.row.last or t) for t in table.timesteps)
+            else:
+                assert len(line.snn) == len(table.timesteps)
+
+
+def test_our_own_data_is_marked():
+    """A claim is about its paper's data; on other data the answer is ours."""
+    shared = {"trained": "c", "extra_steps": 0, "spikes_at_4": 1.0, "seeds": 1}
+    rows = {"plain_if": 0.5, "adaptor_if": 0.75}
+    metrics = {
+        (table, key): {**row_of(T1=0.25, T16=reached), **shared}
+        for table in ("cifar10", "mnist")
+        for key, reached in rows.items()
+    }
+    text = page(metrics, 500)
+    assert "| MNIST *(ours)* | undecided |" in text
+    assert "| CIFAR-10, ResNet-20 | undecided |" in text
+    (theirs,) = re.findall(r"\| \*without\* .*", text)
+    assert "No figures yet: `cifar10_resnet18_plain_if`, " in text
+    assert "`cifar10_plain_if`, " not in text.split("## Huang")[0]
+    assert theirs.startswith(
+        "| *without* | *CIFAR-10, ResNet-18* | *95.50* | *91.62* |"
+    )
 
 
 def row_of(ann=0.9, **reached):
@@ -100,6 +135,7 @@ def test_claims_are_about_rows_of_a_table():
     for claim in claims.CLAIMS:
         tables = [{row.key for row in table.rows} for table in TABLES.values()]
         assert any(set(claim.rows) <= keys for keys in tables)
+        assert claim.paper in PAPERS
 
 
 @pytest.mark.parametrize(
@@ -228,7 +264,7 @@ def test_the_page_answers_the_claims():
     }
     found = f"T = 1: +0.00 ± {apart(0.25, 0.25):.2f}, "
     found += f"T = 16: +25.00 ± {apart(0.5, 0.75):.2f}"
-    assert f"| MNIST | undecided | {found} |" in page(metrics, 500)
+    assert f"| MNIST *(ours)* | undecided | {found} |" in page(metrics, 500)
 
 
 def run_of(**changes):
@@ -425,6 +461,96 @@ def test_an_interrupted_row_is_incomplete():
     assert results.missing_of(table, row, {}) == {"snn", "energy_at_4"}
     table, row = named()["fashion_mnist_plain_signed"]
     assert results.missing_of(table, row, figures) == {"settled"}
+    table, row = named()["fashion_mnist_plain_if"]
+    assert results.missing_of(table, row, figures) == {"at_t_levels"}
+
+
+def test_what_few_steps_cost_is_shown():
+    steps = TABLES["mnist"].timesteps
+    spiking = row_of(**{f"T{t}": 0.25 for t in steps})
+    shared = {"trained": "c", "extra_steps": 0, "spikes_at_4": 1.0, "seeds": 1}
+    rounded = {"at_t_levels": dict.fromkeys(steps, 0.5)}
+    metrics = {
+        ("mnist", "plain_if"): {**spiking, **shared, **rounded},
+        ("mnist", "adaptor_if"): {**spiking, **shared},
+    }
+    text = page(metrics, 500)
+    cells = {"source, T levels": "50.00", "spiking, T steps": "25.00"}
+    for what, cell in cells.items():
+        line = f"| LSQ p = 2: {what} | 90.00 |" + f" {cell} |" * len(steps)
+        assert text.count(line) == 1
+        assert f"noise adaptor p = 2: {what}" not in text
+
+
+def test_levels_of_all_seeds_are_one():
+    runs = [
+        run_of(at_t_levels={"1": 0.5, "4": 0.5}),
+        run_of(at_t_levels={"1": 0.75}),
+    ]
+    assert results.mean_of(runs)["at_t_levels"] == {1: 0.625}
+    assert results.mean_of([run_of(), run_of()])["at_t_levels"] == {}
+
+
+def test_neurons_without_a_ceiling_come_to_no_rest():
+    """Theirs are not asked what they settle to."""
+    figures = {"energy_at_4": 0.5, "timesteps": [1, 2, 4, 5, 8, 16], "snn": [0.5] * 6}
+    table, row = named()["fashion_mnist_plain_signed_ceilingNone"]
+    assert not results.missing_of(table, row, figures)
+    model = keras.Sequential([keras.Input((6,)), LSQReLU(3, initial_step=0.25)])
+    with pytest.raises(ValueError, match="settle"):
+        row.convert(model, "settle", None)
+
+
+@pytest.mark.parametrize("activation", [LSQReLU, QCFS])
+def test_levels_change_and_thresholds_stay(activation):
+    size = "step" if activation is LSQReLU else "threshold"
+    first = activation(4, **{f"initial_{size}": 0.25})
+    hidden = keras.layers.Dense(8)
+    model = keras.Sequential(
+        [keras.Input((6,)), hidden, first, activation(2, **{f"initial_{size}": 0.5})]
+    )
+    x = np.random.default_rng(0).integers(-8, 9, (50, 6)) / 8
+    hidden.set_weights([np.eye(6, 8), np.zeros(8)])
+    thresholds = [float(layer.threshold) for layer in model.layers[1:]]
+    for levels in (1, 2, 8):
+        made = with_levels(model, levels)
+        for layer, theta in zip(made.layers[1:], thresholds, strict=True):
+            assert layer.levels == levels and float(layer.threshold) == theta
+        v = np.pad(x, ((0, 0), (0, 2)))
+        for theta in thresholds:
+            step = theta / levels
+            v = step * np.clip(np.floor(v / step + 0.5), 0, levels)
+        np.testing.assert_array_equal(made.predict(x, verbose=0), v)
+
+
+def test_a_steady_current_loses_nothing_but_levels():
+    """Neurons that a steady current reaches send the source's value with T levels."""
+    rng = np.random.default_rng(0)
+    x = rng.integers(-16, 33, (40, 6)) / 32
+    labels = rng.integers(0, 6, 40)
+    model = keras.Sequential([keras.Input((6,)), LSQReLU(3, initial_step=0.25)])
+    snn = snn_keras.convert(model, 8, "if")
+    found = results.at_t_levels(model, [1, 2, 4, 8], x, labels, 40)
+    reached = snn.predict_over_time(x, 40, verbose=0).argmax(-1) == labels
+    assert found == {str(t): reached[t - 1].mean() for t in (1, 2, 4, 8)}
+
+
+def test_errors_are_told_layer_by_layer():
+    """Under a steady current there is none at T = L, and rounding alone at T = 2."""
+    x = np.random.default_rng(0).integers(-16, 33, (40, 6)) / 32
+    model = keras.Sequential(
+        [keras.Input((6,)), LSQReLU(4, initial_step=0.25, name="first")]
+    )
+    found = errors.errors(model, x)
+    assert set(found) == {str(t) for t in errors.TIMESTEPS}
+    assert found["4"] == {"first": {"rms": 0.0, "shares": {"0": 1.0}}}
+    coarse = with_levels(model, 2).predict(x, verbose=0)
+    off = (coarse - model.predict(x, verbose=0)) / 0.25
+    np.testing.assert_allclose(
+        found["2"]["first"]["rms"], np.sqrt(np.mean(off**2)) / 4, rtol=1e-6
+    )
+    for t, layers in found.items():
+        assert sum(layers["first"]["shares"].values()) == pytest.approx(1), t
 
 
 def test_an_interrupted_row_goes_on(tmp_path, monkeypatch):

@@ -12,14 +12,15 @@ import time
 import keras
 import numpy as np
 import pytest
+from absl import app
 
 import snn_keras
 from apps import data
-from apps.train import Stage, build_model
+from apps.train import Stage, build_model, is_measured, measured_noise
 from apps.training import schedules
 from apps.training.backup import Backup
 from apps.training.sources import InMemory
-from snn_keras.layers import LSQReLU
+from snn_keras.layers import LSQReLU, SourceActivation
 from tests.programs import once, program, start
 from tests.tiny import make_tiny
 
@@ -365,8 +366,9 @@ def stage_of(path, init=None, **settings):
     """A stage that trains the small network."""
     settings = {"model": "mnist_convnet", "quantizer": "lsq", "levels": 3, **settings}
     unused = {"noise": "none", "output_levels": 0, "bit_sparsity": 0.0, "timesteps": 0}
-    unused |= {"weight_bits": 0, "weight_sparsity": 0.0}
-    return Stage(path, init, {**unused, "scale_gradient": False, **settings})
+    unused |= {"weight_bits": 0, "weight_sparsity": 0.0, "scale_gradient": False}
+    unused |= {"delta": 0.0, "tau": 0, "norm_momentum": 0.99}
+    return Stage(path, init, {**unused, **settings})
 
 
 @pytest.mark.parametrize("scaled", [False, True])
@@ -379,6 +381,48 @@ def test_steps_have_scaled_gradients_where_asked_for(scaled, tmp_path):
         layers = build_model(stage, source).layers
         found = [x for x in layers if isinstance(x, LSQReLU)]
         assert found and all(x.scale_gradient is scaled for x in found)
+
+
+def activations_of(path, **settings):
+    """The activations of a stage's network for the digits, and all its layers."""
+    source = InMemory("digits", None, 100)
+    found = build_model(stage_of(path, **settings), source).layers
+    return [x for x in found if isinstance(x, SourceActivation)], found
+
+
+def test_noise_is_the_one_asked_for(tmp_path):
+    path = tmp_path / "m.keras"
+    for noise, expected in (("none", "gaussian"), ("uniform", "uniform")):
+        found, _ = activations_of(path, quantizer="noisy_spike", noise=noise)
+        assert found and all(x.noise == expected for x in found)
+    for delta in (0.0, 0.25):
+        settings = {"quantizer": "qcfs", "noise": "residual", "delta": delta}
+        found, _ = activations_of(path, **settings)
+        assert found and all(float(x.noise.delta) == delta for x in found)
+        assert is_measured(stage_of(path, **settings)) == (delta == 0)
+    with pytest.raises(ValueError, match="noise must be one of"):
+        activations_of(path, quantizer="noisy_spike", noise="adaptor")
+    for wrong, match in (
+        ({"delta": 0.25}, "--delta=0.25 is of --noise=residual"),
+        ({"tau": 2}, "--tau=2 is of --noise=residual"),
+        ({"tau": 2, "noise": "residual", "delta": 0.25}, "without --delta"),
+    ):
+        with pytest.raises(app.UsageError, match=match):
+            activations_of(path, **wrong)
+
+
+@pytest.mark.parametrize("tau, expected", [(0, None), (2, 2)])
+def test_noise_is_measured_over_tau_steps(tau, expected, tmp_path):
+    stage = stage_of(tmp_path / "m.keras", noise="residual", tau=tau)
+    assert measured_noise(stage, np.zeros((1, 8, 8, 1))).timesteps == expected
+
+
+def test_the_momentum_of_batch_normalization(tmp_path):
+    path = tmp_path / "m.keras"
+    for momentum in (0.99, 0.5):
+        _, layers = activations_of(path, norm_momentum=momentum)
+        norms = [x for x in layers if isinstance(x, keras.layers.BatchNormalization)]
+        assert norms and all(x.momentum == momentum for x in norms)
 
 
 def test_output_levels_make_the_last_layer_spike(tmp_path):

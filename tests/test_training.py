@@ -115,6 +115,28 @@ def test_residual_noise_has_deviation_delta_and_no_gradient():
     assert not noise.trainable_variables
 
 
+def test_residual_noise_may_be_fixed(tmp_path):
+    """Without the callback it stays, in every layer, also in a file."""
+    model = network(
+        lambda: QCFS(4, ResidualNoise(initial_delta=0.25), initial_threshold=1.0)
+    )
+    x, y = data()
+    model.compile("sgd", LOSS)
+    model.fit(x, y, epochs=1, verbose=0)
+    model.save(tmp_path / "model.keras")
+    kept = keras.models.load_model(tmp_path / "model.keras")
+    for layers in (model.layers, kept.layers):
+        noises = [layer.noise for layer in layers if isinstance(layer, QCFS)]
+        assert [float(noise.delta) for noise in noises] == [0.25] * len(noises)
+        assert [noise.initial_delta for noise in noises] == [0.25] * len(noises)
+
+
+@pytest.mark.parametrize("delta", [-0.5, float("inf"), float("nan")])
+def test_a_deviation_is_a_number_of_at_least_0(delta):
+    with pytest.raises(ValueError, match="initial_delta must be a number >= 0"):
+        ResidualNoise(initial_delta=delta)
+
+
 def test_residual_noise_without_noisy_layers_is_refused():
     model = network(lambda: LSQReLU(3, initial_step=0.5))
     x, y = data()

@@ -18,13 +18,15 @@ class Claim:
     """A claim of a paper.
 
     Attributes:
-        text: The claim, and whose it is.
+        paper: Whose it is, by the names of `papers.PAPERS`.
+        text: The claim.
         rows: Keys of the rows that it is judged by.
         judge: Their figures -> `(answer, what was found)`; the answer is "yes", "no" or
             "undecided".
         figure: The figure that all of them must have to be judged.
     """
 
+    paper: str
     text: str
     rows: tuple
     judge: Callable
@@ -32,17 +34,17 @@ class Claim:
 
 
 def answers(metrics):
-    """Every claim's answers: `(claim, table, answer, what was found)`.
+    """Every claim's answers: `(claim, table's name, answer, what was found)`.
 
     Args:
         metrics: `{(table, row.key): figures}`. Where rows are missing, a claim is not
             judged.
     """
     for claim in CLAIMS:
-        for name, table in TABLES.items():
+        for name in TABLES:
             found = [metrics.get((name, key), {}) for key in claim.rows]
             if all(claim.figure in figures for figures in found):
-                yield claim, table.title, *claim.judge(*found)
+                yield claim, name, *claim.judge(*found)
 
 
 def by_steps(figures):
@@ -237,34 +239,38 @@ def _listed(found):
 
 CLAIMS = (
     Claim(
-        "The noise adaptor raises accuracy at every T (Li 2023).",
+        "li2023",
+        "The noise adaptor raises accuracy at every T.",
         ("adaptor_if", "plain_if"),
         raises_everywhere,
     ),
     Claim(
+        "li2023",
         "The noise adaptor raises the plateau at large T toward the float network, or "
-        "past it (Li 2023).",
+        "past it.",
         ("adaptor_if", "plain_if", "float_if_mse"),
         raises_plateau,
     ),
     *(
         Claim(
-            f"The noise adaptor raises accuracy at every T (Li 2023), p = {p}.",
+            "li2023",
+            f"The noise adaptor raises accuracy at every T, p = {p}.",
             (f"adaptor{p}_if", f"plain{p}_if"),
             raises_everywhere,
         )
         for p in (1, 2, 7)
     ),
     Claim(
+        "li2023",
         "The noise adaptor raises the plateau at large T toward the float network, or "
-        "past it (Li 2023), p = 2.",
+        "past it, p = 2.",
         ("adaptor2_if", "plain2_if", "float_if_mse"),
         raises_plateau,
     ),
     *(
         Claim(
-            "NQ helps, and most at T <= L (Huang et al. 2024): with noise minus "
-            f"without, L = 4{how}.",
+            "huang2024",
+            f"NQ helps, and most at T <= L: with noise minus without, L = 4{how}.",
             (f"nq{source}_if", f"qcfs{source}_if"),
             helps_most_early,
         )
@@ -272,8 +278,9 @@ CLAIMS = (
     ),
     *(
         Claim(
-            "Signed neurons settle to their source within P + a few steps "
-            f"(Li et al. 2022), {source}; we take 'a few' as {A_FEW}.",
+            "li2022",
+            "Signed neurons settle to their source within P + a few steps, "
+            f"{source}; we take 'a few' as {A_FEW}.",
             (f"{source}_signed",),
             settles,
             "settled",
@@ -282,7 +289,8 @@ CLAIMS = (
     ),
     *(
         Claim(
-            "Bit sparsity cuts spikes 2.5 to 4 times (Datta et al. 2024), for at most "
+            "datta2024",
+            "Bit sparsity cuts spikes 2.5 to 4 times, for at most "
             f"{MOST_LOST:g} point{strength}.",
             (f"{source}_bit_serial", "bits_bit_serial"),
             cuts_spikes,
@@ -291,8 +299,9 @@ CLAIMS = (
     ),
     *(
         Claim(
+            "jiang2023",
             "A network trained at T = 1 with noise gains with T, without further "
-            f"training (Jiang and Zhang 2023), stage {stage}.",
+            f"training, stage {stage}.",
             (f"lif_lif_stage{stage}",),
             gains_with_steps,
         )

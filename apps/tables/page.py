@@ -1,21 +1,14 @@
-"""The page that shows the figures of all rows, and a picture for each table."""
+"""The page that shows what the papers print beside our rows, and all rows."""
 
 import pathlib
-
-from snn_keras import files
+import textwrap
 
 from ..notes import filled
 from . import claims
+from .papers import PAPERS, Ours, Picture, Theirs
 from .rows import TABLES
 
 NOTES = pathlib.Path(__file__).with_name("notes.md")
-
-
-# Of trainings: figure, what it is, and its line.
-EPOCHS = (
-    ("val_accuracy", "source network, test images", "--"),
-    ("snn_accuracy_4", "spiking network, T = 4, images held out", "-"),
-)
 
 
 def page(metrics, counted_images):
@@ -28,7 +21,7 @@ def page(metrics, counted_images):
         figures = [metrics[name, row.key] for row in rows]
         images = " or ".join(sorted({f"{f['samples']:,}" for f in figures}))
         lines += [
-            f"## {table.title}, {images} test images",
+            f"### {table.title}, {images} test images",
             "",
             f"{table.network}.",
             "",
@@ -43,17 +36,97 @@ def page(metrics, counted_images):
         NOTES,
         images=str(counted_images),
         tables="\n".join(lines),
-        claims="\n".join(_claims(metrics)),
+        papers="\n".join(_papers(metrics)),
+        lost="\n".join(_lost(metrics)),
         missing="\n".join(_open(metrics)),
     )
 
 
-def _claims(metrics):
-    """What the papers claim, and whether it is so here."""
-    yield _line(["claim", "table", "here", "figures"])
+def _papers(metrics):
+    """Each paper: its tables, theirs and ours, its figures, and its claims."""
+    for name, paper in PAPERS.items():
+        yield from (f"## {paper.title}", "", f"Its claims are on {paper.claimed_on}.")
+        for table in paper.tables:
+            yield from ("", f"### {table.title}", "")
+            if isinstance(table, Picture):
+                yield f"![{table.title}](results/{table.file})"
+                words = table.note
+            else:
+                yield from _beside(paper, table, metrics)
+                words = f"{table.note} {_unmeasured(table, metrics)}".strip()
+            yield from ("", *textwrap.wrap(words, 88, break_on_hyphens=False))
+        yield from ("", "### What it claims", "", *_claims(name, metrics), "")
+
+
+def _on(paper, name):
+    """A table's data set and network; whether the paper's claims are on the data."""
+    table = TABLES[name]
+    return table.title + ("" if table.dataset in paper.datasets else " *(ours)*")
+
+
+def _beside(paper, table, metrics):
+    """A paper's table: its lines, and those of our rows that have figures."""
+    names = table.columns or [f"T = {t}" for t in table.timesteps]
+    costs = ["spikes", "energy"] if table.with_costs else []
+    header = ["method", "on", "source", *names, "+ steps", *costs]
+    yield _line(header)
+    yield _line(["---"] * len(header))
+    for line in table.lines:
+        if isinstance(line, Theirs):
+            cells = ["" if x is None else f"*{x:.2f}*" for x in (line.ann, *line.snn)]
+            texts = [f"*{line.text}*", f"*{line.network}*"]
+            yield _line([*texts, *cells, "", *("" for _ in costs)])
+        elif found := metrics.get((line.table, line.key)):
+            seeds = f", {found['seeds']} seeds" if found["seeds"] > 1 else ""
+            reached = dict(zip(found["timesteps"], _accuracies(found), strict=True))
+            yield _line(
+                [
+                    line.row.method,
+                    _on(paper, line.table) + seeds,
+                    percent(found["ann"]),
+                    *(reached.get(t, "") for t in table.timesteps),
+                    str(found["extra_steps"] or ""),
+                    *(_costs(found) if costs else ()),
+                ]
+            )
+
+
+def _unmeasured(table, metrics):
+    """The rows of a paper's table that have no figures."""
+    lines = [line for line in table.lines if isinstance(line, Ours)]
+    keys = [(line.table, line.key) for line in lines]
+    names = ["_".join(key) for key in keys if key not in metrics]
+    return f"No figures yet: {', '.join(map('`{}`'.format, names))}." if names else ""
+
+
+def _claims(name, metrics):
+    """What a paper claims, and whether it is so here."""
+    yield _line(["claim", "on", "here", "figures"])
     yield _line(["---"] * 4)
-    for claim, title, answer, text in claims.answers(metrics):
-        yield _line([claim.text, title, answer, text])
+    for claim, table, answer, text in claims.answers(metrics):
+        if claim.paper == name:
+            yield _line([claim.text, _on(PAPERS[name], table), answer, text])
+
+
+def _lost(metrics):
+    """What few steps cost: source networks with T levels beside T steps."""
+    for name, table in TABLES.items():
+        found = [(r, metrics.get((name, r.key), {})) for r in table.rows if r.rounds]
+        found = [(row, figures) for row, figures in found if figures.get("at_t_levels")]
+        if not found:
+            continue
+        header = [table.title, "source", *(f"T = {t}" for t in table.timesteps)]
+        yield from (_line(header), _line(["---"] * len(header)))
+        for row, figures in found:
+            spiking = dict(zip(figures["timesteps"], figures["snn"], strict=True))
+            for text, reached in (
+                ("source, T levels", figures["at_t_levels"]),
+                ("spiking, T steps", spiking),
+            ):
+                cells = [percent(reached[t]) for t in table.timesteps]
+                method = row.method.removesuffix(", integrate-and-fire")
+                yield _line([f"{method}: {text}", percent(figures["ann"]), *cells])
+        yield ""
 
 
 def _open(metrics):
@@ -96,14 +169,15 @@ def _methods(table, rows, figures):
                 percent(found["ann"]),
                 *(cells.get(t, "") for t in table.timesteps),
                 str(found["extra_steps"] or ""),
-                f"{found['spikes_at_4']:,.0f}",
-                f"{found['energy_at_4']:.3f}" if "energy_at_4" in found else "",
+                *_costs(found),
             ]
         )
-        if paper := table.papers.get(row.key):
-            cells = [paper.ann, *(paper.snn.get(t) for t in table.timesteps)]
-            cells = ["" if x is None else f"*{x:.2f}*" for x in cells]
-            yield _line([f"*{paper.text}*", "", *cells, "", "", ""])
+
+
+def _costs(found):
+    """Spikes and energy of a run of four steps."""
+    energy = f"{found['energy_at_4']:.3f}" if "energy_at_4" in found else ""
+    return f"{found['spikes_at_4']:,.0f}", energy
 
 
 def _accuracies(found):
@@ -122,70 +196,3 @@ def percent(share):
 
 def _line(cells):
     return "| " + " | ".join(cells) + " |"
-
-
-STYLES = {"srp": ":", "cos": "-.", "signed": "--", "bit_serial": (0, (1, 1))}
-
-
-def _figure():
-    """A figure and its axes, drawn without a screen."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
-    return plt.subplots(figsize=(10, 5), layout="constrained")
-
-
-def _write(fig, ax, path):
-    """Writes a figure of accuracies."""
-    import matplotlib.pyplot as plt
-
-    ax.grid(alpha=0.3)
-    ax.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
-    with files.written_whole(path) as partial:
-        fig.savefig(partial, dpi=130, format="png")
-    plt.close(fig)
-
-
-def draw(name, metrics, path):
-    """Draws accuracy against time steps of all rows of a table, and the sources'."""
-    table = TABLES[name]
-    fig, ax = _figure()
-    sources = list(dict.fromkeys(row.source for row in table.rows))
-    for row in table.rows:
-        found = metrics.get((name, row.key))
-        if found is None:
-            continue
-        place = sources.index(row.source)
-        ax.plot(
-            found["timesteps"],
-            [100 * x for x in found["snn"]],
-            color=f"C{place}",
-            linestyle=STYLES.get(row.neuron, "-"),
-            marker="osD^v<>P"[place % 8],
-            markersize=3.5,
-            label=row.method,
-        )
-    ax.set_xscale("log", base=2)
-    ax.set_xticks(table.timesteps, [str(t) for t in table.timesteps])
-    ax.set(xlabel="time steps T", ylabel="test accuracy (%)")
-    ax.set_title(f"{table.title}, {table.network}", fontsize=10)
-    _write(fig, ax, path)
-
-
-def draw_epochs(histories, path):
-    """Draws the accuracy of trainings after every epoch.
-
-    Args:
-        histories: `{name: {figure: [value of every epoch]}}`.
-        path: Where the picture goes.
-    """
-    fig, ax = _figure()
-    for place, (name, history) in enumerate(histories.items()):
-        for figure, label, line in EPOCHS:
-            values = [100 * x for x in history[figure]]
-            epochs = range(1, len(values) + 1)
-            ax.plot(epochs, values, f"C{place}{line}", label=f"{name}: {label}")
-    ax.set(xlabel="epochs", ylabel="accuracy (%)")
-    _write(fig, ax, path)

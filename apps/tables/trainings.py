@@ -5,7 +5,7 @@ Budgets are those of two CPU cores; those of ResNet-18 and VGG-16 are the papers
 
 import dataclasses
 
-from .rows import of_seed
+from .rows import SPARSITY, of_seed
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,10 +57,6 @@ def of_levels(options, start, *levels):
         for p in levels
         for source, noise in (("plain", ""), ("adaptor", " --noise=adaptor"))
     }
-
-
-# Strengths of the penalty on bits.
-SPARSITY = ("3e-8", "1e-7", "3e-7", "1e-6", "2e-6")
 
 
 def of_strengths(options, start, strengths):

@@ -82,8 +82,23 @@ def define():
     flags.DEFINE_enum(
         "noise",
         "none",
-        ["none", "adaptor", "residual"],
-        "Noise added in training: that of Li 2023 or of Huang et al. 2024.",
+        ["none", "adaptor", "residual", "uniform"],
+        "Noise added in training: that of Li 2023 or of Huang et al. 2024; uniform is "
+        "for --quantizer=noisy_spike, whose noise is Gaussian otherwise.",
+    )
+    flags.DEFINE_float(
+        "delta",
+        0.0,
+        "Standard deviation of --noise=residual, one for all layers and epochs; 0 to "
+        "measure it layer by layer after every epoch.",
+        lower_bound=0.0,
+    )
+    flags.DEFINE_integer(
+        "tau",
+        0,
+        "Time steps of the network that --noise=residual is measured on; 0 for as many "
+        "as an activation has levels.",
+        lower_bound=0,
     )
     flags.DEFINE_bool(
         "scale_gradient",
@@ -188,11 +203,23 @@ def define():
         ["auto", *sorted(neurons.by_name)],
         "Neurons of that spiking network.",
     )
+    flags.DEFINE_list(
+        "snn_neuron_options",
+        [],
+        "Options of these neurons' cell: stage=3,alpha=8 or ceiling=None.",
+    )
     flags.DEFINE_integer(
         "held_out",
         1000,
         "Training images held out for --snn_timesteps and --noise=residual.",
         lower_bound=1,
+    )
+    flags.DEFINE_float(
+        "norm_momentum",
+        0.99,
+        "Momentum of batch normalization's statistics, of a network without --init.",
+        lower_bound=0.0,
+        upper_bound=1.0,
     )
     flags.DEFINE_integer(
         "reestimate",

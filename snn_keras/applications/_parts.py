@@ -8,6 +8,9 @@ from snn_keras.typing import Array
 # Arguments of all layers of images, because Keras's default may be changed.
 IMAGES = {"data_format": "channels_last"}
 
+# Keras's own, of the moving statistics of batch normalization.
+NORM_MOMENTUM = 0.99
+
 # Images up to this size use the variants for CIFAR.
 SMALL = 64
 
@@ -22,15 +25,28 @@ class Parts:
 
     Args:
         activation: The activation, as a layer; None for `keras.layers.ReLU()`.
+        norm_momentum: Momentum of batch normalization.
     """
 
-    def __init__(self, activation: keras.layers.Layer | None = None) -> None:
+    def __init__(
+        self,
+        activation: keras.layers.Layer | None = None,
+        norm_momentum: float = NORM_MOMENTUM,
+    ) -> None:
         self._activation = activation or layers.ReLU()
+        self._norm_momentum = norm_momentum
 
     def activation(self, x: Array, name: str) -> Array:
         """Applies a copy of the activation."""
         config = {**self._activation.get_config(), "name": name}
         return type(self._activation).from_config(config)(x)
+
+    def norm(self, x: Array, name: str, epsilon: float = 1e-5) -> Array:
+        """Batch normalization."""
+        norm = layers.BatchNormalization(
+            momentum=self._norm_momentum, epsilon=epsilon, name=name
+        )
+        return norm(x)
 
     def conv(
         self, x: Array, filters: int, size: int, strides: int = 1, name: str = "conv"
@@ -45,7 +61,7 @@ class Parts:
         x = layers.Conv2D(filters, size, strides, use_bias=False, name=name, **IMAGES)(
             x
         )
-        return layers.BatchNormalization(epsilon=1e-5, name=f"{name}_norm")(x)
+        return self.norm(x, f"{name}_norm")
 
     def conv_act(
         self, x: Array, filters: int, size: int, strides: int = 1, name: str = "conv"

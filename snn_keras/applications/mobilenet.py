@@ -3,7 +3,7 @@
 import keras
 from keras import layers
 
-from snn_keras.applications._parts import IMAGES, Parts, is_small
+from snn_keras.applications._parts import IMAGES, NORM_MOMENTUM, Parts, is_small
 
 # Expansion, filters, blocks and stride of each stage.
 STAGES = (
@@ -21,6 +21,8 @@ def mobilenet_v2(
     input_shape: tuple[int, int, int] = (224, 224, 3),
     classes: int = 1000,
     activation: keras.layers.Layer | None = None,
+    *,
+    norm_momentum: float = NORM_MOMENTUM,
 ) -> keras.Model:
     """MobileNetV2: 3.5 M parameters for ImageNet.
 
@@ -31,13 +33,15 @@ def mobilenet_v2(
         classes: Number of classes.
         activation: The activation, a layer that is copied for every use; None for
             `keras.layers.ReLU(6.0)`.
+        norm_momentum: Momentum of the moving statistics of batch normalization; a
+            smaller one follows a changing network sooner.
 
     Returns:
         A functional `keras.Model` from images to logits `(batch, classes)`.
 
     Source: Sandler et al., MobileNetV2, 2018; used by Datta et al. 2024.
     """
-    parts = Parts(activation or layers.ReLU(6.0))
+    parts = Parts(activation or layers.ReLU(6.0), norm_momentum)
     small = is_small(input_shape)
     x = inputs = keras.Input(input_shape)
     x = parts.conv_act(x, 32, 3, 1 if small else 2, name="stem")
@@ -53,7 +57,7 @@ def mobilenet_v2(
             y = layers.DepthwiseConv2D(
                 3, strides, use_bias=False, name=f"{name}_depthwise", **IMAGES
             )(y)
-            y = layers.BatchNormalization(epsilon=1e-5, name=f"{name}_norm")(y)
+            y = parts.norm(y, f"{name}_norm")
             y = parts.activation(y, f"{name}_act")
             y = parts.conv(y, filters, 1, name=f"{name}_project")
             same = strides == 1 and x.shape[-1] == filters

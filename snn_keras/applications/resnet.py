@@ -5,7 +5,7 @@ from collections.abc import Callable
 import keras
 from keras import layers, ops
 
-from snn_keras.applications._parts import IMAGES, Parts, is_small
+from snn_keras.applications._parts import IMAGES, NORM_MOMENTUM, Parts, is_small
 from snn_keras.typing import Array
 
 
@@ -13,6 +13,8 @@ def resnet18(
     input_shape: tuple[int, int, int] = (32, 32, 3),
     classes: int = 10,
     activation: keras.layers.Layer | None = None,
+    *,
+    norm_momentum: float = NORM_MOMENTUM,
 ) -> keras.Model:
     """ResNet-18: 11.2 M parameters for CIFAR-10, 11.7 M for ImageNet.
 
@@ -23,6 +25,8 @@ def resnet18(
         classes: Number of classes.
         activation: The activation, a layer that is copied for every use, such as
             `snn_keras.layers.LSQReLU(levels=3)`; None for `keras.layers.ReLU()`.
+        norm_momentum: Momentum of the moving statistics of batch normalization; a
+            smaller one follows a changing network sooner.
 
     Returns:
         A functional `keras.Model` from images to logits `(batch, classes)`.
@@ -31,43 +35,52 @@ def resnet18(
     by Li 2023, Huang et al. 2024, Datta et al. 2024 and Li et al. 2022.
     """
     blocks = (2, 2, 2, 2)
-    return _resnet("resnet18", basic, blocks, input_shape, classes, activation)
+    parts = Parts(activation, norm_momentum)
+    return _resnet("resnet18", basic, blocks, input_shape, classes, parts)
 
 
 def resnet34(
     input_shape: tuple[int, int, int] = (224, 224, 3),
     classes: int = 1000,
     activation: keras.layers.Layer | None = None,
+    *,
+    norm_momentum: float = NORM_MOMENTUM,
 ) -> keras.Model:
     """ResNet-34: 21.8 M parameters for ImageNet; arguments as for `resnet18`."""
     blocks = (3, 4, 6, 3)
-    return _resnet("resnet34", basic, blocks, input_shape, classes, activation)
+    parts = Parts(activation, norm_momentum)
+    return _resnet("resnet34", basic, blocks, input_shape, classes, parts)
 
 
 def resnet50(
     input_shape: tuple[int, int, int] = (224, 224, 3),
     classes: int = 1000,
     activation: keras.layers.Layer | None = None,
+    *,
+    norm_momentum: float = NORM_MOMENTUM,
 ) -> keras.Model:
     """ResNet-50: 25.6 M parameters for ImageNet; arguments as for `resnet18`.
 
     The stride is in the 3x3 convolutions (known as version 1.5).
     """
     blocks = (3, 4, 6, 3)
-    return _resnet("resnet50", bottleneck, blocks, input_shape, classes, activation)
+    parts = Parts(activation, norm_momentum)
+    return _resnet("resnet50", bottleneck, blocks, input_shape, classes, parts)
 
 
 def resnet20(
     input_shape: tuple[int, int, int] = (32, 32, 3),
     classes: int = 10,
     activation: keras.layers.Layer | None = None,
+    *,
+    norm_momentum: float = NORM_MOMENTUM,
 ) -> keras.Model:
     """ResNet-20 for CIFAR: 0.27 M parameters; arguments as for `resnet18`.
 
     Shortcuts between stages have no weights: they take every second pixel, and pad
     the channels with zeros.
     """
-    parts = Parts(activation)
+    parts = Parts(activation, norm_momentum)
     x = inputs = keras.Input(input_shape)
     x = parts.conv_act(x, 16, 3, name="stem")
     for stage, filters in enumerate((16, 32, 64), start=1):
@@ -78,8 +91,7 @@ def resnet20(
     return _head("resnet20", inputs, x, classes)
 
 
-def _resnet(name, block, blocks, input_shape, classes, activation):
-    parts = Parts(activation)
+def _resnet(name, block, blocks, input_shape, classes, parts):
     x = inputs = keras.Input(input_shape)
     if is_small(input_shape):
         x = parts.conv_act(x, 64, 3, name="stem")

@@ -3,7 +3,7 @@
 import keras
 from keras import layers
 
-from snn_keras.applications._parts import IMAGES, Parts, is_small
+from snn_keras.applications._parts import IMAGES, NORM_MOMENTUM, Parts, is_small
 
 STAGES = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))
 
@@ -12,6 +12,8 @@ def vgg16(
     input_shape: tuple[int, int, int] = (32, 32, 3),
     classes: int = 10,
     activation: keras.layers.Layer | None = None,
+    *,
+    norm_momentum: float = NORM_MOMENTUM,
 ) -> keras.Model:
     """VGG-16 with batch normalization and average pooling: 14.7 M parameters.
 
@@ -24,6 +26,8 @@ def vgg16(
         classes: Number of classes.
         activation: The activation, a layer that is copied for every use; None for
             `keras.layers.ReLU()`.
+        norm_momentum: Momentum of the moving statistics of batch normalization; a
+            smaller one follows a changing network sooner.
 
     Returns:
         A functional `keras.Model` from images to logits `(batch, classes)`.
@@ -31,7 +35,7 @@ def vgg16(
     Source: Simonyan and Zisserman, Very Deep Convolutional Networks, 2015; used
     by Huang et al. 2024, Datta et al. 2024 and Jiang and Zhang 2023.
     """
-    parts = Parts(activation)
+    parts = Parts(activation, norm_momentum)
     x = inputs = keras.Input(input_shape)
     for stage, (filters, count) in enumerate(STAGES, start=1):
         for i in range(1, count + 1):

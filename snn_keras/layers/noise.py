@@ -1,5 +1,7 @@
 """Noise that quantized activations add in training."""
 
+import math
+
 import keras
 from keras import ops
 
@@ -68,25 +70,40 @@ class ResidualNoise(Noise):
 
     $$a = \mathrm{QCFS}(v) + \delta G, \qquad G \sim N(0, 1)$$
 
-    $\delta$ is 0 at first. After every epoch `snn_keras.callbacks.ResidualNoise` sets
-    it to the standard deviation of the converted network's error in this layer. It
-    has no gradient.
+    After every epoch `snn_keras.callbacks.ResidualNoise` sets $\delta$ to the standard
+    deviation of the converted network's error in this layer; without that callback it
+    stays as it is. It has no gradient.
 
     Args:
         seed: Integer seed of the noise, or None for a random one.
+        initial_delta: The first $\delta$ >= 0, in units of the activation.
 
-    Source: Huang et al. 2024, eq. 13.
+    Source: Huang et al. 2024, eq. 13; a fixed noise in figure 4.
     """
 
-    def __init__(self, seed: int | None = None, **kwargs) -> None:
+    def __init__(
+        self, seed: int | None = None, initial_delta: float = 0.0, **kwargs
+    ) -> None:
         super().__init__(seed, **kwargs)
+        if not 0 <= initial_delta < math.inf:
+            raise ValueError(
+                f"ResidualNoise '{self.name}': initial_delta must be a number >= 0. "
+                f"Received: initial_delta={initial_delta!r}"
+            )
+        self.initial_delta = float(initial_delta)
         self.delta = self.add_weight(
-            shape=(), initializer="zeros", trainable=False, name="delta"
+            shape=(),
+            initializer=keras.initializers.Constant(self.initial_delta),
+            trainable=False,
+            name="delta",
         )
 
     def on_output(self, a: Array) -> Array:
         noise = random.normal_like(a, self.seed_generator)
         return a + ops.cast(self.delta, a.dtype) * ops.cast(noise, a.dtype)
+
+    def get_config(self) -> dict:
+        return {**super().get_config(), "initial_delta": self.initial_delta}
 
 
 _BY_NAME = {"adaptor": NoiseAdaptor, "residual": ResidualNoise}

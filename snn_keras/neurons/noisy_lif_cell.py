@@ -8,6 +8,7 @@ import numpy as np
 from keras import ops
 
 from snn_keras.coding import Coding, Repeated
+from snn_keras.layers.noisy_spike import DISTRIBUTIONS
 from snn_keras.layers.source_activation import SourceActivation
 from snn_keras.neurons.cell import SpikingCell
 from snn_keras.ops import (
@@ -47,7 +48,8 @@ class NoisyLIFCell(SpikingCell):
         alpha: Sets the range of the potential's part, >= 2; stage 3 only.
         beta: Mean of the noise.
         decay: Leak `lambda` in [0, 1].
-        noise: `"gaussian"` or `"uniform"`.
+        noise: `"gaussian"` or `"uniform"`; None for that of the activation that the
+            neuron replaces, Gaussian where it has none.
         seed: Integer seed of the noise.
 
     Input shape: `(batch, ...)`. Output shape: the same; state: `[potential,
@@ -67,7 +69,7 @@ class NoisyLIFCell(SpikingCell):
         alpha: float = 4.0,
         beta: float = 0.5,
         decay: float = 0.5,
-        noise: str = "gaussian",
+        noise: str | None = None,
         seed: int = 0,
         **kwargs,
     ) -> None:
@@ -76,7 +78,7 @@ class NoisyLIFCell(SpikingCell):
             ("stage", stage, stage in (2, 3), "2 or 3"),
             ("alpha", alpha, alpha >= 2, "at least 2, or the noise's range is < 0"),
             ("decay", decay, 0 <= decay <= 1, "in [0, 1]"),
-            ("noise", noise, noise in ("gaussian", "uniform"), "gaussian or uniform"),
+            ("noise", noise, noise in (None, *DISTRIBUTIONS), "gaussian or uniform"),
         ):
             if not valid:
                 raise ValueError(
@@ -144,9 +146,9 @@ class NoisyLIFCell(SpikingCell):
     def adapted_to(self, activation: SourceActivation, coding: Coding) -> SpikingCell:
         # Each layer has a seed of its own, derived from its name.
         seed = (self.seed + zlib.crc32(activation.name.encode())) % 2**31
-        noise = getattr(activation, "noise", None)
-        noise = noise if isinstance(noise, str) else self.noise
-        return self.copy(activation, seed=seed, noise=noise)
+        trained = getattr(activation, "noise", None)
+        trained = trained if isinstance(trained, str) else None
+        return self.copy(activation, seed=seed, noise=self.noise or trained)
 
     def approximation(self, activation: SourceActivation, coding: Coding) -> str:
         return "noise: random, repeatable by its seed"
