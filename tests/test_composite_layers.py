@@ -337,8 +337,12 @@ class Counts(Own):
 
 
 class Random(Own):
+    def __init__(self, **settings):
+        super().__init__(**settings)
+        self.seed = keras.random.SeedGenerator(1)
+
     def call(self, x):
-        return self.first(x) + keras.random.normal((3, 4))
+        return self.first(x) + keras.random.normal((3, 4), seed=self.seed)
 
 
 class TrainsOtherwise(Own):
@@ -375,6 +379,23 @@ class Untraced(Own):
     def call(self, x):
         y = self.first(x)
         return y if isinstance(x, keras.KerasTensor) else 2 * y
+
+
+class InWays(ReadsWeights):
+    def call(self, x, times=1):
+        return times * super().call(x)
+
+
+def test_if_one_call_stays_closed_all_do():
+    """Or the layer's weights would be two in training."""
+    layer, x = InWays(name="outer"), keras.Input((3, 4))
+    h = layer(neurons()(dense()(x)))
+    h = layer(neurons()(h), times=2)
+    model = keras.Model(x, dense(2)(neurons()(h)))
+    assert kinds(model).count(InWays) == 2
+    words = r"'outer_1'(.|\n)*several ways(.|\n)*Remedy"
+    with pytest.raises(ConversionError, match=words):
+        snn_keras.convert(model, 2, "bit_serial", fused=False)
 
 
 CLOSED = [

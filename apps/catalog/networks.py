@@ -26,6 +26,7 @@ def forms_of(case: Case) -> tuple:
     possible = {
         "shared": len(set(case.shapes)) == 1,
         "time_distributed": len(case.shapes) == 1 and _is_of_samples(case),
+        "composed": _can_be_composed(case),
     }
     return tuple(form for form in FORMS if possible.get(form, True))
 
@@ -38,6 +39,16 @@ def _is_of_samples(case):
     except Exception:  # of whatever class: Keras has no network with it
         return True
     return all(y.shape and y.shape[0] is None for y in outputs)
+
+
+def _can_be_composed(case):
+    """Whether Keras can call a layer that is composed of a case on symbols."""
+    inputs = [keras.Input(shape, dtype=case.dtype) for shape in case.shapes]
+    try:
+        _composed(case, inputs)
+    except Exception:  # of whatever class Keras and its backends raise
+        return False
+    return True
 
 
 def network(case: Case, position: str, form: str = "alone") -> keras.Model:

@@ -41,6 +41,8 @@ class Composite:
         self._names = names
         self._known: dict[Hashable, _Inside] = {}
         self._shapes: dict[Tensor, tuple] = {}
+        self._opened: set[int] = set()
+        self._closed: dict[int, Exception] = {}
 
     def opened(self, graph: Graph) -> Graph:
         """The graph, with what is inside of layers in their place.
@@ -50,9 +52,19 @@ class Composite:
         Args:
             graph: The graph of a model.
         """
-        nodes: list[Node] = []
         if any(None in y.shape[1:] for node in graph.nodes for y in node.outputs):
             self._shapes |= known_shapes(graph.nodes, tree.flatten(graph.inputs))
+        taken = set(self._names.taken)
+        while True:
+            self._names.taken = set(taken)
+            found = self._once_opened(graph)
+            # If one call of a layer stays closed, all do: or weights would be two.
+            if self._opened.isdisjoint(self._closed):
+                return found
+            self._opened.clear()
+
+    def _once_opened(self, graph):
+        nodes: list[Node] = []
 
         def add(node, values):
             """Adds a node, or what is inside it; returns its outputs."""
@@ -74,18 +86,22 @@ class Composite:
 
     def _inside(self, node):
         """The nodes and the outputs inside a node; the node where it stays closed."""
-        taken = set(self._names.taken)
+        taken, layer = set(self._names.taken), node.operation
         try:
+            if id(layer) in self._closed:
+                raise self._closed[id(layer)]
             key = _key(node)
             if key not in self._known:
                 self._known[key] = self._traced(node, key)
             found = self._known[key].nodes(node, self._names)
             check_same(node, *found)
             self._shapes |= known_shapes(found[0], node.inputs)
+            self._opened.add(id(layer))
             return found
         except Exception as error:  # a layer of the user's own may raise anything
             self._names.taken = taken
-            return dataclasses.replace(node, closed=reason(error, node.operation))
+            self._closed.setdefault(id(layer), error)
+            return dataclasses.replace(node, closed=reason(error, layer))
 
     def _of_known_shape(self, node):
         """The node; layers do not always tell their outputs' shapes."""
