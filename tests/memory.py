@@ -23,7 +23,7 @@ def network(activation):
     parts = [keras.Input(SHAPE)]
     for channels in (16, 32, 32):
         parts += [layers.Conv2D(channels, 3, padding="same")]
-        parts += [layers.BatchNormalization(), activation(), layers.AveragePooling2D()]
+        parts += [layers.BatchNormalization(), activation(), layers.AveragePooling2D(2)]
     return keras.Sequential([*parts, layers.Flatten(), layers.Dense(10)])
 
 
