@@ -88,7 +88,7 @@ class Server:
     def __init__(self):
         context = multiprocessing.get_context("spawn")
         self._pipe, other = context.Pipe()
-        self._process = context.Process(target=serve, args=(other,))
+        self._process = context.Process(target=serve, args=(other,), daemon=True)
         self._process.start()
         assert self._pipe.recv() == "ready"
 
