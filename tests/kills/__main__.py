@@ -25,15 +25,19 @@ def main():
         with tempfile.TemporaryDirectory() as folder:
             folder = pathlib.Path(folder)
             found = killed(server, job, folder, share, given.seed)
+            print(
+                f"{job}: {found.kills} kills, {found.remnants} of them with temporary "
+                f"files left; {found.runs} runs that went on to the same end; no "
+                f"corrupt file; {found.seconds:.0f} s",
+                flush=True,
+            )
             refused = full(server, job, folder, given.full, given.seed)
+            print(
+                f"{job}: {given.full} full disks, {refused} errors that say so; no "
+                "corrupt file",
+                flush=True,
+            )
         total += found.kills
-        print(
-            f"{job}: {found.kills} kills, {found.remnants} of them with temporary "
-            f"files left; {found.runs} runs that went on to the same end; "
-            f"{given.full} full disks, {refused} errors; no corrupt file; "
-            f"{found.seconds:.0f} s",
-            flush=True,
-        )
     server.close()
     print(f"{total} kills")
 

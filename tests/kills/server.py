@@ -64,7 +64,7 @@ def _child(task, job, folder, size):
 
     try:
         if size is not None:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+            resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
         if task == "check":
             checking.check(folder)
         elif task == "result":
@@ -72,6 +72,8 @@ def _child(task, job, folder, size):
         else:
             getattr(JOBS[job], task)(folder)
     except BaseException:
+        most = resource.RLIM_INFINITY
+        resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))  # for what is printed
         traceback.print_exc()
         return 1
     finally:
@@ -86,7 +88,7 @@ class Server:
     def __init__(self):
         context = multiprocessing.get_context("spawn")
         self._pipe, other = context.Pipe()
-        self._process = context.Process(target=serve, args=(other,))
+        self._process = context.Process(target=serve, args=(other,), daemon=True)
         self._process.start()
         assert self._pipe.recv() == "ready"
 
