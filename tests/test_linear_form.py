@@ -352,10 +352,10 @@ def test_own_layers_are_counted(own):
         met[row : row + 2, column : column + 2] += 1
     added = np.einsum("bhwc,hw->b", count, met).mean()
     assert found["blur"].spiking.add == added
-    assert found["blur"].source.multiply == 4 * 3 * 4 * 3
+    assert found["blur"].opponents["float"].cost.multiply == 4 * 3 * 4 * 3
     assert found["blur"].spiking.multiply == 0
     assert found["mix"].spiking.add == 3 * spikes["second"].sum() / len(x)
-    assert found["mix"].source.multiply == 4 * 3 * 3 * 3
+    assert found["mix"].opponents["float"].cost.multiply == 4 * 3 * 3 * 3
 
 
 def assert_integers(snn, x):

@@ -84,7 +84,7 @@ def test_every_addition_of_a_spike_has_its_shift(seed):
     network = Maker(seed).make()
     snn = snn_keras.convert(network.model, 2, "multi_threshold")
     found = analysis.energy(snn, network.keras_inputs).layers
-    weighs = [x.spiking for x in found.values() if x.source.multiply]
+    weighs = [x.spiking for x in found.values() if x.opponents["float"].cost.multiply]
     assert any(x.shift for x in weighs)
     for x in weighs:
         assert x.shift == x.add - x.multiply
