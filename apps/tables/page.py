@@ -10,6 +10,15 @@ from .rows import TABLES
 
 NOTES = pathlib.Path(__file__).with_name("notes.md")
 
+LOST = """\
+## What few steps cost
+
+A source network with T levels in each activation, its thresholds as they are, is the
+spiking network of T steps without error in time: both round to T levels, and the
+spiking one loses the rest to the order in which its spikes arrive (Huang et al. 2024,
+eq. 7 and 8).
+"""
+
 
 def page(metrics, counted_images):
     """The text of docs/results.md, from `{(table, row.key): figures}`."""
@@ -109,7 +118,13 @@ def _claims(name, metrics):
 
 
 def _lost(metrics):
-    """What few steps cost: source networks with T levels beside T steps."""
+    """What few steps cost, where it is measured."""
+    lines = list(_rounded(metrics))
+    return [LOST, *lines] if lines else []
+
+
+def _rounded(metrics):
+    """Source networks with T levels beside spiking ones with T steps."""
     for name, table in TABLES.items():
         found = [(r, metrics.get((name, r.key), {})) for r in table.rows if r.rounds]
         found = [(row, figures) for row, figures in found if figures.get("at_t_levels")]
