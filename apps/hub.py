@@ -28,7 +28,7 @@ _VISION = {
 }
 _STACK = {"stackwise_num_filters": [64, 64], "stackwise_num_blocks": [1, 1]}
 # The families, and the arguments of their backbones.
-FAMILIES = {
+FAMILIES: dict[str, dict[str, Any]] = {
     "Albert": {**_LONG, "embedding_dim": 4},
     "Bart": _LONG,
     "Bert": _LONG,
