@@ -45,6 +45,16 @@ def test_train_then_evaluate(tmp_path):
     assert "most error enters at" in printed
 
 
+def test_energy_prints_published_crossings(tmp_path):
+    printed = program("energy", "--parts=published", f"--folder={tmp_path}")
+    rows = json.loads((tmp_path / "energy.json").read_text())["published"]
+    assert len(rows) == 8
+    for row in rows:
+        assert all(row[key] in printed for key in ("study", "published", "here"))
+    refused = program("energy", "--parts=joules", f"--folder={tmp_path}", ok=False)
+    assert "--parts: ['joules'] are not among" in refused
+
+
 FEW = ["--train_images=256", "--batch_size=64", "--epochs=1", "--progress=none"]
 METHODS = {
     "nq": ["--quantizer=qcfs", "--noise=residual", "--snn_timesteps=1,3"],

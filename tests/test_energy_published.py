@@ -2,6 +2,7 @@
 
 import pytest
 
+from apps.energies import in_c
 from apps.energies import published as crossings
 
 
@@ -29,3 +30,12 @@ def test_the_equation_by_hand():
     product = 2 * 5 / 6 * (3 + 1) * addition  # a product of 3 bits, and its addition
     rate = (3 * 0.25 + 4 * price) / (5 * (3.0 + 4 * price + addition) - product)
     assert crossings.of_yan(point, price) == pytest.approx(rate, rel=1e-12)
+
+
+def test_rank_and_slope_of_a_measure_against_the_model():
+    figures = [{"model": x, "double": 2 * x, "half": 4 + x} for x in (1, 2, 4)]
+    assert in_c.agreement(figures, "model", "double") == pytest.approx((1, 1))
+    # As a share of its last value, 8, it grows by 3/8 where the model grows by 3/4.
+    assert in_c.agreement(figures, "model", "half") == pytest.approx((1, 0.5))
+    falling = [{"model": x, "less": -x} for x in (1, 2, 4)]
+    assert in_c.agreement(falling, "model", "less")[0] == pytest.approx(-1)
