@@ -271,7 +271,8 @@ def test_the_page_answers_the_claims():
 def run_of(**changes):
     """Metrics as they lie in a file."""
     row = {"dataset": "mnist", "source": "plain", "method": "LSQ p = 2", "neuron": "if"}
-    return {**row, "trained": "c", **row_of(T1=0.5, T4=0.75), **changes}
+    row |= {"trained": "c", "spikes_at_4": 1.0, "extra_steps": 0}
+    return {**row, **row_of(T1=0.5, T4=0.75), **changes}
 
 
 def test_seeds_are_one_row(tmp_path):
@@ -420,7 +421,7 @@ def test_commands_name_no_folder_of_this_machine(tmp_path):
     command = (
         "apps.train --data_dir=/a/b --init=/c/runs/x.keras --output=d/runs/y.keras"
     )
-    (tmp_path / "y.json").write_text(json.dumps({"command": command}))
+    (tmp_path / "y.json").write_text(json.dumps({"command": command, "history": {}}))
     assert results.trained_by(tmp_path / "y.keras") == (
         "apps.train --data_dir=DATA_DIR --init=runs/x.keras --output=runs/y.keras"
     )
