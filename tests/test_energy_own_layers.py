@@ -9,8 +9,10 @@ import snn_keras
 from snn_keras import analysis, linear
 from snn_keras.analysis import probing
 from snn_keras.conversion import rules
+from snn_keras.conversion.registry import RULES
 from snn_keras.layers import LSQReLU
 from snn_keras.linear import registry
+from tests.users import closed
 
 
 @keras.saving.register_keras_serializable("own_layers")
@@ -42,6 +44,7 @@ class Steep(Mix):
         return super().call(x) * ops.max(x, axis=-1, keepdims=True) ** 30
 
 
+@closed
 @keras.saving.register_keras_serializable("own_layers")
 class Unknown(Mix):
     """Derived, with a call of its own: nothing is said about it."""
@@ -225,8 +228,25 @@ def test_a_rule_makes_a_refused_layer_count():
     try:
         found = found_in(model, currents(6)).layers["mine"]
     finally:
-        del rules._RULES[Unknown]
+        del RULES[Unknown]
     assert found.opponents["float"].cost.multiply == 6 * 4
+
+
+class Open(layers.Layer):
+    """Multiplies by a weight of its own, in Keras's functions."""
+
+    def build(self, shape):
+        self.kernel = self.add_weight(shape=(shape[-1], 4), name="kernel")
+
+    def call(self, x):
+        return ops.relu(ops.matmul(x, self.kernel))
+
+
+def test_weights_of_a_layer_laid_open_are_counted():
+    inputs = keras.Input((6,))
+    model = keras.Model(inputs, neurons("sent")(Open(name="mine")(inputs)))
+    found = found_in(model, currents(6)).layers
+    assert found["mine_matmul"].opponents["float"].cost.multiply == 6 * 4
 
 
 def test_layers_too_large_to_try_are_refused(monkeypatch):

@@ -16,6 +16,7 @@ from keras import layers, ops
 import snn_keras
 from snn_keras import analysis
 from snn_keras.conversion import rules
+from snn_keras.conversion.registry import RULES
 from snn_keras.graph import trace
 from snn_keras.layers import LSQReLU
 from tests import energy_cases, energy_functions
@@ -261,7 +262,7 @@ def test_every_linear_rule_is_tried(float64):
     tried |= {layers.SeparableConv1D, layers.SeparableConv2D}  # just above
     linear = {
         kind
-        for kind, rule in rules._RULES.items()
+        for kind, rule in RULES.items()
         if isinstance(rule, rules.Linear)
         and kind.__module__.split(".")[0] in ("keras", "snn_keras")
     }

@@ -12,6 +12,7 @@ from snn_keras.errors import ConversionError
 from snn_keras.export import nir, rounding, to_integers, to_nir
 from snn_keras.layers import LSQReLU
 from snn_keras.linear import registry
+from tests.users import closed
 
 IMAGES = np.random.default_rng(0).random((3, 6, 6, 4), "float32")
 
@@ -45,6 +46,7 @@ def as_nir(snn, folder):
     return to_nir(snn, folder / "net.nir")
 
 
+@closed
 class Doubled(layers.Conv2D):
     """A layer whose `call` is its own."""
 

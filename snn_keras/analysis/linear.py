@@ -9,6 +9,7 @@ from snn_keras import linear
 from snn_keras._keras import operation_types
 from snn_keras.conversion.rules import Identity, Linear, Refusal, rule_for
 from snn_keras.graph import Node, computes_as
+from snn_keras.layers.weighted import Weighted
 from snn_keras.linear.forms import Form
 from snn_keras.time import BiasCorrection
 
@@ -17,7 +18,8 @@ _PRODUCTS = operation_types(
     *("Matmul", "Dot", "Einsum", "Tensordot", "Inner", "Outer", "Vdot", "Kron"),
     *("Cross", "Correlate", "Conv", "DepthwiseConv", "SeparableConv", "ConvTranspose"),
 )
-# Nonlinear layers whose weights only scale or shift; they are not counted.
+# Nonlinear layers whose weights only scale or shift; they are not counted. Nor are
+# those of nonlinear `Weighted` layers, which are functions of elements.
 _NOT_COUNTED = (
     layers.LayerNormalization,
     layers.GroupNormalization,
@@ -67,7 +69,7 @@ def kind_of(node: Node) -> Kind:
         is_scale = form is not None or computes_as(operation, BiasCorrection)
         folds = is_scale or not (has_weights or _is_product(node))
         return Kind.HANDS_ON if folds else Kind.WEIGHS
-    aside = any(computes_as(operation, kind) for kind in _NOT_COUNTED)
+    aside = any(computes_as(operation, kind) for kind in (*_NOT_COUNTED, Weighted))
     if has_weights and not aside and not _looks_up(node):
         raise ValueError(
             f"energy cannot count what {node.describe()} multiplies and adds: it has "
@@ -86,7 +88,7 @@ def has_projections(operation: keras.Operation) -> bool:
 
 def _is_linear(node):
     """Whether a node is linear or affine in its inputs."""
-    rule = rule_for(node.operation)
+    rule = rule_for(node.operation).of(node)
     if isinstance(rule, Identity) and len(node.inputs) == 1:
         rule = Linear()
     if computes_as(node.operation, BiasCorrection):

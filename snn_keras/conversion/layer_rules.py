@@ -12,6 +12,7 @@ from snn_keras.conversion.rules import (
     Identity,
     Linear,
     Neuron,
+    Rule,
     Step,
     Unquantized,
     rule,
@@ -141,15 +142,17 @@ class ReversibleEmbedding(Linear):
 
 
 @rule(Weighted)
-class WithWeights(Difference):
+class WithWeights(Rule):
     """Rule for an operation on signals and weights, as if these were constants."""
 
-    def plan(self, node: Node, stages: tuple, context: "Context") -> Step:
+    def of(self, node: Node) -> Rule:
         last = _last_step(node)
         found = rule_for(last.operation)
-        if isinstance(found, Linear) and found.is_linear(last):
-            return Affine().plan(node, stages, context)
-        return super().plan(node, stages, context)
+        is_affine = isinstance(found, Linear) and found.is_linear(last)
+        return Affine() if is_affine else Difference()
+
+    def plan(self, node: Node, stages: tuple, context: "Context") -> Step:
+        return self.of(node).plan(node, stages, context)
 
 
 def _last_step(node):

@@ -58,6 +58,10 @@ class Rule:
         """Whether the operation becomes a layer of spiking neurons."""
         return False
 
+    def of(self, node: Node) -> "Rule":
+        """The rule that holds with the node's arguments; nearly always this one."""
+        return self
+
     def plan(self, node: Node, stages: tuple, context: "Context") -> Step:
         """Decides what becomes of `node`, or raises a `Refusal`.
 
