@@ -403,6 +403,7 @@ def test_a_report_shows_it(tmp_path):
 
 
 @once
+@pytest.mark.slow
 def test_the_program_goes_on_where_it_was(tmp_path):
     keras.utils.set_random_seed(0)
     model = keras.Sequential(

@@ -120,6 +120,7 @@ def network(tmp_path_factory):
     return path
 
 
+@pytest.mark.slow
 def test_a_network_of_keras_applications_on_a_folder(network, tmp_path):
     images, output = photos(tmp_path / "images", 1, (224, 224)), tmp_path / "found.json"
     given = ["--model=MobileNet", f"--dataset={images}", "--batch_size=3"]
@@ -131,6 +132,7 @@ def test_a_network_of_keras_applications_on_a_folder(network, tmp_path):
     assert "--weights is missing" in printed
 
 
+@pytest.mark.slow
 def test_names_of_no_network(tmp_path):
     printed = program("evaluate", "--model=ResNet49", ok=False)
     assert "is neither a file that ends in .keras or .h5 nor one of" in printed

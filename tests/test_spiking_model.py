@@ -229,7 +229,7 @@ np.save(sys.argv[3], model.predict_over_time(x, verbose=0))
 """
 
 
-@pytest.mark.parametrize("seed", [3, 4])
+@pytest.mark.parametrize("seed", [3, pytest.param(4, marks=pytest.mark.slow)])
 def test_load_in_a_fresh_process(tmp_path, seed):
     candidates = (Maker(i).make() for i in itertools.count(100 * seed))
     network = next(n for n in candidates if len(n.inputs) == len(n.outputs) == 1)

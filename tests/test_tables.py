@@ -590,6 +590,7 @@ def test_an_unfinished_row_is_not_shown(tmp_path):
 
 
 @once
+@pytest.mark.slow
 def test_a_row_from_nothing(tmp_path):
     printed = program(
         *("reproduce", "--row=digits_plain_if", f"--output={tmp_path}"),

@@ -181,6 +181,7 @@ def test_an_epoch_as_one_program_reaches_the_same_weights(method, tmp_path):
 
 
 @once
+@pytest.mark.slow
 def test_two_processes_reach_the_weights_of_one(tmp_path):
     one, two = tmp_path / "one.keras", tmp_path / "two.keras"
     options = [*EQUAL, *STEPS["jax"], "--levels=2", "--noise=adaptor"]

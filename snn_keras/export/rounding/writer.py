@@ -352,6 +352,9 @@ class IntegerWriter:
         return ScaledTensor(name, shape, factor, unit, origin, x.timed, offset, weights)
 
 
+MANY = 2**20  # steps that are looked at together
+
+
 def steps_on(coding: Coding) -> int | None:
     """The number of steps in which the input is on; None for all.
 
@@ -359,8 +362,10 @@ def steps_on(coding: Coding) -> int | None:
         ConversionError: if integer networks do not support the coding.
     """
     on = coding.input_steps
-    for t in range(1, coding.timesteps + 1):
-        if coding.gain(t) != (on is None or t <= on) or coding.divisor(t) != (on or t):
+    for first in range(1, coding.timesteps + 1, MANY):
+        t = np.arange(first, min(first + MANY, coding.timesteps + 1))
+        is_on = np.asarray(coding.gain(t)) == (t <= (on or coding.timesteps))
+        if not (is_on.all() and np.all(np.asarray(coding.divisor(t)) == (on or t))):
             raise ConversionError(
                 f"the coding {type(coding).__name__} has no form of integers: they "
                 "know inputs that are on or off, and means over steps. Remedy: neurons "
