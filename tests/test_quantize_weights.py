@@ -1,5 +1,9 @@
 """quantize_weights: weights of few bits, which every engine and export keeps."""
 
+import io
+import zipfile
+
+import h5py
 import keras
 import numpy as np
 import pytest
@@ -247,11 +251,23 @@ def test_either_order_is_exact_and_trains_on(order):
     assert np.array_equal(net.predict(x), expected)
 
 
+def stored_numbers(path):
+    """How many numbers the weights of a file are."""
+    found = []
+    with zipfile.ZipFile(path) as archive:
+        content = io.BytesIO(archive.read("model.weights.h5"))
+    with h5py.File(content) as file:
+        file.visititems(lambda _, x: found.append(getattr(x, "size", 0)))
+    return sum(found)
+
+
 def test_it_is_saved_and_cloned(tmp_path):
     x = images(8)
     model = network(15, data=x, sparsity=0.5)
     expected = model.predict(x, verbose=0)
     model.save(tmp_path / "net.keras")
+    numbers = sum(int(np.prod(w.shape)) for w in model.weights)
+    assert stored_numbers(tmp_path / "net.keras") == numbers  # each of them once
     loaded = keras.models.load_model(tmp_path / "net.keras")
     assert np.array_equal(loaded.predict(x, verbose=0), expected)
     clone = keras.models.clone_model(model)

@@ -71,10 +71,18 @@ class QuantizedWeights(keras.layers.Wrapper):
         """The largest number of steps m of a weight."""
         return 2 ** (self.bits - 1) - 1
 
+    # Found each time: an attribute would make them weights of this layer, too, and be
+    # saved twice.
+    @property
+    def _kernels(self) -> list[keras.Variable]:
+        return [w for w in self.layer.weights if w.name.endswith("kernel")]
+
+    @property
+    def _biases(self) -> list[keras.Variable]:
+        return [w for w in self.layer.weights if w.name == "bias"]
+
     def build(self, input_shape: Shape = None) -> None:
         super().build(input_shape)
-        self._kernels = [w for w in self.layer.weights if w.name.endswith("kernel")]
-        self._biases = [w for w in self.layer.weights if w.name == "bias"]
         if not self._kernels:
             raise ValueError(
                 f"QuantizedWeights '{self.name}': '{self.layer.name}' "
