@@ -43,18 +43,24 @@ def spikes(shape, rate):
 
 def at_rate(shape, channels, rate):
     """A source whose neurons spike at a rate, through their biases; and its images."""
+    images = spikes(shape, rate)
+    return source_at(rate, images, channels), images
+
+
+def source_at(rate, images, channels):
+    """A source whose neurons spike at a rate on these images, through their biases."""
     import keras
 
     from snn_keras.layers import LSQReLU
 
+    shape = images.shape[1:]
     model = source(shape, channels, lambda name: LSQReLU(1, initial_step=1, name=name))
-    images = spikes(shape, rate)
     for number in range(len(channels)):
         layer = model.get_layer(f"conv{number}")
         sums = keras.Model(model.inputs, layer.output).predict(images, verbose=0)
         bound = np.quantile(sums, 1 - rate, axis=(0, 1, 2))
         layer.bias.assign(0.5 - bound)  # a neuron spikes from half a step on
-    return model, images
+    return model
 
 
 def make_spike_rate(name):

@@ -6,7 +6,7 @@ import tempfile
 import numpy as np
 
 from .. import microcontroller
-from ..benchmarks.spike_rate import source
+from ..benchmarks.spike_rate import source_at
 
 # The input's shape, and the channels of each 3x3 convolution; the first sees numbers.
 SHAPES = {
@@ -23,18 +23,8 @@ HARDWARE = "45 nm"
 
 def at_rate(shape, channels, rate):
     """Convolutions whose neurons spike at a rate, through their biases; and images."""
-    import keras
-
-    from snn_keras.layers import LSQReLU
-
-    model = source(shape, channels, lambda name: LSQReLU(1, initial_step=1, name=name))
     images = np.random.default_rng(0).random((IMAGES, *shape), "float32")
-    for number in range(len(channels)):
-        layer = model.get_layer(f"conv{number}")
-        sums = keras.Model(model.inputs, layer.output).predict(images, verbose=0)
-        bound = np.quantile(sums, 1 - rate, axis=(0, 1, 2))
-        layer.bias.assign(0.5 - bound)  # a neuron spikes from half a step on
-    return model, images
+    return source_at(rate, images, channels), images
 
 
 def measured(rounds):
