@@ -356,7 +356,7 @@ def page_of_hub(metrics):
         f"neurons, T = {BITS}, step by step. *Differences*: as above. *Error*: largest "
         "difference between the outputs of the spiking network and of the quantized "
         "source, float32. What is refused is so before anything is built; the layer "
-        "named is the innermost that stays closed.",
+        "named stays closed, for the reason given.",
         "",
         *table([*_HUB_COLUMNS], rows),
     ]
