@@ -233,20 +233,26 @@ def test_a_rule_makes_a_refused_layer_count():
 
 
 class Open(layers.Layer):
-    """Multiplies by a weight of its own, in Keras's functions."""
+    """A Dense of somebody's own, in Keras's functions."""
 
     def build(self, shape):
         self.kernel = self.add_weight(shape=(shape[-1], 4), name="kernel")
+        self.bias = self.add_weight(shape=(4,), name="bias")
 
     def call(self, x):
-        return ops.relu(ops.matmul(x, self.kernel))
+        return ops.matmul(x, self.kernel) + self.bias
 
 
-def test_weights_of_a_layer_laid_open_are_counted():
-    inputs = keras.Input((6,))
-    model = keras.Model(inputs, neurons("sent")(Open(name="mine")(inputs)))
-    found = found_in(model, currents(6)).layers
-    assert found["mine_matmul"].opponents["float"].cost.multiply == 6 * 4
+def test_a_layer_laid_open_counts_as_the_layer_that_it_is():
+    def found(layer):
+        inputs = keras.Input((6,))
+        model = keras.Model(inputs, neurons("sent")(layer(inputs)))
+        layer.set_weights([np.full((6, 4), 0.25), np.full(4, 0.5)])
+        return found_in(model, currents(6))
+
+    mine, dense = found(Open(name="mine")), found(layers.Dense(4, name="mine"))
+    assert mine.layers["mine_matmul"].opponents["float"].cost.multiply == 6 * 4
+    assert mine.spiking == dense.spiking and mine.opponents == dense.opponents
 
 
 def test_layers_too_large_to_try_are_refused(monkeypatch):

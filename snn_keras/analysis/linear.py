@@ -67,7 +67,10 @@ def kind_of(node: Node) -> Kind:
     has_weights = bool(getattr(operation, "weights", ()))
     if _is_linear(node):
         is_scale = form is not None or computes_as(operation, BiasCorrection)
-        folds = is_scale or not (has_weights or _is_product(node))
+        if computes_as(operation, Weighted):  # with weights, or biases and gains
+            folds = not _is_product(operation.steps[-1]["operation"])
+        else:
+            folds = is_scale or not (has_weights or _is_product(operation))
         return Kind.HANDS_ON if folds else Kind.WEIGHS
     aside = any(computes_as(operation, kind) for kind in (*_NOT_COUNTED, Weighted))
     if has_weights and not aside and not _looks_up(node):
@@ -110,6 +113,6 @@ def _looks_up(node):
     return computes_as(node.operation, layers.Embedding)
 
 
-def _is_product(node):
+def _is_product(operation):
     """Whether it is a function of Keras that multiplies two operands."""
-    return any(computes_as(node.operation, kind) for kind in _PRODUCTS)
+    return any(computes_as(operation, kind) for kind in _PRODUCTS)
