@@ -19,7 +19,12 @@ _VALUES = (bool, int, float, str, bytes, np.generic)
 
 
 def batches(data: Any, batch_size: int) -> Iterator[Any]:
-    """Yields a structure of arrays in batches of `batch_size` samples."""
+    """Yields a structure of arrays in batches of `batch_size` samples.
+
+    Raises:
+        ValueError: if `batch_size` is not an integer >= 1.
+    """
+    check_count("batch_size", batch_size)
     count = len(tree.flatten(data)[0])
     for start in range(0, count, batch_size):
         part = slice(start, start + batch_size)

@@ -396,6 +396,9 @@ def test_hardware_is_named_or_given():
         analysis.energy(snn, x, hardware="joule")
     with pytest.raises(ValueError, match="levels must be an integer >= 1"):
         analysis.energy(snn, x, levels=0)
+    for counts in (analysis.energy, analysis.neurobench):
+        with pytest.raises(ValueError, match="batch_size must be an integer >= 1"):
+            counts(snn, x, batch_size=0)
     with pytest.raises(ValueError, match=r"data for input .* is empty"):
         analysis.energy(snn, x[:0])
 
