@@ -170,7 +170,7 @@ class _Effective(OperationCounter):
         macs, acs, dense = inside, 0.0, inside
         for fan_out, signal in zip(found.fan_out, signals, strict=True):
             weights = np.broadcast_to(fan_out, signal.shape).ravel()
-            numbers, places = signal.numbers[0], signal.numbers[2]
+            numbers, places = signal.numbers[0], signal.numbers[2] != 0
             elements = np.maximum(numbers, places).ravel().astype("float64")
             dense = dense + elements @ weights * times
             mask = np.ones_like(numbers) if signal.sized is not None else numbers

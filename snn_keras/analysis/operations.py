@@ -23,7 +23,7 @@ from snn_keras.time import Present, Readout, TemporalDifference
 from snn_keras.typing import Array
 
 # Figures of a layer that do not add up over its calls.
-OF_LAYER = {"weights", "payload", "is_analog", "levels", "times"}
+OF_LAYER = {"weights", "payload", "is_analog", "levels", "sum_levels", "times"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,8 +34,8 @@ class Signal:
         spikes: `(batch, ...)`: the number of spikes that arrive at each element in a
             run and have not been added up yet.
         numbers: `(3, ...)`: 1 where the element is a number at every step, in the
-            spiking network and in the source network, and where spikes may arrive;
-            else 0.
+            spiking network and in the source network, else 0; and how many neurons'
+            spikes may arrive there: more than one behind a pool or a sum.
         is_static: Whether these numbers are the same at all steps.
         is_analog: Whether numbers have gone into it, beside weights and spikes.
         levels: The most levels above 0 that the source's activations in it have; 0
@@ -52,6 +52,16 @@ class Signal:
     levels: int = 0
     payload: int = 0
     sized: np.ndarray | None = None
+
+    @property
+    def neurons(self) -> np.ndarray:
+        """The number of neurons whose spikes may arrive at each element."""
+        return self.numbers[2]
+
+    @property
+    def sum_levels(self) -> int:
+        """The most levels above 0 of an element that is a sum of activations."""
+        return self.levels * int(max(1, self.neurons.max(initial=0)))
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -109,17 +119,17 @@ class OperationCounter(Monitored):
         Returns:
             `{name: figures}`. Of every layer that is counted: "add" `(runs,)`, the
             additions for spikes; "arrivals" `(runs,)`, the spikes that arrive;
-            "places", the elements at which they may, and "synapses", those that these
-            meet; "payload", the bits that each
-            carries; "outputs", the number of its potentials; "passes", those of the
-            source, where there is more than one.
+            "places", the neurons from which they may, and "synapses", those that these
+            meet; "payload", the bits that each carries; "outputs", the number of its
+            potentials; "passes", those of the source, where there is more than one.
 
             Of a layer with weights: "weights", their number; "shift" `(runs,)`;
             "multiply_accumulate" `(runs,)`; "numbers", the elements that are numbers,
             and "times" `(runs,)`, at how many steps; "source", the multiplications in a
             pass of the source, "nonzero" `(runs,)`, those of all passes whose
-            activation is not 0 (its neuron fires), "inputs", its elements; "levels", as
-            of `Signal`.
+            activation is not 0 (its neuron fires), "inputs", its elements; "levels" and
+            "sum_levels", as of `Signal`; "sums", the elements that are sums of
+            activations, by pools and shortcuts, and "summed", the number of these.
 
             Of a layer of neurons: "spikes" `(runs,)`, those that it sends; "neurons"
             and "channels", their numbers; "is_analog", as of `Signal`; "levels".
@@ -252,6 +262,9 @@ class OperationCounter(Monitored):
             "nonzero": nonzero,
             "inputs": sum(float(signal.numbers[1].sum()) for signal in signals),
             "levels": max(signal.levels for signal in signals),
+            "sum_levels": max(signal.sum_levels for signal in signals),
+            "summed": sum(float(s.neurons[s.neurons > 1].sum()) for s in signals),
+            "sums": sum(float((s.neurons > 1).sum()) for s in signals),
         }
 
     def _hand_on(self, node, lead, signals):
@@ -274,8 +287,9 @@ class OperationCounter(Monitored):
                 counts = at_each(self.once(events.way, node), spikes)
         else:
             way = self.once(events.way, node)
-            counts, numbers = at_each(way, spikes), at_each(way, numbers)
-            marks = [(y != 0).astype("float32") for y in numbers]
+            counts, marks = at_each(way, spikes), at_each(way, numbers)
+            for mark in marks:
+                mark[:2] = mark[:2] != 0
         sized = [None] * len(counts)
         if any(signal.sized is not None for signal in signals):
             sent = [
@@ -304,7 +318,7 @@ class OperationCounter(Monitored):
 
 def _arriving(signals, outputs):
     """Figures of the spikes that arrive at a layer with so many potentials."""
-    places = sum(float(signal.numbers[2].sum()) for signal in signals)
+    places = sum(float(signal.neurons.sum()) for signal in signals)
     return {
         "arrivals": sum(_sums(signal.spikes) for signal in signals),
         "places": places,

@@ -13,7 +13,7 @@ COLUMNS = {
     "weights": ("weights", "constants"),
     "potentials": ("potentials", "sums"),
     "spikes": ("spikes", "bit maps"),
-    "numbers": ("numbers", "activations"),
+    "numbers": ("numbers", "activations", "summed"),
 }
 
 
@@ -46,7 +46,8 @@ class Cost(Figures):
             currents of the input; `"potentials"` at the neurons' steps, and `"sums"`:
             potentials to which arriving events are added; `"spikes"` as events, or
             `"bit maps"`; `"numbers"` that meet weights in the spiking network;
-            `"activations"` in a network without spikes.
+            `"activations"` in a network without spikes, and `"summed"`, those that
+            pools and shortcuts read.
         energy: What operations and memory cost together, in picojoules.
     """
 
