@@ -415,3 +415,43 @@ def test_levels_of_the_opponent():
     for neuron in ("signed", "differential"):  # as many as the activation has
         found = analysis.energy(snn_keras.convert(ann, "settle", neuron), x)
         assert found.bits == 3
+
+
+def pooled():
+    """4 x 4 neurons, a pool of 2 x 2, three outputs; and a run of all neurons."""
+    inputs = keras.Input((4, 4, 1))
+    x = LSQReLU(1, initial_step=1.0, name="sent")(inputs)
+    x = layers.Flatten()(layers.AveragePooling2D(2)(x))
+    model = keras.Model(inputs, layers.Dense(3, use_bias=False, name="head")(x))
+    return snn_keras.convert(model, 2, "if"), np.ones((1, 4, 4, 1), "float32")
+
+
+def test_a_pool_gathers_neurons_by_hand():
+    found = analysis.energy(*pooled(), hardware="45 nm, bit maps")
+    head = found.layers["head"]
+    # 16 neurons with 3 synapses each, at 2 steps, all of which spike.
+    assert head.rate == 1
+    assert head.spiking.add == head.spiking.memory["weights"].reads == 16 * 3 * 2
+    assert head.spiking.memory["bit maps"].reads == 16 * 3 * 2
+    # The opponent reads 16 activations of levels 0, 1, 2 and adds them up to 4 sums of
+    # levels 0 to 8, each of which it writes and multiplies by 3 weights.
+    for name in ("quantized", "zeros skipped"):
+        cost = head.opponents[name].cost
+        summed, sums = cost.memory["summed"], cost.memory["activations"]
+        assert (summed.reads, summed.bits) == (16, 16 * 2)
+        assert (sums.reads, sums.writes, sums.bits) == (12, 4, 16 * 4)
+        assert (cost.multiply, cost.add) == (12, 12 + 16 - 4)
+
+
+def test_a_shortcut_is_read_and_added_by_hand():
+    inputs = keras.Input((3,))
+    x = LSQReLU(1, initial_step=1.0, name="sent")(inputs)
+    y = layers.Dense(3, use_bias=False, name="branch")(x)
+    y = LSQReLU(1, initial_step=1.0, name="joined")(layers.Add()([x, y]))
+    model = keras.Model(inputs, layers.Dense(2, use_bias=False, name="head")(y))
+    snn = snn_keras.convert(model, 2, "if")
+    joined = analysis.energy(snn, np.ones((1, 3), "float32")).layers["joined"]
+    assert joined.spiking.memory["spikes"].reads == 3 * 2
+    for name in ("float", "quantized", "zeros skipped"):
+        cost = joined.opponents[name].cost
+        assert (cost.add, cost.memory["summed"].reads) == (3, 3)
