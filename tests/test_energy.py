@@ -52,6 +52,9 @@ EXACT = analysis.Hardware(
 )
 
 
+FREE = analysis.MemoryLevel("pays back", math.inf, read=-1.0)
+
+
 def accesses(cost):
     """`{words: (reads, writes, bits, energy, level)}`, of those that are used."""
     return {
@@ -373,7 +376,13 @@ def changed(**changes):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (changed(memory=()), "levels of growing sizes.*Received sizes: \\[\\]"),
+        (changed(memory=()), r"growing sizes.*Received: \(\)"),
+        (changed(memory=EXACT.memory[0]), "must be a tuple of MemoryLevel"),
+        (changed(memory=(FREE,)), "costs of 0 or more"),
+        (changed(apart={"spikez": EXACT.memory}), r"keys among \['weights'"),
+        (changed(operations={**EXACT.operations, "shift": {}}), "one or two widths"),
+        (changed(operations={**EXACT.operations, "add": 0.1}), r"\['add'\] must be"),
+        (changed(floats={**EXACT.floats, "add": -1.0}), r"floats\['add'\]"),
         (changed(memory=EXACT.memory[:1]), r"the last one of size math.inf"),
         (changed(memory=EXACT.memory[::-1]), "growing sizes"),
         (changed(apart={"spikes": EXACT.memory[:1]}), "the last one of size math.inf"),
@@ -385,6 +394,12 @@ def changed(**changes):
 def test_hardware_that_does_not_fit_is_refused(make, message):
     with pytest.raises(ValueError, match=f"Hardware 'exact': .*{message}"):
         make()
+
+
+def test_operations_may_be_free():
+    free = {"shift": {8: 0.0, 32: 0.0}, "compare": {16: 0.0}}
+    hardware = changed(operations={**EXACT.operations, **free})()
+    assert [hardware.operation(kind, "sum") for kind in free] == [0.0, 0.0]
 
 
 def test_hardware_is_named_or_given():

@@ -6,6 +6,11 @@ from collections.abc import Mapping
 
 KINDS = ("multiply", "add", "shift", "compare")
 SPIKES = ("events", "bit maps")
+# Words of memory; what they are, `Cost` says.
+WORDS = (
+    *("weights", "constants", "potentials", "sums", "spikes", "bit maps"),
+    *("numbers", "activations", "summed"),
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,30 +85,46 @@ class Hardware:
     def __post_init__(self):
         for name in ("operations", "floats"):
             given = getattr(self, name)
-            if not isinstance(given, Mapping) or set(given) != set(KINDS):
-                raise ValueError(
-                    f"Hardware {self.name!r}: {name} must be a dict with the keys "
-                    f"{sorted(KINDS)}. Received: {given!r}"
-                )
-        for levels in (self.memory, *self.apart.values()):
-            sizes = [level.size for level in levels]
-            if not sizes or sizes != sorted(sizes) or sizes[-1] != math.inf:
-                raise ValueError(
-                    f"Hardware {self.name!r}: memory must hold levels of growing "
-                    f"sizes, the last one of size math.inf. Received sizes: {sizes}"
-                )
-        if self.spikes not in SPIKES:
-            raise ValueError(
-                f"Hardware {self.name!r}: spikes must be one of {list(SPIKES)}. "
-                f"Received: {self.spikes!r}"
+            self._check(
+                isinstance(given, Mapping) and set(given) == set(KINDS),
+                f"{name} must be a dict with the keys {sorted(KINDS)}",
+                given,
             )
+        for kind in KINDS:
+            self._check(
+                _are_costs(self.operations[kind]),
+                f"operations[{kind!r}] must be a dict from one or two widths in bits "
+                "to picojoules, all of them above 0 or all 0",
+                self.operations[kind],
+            )
+            self._check(
+                _is_cost(self.floats[kind]),
+                f"floats[{kind!r}] must be picojoules, 0 or more",
+                self.floats[kind],
+            )
+        self._check(
+            isinstance(self.apart, Mapping) and set(self.apart) <= set(WORDS),
+            f"apart must be a dict with keys among {list(WORDS)}",
+            self.apart,
+        )
+        for levels in (self.memory, *self.apart.values()):
+            self._check(
+                isinstance(levels, tuple) and _are_levels(levels),
+                "memory must be a tuple of MemoryLevel of growing sizes, the last one "
+                "of size math.inf, with costs of 0 or more",
+                levels,
+            )
+        self._check(
+            self.spikes in SPIKES, f"spikes must be one of {list(SPIKES)}", self.spikes
+        )
         for name in ("weight_bits", "sum_bits", "input_bits"):
             bits = getattr(self, name)
-            if isinstance(bits, bool) or not isinstance(bits, int) or bits < 1:
-                raise ValueError(
-                    f"Hardware {self.name!r}: {name} must be an integer >= 1. "
-                    f"Received: {bits!r}"
-                )
+            valid = isinstance(bits, int) and not isinstance(bits, bool) and bits >= 1
+            self._check(valid, f"{name} must be an integer >= 1", bits)
+
+    def _check(self, valid, expected, given):
+        if not valid:
+            raise ValueError(f"Hardware {self.name!r}: {expected}. Received: {given!r}")
 
     def bits(self, width: int | str) -> int:
         """Bits of a width: a number of them, `"weight"`, `"sum"` or `"input"`."""
@@ -125,6 +146,8 @@ class Hardware:
         small, large = min(known), max(known)
         if small == large:
             return known[small] * bits / small
+        if known[small] == known[large]:  # of which both may be 0
+            return known[small]
         power = math.log(known[large] / known[small], large / small)
         return known[small] * (bits / small) ** power
 
@@ -132,3 +155,27 @@ class Hardware:
         """The level of memory that holds so many bits of words of this kind."""
         levels = self.apart.get(words, self.memory)
         return next(level for level in levels if held <= 8 * level.size)
+
+
+def _is_cost(value):
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return is_number and 0 <= value < math.inf
+
+
+def _are_costs(given):
+    """Whether these are costs by width, which a power of the width can join."""
+    if not isinstance(given, Mapping) or not 1 <= len(given) <= 2:
+        return False
+    widths = all(isinstance(bits, int) and bits >= 1 for bits in given)
+    costs = list(given.values())
+    return widths and all(map(_is_cost, costs)) and (all(costs) or not any(costs))
+
+
+def _are_levels(levels):
+    if not levels or not all(isinstance(level, MemoryLevel) for level in levels):
+        return False
+    sizes = [level.size for level in levels]
+    costs = [c for x in levels for c in (x.read, x.write) if c is not None]
+    return (
+        sizes == sorted(sizes) and sizes[-1] == math.inf and all(map(_is_cost, costs))
+    )
