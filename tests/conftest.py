@@ -30,11 +30,9 @@ def free_memory():
 
 
 def pytest_addoption(parser):
-    """`pytest --compiled`, `pytest --part=0/8`."""
+    """`pytest --compiled`, `pytest --files=100`."""
     text = "compile every test's networks as users' are: see compile_less"
     parser.addoption("--compiled", action="store_true", help=text)
-    text = "I/N: of each module every N-th test, from the I-th, counted from 0"
-    parser.addoption("--part", default="0/1", help=text)
     text = "damaged files of each kind: see tests/test_fuzz.py"
     parser.addoption("--files", type=int, default=200, help=text)
 
@@ -74,8 +72,8 @@ ON_JAX = ("corrected_neurons", "layers", "ops", "spike_for_spike")
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(config, items):
-    """Marks tests by the backend, and keeps those of the part that is asked for."""
+def pytest_collection_modifyitems(items):
+    """Marks tests by what the backend can run, and how fast."""
     if keras.backend.backend() == "torch":
         eager = pytest.mark.skip(reason="PyTorch compiles nothing here")
         for item in items:
@@ -83,8 +81,6 @@ def pytest_collection_modifyitems(config, items):
                 item.add_marker(eager)
     if keras.backend.backend() == "jax":
         _mark_slow_on_jax(items)
-    i, n = map(int, config.getoption("--part").split("/"))
-    items[:] = items[i::n]
 
 
 def _mark_slow_on_jax(items):

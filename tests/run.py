@@ -53,10 +53,21 @@ class Result:
 
 
 class Tally:
-    """Plugin of pytest: counts outcomes; fixtures that break off count as failed."""
+    """Plugin of pytest: counts outcomes; fixtures that break off count as failed.
 
-    def __init__(self):
+    Args:
+        part: Index i and number n: of the tests, every n-th is run, from the i-th,
+            counted from 0.
+    """
+
+    def __init__(self, part):
+        self.part = part
         self.counts = dict.fromkeys(OUTCOMES, 0)
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, items):
+        i, n = self.part
+        items[:] = items[i::n]
 
     def pytest_runtest_logreport(self, report):
         if report.when == "call" or not report.passed:
@@ -75,12 +86,14 @@ def modules() -> list:
     return [*first, *(file for file in others if file not in first), "snn_keras"]
 
 
-def run_module(module, arguments) -> Result:
-    """Runs one module in this process."""
-    tally, printed, before = Tally(), io.StringIO(), processor_time()
+def run_module(module, part, arguments) -> Result:
+    """Runs one module, or one part of it, in this process."""
+    tally, printed, before = Tally(part), io.StringIO(), processor_time()
     with contextlib.redirect_stdout(printed):
         code = pytest.main(["-q", module, *arguments], plugins=[tally])
     ok = code in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED)
+    if not ok and not tally.counts["failed"]:  # pytest itself broke off
+        tally.counts["failed"] = 1
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     peak = most / 2 ** (30 if sys.platform == "darwin" else 20)
     seconds = processor_time() - before
@@ -98,15 +111,15 @@ def run_modules(waiting) -> list:
     results, worker = [], None
     with contextlib.suppress(queue.Empty):
         while True:
-            module, arguments = waiting.get_nowait()
+            run = waiting.get_nowait()
             worker = worker or new_worker()
             try:
-                result = worker.submit(run_module, module, arguments).result()
+                result = worker.submit(run_module, *run).result()
             except futures.process.BrokenProcessPool:
                 text = "its process ended before its tests did: a crash, or no memory\n"
-                result = Result(module, False, {"failed": 1}, 0.0, 0.0, text)
+                result = Result(run[0], False, {"failed": 1}, 0.0, 0.0, text)
             results.append(result)
-            head = f"\n{module}: {result.seconds:.1f} s of a processor\n"
+            head = f"\n{result.module}: {result.seconds:.1f} s of a processor\n"
             print(head + result.printed, end="", flush=True)
             if result.peak > LIMIT or result.peak == 0:
                 worker.shutdown()
@@ -138,7 +151,7 @@ def main(arguments) -> int:
     waiting = queue.SimpleQueue()
     for module in modules():
         for i in range(given.parts):
-            waiting.put((module, [*arguments, f"--part={i}/{given.parts}"]))
+            waiting.put((module, (i, given.parts), arguments))
     with futures.ThreadPoolExecutor(WORKERS) as lanes:
         running = [lanes.submit(run_modules, waiting) for _ in range(WORKERS)]
     results = [result for lane in running for result in lane.result()]
