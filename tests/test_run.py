@@ -1,4 +1,4 @@
-"""The program that runs the tests: parts share them, and a run that breaks off fails."""
+"""Runs of the tests: parts share a module, and a run that breaks off has failed."""
 
 import pytest
 
