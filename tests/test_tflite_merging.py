@@ -10,7 +10,7 @@ from apps import data
 from apps.sources import load_model
 from snn_keras.errors import ConversionError
 from snn_keras.export import FORMS, TFLiteNetwork, to_integers, to_tflite
-from snn_keras.export.tflite import requantization
+from snn_keras.export.tflite import merging, requantization
 from snn_keras.export.tflite.plan import make_plan
 from snn_keras.export.tflite.requantization import Staircase, solve
 from snn_keras.layers import LSQReLU
@@ -133,6 +133,110 @@ def test_layers_between_do_not_hinder(between, neuron, form, tmp_path):
     path = tmp_path / "net.tflite"
     to_tflite(net, path, form=form, batch_size=3)
     assert np.array_equal(TFLiteNetwork(path).predict(IMAGES), net.predict(IMAGES))
+
+
+def residual(block, neuron):
+    """Neurons behind the sum that a block makes of neurons' spikes."""
+    keras.utils.set_random_seed(0)
+    x = inputs = keras.Input((6, 6, 2))
+    x = LSQReLU(3, initial_step=0.2)(layers.Conv2D(4, 3, padding="same")(x))
+    x = LSQReLU(3, initial_step=0.1)(block(x))
+    model = keras.Model(inputs, layers.Dense(2)(layers.Flatten()(x)))
+    return snn_keras.convert(model, 3, neuron)
+
+
+def activation(x):
+    return LSQReLU(3, initial_step=0.15)(x)
+
+
+def two_convolutions(x, strides=1):
+    y = activation(layers.Conv2D(4, 3, strides, padding="same")(x))
+    return layers.Conv2D(4, 3, padding="same")(y)
+
+
+def of_three(x):
+    wide = layers.Conv2D(4, 5, padding="same")(x)
+    return layers.Add()([wide, x, layers.Conv2D(4, 1)(x)])
+
+
+def padded(x):
+    y = layers.Conv2D(4, 3, dilation_rate=2)(layers.ZeroPadding2D(2)(x))
+    return layers.Add()([y, x])
+
+
+def projected(x):
+    return layers.Add()([two_convolutions(x, 2), layers.Conv2D(4, 1, 2)(x)])
+
+
+def averaged(x):
+    y = layers.Conv2D(4, 3, padding="same")(x)
+    shortcut = layers.ZeroPadding2D(((0, 1), (0, 1)))(x)
+    return layers.Add()([y, layers.AveragePooling2D(2, 1)(shortcut)])
+
+
+def of_dense(x):
+    x = layers.Flatten()(x)
+    x = activation(layers.Dense(5)(x))
+    return layers.Add()([layers.Dense(5)(x), x])
+
+
+BLOCKS = {
+    "identity": lambda x: layers.Add()([two_convolutions(x), x]),
+    "projection": projected,
+    "three": of_three,
+    "padding": padded,
+    "average": averaged,
+    "dense": of_dense,
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("neuron", ["if", "signed", "bit_serial"])
+@pytest.mark.parametrize("block", BLOCKS.values(), ids=BLOCKS)
+def test_sums_of_branches_are_one_layer(block, neuron, form, tmp_path):
+    net = to_integers(residual(block, neuron), IMAGES)
+    first = form == "streaming" and neuron != "bit_serial"  # reads the image
+    assert len(merged(net, form)) == len(net.neurons) - first
+    path = tmp_path / "net.tflite"
+    to_tflite(net, path, form=form, batch_size=3)
+    assert np.array_equal(TFLiteNetwork(path).predict(IMAGES), net.predict(IMAGES))
+
+
+UNLIKE = {
+    "broadcast": lambda x: layers.Add()(
+        [layers.Conv2D(4, 3, padding="same")(x), layers.MaxPooling2D(6)(x)]
+    ),
+    "two windows": lambda x: layers.Add()(
+        [layers.Conv2D(4, 3)(x), layers.Conv2D(4, (1, 3))(x[:, 2:])]
+    ),
+    "strides": lambda x: layers.Add()(
+        [layers.Conv2D(4, 3, 2, padding="same")(x), x[:, ::2, ::2]]
+    ),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("block", UNLIKE.values(), ids=UNLIKE)
+def test_sums_that_are_no_layer_stay_exact(block, form, tmp_path):
+    net = to_integers(residual(block, "if"), IMAGES)
+    assert net.neurons[-1] not in merged(net, form)
+    path = tmp_path / "net.tflite"
+    to_tflite(net, path, form=form, batch_size=3)
+    assert np.array_equal(TFLiteNetwork(path).predict(IMAGES), net.predict(IMAGES))
+
+
+@pytest.mark.parametrize("gains", [[1], [1, 2, 4, 8, 16], [4, 8], [64]])
+@pytest.mark.parametrize("most", [100, 127, 128, 3000, 40000])
+def test_digits_add_up_to_weights(most, gains):
+    weights = np.random.default_rng(0).integers(-most, most + 1, (3, 3, 2, 4))
+    weights = gains[0] * np.append(weights.ravel()[:-1], most).reshape(weights.shape)
+    digits = merging._digits(weights, gains)
+    if digits is not None:
+        assert all(digit.dtype == np.int8 for _, digit in digits)
+        total = sum(gain * digit.astype(int) for gain, digit in digits)
+        assert np.array_equal(total, weights)
+    else:
+        assert most > merging.MOST * (merging.MOST_PIECES - 1)
 
 
 # --- Integers in float32 -------------------------------------------------------------

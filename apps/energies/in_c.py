@@ -44,7 +44,7 @@ def _by_rate(name, rounds):
             snn = snn_keras.convert(model, TIMESTEPS, "if")
             found = analysis.energy(snn, images, hardware=HARDWARE)
             place = pathlib.Path(folder) / str(rate)
-            net = export.quantize_weights(snn, images)
+            net = export.to_integers(snn, images)
             program = export.to_c(net, place, images, "streaming", simd=False)
             figures.append(
                 {

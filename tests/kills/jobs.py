@@ -160,7 +160,7 @@ class Exports(Job):
         from snn_keras import export
 
         snn = snn_keras.convert(network(seed), 2, "if")
-        return snn, export.quantize_weights(snn, images())
+        return snn, export.to_integers(snn, images())
 
     def write(self, made, folder):
         """Writes it in every form."""

@@ -14,7 +14,8 @@ import numpy as np
 
 from snn_keras.export import integer
 from snn_keras.export.integer.operations import Operation
-from snn_keras.export.tflite.held import COUNTERS, MOST, RANGE, WEIGHTED, Held
+from snn_keras.export.tflite.branches import is_of_channels, summed
+from snn_keras.export.tflite.held import COUNTERS, MOST, RANGE, Held
 from snn_keras.export.tflite.requantization import (
     INT32_MAX,
     Requantization,
@@ -22,7 +23,25 @@ from snn_keras.export.tflite.requantization import (
     solve,
 )
 
-COPIES = (1, 2, 4, 8, 16)
+GAINS = tuple(1 << k for k in range(8))
+MOST_PIECES = 16
+
+
+@dataclasses.dataclass(frozen=True)
+class Piece:
+    """Input channels of a merged layer.
+
+    Attributes:
+        name: The name of what they are.
+        held: How the layer reads them.
+        channels: Their number.
+        strides: The places that are kept; empty for all.
+    """
+
+    name: str
+    held: Held
+    channels: int
+    strides: tuple = ()
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -31,25 +50,27 @@ class Merged:
 
     Attributes:
         neuron: The neurons.
-        weights: The layer with weights.
+        weights: The layer with weights, which reads all pieces, one behind the other.
         shifts: What is added between them: pairs of integers and the number of steps
             in which they are added; None for all.
+        pieces: What the layer reads.
         source: How the input of `weights` is held.
-        copies: The number of copies of each input channel.
+        gain: What the sums of the kernel are, in units of those of the network.
         levels: The largest level that counts.
     """
 
     neuron: integer.Fire
     weights: Operation
     shifts: tuple
+    pieces: tuple
     source: Held
-    copies: int
+    gain: int
     levels: int
 
     @property
-    def gain(self) -> int:
-        """What the sums of the kernel are, in units of those of the network."""
-        return self.source.gain * self.copies
+    def inputs(self) -> set:
+        """Names of what it reads."""
+        return {piece.name for piece in self.pieces}
 
     def constants(self, step: int | None) -> Requantization | None:
         """The constants of a step, from 1; without what is added if it is None."""
@@ -92,16 +113,21 @@ class Merged:
 
     def fits(self, steps: int) -> bool:
         """Whether every step has constants, and sums fit in 32 bits."""
-        ends = np.int64(self.source.low), np.int64(self.source.high)
-        sums = self.weights.bounds(integer.Interval(*ends), steps=1)
+        largest = self.weights.bounds(self._read(), steps=1).largest
         for step in range(1, steps + 1):
             found = self.constants(step)
             if found is None:
                 return False
-            most = self.gain * sums.largest + np.max(np.abs(found.bias))
-            if most > INT32_MAX:
+            if largest + np.max(np.abs(found.bias)) > INT32_MAX:
                 return False
         return True
+
+    def _read(self):
+        """Bounds of each input channel of the kernel."""
+        held = [piece.held for piece in self.pieces]
+        times = [piece.channels for piece in self.pieces]
+        ends = ([x.gain * x.low for x in held], [x.gain * x.high for x in held])
+        return integer.Interval(*(np.repeat(np.int64(x), times) for x in ends))
 
 
 def merge(
@@ -120,49 +146,86 @@ def merge(
     levels = _levels(neuron, steps)
     if levels not in range(1, RANGE + 1):
         return None
-    weights, shifts, on = _before(neuron, made)
-    source = held.get(weights.inputs[0]) if type(weights) in WEIGHTED else None
-    if source is not None and on is not None:
-        source = source.for_steps(on)
-    each = (neuron.threshold, neuron.initial, *(offset for offset, _ in shifts))
-    if source is None or not all(_is_of_channels(x, weights.shape[-1]) for x in each):
+    found = summed(neuron, made)
+    kernels = None if found is None else found.kernels()
+    if kernels is None or any(x.name not in held for x in found.branches):
         return None
-    tried = [(gain, 1) for gain in source.gains()]
-    if type(weights) is not integer.DepthwiseConvolve:
-        tried += [(source.gain, copies) for copies in COPIES[1:]]
-    for gain, copies in tried:
-        given = source if gain == source.gain else source.with_gain(gain)
-        found = Merged(neuron, weights, shifts, given, copies, levels)
-        if found.fits(steps):
-            return found
+    channels = found.main.shape[-1]
+    each = (neuron.threshold, neuron.initial, *(offset for offset, _ in found.shifts))
+    if not all(is_of_channels(x, channels) for x in each):
+        return None
+    sources = _sources(found, held)
+    if sources is None:
+        return None
+    for gain in GAINS:
+        read = _pieces(found.branches, kernels, sources, gain)
+        if read is None:
+            continue
+        pieces, kernel = read
+        weights = dataclasses.replace(found.main, kernel=kernel)
+        source = pieces[0].held
+        result = Merged(neuron, weights, found.shifts, pieces, source, gain, levels)
+        if result.fits(steps):
+            return result
     return None
 
 
-def _before(neuron, made):
-    """The operation before neurons, what is added between, and for how many steps."""
-    operation: Any = made.get(neuron.inputs[0])
-    shifts, on = [], None
-    while True:
-        if type(operation) is integer.Gate:
-            on = operation.on if on is None else min(on, operation.on)
-        elif type(operation) is integer.Shift:
-            ends = [x for x in (on, operation.on) if x is not None]
-            shifts.append((operation.offset, min(ends, default=None)))
-        elif not _keeps_channels(operation):
-            return operation, tuple(shifts), on
-        operation = made.get(operation.inputs[0])
+def _sources(found, held):
+    """How the branches are held; None unless they can be added up."""
+    sources = [held[branch.name] for branch in found.branches]
+    if found.on is not None:
+        sources = [source.for_steps(found.on) for source in sources]
+    if None in sources or len({source.shown for source in sources}) > 1:
+        return None
+    return sources
 
 
-def _keeps_channels(operation):
-    """Whether it changes nothing but places."""
-    is_reshape = type(operation) is integer.Reshape
-    return is_reshape and operation.shape[-1] == operation.input_shape[-1]
+def _pieces(branches, kernels, sources, gain):
+    """What a merged layer reads, and its kernel; None if int8 cannot hold them."""
+    pieces, parts = [], []
+    for branch, kernel, source in zip(branches, kernels, sources, strict=True):
+        digits = _digits(gain * kernel, source.gains())
+        if digits is None:
+            return None
+        for factor, part in digits:
+            held = source if factor == source.gain else source.with_gain(factor)
+            pieces.append(Piece(branch.name, held, kernel.shape[-2], branch.strides))
+            parts.append(part)
+    is_apart = type(branches[0].layer) is integer.DepthwiseConvolve
+    if not 1 <= len(pieces) <= (1 if is_apart else MOST_PIECES):
+        return None
+    if len({piece.held.zero for piece in pieces}) > 1:
+        held = [piece.held for piece in pieces]
+        zero = max(-(2**7) - x.gain * x.low for x in held)
+        if any(zero + x.gain * x.high > MOST for x in held):
+            return None
+        pieces = [
+            dataclasses.replace(x, held=dataclasses.replace(x.held, zero=zero))
+            for x in pieces
+        ]
+    return tuple(pieces), np.concatenate(parts, axis=-2)
 
 
-def _is_of_channels(array, channels):
-    """Whether an array varies only along the last axis, of so many channels."""
-    size = np.size(array)
-    return size == 1 or np.shape(array)[-1] == size == channels
+def _digits(weights, gains):
+    """Pairs of a gain and of int8 weights, whose products add up to the weights.
+
+    None if there are none, or too many.
+    """
+    for gain in gains:
+        if not np.any(weights % gain) and np.max(np.abs(weights)) <= MOST * gain:
+            return [(gain, (weights // gain).astype(np.int8))]
+    digits, rest = [], weights
+    while np.max(np.abs(rest)) > MOST * gains[0]:
+        digit = np.clip(np.rint(rest / gains[-1]), -MOST, MOST).astype(np.int8)
+        digits.append((gains[-1], digit))
+        rest = rest - gains[-1] * digit.astype(np.int64)
+        if len(digits) == MOST_PIECES:
+            return None
+    if np.any(rest % gains[0]):
+        return None
+    if np.any(rest):
+        digits.append((gains[0], (rest // gains[0]).astype(np.int8)))
+    return digits
 
 
 def _levels(neuron, steps):

@@ -60,7 +60,7 @@ def _needed(network, merged, values):
     for operation in reversed(network.operations):
         name = operation.name
         if name in merged and name in values | totals:
-            totals |= {name, *merged[name].weights.inputs}
+            totals |= {name, *merged[name].inputs}
             continue
         if name in totals:
             if isinstance(operation, integer.Fire):

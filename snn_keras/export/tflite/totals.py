@@ -68,13 +68,7 @@ def _add_sums(to, operation, x, held):
 def add_merged(to: Lowering, merged: Merged) -> None:
     """Adds neurons and the layer with weights before them, in one operator."""
     neuron, weights = merged.neuron, merged.weights
-    (name,) = weights.inputs
-    x, source = to.totals[name], merged.source
-    if source.gain != to.plan.held[name].gain:
-        x = _requantized(to, x, source, to.shape(x))
-    if merged.copies > 1:
-        x = _copied(to, x, merged.copies)
-        weights = _with_copies(weights, merged.copies)
+    x = _read(to, merged)
     made, bias = _constants(to, merged)
     held = to.plan.held[neuron.name]
     level = _product(to, weights, x, made, bias, meaning_of(held), RELU)
@@ -89,6 +83,37 @@ def add_merged(to: Lowering, merged: Merged) -> None:
     to.totals[neuron.name] = total
     if neuron.name in to.plan.values:
         to.tensors[neuron.name] = _change(to, total, before, held, neuron.shape)
+
+
+def _read(to, merged):
+    """The pieces that a merged layer reads, one behind the other."""
+    meaning, made = meaning_of(merged.source), {}
+    for piece in merged.pieces:
+        if piece not in made:
+            made[piece] = _piece(to, piece, meaning)
+    if len(merged.pieces) == 1:
+        return made[merged.pieces[0]]
+    parts = [made[piece] for piece in merged.pieces]
+    *places, _ = to.shape(parts[0])
+    y = to.like(parts[0], (*places, sum(to.shape(x)[-1] for x in parts)))
+    table = {"axis": len(places) + 1}
+    to.file.operator("CONCATENATION", parts, [y], "ConcatenationOptions", **table)
+    return y
+
+
+def _piece(to, piece, meaning):
+    """One of them, of this quantization."""
+    x, held = to.totals[piece.name], to.plan.held[piece.name]
+    shape = to.shape(x)
+    if piece.strides:
+        strides = (*piece.strides, 1)
+        kept = tuple(-(-n // k) for n, k in zip(shape, strides, strict=True))
+        x, shape = to.slice(x, (0, 0, 0), shape, strides, kept), kept
+    if (piece.held.gain, piece.held.zero) != (held.gain, held.zero):
+        x = _requantized(to, x, piece.held, shape)
+    if meaning_of(piece.held) != meaning:
+        x = to.copy(x, shape, meaning)
+    return x
 
 
 def _counted(to, neuron, level, before):
@@ -167,21 +192,3 @@ def _requantized(to, x, held, shape):
     y = to.tensor(shape, "int8", quantization=meaning_of(held))
     to.file.operator("QUANTIZE", [x], [y], "QuantizeOptions", 2)
     return y
-
-
-def _copied(to, x, copies):
-    """Each input channel so many times, one copy of all channels behind another."""
-    *places, channels = to.shape(x)
-    y = to.like(x, (*places, copies * channels))
-    table = {"axis": len(places) + 1}
-    to.file.operator(
-        "CONCATENATION", [x] * copies, [y], "ConcatenationOptions", **table
-    )
-    return y
-
-
-def _with_copies(operation: Any, copies: int) -> Any:
-    """The same layer for so many copies of each input channel."""
-    repeated = np.concatenate([operation.kernel] * copies, axis=-2)
-    names = {x: getattr(operation, x) for x in operation.__dataclass_fields__}
-    return type(operation)(**{**names, "kernel": repeated})
