@@ -470,3 +470,18 @@ def test_a_shortcut_is_read_and_added_by_hand():
     for name in ("float", "quantized", "zeros skipped"):
         cost = joined.opponents[name].cost
         assert (cost.add, cost.memory["summed"].reads) == (3, 3)
+
+
+def test_a_layer_that_is_called_twice_reads_events_of_one_call():
+    inputs = keras.Input((3,))
+    shared = layers.Dense(3, use_bias=False, name="shared")
+    x = LSQReLU(1, initial_step=1.0, name="first")(inputs)
+    x = LSQReLU(1, initial_step=1.0, name="second")(shared(x))
+    x = LSQReLU(1, initial_step=1.0, name="third")(shared(x))
+    model = keras.Model(inputs, layers.Dense(2)(x))
+    shared.kernel.assign(np.eye(3))
+    x = np.ones((1, 3), "float32")
+    found = analysis.energy(snn_keras.convert(model, 2, "if"), x)
+    # 3 neurons have addresses of 2 bits, in each of both calls.
+    read = found.layers["shared"].spiking.memory["spikes"]
+    assert (read.reads, read.bits) == (2 * 3 * 2, 2 * 3 * 2 * 2)

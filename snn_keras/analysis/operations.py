@@ -23,7 +23,8 @@ from snn_keras.time import Present, Readout, TemporalDifference
 from snn_keras.typing import Array
 
 # Figures of a layer that do not add up over its calls.
-OF_LAYER = {"weights", "payload", "is_analog", "levels", "sum_levels", "times"}
+OF_LAYER = {"weights", "addresses", "payload", "is_analog"}
+OF_LAYER |= {"levels", "sum_levels", "times"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -119,9 +120,10 @@ class OperationCounter(Monitored):
         Returns:
             `{name: figures}`. Of every layer that is counted: "add" `(runs,)`, the
             additions for spikes; "arrivals" `(runs,)`, the spikes that arrive;
-            "places", the neurons from which they may, and "synapses", those that these
-            meet; "payload", the bits that each carries; "outputs", the number of its
-            potentials; "passes", those of the source, where there is more than one.
+            "places", the neurons from which they may, "addresses", those of a single
+            call, and "synapses", those that these meet; "payload", the bits that each
+            carries; "outputs", the number of its potentials; "passes", those of the
+            source, where there is more than one.
 
             Of a layer with weights: "weights", their number; "shift" `(runs,)`;
             "multiply_accumulate" `(runs,)`; "numbers", the elements that are numbers,
@@ -322,6 +324,7 @@ def _arriving(signals, outputs):
     return {
         "arrivals": sum(_sums(signal.spikes) for signal in signals),
         "places": places,
+        "addresses": places,
         "synapses": places,
         "payload": max(signal.payload for signal in signals),
         "outputs": outputs,

@@ -125,7 +125,7 @@ def _maps_read(found, steps):
 
 
 def _event_bits(found):
-    return _address(found["places"]) + int(found["payload"])
+    return _address(found["addresses"]) + int(found["payload"])
 
 
 def _address(places):
