@@ -1,6 +1,7 @@
 """Dependencies between the folders point one way, and the core needs no TensorFlow."""
 
 import ast
+import contextlib
 import importlib
 import pathlib
 import re
@@ -92,6 +93,47 @@ def test_no_stray_tensorflow(path):
             assert path.name in MAY_USE_TENSORFLOW, name
             if path.name != "tensorflow.py":
                 assert node.col_offset > 0, f"{name} is imported at the top"
+
+
+def names_used(tree):
+    """What a file takes from the library: pairs of a module and a name.
+
+    Of names that the file gives something else, too, only the import.
+    """
+    found, others, modules = [], set(), {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and is_own(node.module or ""):
+            for alias in node.names:
+                with contextlib.suppress(ModuleNotFoundError):
+                    name = f"{node.module}.{alias.name}"
+                    modules[alias.asname or alias.name] = importlib.import_module(name)
+                found.append((importlib.import_module(node.module), alias.name))
+        elif isinstance(node, ast.Import) and is_own(node.names[0].name):
+            modules["snn_keras"] = snn_keras
+        elif isinstance(node, ast.arg):
+            others.add(node.arg)
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            others.add(node.id)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            name = node.value.id
+            if name in modules and name not in others:
+                found.append((modules[name], node.attr))
+    return found
+
+
+def is_own(name):
+    return name.split(".")[0] == "snn_keras"
+
+
+USERS = [*(ROOT / "apps").rglob("*.py"), *(ROOT / "tests").rglob("*.py")]
+
+
+@pytest.mark.parametrize("path", USERS, ids=lambda p: str(p.relative_to(ROOT)))
+def test_names_of_the_library_exist(path):
+    """Also in programs and tests that take long, and are seldom run."""
+    for module, name in names_used(ast.parse(path.read_text())):
+        assert hasattr(module, name), f"{module.__name__}.{name}"
 
 
 def is_of_self(attribute):

@@ -114,7 +114,7 @@ def make_neurons():
     import keras
 
     from snn_keras.backend import backend
-    from snn_keras.neurons import IFCell, scan
+    from snn_keras.neurons import IFCell
     from snn_keras.time import Spiking
 
     rng = np.random.default_rng(0)
@@ -123,10 +123,11 @@ def make_neurons():
         x = rng.normal(size=(16, steps, 32, 32, 64)).astype("float32")
         x = keras.ops.convert_to_tensor(x)
         for form, limit in (("unrolled", steps), ("loop", 0)):
-            layer = Spiking(IFCell(1.0))
+            cell = IFCell(1.0)
+            cell.unroll = limit
+            layer = Spiking(cell)
             layer.build(x.shape)
             run = backend.compiled(layer, layer.variables)
-            scan.UNROLL_LIMIT = limit
             run(x)  # compiled now
             cases[f"{form}, T={steps}"] = lambda run=run, x=x: _finished(run(x))
         relu = backend.compiled(keras.ops.relu, [])
