@@ -38,7 +38,7 @@ demo: venv
 
 test: venv
 	KERAS_BACKEND=tensorflow $(BIN)/python -m tests.run -m $(QUICK)
-	KERAS_BACKEND=jax $(BIN)/python -m tests.run -m $(QUICK)
+	XLA_FLAGS=--xla_backend_optimization_level=0 KERAS_BACKEND=jax $(BIN)/python -m tests.run -m $(QUICK)
 
 test-slow: venv
 	KERAS_BACKEND=tensorflow $(BIN)/python -m tests.run --parts=8 -m slow

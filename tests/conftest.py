@@ -39,16 +39,18 @@ def pytest_addoption(parser):
 
 @pytest.fixture(autouse=True)
 def compile_less(request, monkeypatch):
-    """A test is compiled as users' networks are for the first of its parameters alone.
+    """On TensorFlow, networks of repeated tests run eagerly, others as users' do.
 
-    For the others, networks run eagerly on TensorFlow: to compile takes nearly all the
-    time of a test of a tiny network, and its memory. JAX compiles single operations,
-    too, and gains nothing. Tests that are marked `compiled` or `slow` are always
-    compiled, and so are all by `pytest --compiled` (`make test-compiled`).
+    To compile takes nearly all the time of a test of a tiny network, and its memory.
+    JAX compiles single operations, too, and gains nothing. Tests that are marked
+    `compiled` or `slow` are always compiled, and so are all by `pytest --compiled`
+    (`make test-compiled`).
     """
     everything = request.config.getoption("--compiled")
     gains = keras.backend.backend() == "tensorflow" and not everything
-    if gains and _may_compile_less(request.node):
+    markers = map(request.node.get_closest_marker, ("repeated", "compiled", "slow"))
+    is_repeated, *is_compiled = markers
+    if gains and is_repeated and not any(is_compiled):
         eager = keras.Model.run_eagerly.getter(lambda model: True)
         monkeypatch.setattr(keras.Model, "run_eagerly", eager)
 
@@ -79,34 +81,32 @@ def pytest_collection_modifyitems(items):
         for item in items:
             if "xla" in item.name:
                 item.add_marker(eager)
-    if keras.backend.backend() == "jax":
-        _mark_slow_on_jax(items)
+    for item in repeated(items):
+        item.add_marker(pytest.mark.repeated)
+        if keras.backend.backend() == "jax" and module_of(item) not in ON_JAX:
+            item.add_marker(pytest.mark.slow)
 
 
-def _mark_slow_on_jax(items):
-    """A quick run has the first parameters of laws; of other modules, the first test.
+def repeated(items):
+    """Tests that others stand for: first parameters of laws, first tests of modules.
 
-    A slow run has all the rest. JAX compiles nearly every operation of every tiny
-    network, which takes three times as long as TensorFlow takes without.
+    JAX runs the others with the slow tests: it compiles nearly every operation of every
+    tiny network, which takes three times as long as TensorFlow takes without.
     """
     seen = set()
     for item in items:
-        name = item.path.stem.removeprefix("test_")
+        name = module_of(item)
         parameters = getattr(item, "callspec", None)
         is_first = parameters is None or not any(parameters.indices.values())
-        is_quick = is_first if name in LAWS else name not in seen
-        if not (is_quick or name in ON_JAX):
-            item.add_marker(pytest.mark.slow)
+        if not (is_first if name in LAWS else name not in seen):
+            yield item
         elif not item.get_closest_marker("slow"):
             seen.add(name)
 
 
-def _may_compile_less(test):
-    """Whether other parameters of the same test are compiled."""
-    if any(map(test.get_closest_marker, ("compiled", "slow"))):
-        return False
-    parameters = getattr(test, "callspec", None)
-    return parameters is not None and any(parameters.indices.values())
+def module_of(item):
+    """The name of a test's module."""
+    return item.path.stem.removeprefix("test_")
 
 
 @pytest.fixture

@@ -148,6 +148,7 @@ def test_another_number_of_frames():
     assert equal(snn.predict(x, verbose=0), expected.predict(x, verbose=0))
 
 
+@pytest.mark.compiled  # eagerly, softmax depends on the batch
 def test_early_exit_stops_where_the_rule_says():
     x, snn = events(20), framed(small(), input_frames=True)
     over_time = snn.predict_over_time(x, verbose=0)
