@@ -10,7 +10,6 @@ import resource
 import select
 import signal
 import sys
-import tempfile
 import time
 import traceback
 
@@ -40,20 +39,32 @@ def _forked(task, job, folder, seconds, size):
         "failed".
     """
     began = time.monotonic()
-    with tempfile.TemporaryFile() as log:
-        child = os.fork()
-        if child == 0:
-            os.dup2(log.fileno(), 1)
-            os.dup2(log.fileno(), 2)
-            os._exit(_child(task, job, pathlib.Path(folder), size))
-        ended = os.pidfd_open(child)
-        ready, _, _ = select.select([ended], [], [], seconds)
-        os.close(ended)
-        if not ready:
+    source, sink = os.pipe()  # a file could not be written on a full disk
+    child = os.fork()
+    if child == 0:
+        os.dup2(sink, 1)
+        os.dup2(sink, 2)
+        os._exit(_child(task, job, pathlib.Path(folder), size))
+    os.close(sink)
+    printed, ended = bytearray(), os.pidfd_open(child)
+    is_open, ready = True, False
+    while not ready:
+        left = None if seconds is None else began + seconds - time.monotonic()
+        if left is not None and left <= 0:
             os.kill(child, signal.SIGKILL)
-        _, status = os.waitpid(child, 0)
-        log.seek(0)
-        text = log.read().decode(errors="replace")
+            break
+        found, _, _ = select.select(
+            [ended, *([source] if is_open else [])], [], [], left
+        )
+        if source in found:
+            part = os.read(source, 2**16)
+            printed += part
+            is_open = bool(part)
+        ready = ended in found and source not in found
+    _, status = os.waitpid(child, 0)
+    os.close(ended)
+    os.close(source)
+    text = printed.decode(errors="replace")
     how = "done" if status == 0 else "failed"
     return how if ready else "killed", text, time.monotonic() - began
 

@@ -134,8 +134,8 @@ def _(operation, function, made):
         low = function.entries(f"{operation.name}_back_{size}", below)
         free = "" if most is None else f" & (before <= {most - size})"
         spikes += [
-            f"z = (u >= {high}){free} ? {size} : z;",
-            f"z = (u <= {low}) & (before >= {size}) ? -{size} : z;",
+            f"z = ((u >= {high}){free}) ? {size} : z;",
+            f"z = ((u <= {low}) & (before >= {size})) ? -{size} : z;",
         ]
     spikes.append(f"{sent} = ({dtype}_t)(before + z);")
     least = function.entries(f"{operation.name}_least", operation.least)

@@ -13,6 +13,7 @@ import numpy as np
 
 from snn_keras.export import integer
 from snn_keras.export.integer.operations import Operation
+from snn_keras.typing import Array
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -190,7 +191,7 @@ def _keeps_channels(operation):
     return is_reshape and operation.shape[-1] == operation.input_shape[-1]
 
 
-def is_of_channels(array, channels):
+def is_of_channels(array: Array, channels: int) -> bool:
     """Whether an array varies only along the last axis, of so many channels."""
     size = np.size(array)
     return size == 1 or np.shape(array)[-1] == size == channels
