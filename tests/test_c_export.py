@@ -51,6 +51,21 @@ def test_c_is_the_integers(seed, neuron, form, tmp_path):
     assert_same(net, tmp_path / "net", net.quantize(list(network.inputs.values())))
 
 
+WARNINGS = "-std=c99 -Wall -Wextra -Wpedantic -Wconversion -Werror -fsyntax-only".split()
+
+
+@compiled
+@pytest.mark.parametrize("neuron", EXPORTED)
+def test_compilers_warn_of_nothing(neuron, tmp_path):
+    inputs = keras.Input((6, 6, 2))
+    x = LSQReLU(3, initial_step=0.2)(layers.Conv2D(4, 3)(inputs))
+    x = LSQReLU(3, initial_step=0.2)(layers.Dense(3)(layers.Flatten()(x)))
+    snn = snn_keras.convert(keras.Model(inputs, layers.Dense(2)(x)), 3, neuron)
+    to_c(snn, tmp_path / "net", np.ones((1, 6, 6, 2)))
+    for compiler in filter(shutil.which, ("gcc", "clang")):
+        subprocess.run([compiler, *WARNINGS, tmp_path / "net/net.c"], check=True)
+
+
 @compiled
 @pytest.mark.slow
 @pytest.mark.parametrize("compiler", ["gcc", "clang"])
