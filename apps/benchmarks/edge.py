@@ -21,6 +21,11 @@ NETWORKS = {
         4,
         "if",
     ),
+    "fashion_mnist_float, differential, T = 4": (
+        "fashion_mnist_float",
+        4,
+        "differential",
+    ),
     "cifar10_sparse_1e-6, bit-serial": ("cifar10_sparse_1e-6", 4, "bit_serial"),
     "cifar10_bits, bit-serial": ("cifar10_bits", 4, "bit_serial"),
     "cifar10_adaptor, integrate-and-fire, T = 4": ("cifar10_adaptor", 4, "if"),
@@ -45,7 +50,7 @@ def make_edge(dataset, data_dir):
         if not name.startswith(dataset):
             continue
         model = load_model(data.SHIPPED / f"{file}.keras")
-        snn = snn_keras.convert(model, steps, neuron)
+        snn = snn_keras.convert(model, steps, neuron, data=calibration)
         place = f"{folder.name}/{file}"
         program = snn_keras.export.to_c(snn, place, calibration, form="unrolled")
         cases[f"C, {name}"] = in_c(program, images)
