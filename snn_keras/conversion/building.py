@@ -33,6 +33,7 @@ from snn_keras.time import (
     OnePassSpiking,
     PerStep,
     Present,
+    ProductOfChanges,
     Readout,
     Spiking,
     TemporalDifference,
@@ -384,7 +385,10 @@ class Builder:
             case forms.EveryStep():
                 return self._over_time(PerStep, node)
             case forms.Difference(homogeneous):
-                return self._difference(node, homogeneous)
+                settings = {"homogeneous": homogeneous}
+                return self._of_sums(TemporalDifference, node, settings)
+            case forms.Product():
+                return self._of_sums(ProductOfChanges, node, {})
             case forms.Fire(cell, one_pass):
                 return self._neurons(node, cell, one_pass)
 
@@ -425,15 +429,15 @@ class Builder:
                 return end(tensor)
         return tensor
 
-    def _difference(self, node: Node, homogeneous: bool):
+    def _of_sums(self, wrapper, node, settings):
         """Applies a copy of the operation to the signal so far, and sends changes."""
-        layer = TemporalDifference(
+        layer = wrapper(
             self._copies.own(node),
             call_arguments(node),
             coding=self.plan.coding,
-            homogeneous=homogeneous,
             name=node.name,
             dtype=policy(node),
+            **settings,
         )
         return layer(self._timed_inputs(node))
 

@@ -68,6 +68,14 @@ class Difference:
 
 
 @dataclasses.dataclass(frozen=True)
+class Product:
+    """A product of two signals: what changes in one is multiplied by the other."""
+
+    def __str__(self):
+        return "product of changes"
+
+
+@dataclasses.dataclass(frozen=True)
 class Fire:
     """The activation becomes a layer of spiking neurons.
 
@@ -91,4 +99,4 @@ class Refused:
         return "refused"
 
 
-Form = Dropped | Once | EachFrame | EveryStep | Difference | Fire | Refused
+Form = Dropped | Once | EachFrame | EveryStep | Difference | Product | Fire | Refused

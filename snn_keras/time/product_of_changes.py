@@ -1,0 +1,103 @@
+"""Products of two signals, of which what changes in one meets the other."""
+
+from typing import NamedTuple
+
+import keras
+from keras import ops
+
+from snn_keras.neurons.cell import state_dtype
+from snn_keras.neurons.scan import summed
+from snn_keras.time.clock import Clock, share
+from snn_keras.time.per_step import CodedPerStep
+from snn_keras.typing import Array, Shape
+
+
+class _Sums(NamedTuple):
+    before: Array
+    after: Array
+
+
+@keras.saving.register_keras_serializable("snn_keras")
+class ProductOfChanges(CodedPerStep):
+    r"""Multiplies two signals over time, so that one factor is what has just arrived.
+
+    For f that is linear in each of its two arguments, and
+    $S_t = x_1 + \dots + x_t$ of one signal, $R_t = z_1 + \dots + z_t$ of the other,
+
+    $$P_t = P_{t-1} + f(x_t, R_t) + f(S_{t-1}, z_t), \qquad
+    y_t = \frac{P_t}{n_t} - \frac{P_{t-1}}{n_{t-1}}$$
+
+    with $n_t$ the coding's divisor, $P_0 = 0$. Then $P_t = f(S_t, R_t)$, and the sum of
+    y decodes, at every step, to exactly f of the decoded signals. If $x_t$ and $z_t$
+    are spikes, nothing is multiplied: a spike adds what it meets of the other signal's
+    sum, shifted by its size.
+
+    Args:
+        operation: The function f; see `PerStep`.
+        arguments: See `PerStep`.
+        coding: The network's `snn_keras.coding.Coding`.
+
+    Input shape: a list of two, `(batch, time, ...)`. Output shape: that of the
+    operation, with the time axis.
+
+    Source: of the equation for two sums of spikes, You et al., "SpikeZIP-TF: Conversion
+    is All You Need for Transformer-based SNN", 2024; with a divisor it is a temporal
+    difference (Li et al. 2022, algorithm 2).
+    """
+
+    def build(self, input_shape: list) -> None:
+        super().build(input_shape)
+        self._shapes = [tuple(shape[2:]) for shape in input_shape]
+        symbols = [keras.KerasTensor((1, *s), self.compute_dtype) for s in self._shapes]
+        args, kwargs = self.arguments_of(symbols)
+        product = self.operation.compute_output_spec(*args, **kwargs)
+        self._shapes.append(tuple(product.shape[1:]))
+
+    @property
+    def state_dtype(self) -> str:
+        """The dtype of the sums."""
+        return state_dtype(self.compute_dtype)
+
+    @property
+    def has_known_state(self) -> bool:
+        return not any(None in shape for shape in self._shapes)
+
+    def get_initial_state(self, batch_size: int) -> list | None:
+        """Two sums and a product of zero; None if their shapes are not known."""
+        if not self.has_known_state:
+            return None
+        return [ops.zeros((batch_size, *s), self.state_dtype) for s in self._shapes]
+
+    def precomputed(self, inputs: list, passes: int) -> dict[str, Array]:
+        return {}
+
+    def advance(
+        self, inputs: list, state: list | None, clock: Clock, training: bool = False
+    ) -> tuple[Array, list]:
+        signals = [ops.cast(x, self.state_dtype) for x in self.received(inputs)]
+        starts = state or [None, None, None]
+        own, other = (self._sums(*pair) for pair in zip(signals, starts, strict=False))
+        changes = self.at_every_step([signals[0], other.after], training)
+        changes = changes + self.at_every_step([own.before, signals[1]], training)
+        product = self._sums(changes, starts[2])
+        now, then = (self._shares(clock, changes, back) for back in (0, 1))
+        outputs = product.after * now - product.before * then
+        after = [found.after[:, -1] for found in (own, other, product)]
+        return ops.cast(outputs, self.compute_dtype), after
+
+    def _sums(self, x, start):
+        """The sums before and after each step, `(batch, time, ...)`."""
+        after, _ = summed(x, start, self.state_dtype)
+        if start is None:
+            start = ops.zeros_like(after[:, 0])
+        before = ops.concatenate([ops.expand_dims(start, 1), after[:, :-1]], axis=1)
+        return _Sums(before, after)
+
+    def _shares(self, clock, like, back):
+        """$1 / n_t$, or that of the step before, for the steps of a piece."""
+        times = clock.times - back
+        found = share(self.coding, times, clock.last, self.state_dtype)
+        return clock.along(ops.broadcast_to(found, (clock.steps,)), like)
+
+    def compute_output_shape(self, input_shape: list) -> Shape:
+        return (*input_shape[0][:2], *self._shapes[2])
