@@ -7,7 +7,7 @@ from keras import layers, ops
 
 import snn_keras
 from snn_keras.layers import LSQReLU
-from snn_keras.time import ProductOfChanges, TemporalDifference
+from snn_keras.time import TemporalDifference
 from tests.graphs import dyadic
 
 FUNCTIONS = {
@@ -87,8 +87,7 @@ def test_the_sum_decodes_to_the_function_of_the_decoded_signal(function, input_s
     model, x = network(FUNCTIONS[function])
     neuron = "if" if input_steps is None else "signed"
     snn = snn_keras.convert(model, 6, neuron, input_steps=input_steps)
-    kinds = (TemporalDifference, ProductOfChanges)
-    found = [y for y in snn.layers if isinstance(y, kinds)]
+    found = [y for y in snn.layers if isinstance(y, TemporalDifference)]
     assert found
     ends = {y.name: (y.input, y.output) for y in found}
     recorded = keras.Model(snn.input, ends).predict(x, verbose=0)

@@ -148,11 +148,12 @@ class OperationCounter(Monitored):
     def _operate(self, node, signals, steps, wrapper):
         """`_node` for a node that does the same at every step."""
         is_static = all(signal.is_static for signal in signals)
-        is_difference = issubclass(wrapper, TemporalDifference)
-        if is_difference:  # its inputs are the sums so far, which are numbers
-            signals = [self.numbers(steps, s.shape, is_static=False) for s in signals]
         inner, lead = unwrapped(node)
         kind = self.once(kind_of, inner)
+        # Of other functions the inputs are the sums so far, which are numbers.
+        is_difference = issubclass(wrapper, TemporalDifference)
+        if is_difference and kind is not Kind.MULTIPLIES:
+            signals = [self.numbers(steps, s.shape, is_static=False) for s in signals]
         if kind is Kind.HANDS_ON and not is_difference:
             return {}, self._hand_on(inner, lead, signals)
         figures = {}

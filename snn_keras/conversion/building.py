@@ -405,11 +405,9 @@ class Builder:
                 return self._over_time(AffinePerStep, node, coding=coding)
             case forms.EveryStep():
                 return self._over_time(PerStep, node)
-            case forms.Difference(homogeneous):
-                settings = {"homogeneous": homogeneous}
-                return self._of_sums(TemporalDifference, node, settings)
-            case forms.Product():
-                return self._of_sums(ProductOfChanges, node, {})
+            case forms.Difference(homogeneous, bilinear):
+                kind = ProductOfChanges if bilinear else TemporalDifference
+                return self._difference(kind, node, homogeneous)
             case forms.Fire(cell, one_pass):
                 return self._neurons(node, cell, one_pass)
 
@@ -450,15 +448,15 @@ class Builder:
                 return end(tensor)
         return tensor
 
-    def _of_sums(self, wrapper, node, settings):
+    def _difference(self, wrapper, node, homogeneous):
         """Applies a copy of the operation to the signal so far, and sends changes."""
         layer = wrapper(
             self._copies.own(node),
             call_arguments(node),
             coding=self.plan.coding,
+            homogeneous=homogeneous,
             name=node.name,
             dtype=policy(node),
-            **settings,
         )
         return layer(self._timed_inputs(node))
 

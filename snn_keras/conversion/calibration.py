@@ -37,8 +37,8 @@ def calibrate(
             are set, too.
         calibration: A key of `RULES`.
         batch_size: Samples a batch; None chooses it by the memory that they need.
-        signed: Names of those that have as many levels below 0 as above it, if what
-            they receive is ever below 0.
+        signed: Names of those that have levels of either sign, half of them below 0,
+            if what they receive is ever below 0.
     """
     graph = graph_lib.trace(model)
     # Another activation function than ReLU may be negative; it is shifted by its
@@ -55,8 +55,8 @@ def calibrate(
         layer = layers[name]
         levels = layer.levels if layer.has_size else NOISY_SPIKE_LEVELS
         rule, lowest = RULES[calibration], sample.lowest
-        half = levels // 2 if name in signed and lowest < 0 else 0
-        if half:  # so many levels on either side
+        if name in signed and lowest < 0:
+            half = (levels + 1) // 2  # 0 is then level 8 of 15: a single bit
             share = _thresholds(_sizes(sample), rule, half, None) / half
             theta, lowest = levels * share, -half * share
         else:

@@ -59,20 +59,14 @@ class Difference:
 
     Attributes:
         homogeneous: Whether f(c x) = c f(x) for c > 0.
+        bilinear: Whether it is a product of two signals, computed from what changes.
     """
 
     homogeneous: bool = False
+    bilinear: bool = False
 
     def __str__(self):
         return "temporal difference"
-
-
-@dataclasses.dataclass(frozen=True)
-class Product:
-    """A product of two signals: what changes in one is multiplied by the other."""
-
-    def __str__(self):
-        return "product of changes"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,4 +93,4 @@ class Refused:
         return "refused"
 
 
-Form = Dropped | Once | EachFrame | EveryStep | Difference | Product | Fire | Refused
+Form = Dropped | Once | EachFrame | EveryStep | Difference | Fire | Refused

@@ -264,8 +264,8 @@ class _Activations:
     Attributes:
         ceilings: `{name: value}` at which the replaced ReLU saturates, or None.
         wrapped: `{name: (before, after)}`, the affine maps around an activation.
-        signed: Names of activations with as many levels below 0 as above it, if there
-            is anything below.
+        signed: Names of activations with half of their levels below 0, if there is
+            anything below.
     """
 
     def __init__(

@@ -174,11 +174,10 @@ class Opaque(Rule):
             return Step(node, self, stages, Stage.DURING, forms.EveryStep())
         self.check_between_neurons(node)
         form = self.between_neurons(node)
-        exact = getattr(form, "homogeneous", False)
-        note = "" if exact else "exact in total; sends numbers, not spikes"
+        note = "" if form.homogeneous else "exact in total; sends numbers, not spikes"
         return Step(node, self, stages, Stage.DURING, form, note)
 
-    def between_neurons(self, node: Node) -> forms.Form:
+    def between_neurons(self, node: Node) -> forms.Difference:
         """The form in which the operation runs between neurons."""
         return forms.Difference(homogeneous=self.is_homogeneous(node))
 
@@ -220,8 +219,8 @@ class Bilinear(Difference):
     Between neurons they become a `ProductOfChanges`, which is exact in total.
     """
 
-    def between_neurons(self, node: Node) -> forms.Form:
-        return forms.Product()
+    def between_neurons(self, node: Node) -> forms.Difference:
+        return forms.Difference(bilinear=True)
 
 
 def is_pair(node: Node) -> bool:

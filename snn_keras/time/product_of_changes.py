@@ -5,11 +5,10 @@ from typing import NamedTuple
 import keras
 from keras import ops
 
-from snn_keras.neurons.cell import state_dtype
 from snn_keras.neurons.scan import summed
 from snn_keras.time.clock import Clock, share
-from snn_keras.time.per_step import CodedPerStep
-from snn_keras.typing import Array, Shape
+from snn_keras.time.temporal_difference import TemporalDifference
+from snn_keras.typing import Array
 
 
 class _Sums(NamedTuple):
@@ -18,8 +17,8 @@ class _Sums(NamedTuple):
 
 
 @keras.saving.register_keras_serializable("snn_keras")
-class ProductOfChanges(CodedPerStep):
-    r"""Multiplies two signals over time, so that one factor is what has just arrived.
+class ProductOfChanges(TemporalDifference):
+    r"""A temporal difference of a product: one factor is what has just arrived.
 
     For f that is linear in each of its two arguments, and
     $S_t = x_1 + \dots + x_t$ of one signal, $R_t = z_1 + \dots + z_t$ of the other,
@@ -36,40 +35,21 @@ class ProductOfChanges(CodedPerStep):
         operation: The function f; see `PerStep`.
         arguments: See `PerStep`.
         coding: The network's `snn_keras.coding.Coding`.
+        homogeneous: As for `TemporalDifference`, which it never is.
 
     Input shape: a list of two, `(batch, time, ...)`. Output shape: that of the
     operation, with the time axis.
 
     Source: of the equation for two sums of spikes, You et al., "SpikeZIP-TF: Conversion
-    is All You Need for Transformer-based SNN", 2024; with a divisor it is a temporal
-    difference (Li et al. 2022, algorithm 2).
+    is All You Need for Transformer-based SNN", 2024; the divisor is added here.
     """
 
     def build(self, input_shape: list) -> None:
         super().build(input_shape)
-        self._shapes = [tuple(shape[2:]) for shape in input_shape]
         symbols = [keras.KerasTensor((1, *s), self.compute_dtype) for s in self._shapes]
         args, kwargs = self.arguments_of(symbols)
         product = self.operation.compute_output_spec(*args, **kwargs)
-        self._shapes.append(tuple(product.shape[1:]))
-
-    @property
-    def state_dtype(self) -> str:
-        """The dtype of the sums."""
-        return state_dtype(self.compute_dtype)
-
-    @property
-    def has_known_state(self) -> bool:
-        return not any(None in shape for shape in self._shapes)
-
-    def get_initial_state(self, batch_size: int) -> list | None:
-        """Two sums and a product of zero; None if their shapes are not known."""
-        if not self.has_known_state:
-            return None
-        return [ops.zeros((batch_size, *s), self.state_dtype) for s in self._shapes]
-
-    def precomputed(self, inputs: list, passes: int) -> dict[str, Array]:
-        return {}
+        self._shapes.append(tuple(product.shape[1:]))  # the state has the product, too
 
     def advance(
         self, inputs: list, state: list | None, clock: Clock, training: bool = False
@@ -98,6 +78,3 @@ class ProductOfChanges(CodedPerStep):
         times = clock.times - back
         found = share(self.coding, times, clock.last, self.state_dtype)
         return clock.along(ops.broadcast_to(found, (clock.steps,)), like)
-
-    def compute_output_shape(self, input_shape: list) -> Shape:
-        return (*input_shape[0][:2], *self._shapes[2])
