@@ -7,10 +7,10 @@ products, and so is the one that was trained for spikes, where it ships. Each ru
 bit-serial neurons and as differential ones, whose answers are read after 4, 8 and 16
 steps. Prints a table and keeps its figures in FOLDER/transformers.json.
 
-*Same*: images with the answer of the quantized network. *Spikes*, *added* and
-*multiplied*: of an image, the latter between neurons as well as before the first and
-behind the last. *Energy*: of operations, and with memory, in nJ on 45 nm; beside it that
-of the quantized network without spikes.
+*Same*: images with the answer of the quantized network. *Spikes*, *added*,
+*multiplied*: of an image; what stands before the first neuron and behind the last
+multiplies, too. *Operations*, *with memory*: their energy in nJ, on 45 nm; where there
+are no neurons, that of whole numbers of as many bits as the levels have.
 """
 
 import dataclasses

@@ -240,12 +240,12 @@ def test_every_gate_takes_spikes_too(float64):
 
 def test_a_vision_transformer_of_spikes_alone(tmp_path):
     keras.utils.set_random_seed(0)
-    model = applications.mnist_vit((12, 12, 1), width=8, heads=2)
-    x = np.random.default_rng(0).random((8, 12, 12, 1), "float32")
-    snn = snn_keras.convert(
-        model, 4, "bit_serial", data=x, fused=False, products="spikes"
-    )
-    assert sum(isinstance(y, Neurons) for y in snn.layers) == 2 + 2 * 8
+    model = applications.mnist_vit((8, 8, 1), width=4, heads=1, blocks=1)
+    x = np.random.default_rng(0).random((8, 8, 8, 1), "float32")
+    options = {"data": x, "fused": False, "products": "spikes"}
+    snn = snn_keras.convert(model, 4, "bit_serial", **options)
+    # Two of the stem; two norms, query, key, value, scores, their mix, the perceptron.
+    assert sum(isinstance(y, Neurons) for y in snn.layers) == 2 + 8
     ann = snn_keras.quantize_activations(model, 15, data=x, products="spikes")
     assert set(snn_keras.plan(ann, 4, "bit_serial").takes().values()) == {"spikes"}
     np.testing.assert_allclose(answers(snn, x), answers(ann, x), atol=1e-5)
