@@ -1,6 +1,7 @@
 """Signals that arrive at a layer, as what their elements cost there."""
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 
@@ -48,7 +49,7 @@ class Signal:
         return self.numbers.shape[1:]
 
 
-def arriving(signals, outputs):
+def arriving(signals: list[Signal], outputs: int) -> dict[str, Any]:
     """Figures of the spikes that arrive at a layer with so many potentials."""
     places = sum(float(signal.neurons.sum()) for signal in signals)
     return {
@@ -60,7 +61,7 @@ def arriving(signals, outputs):
     }
 
 
-def entering(signals, times):
+def entering(signals: list[Signal], times: np.ndarray) -> dict[str, Any]:
     """Figures of the numbers and activations that a layer multiplies."""
     return {
         "times": times,
@@ -73,7 +74,7 @@ def entering(signals, times):
     }
 
 
-def nonzero(signal, passes):
+def nonzero(signal: Signal, passes: np.ndarray) -> np.ndarray:
     """In how many passes the source's elements are not 0, `(runs, elements)`.
 
     An activation is 0 where its neuron is silent; where frames are passes, where it is
@@ -84,7 +85,7 @@ def nonzero(signal, passes):
     return np.minimum(fires + passes[:, None] * flat[0], passes[:, None]) * flat[1]
 
 
-def sums(maps):
+def sums(maps: np.ndarray) -> np.ndarray:
     """The exact sum of each row."""
     return maps.reshape(len(maps), -1).sum(axis=1, dtype="float64")
 
