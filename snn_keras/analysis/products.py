@@ -62,7 +62,7 @@ class _Pairs:
     def __init__(self, node: Node) -> None:
         self._node = node
 
-    def __call__(self, first, second):
+    def __call__(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
         node = self._node
         values = {
             x: ops.convert_to_tensor(value, x.dtype)
@@ -70,7 +70,9 @@ class _Pairs:
         }
         return sums(ops.convert_to_numpy(node.call(node.operation, values)))
 
-    def meeting(self, counts, marks):
+    def meeting(
+        self, counts: list[np.ndarray | None], marks: list[np.ndarray]
+    ) -> np.ndarray:
         """What arrives of either signal, at each pair where the other is marked.
 
         Args:
