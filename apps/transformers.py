@@ -5,7 +5,7 @@
 The float network that ships is quantized on training images, with either in its
 products, and so is the one that was trained for spikes, where it ships. Each runs as
 bit-serial neurons and as differential ones, whose answers are read after 4, 8 and 16
-steps. Prints a table and keeps its figures in FOLDER/transformers.json.
+steps (--timesteps). Prints a table and keeps its figures in FOLDER/transformers.json.
 
 *Same*: images with the answer of the quantized network. *Spikes*, *added*,
 *multiplied*: of an image; what stands before the first neuron and behind the last
@@ -29,7 +29,6 @@ FLAGS = flags.FLAGS
 FLOAT, TRAINED = "fashion_mnist_vit_float", "fashion_mnist_vit_spikes"
 DATASET = "fashion_mnist"
 CALIBRATION_IMAGES = 1000
-STEPS = (4, 8, 16)
 HEADER = ("network", "products", "neurons", "T", "accuracy", "same", "spikes", "added")
 HEADER += ("multiplied", "operations", "with memory")
 
@@ -55,6 +54,7 @@ def define_flags():
     flags.DEFINE_integer("samples", 2000, "Test images.", lower_bound=1)
     flags.DEFINE_integer("counted", 50, "Of these, for energy.", lower_bound=1)
     flags.DEFINE_list("levels", ["15"], "Levels to quantize the float network to.")
+    flags.DEFINE_list("timesteps", ["4", "8", "16"], "Steps of differential neurons.")
     flags.DEFINE_integer("batch_size", 100, "Images at a time.", lower_bound=1)
     flags.DEFINE_string("folder", "docs", "Where the figures are written.")
 
@@ -86,7 +86,8 @@ def rows_of(source, x, labels):
     bits = max(
         layer.levels for layer in source.model.layers if hasattr(layer, "levels")
     ).bit_length()
-    for neuron, steps in (("bit_serial", (bits,)), ("differential", STEPS)):
+    differential = sorted(map(int, FLAGS.timesteps))
+    for neuron, steps in (("bit_serial", [bits]), ("differential", differential)):
         snn = snn_keras.convert(source.model, steps[-1], neuron)
         if neuron == "bit_serial":
             outputs = {bits: snn.predict(x, size, verbose=0)}
