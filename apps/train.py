@@ -119,6 +119,7 @@ def stages(output):
     if FLAGS.float_epochs:
         plain = {
             "quantizer": "none",
+            "products": "numbers",
             "output_levels": 0,
             "noise": "none",
             "delta": 0.0,
@@ -189,6 +190,7 @@ def build_model(stage, source):
                 noise,
                 data=calibration,
                 scale_gradient=stage.scale_gradient,
+                products=stage.products,
             )
     else:
         # Spikes need thresholds from the start; else the first batch sets them.

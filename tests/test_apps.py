@@ -56,6 +56,24 @@ def test_energy_prints_published_crossings(tmp_path):
     assert "--parts: ['joules'] are not among" in refused
 
 
+@pytest.mark.slow
+def test_a_transformer_by_numbers_and_by_spikes(tmp_path):
+    test = data.load("fashion_mnist", "test").take(40)
+    arrays = {"x_train": test.images, "y_train": test.labels}
+    arrays |= {"x_test": test.images, "y_test": test.labels}
+    np.savez(tmp_path / "fashion_mnist.npz", **arrays)
+    few = ["--samples=20", "--counted=2", "--batch_size=20", "--timesteps=4"]
+    folders = [f"--data_dir={tmp_path}", f"--folder={tmp_path}"]
+    printed = program("transformers", *few, *folders)
+    rows = json.loads((tmp_path / "transformers.json").read_text())["rows"]
+    assert len(rows) == 1 + 3 * 3
+    bits = [row for row in rows if row.get("neurons") == "bit_serial"]
+    assert [row["same"] for row in bits] == [20, 20, 20]
+    numbers, spikes, _ = (row["multiplied"] for row in bits)
+    assert numbers > 100 * spikes > 0
+    assert all(f"{row['accuracy']:.2f}" in printed for row in rows)
+
+
 FEW = ["--train_images=256", "--batch_size=64", "--epochs=1", "--progress=none"]
 METHODS = {
     "nq": ["--quantizer=qcfs", "--noise=residual", "--snn_timesteps=1,3"],

@@ -159,7 +159,7 @@ def test_inputs_in_every_form_that_predict_takes(form):
     assert found_in(model, given) == found_in(model, tuple(xs))
 
 
-def test_attention_multiplies_in_its_projections():
+def test_attention_multiplies_in_its_projections_and_products():
     inputs = keras.Input((3, 4))
     x = neurons("sent")(inputs)
     x = layers.MultiHeadAttention(2, 5, name="attend")(x, x)
@@ -167,6 +167,7 @@ def test_attention_multiplies_in_its_projections():
     found = found_in(model, currents(3, 4)).layers["attend"]
     # 3 places, 2 heads: queries, keys, values of 5 channels, out of 4; and back.
     once = 3 * 2 * (3 * 4 * 5 + 5 * 4)
+    once += 3 * 3 * 2 * (5 + 5)  # each query by each key, each score by each value
     assert found.opponents["float"].cost.multiply == once
     assert found.spiking.multiply == 4 * once  # of numbers, at every step
 

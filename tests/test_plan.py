@@ -24,7 +24,8 @@ def model(levels=3):
 
 def table(plan):
     """The printed table: `{layer: {column: cell}}`, by the header's columns."""
-    _, header, _, *lines = str(plan).splitlines()[:-1]
+    _, header, _, *lines = str(plan).splitlines()
+    lines = lines[: len(plan.steps)]
     names = header.split()
     starts = [header.index(name) for name in names] + [None]
     cells = [

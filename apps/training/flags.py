@@ -12,6 +12,7 @@ FLAGS = flags.FLAGS
 
 MODELS = [
     "mnist_convnet",
+    "mnist_vit",
     "mobilenet_v2",
     "resnet18",
     "resnet20",
@@ -71,6 +72,13 @@ def define():
     )
     flags.DEFINE_integer(
         "levels", 3, "Positive levels of an activation.", lower_bound=1
+    )
+    flags.DEFINE_enum(
+        "products",
+        "numbers",
+        ["numbers", "spikes"],
+        "What products between neurons take, with --init or --float_epochs: spikes "
+        "quantizes what enters them, those of attention too.",
     )
     flags.DEFINE_integer(
         "output_levels",

@@ -8,6 +8,7 @@ from keras import layers
 from snn_keras import linear
 from snn_keras._keras import operation_types
 from snn_keras.conversion.rules import Identity, Linear, Refusal, rule_for
+from snn_keras.conversion.signals import is_product
 from snn_keras.graph import Node, computes_as
 from snn_keras.layers.weighted import Weighted
 from snn_keras.linear.forms import Form
@@ -47,11 +48,14 @@ class Kind(enum.Enum):
         counted, and its outputs are numbers.
     HANDS_ON: it is linear without weights, or its weights fold into others. It hands
         spikes on.
+    MULTIPLIES: it is a product of two signals. Its multiplications are counted, and its
+        outputs are numbers.
     COMPUTES: it is any other function. Its outputs are numbers.
     """
 
     WEIGHS = enum.auto()
     HANDS_ON = enum.auto()
+    MULTIPLIES = enum.auto()
     COMPUTES = enum.auto()
 
 
@@ -64,6 +68,8 @@ def kind_of(node: Node) -> Kind:
     operation, form = node.operation, known_form(node)
     if has_projections(operation) or (form is not None and form.weighs):
         return Kind.WEIGHS
+    if is_product(node):
+        return Kind.MULTIPLIES
     has_weights = bool(getattr(operation, "weights", ()))
     if _is_linear(node):
         is_scale = form is not None or computes_as(operation, BiasCorrection)
@@ -85,7 +91,7 @@ def kind_of(node: Node) -> Kind:
 
 
 def has_projections(operation: keras.Operation) -> bool:
-    """Whether it is attention, whose projections are counted."""
+    """Whether it is attention, whose projections and products are counted."""
     return any(computes_as(operation, kind) for kind in _ATTENTION)
 
 

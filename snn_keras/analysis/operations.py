@@ -11,7 +11,16 @@ import numpy as np
 from keras import layers, tree
 
 from snn_keras.analysis import events
+from snn_keras.analysis.arriving import (
+    Signal,
+    arriving,
+    entering,
+    nonzero,
+    sums,
+    times_of,
+)
 from snn_keras.analysis.linear import Kind, kind_of
+from snn_keras.analysis.products import multiplied
 from snn_keras.analysis.recording import Neurons, Recorder
 from snn_keras.analysis.synapses import synapses
 from snn_keras.graph import Node, run_nodes
@@ -25,49 +34,6 @@ from snn_keras.typing import Array
 # Figures of a layer that do not add up over its calls.
 OF_LAYER = {"weights", "addresses", "payload", "is_analog"}
 OF_LAYER |= {"levels", "sum_levels", "times"}
-
-
-@dataclasses.dataclass(frozen=True)
-class Signal:
-    """A signal, described by what its elements cost at the next weights.
-
-    Attributes:
-        spikes: `(batch, ...)`: the number of spikes that arrive at each element in a
-            run and have not been added up yet.
-        numbers: `(3, ...)`: 1 where the element is a number at every step, in the
-            spiking network and in the source network, else 0; and how many neurons'
-            spikes may arrive there: more than one behind a pool or a sum.
-        is_static: Whether these numbers are the same at all steps.
-        is_analog: Whether numbers have gone into it, beside weights and spikes.
-        levels: The most levels above 0 that the source's activations in it have; 0
-            where there are none.
-        payload: Bits that a spike carries besides its address.
-        sized: As `spikes`, of those alone that carry a size, for which the weight is
-            shifted; None where there are none.
-    """
-
-    spikes: np.ndarray
-    numbers: np.ndarray
-    is_static: bool
-    is_analog: bool = True
-    levels: int = 0
-    payload: int = 0
-    sized: np.ndarray | None = None
-
-    @property
-    def neurons(self) -> np.ndarray:
-        """The number of neurons whose spikes may arrive at each element."""
-        return self.numbers[2]
-
-    @property
-    def sum_levels(self) -> int:
-        """The most levels above 0 of an element that is a sum of activations."""
-        return self.levels * int(max(1, self.neurons.max(initial=0)))
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """The shape without the batch."""
-        return self.numbers.shape[1:]
 
 
 class OperationCounter(Monitored):
@@ -174,27 +140,31 @@ class OperationCounter(Monitored):
             return {}, dataclasses.replace(signals[0], is_static=False)
         if isinstance(operation, Readout):
             (signal,) = signals
-            figures = _arriving(signals, math.prod(signal.shape))
+            figures = arriving(signals, math.prod(signal.shape))
             figures["add"] = figures["arrivals"]
             return figures, self.numbers(steps, signal.shape, is_static=True)
         inner, places = at_a_step(node, [signal.shape for signal in signals])
-        arriving = [signals[i] for i in places]
-        return self._operate(inner, arriving, steps, type(operation))
+        placed = [signals[i] for i in places]
+        return self._operate(inner, placed, steps, type(operation))
 
     def _operate(self, node, signals, steps, wrapper):
         """`_node` for a node that does the same at every step."""
         is_static = all(signal.is_static for signal in signals)
-        is_difference = issubclass(wrapper, TemporalDifference)
-        if is_difference:  # its inputs are the sums so far, which are numbers
-            signals = [self.numbers(steps, s.shape, is_static=False) for s in signals]
         inner, lead = unwrapped(node)
         kind = self.once(kind_of, inner)
+        # Of other functions the inputs are the sums so far, which are numbers.
+        is_difference = issubclass(wrapper, TemporalDifference)
+        if is_difference and kind is not Kind.MULTIPLIES:
+            signals = [self.numbers(steps, s.shape, is_static=False) for s in signals]
         if kind is Kind.HANDS_ON and not is_difference:
             return {}, self._hand_on(inner, lead, signals)
         figures = {}
         if kind is Kind.WEIGHS:
             figures = self.weigh(inner, lead, signals, steps)
-        is_analog = kind is not Kind.WEIGHS or any(s.numbers[0].any() for s in signals)
+        elif kind is Kind.MULTIPLIES:
+            figures = multiplied(inner, signals, steps, self._passes(steps))
+        is_counted = kind in (Kind.WEIGHS, Kind.MULTIPLIES)
+        is_analog = not is_counted or any(s.numbers[0].any() for s in signals)
         shapes = [y.shape[1:] for y in node.outputs]
         outputs = [self.numbers(steps, x, is_static, is_analog) for x in shapes]
         return figures, outputs
@@ -236,8 +206,8 @@ class OperationCounter(Monitored):
         inside = found.inside * math.prod(lead)
         add, shift = np.zeros(len(steps)), np.zeros(len(steps))
         numbers, reached = np.full(2, inside), 0.0
-        passes = steps if self.model.program.has_frames else np.ones_like(steps)
-        nonzero = inside * passes
+        passes = self._passes(steps)
+        used = inside * passes
         for fan_out, signal in zip(found.fan_out, signals, strict=True):
             weights = np.broadcast_to(fan_out, signal.shape).ravel()
             add += signal.spikes.reshape(len(steps), -1).astype("float64") @ weights
@@ -247,27 +217,24 @@ class OperationCounter(Monitored):
             flat = signal.numbers.reshape(3, -1).astype("float64")
             numbers += flat[:2] @ weights
             reached += flat[2] @ weights
-            nonzero = nonzero + _nonzero(signal, passes) @ weights
+            used = used + nonzero(signal, passes) @ weights
         outputs = sum(math.prod(y.shape[1:]) for y in node.outputs) * math.prod(lead)
-        is_static = all(signal.is_static for signal in signals)
-        times = np.ones_like(steps) if is_static else steps
+        times = times_of(signals, steps)
         return {
-            **_arriving(signals, outputs),
+            **arriving(signals, outputs),
+            **entering(signals, times),
             "synapses": reached,
             "add": add,
             "shift": shift,
             "weights": found.weights,
             "multiply_accumulate": numbers[0] * times,
-            "times": times,
-            "numbers": sum(float(signal.numbers[0].sum()) for signal in signals),
             "source": numbers[1],
-            "nonzero": nonzero,
-            "inputs": sum(float(signal.numbers[1].sum()) for signal in signals),
-            "levels": max(signal.levels for signal in signals),
-            "sum_levels": max(signal.sum_levels for signal in signals),
-            "summed": sum(float(s.neurons[s.neurons > 1].sum()) for s in signals),
-            "sums": sum(float((s.neurons > 1).sum()) for s in signals),
+            "nonzero": used,
         }
+
+    def _passes(self, steps):
+        """The number of passes of the source network, `(runs,)`."""
+        return steps if self.model.program.has_frames else np.ones_like(steps)
 
     def _hand_on(self, node, lead, signals):
         """The output signals of a linear operation without weights."""
@@ -318,37 +285,13 @@ class OperationCounter(Monitored):
         return self._found[key]
 
 
-def _arriving(signals, outputs):
-    """Figures of the spikes that arrive at a layer with so many potentials."""
-    places = sum(float(signal.neurons.sum()) for signal in signals)
-    return {
-        "arrivals": sum(_sums(signal.spikes) for signal in signals),
-        "places": places,
-        "addresses": places,
-        "synapses": places,
-        "payload": max(signal.payload for signal in signals),
-        "outputs": outputs,
-    }
-
-
-def _nonzero(signal, passes):
-    """In how many passes the source's elements are not 0, `(runs, elements)`.
-
-    An activation is 0 where its neuron is silent; where frames are passes, where it is
-    silent in the frame. Other numbers are not 0.
-    """
-    flat = signal.numbers.reshape(3, -1).astype("float64")
-    fires = signal.spikes.reshape(len(passes), -1).astype("float64")
-    return np.minimum(fires + passes[:, None] * flat[0], passes[:, None]) * flat[1]
-
-
 def _fire(signal, spikes, layer, levels):
     """The operations of neurons for spikes that met no weight, and their output."""
     shape, cell = spikes.shape[1:], layer.cell
     figures = {
-        **_arriving([signal], math.prod(shape)),
-        "add": _sums(signal.spikes),
-        "spikes": _sums(spikes),
+        **arriving([signal], math.prod(shape)),
+        "add": sums(signal.spikes),
+        "spikes": sums(spikes),
         "neurons": math.prod(shape),
         "channels": shape[-1],
         "is_analog": signal.is_analog,
@@ -361,8 +304,3 @@ def _fire(signal, spikes, layer, levels):
     return figures, Signal(
         spikes, numbers, False, False, levels, cell.payload_bits, sized
     )
-
-
-def _sums(maps):
-    """The exact sum of each row."""
-    return maps.reshape(len(maps), -1).sum(axis=1, dtype="float64")

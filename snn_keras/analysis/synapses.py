@@ -30,7 +30,8 @@ def synapses(node: Node) -> Synapses:
     """The synapses of a node whose operation is linear and has weights.
 
     They follow from its linear form; an operation without a form is tried out. For
-    attention, only the projections are counted, and all their inputs are numbers.
+    attention, the projections and the two products of signals are counted, and all that
+    they take are numbers.
 
     Args:
         node: A `snn_keras.graph.Node` without a wrapper.
@@ -58,11 +59,22 @@ def synapses(node: Node) -> Synapses:
 def _of_attention(node):
     given = {**dict(zip(("query", "value"), node.args, strict=False)), **node.kwargs}
     places = {k: math.prod(given[k].shape[1:-1]) for k in ("query", "value")}
-    inside = count = 0.0
+    kernels = {}
     for weight in node.operation.weights:
         *_, part, name = weight.path.split("/")
         if name == "kernel":
-            side = "value" if part in ("key", "value") else "query"
-            inside += places[side] * math.prod(weight.shape)
-            count += math.prod(weight.shape)
+            kernels[part] = weight.shape
+    inside = float(_products(node, given, places["query"], kernels))
+    for part, shape in kernels.items():
+        side = "value" if part in ("key", "value") else "query"
+        inside += places[side] * math.prod(shape)
+    count = sum(math.prod(shape) for shape in kernels.values())
     return Synapses([np.zeros(x.shape[1:]) for x in node.inputs], count, inside)
+
+
+def _products(node, given, places, kernels):
+    """The multiplications of queries by keys, and of their scores by values."""
+    axes = getattr(node.operation, "attention_axes", None) or (1,)
+    attended = math.prod(given["value"].shape[axis] for axis in axes)
+    _, heads, features = kernels["query"]
+    return places * attended * heads * (features + kernels["value"][-1])

@@ -7,3 +7,4 @@ from snn_keras.applications.resnet import resnet20 as resnet20
 from snn_keras.applications.resnet import resnet34 as resnet34
 from snn_keras.applications.resnet import resnet50 as resnet50
 from snn_keras.applications.vgg import vgg16 as vgg16
+from snn_keras.applications.vit import mnist_vit as mnist_vit

@@ -33,6 +33,7 @@ from snn_keras.time import (
     OnePassSpiking,
     PerStep,
     Present,
+    ProductOfChanges,
     Readout,
     Spiking,
     TemporalDifference,
@@ -55,6 +56,10 @@ class Copies:
     def __init__(self, nodes: Sequence[Node] = ()) -> None:
         self._copies = {}
         self._names = {id(node.operation): node.name for node in reversed(nodes)}
+        self._shapes: dict[int, set] = {}
+        for node in nodes:
+            shape = node.outputs[0].shape[1:]
+            self._shapes.setdefault(id(node.operation), set()).add(shape)
 
     def own(self, node: Node) -> keras.Operation:
         """The copy of the node's operation."""
@@ -62,7 +67,8 @@ class Copies:
         if id(source) not in self._copies:
             try:
                 name = self._names.get(id(source), node.name)
-                copy = _copy(node, name, self._inner(node))
+                shapes = self._shapes.get(id(source), set())
+                copy = _copy(node, name, shapes, self._inner(node))
             except Exception as error:  # a layer of the user's own may raise anything
                 reason = str(error).strip().split("\n\n")[0]
                 raise ConversionError(
@@ -86,12 +92,13 @@ class Copies:
         return self.own(Node(layer.name, layer, (x,), {}, node.outputs))
 
 
-def _copy(node, name, inner=None):
+def _copy(node, name, shapes, inner=None):
     """A copy of a node's operation, with its configuration and its weights.
 
     Args:
         node: The node.
         name: The copy's name.
+        shapes: The shapes that its calls give, without the batch.
         inner: For a wrapper, the copy of the layer inside.
     """
     source = node.operation
@@ -99,7 +106,9 @@ def _copy(node, name, inner=None):
     if not isinstance(source, keras.layers.Layer):
         return copy
     theirs = _own_weights(source)
-    if source.built and not copy.built and type(copy).build is not _NO_BUILD:
+    if _completed(copy, node, shapes):
+        copy.build(node.inputs[0].shape)
+    elif source.built and not copy.built and type(copy).build is not _NO_BUILD:
         copy.build_from_config(source.get_build_config())
     if len(copy.weights) < len(theirs):  # a call builds the layers inside it
         node.call(copy, {x: keras.KerasTensor(x.shape, x.dtype) for x in node.inputs})
@@ -125,6 +134,19 @@ def _copy(node, name, inner=None):
             "neither among its weights nor in its configuration."
         )
     return copy
+
+
+def _completed(layer, node, shapes):
+    """Tells an `EinsumDense` its whole output shape, if all its calls give the same."""
+    if not computes_as(layer, keras.layers.EinsumDense) or "..." in layer.equation:
+        return False
+    is_known = len(shapes) == 1 and not any(None in shape for shape in shapes)
+    if None not in layer.partial_output_shape or not is_known:
+        return False
+    if None in node.inputs[0].shape[1:]:
+        return False
+    (layer.partial_output_shape,) = shapes
+    return True
 
 
 def _copy_assets(source, copy):
@@ -383,8 +405,9 @@ class Builder:
                 return self._over_time(AffinePerStep, node, coding=coding)
             case forms.EveryStep():
                 return self._over_time(PerStep, node)
-            case forms.Difference(homogeneous):
-                return self._difference(node, homogeneous)
+            case forms.Difference(homogeneous, bilinear):
+                kind = ProductOfChanges if bilinear else TemporalDifference
+                return self._difference(kind, node, homogeneous)
             case forms.Fire(cell, one_pass):
                 return self._neurons(node, cell, one_pass)
 
@@ -425,9 +448,9 @@ class Builder:
                 return end(tensor)
         return tensor
 
-    def _difference(self, node: Node, homogeneous: bool):
+    def _difference(self, wrapper, node, homogeneous):
         """Applies a copy of the operation to the signal so far, and sends changes."""
-        layer = TemporalDifference(
+        layer = wrapper(
             self._copies.own(node),
             call_arguments(node),
             coding=self.plan.coding,

@@ -1,6 +1,7 @@
 """Sets the steps of quantized activations from a float network's activations."""
 
-from collections.abc import Mapping
+import dataclasses
+from collections.abc import Mapping, Set
 
 import keras
 import numpy as np
@@ -24,6 +25,7 @@ def calibrate(
     wrapped: Mapping[str, tuple],
     calibration: str,
     batch_size: int | None,
+    signed: Set[str] = frozenset(),
 ) -> None:
     """Sets the step of each quantized activation from float activations.
 
@@ -35,6 +37,8 @@ def calibrate(
             are set, too.
         calibration: A key of `RULES`.
         batch_size: Samples a batch; None chooses it by the memory that they need.
+        signed: Names of those that have levels of either sign, half of them below 0,
+            if what they receive is ever below 0.
     """
     graph = graph_lib.trace(model)
     # Another activation function than ReLU may be negative; it is shifted by its
@@ -50,12 +54,18 @@ def calibrate(
     for name, sample in samples.items():
         layer = layers[name]
         levels = layer.levels if layer.has_size else NOISY_SPIKE_LEVELS
-        theta = _thresholds(sample, RULES[calibration], levels, ceilings.get(name))
+        rule, lowest = RULES[calibration], sample.lowest
+        if name in signed and lowest < 0:
+            half = (levels + 1) // 2  # 0 is then level 8 of 15: a single bit
+            share = _thresholds(_sizes(sample), rule, half, None) / half
+            theta, lowest = levels * share, -half * share
+        else:
+            theta = _thresholds(sample, rule, levels, ceilings.get(name))
         fires = theta > 0
         if not np.all(fires):
             silent.append(_described(name, fires))
             theta = np.where(fires, theta, levels)
-        _set(layer, theta, sample.lowest, *wrapped.get(name, (None, None)))
+        _set(layer, theta, lowest, *wrapped.get(name, (None, None)))
     if silent:
         are, steps = (
             ("is", "its step is") if len(silent) == 1 else ("are", "their steps are")
@@ -64,6 +74,13 @@ def calibrate(
             f"{listed(silent)} {are} silent on the calibration data; {steps} set to 1. "
             "Calibrate on more data."
         )
+
+
+def _sizes(sample):
+    """The sample of the absolute values."""
+    sizes = np.abs(sample.values)
+    highest = np.maximum(sizes.max(axis=0), np.maximum(sample.highest, 0.0))
+    return dataclasses.replace(sample, parts=[sizes], highest=highest, lowest=0.0)
 
 
 def _top(ceiling):

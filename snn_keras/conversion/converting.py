@@ -35,6 +35,7 @@ def convert(
     input_steps: int | None = None,
     fused: bool = True,
     input_frames: bool = False,
+    products: str = "numbers",
 ) -> SpikingModel:
     """Converts a Keras model into a spiking network with the same weights.
 
@@ -80,6 +81,8 @@ def convert(
             first neuron is computed for each. Neurons that code by a rate answer to
             the mean of their frames' currents. `data` are single frames, which the
             source takes.
+        products: What products between neurons take where `data` quantizes a float
+            network: `"numbers"`, or `"spikes"`; see `quantize_activations`.
 
     Returns:
         A `snn_keras.SpikingModel`.
@@ -110,12 +113,19 @@ def convert(
             timesteps = max(cell.float_timesteps for cell in cells)
         if levels is None:
             levels = levels_of_run(timesteps, neuron, graph, default)
-        graph = normalize.normal_form(
-            quantize_activations(graph, levels, data=data, calibration=calibration)
+        quantized = quantize_activations(
+            graph, levels, data=data, calibration=calibration, products=products
         )
+        graph = normalize.normal_form(quantized)
         if default is not None:
             _say(source, given, timesteps, neuron, default)
             neuron = filled(neuron, graph, default)
+    elif products != "numbers":
+        raise ValueError(
+            f"products={products!r} is for float networks, which data quantize. "
+            "Remedy: quantize_activations(..., products=...), then convert. Received: "
+            + ("no data" if data is None else "a network that is quantized already")
+        )
     made = plan(
         graph,
         timesteps,

@@ -59,9 +59,11 @@ class Difference:
 
     Attributes:
         homogeneous: Whether f(c x) = c f(x) for c > 0.
+        bilinear: Whether it is a product of two signals, computed from what changes.
     """
 
     homogeneous: bool = False
+    bilinear: bool = False
 
     def __str__(self):
         return "temporal difference"

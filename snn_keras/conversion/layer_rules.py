@@ -8,13 +8,15 @@ from snn_keras._keras import LayerScale
 from snn_keras.conversion.normalize import HAVE_ACTIVATION, innermost
 from snn_keras.conversion.rules import (
     Affine,
+    Bilinear,
     Difference,
     Identity,
     Linear,
     Neuron,
+    Opaque,
     Rule,
-    Step,
     Unquantized,
+    is_pair,
     rule,
     rule_for,
 )
@@ -29,7 +31,7 @@ from snn_keras.layers import (
 from snn_keras.layers.weighted import Weighted
 
 if TYPE_CHECKING:
-    from snn_keras.conversion.planning import Context
+    pass
 
 rule(*HAVE_ACTIVATION)(Affine)
 rule(layers.BatchNormalization, layers.Normalization, layers.Rescaling)(Affine)
@@ -124,6 +126,15 @@ class Homogeneous(Difference):
     homogeneous = True
 
 
+@rule(layers.Multiply, layers.Dot)
+class Products(Opaque):
+    """Rule for layers that multiply signals: of two, they are linear in each."""
+
+    def of(self, node: Node) -> Rule:
+        normalizes = getattr(node.operation, "normalize", False)
+        return Bilinear() if is_pair(node) and not normalizes else self
+
+
 @rule(layers.STFTSpectrogram)
 class Spectrogram(Linear):
     """Rule for spectrograms: linear if they give the real or the imaginary part."""
@@ -150,9 +161,6 @@ class WithWeights(Rule):
         found = rule_for(last.operation)
         is_affine = isinstance(found, Linear) and found.is_linear(last)
         return Affine() if is_affine else Difference()
-
-    def plan(self, node: Node, stages: tuple, context: "Context") -> Step:
-        return self.of(node).plan(node, stages, context)
 
 
 def _last_step(node):

@@ -16,6 +16,7 @@ from keras import layers, ops
 
 from snn_keras._keras import maker_of, operation_types
 from snn_keras.conversion.composite import Composite
+from snn_keras.conversion.composite.scores import with_scores
 from snn_keras.conversion.functions import Kind, described, kind_of
 from snn_keras.conversion.wrapped import (
     CannotUnpack,
@@ -78,30 +79,36 @@ _CURVE_TYPES = (
 )
 
 
-def normal_form(model: keras.Model | Graph, keep_quantizers: bool = False) -> Graph:
+def normal_form(
+    model: keras.Model | Graph,
+    keep_quantizers: bool = False,
+    opens: Sequence[type] = (),
+) -> Graph:
     """The graph of `model` in normal form; a graph is returned as it is.
 
     Args:
         model: The model.
         keep_quantizers: Whether layers in `QuantizedWeights` stay so, to be trained;
             else they become the plain layers with rounded weights.
+        opens: Classes of Keras's layers that are laid open, in a graph as well.
 
     Raises:
         ConversionError: if the graph does not show all that the model computes, or
             nested models cannot be unpacked.
     """
-    if isinstance(model, Graph):
+    if isinstance(model, Graph) and not opens:
         return model
     try:
-        return _normal_form(trace(model), keep_quantizers)
+        graph = model if isinstance(model, Graph) else trace(model)
+        return _normal_form(graph, keep_quantizers, opens)
     except ValueError as error:
         raise ConversionError(str(error)) from error
 
 
-def _normal_form(graph, keep_quantizers):
+def _normal_form(graph, keep_quantizers, opens):
     names = Names([*graph.input_names, *(node.name for node in graph.nodes)])
     wrapped = Wrapped(names)
-    graph = Composite(names).opened(graph)
+    graph = Composite(names, opens).opened(with_scores(graph, opens))
     nodes = []
     for whole in graph.nodes:
         for node in unwrapped(whole, wrapped):

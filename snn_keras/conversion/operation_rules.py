@@ -4,9 +4,9 @@ from keras import tree
 
 from snn_keras._keras import operation_types
 from snn_keras.conversion.layer_rules import Homogeneous
-from snn_keras.conversion.rules import Affine, Linear, rule
+from snn_keras.conversion.rules import Affine, Bilinear, Linear, Rule, is_pair, rule
 from snn_keras.conversion.samples import is_signal
-from snn_keras.graph import Node
+from snn_keras.graph import Node, computes_as
 
 # Sums of signals and constants.
 rule(*operation_types("Add", "Subtract", "Concatenate", "Stack"))(Affine)
@@ -42,6 +42,10 @@ rule(
 )(Linear)
 
 
+# Of two signals, these are linear in each, sample by sample.
+BILINEAR = operation_types("Multiply", "Matmul", "Einsum")
+
+
 @rule(
     *operation_types(
         *("Multiply", "Matmul", "Dot", "Inner", "Outer", "Vdot", "Kron", "Cross"),
@@ -53,6 +57,10 @@ class Product(Linear):
 
     def is_linear(self, node: Node) -> bool:
         return len(node.inputs) == 1
+
+    def of(self, node: Node) -> Rule:
+        multiplies = any(computes_as(node.operation, kind) for kind in BILINEAR)
+        return Bilinear() if multiplies and is_pair(node) else self
 
 
 @rule(

@@ -9,7 +9,7 @@ from keras import tree
 
 from snn_keras import neurons as neurons_lib
 from snn_keras.coding import SETTLE, Coding, Rate
-from snn_keras.conversion import forms, frames, normalize
+from snn_keras.conversion import forms, frames, normalize, signals
 from snn_keras.conversion.composite.closed import closed_layers
 from snn_keras.conversion.rules import Refusal, Step, neurons_of, rule_for
 from snn_keras.conversion.samples import BatchSizes, check_reported_shape
@@ -19,7 +19,7 @@ from snn_keras.graph import Graph, Node, Tensor
 from snn_keras.inputs import check_count
 from snn_keras.layers import SourceActivation
 from snn_keras.neurons import SpikingCell
-from snn_keras.text import table
+from snn_keras.text import listed, table
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -42,8 +42,9 @@ class Plan:
 
     def rows(self) -> list:
         """The table's rows of strings, one for each node, after a header."""
-        header = ("layer", "type", "rule", "becomes", "computed", "threshold")
+        header = ("layer", "type", "rule", "becomes", "computed", "takes", "threshold")
         rows = [(*header, "approximates")]
+        takes = self.takes()
         for step in self.steps:
             rows.append(
                 (
@@ -52,6 +53,7 @@ class Plan:
                     type(step.rule).__name__,
                     str(step.form),
                     step.stage.value,
+                    takes.get(step.node.name, ""),
                     "" if step.cell is None else _range(step.cell.threshold),
                     step.approximation,
                 )
@@ -60,7 +62,39 @@ class Plan:
 
     def __str__(self):
         rows, verdict = table(self.rows()), self.verdict()
-        return f"{self.graph.name}, {self._length()}\n{rows}\n{verdict}"
+        title = f"{self.graph.name}, {self._length()}"
+        return "\n".join([title, rows, *self._numbers(), verdict])
+
+    def takes(self) -> dict[str, str]:
+        """What layers with weights, and products, between neurons take.
+
+        Returns:
+            `{name: "spikes"}` where they add, `{name: "numbers"}` where they multiply.
+        """
+        nodes = [step.node for step in self.steps]
+        neurons = {step.node.name for step in self.steps if step.cell is not None}
+        carried = signals.carried(nodes, self.graph.inputs, neurons)
+        fed = signals.feeding(nodes, neurons)
+        found = {}
+        for step in self.steps:
+            kinds = {carried[x] for x in step.node.inputs}
+            ends = not (step.stage.has_time or fed.intersection(step.node.outputs))
+            is_spiking = kinds == {signals.Signal.SPIKES}
+            is_between = not kinds <= {signals.Signal.ONCE} and (is_spiking or not ends)
+            if is_between and signals.multiplies(step.node):
+                inside = signals.multiplies_inside(step.node)
+                adds = is_spiking and not inside
+                found[step.node.name] = "spikes" if adds else "numbers"
+        return found
+
+    def _numbers(self):
+        """A sentence, if any, that says which layers multiply numbers."""
+        named = [name for name, what in self.takes().items() if what == "numbers"]
+        if named:
+            yield (
+                f"numbers, not spikes, enter {listed(named)}, and are multiplied; "
+                'spikes do with quantize_activations(..., products="spikes")'
+            )
 
     def _length(self):
         length = str(self.coding)
@@ -267,7 +301,7 @@ def plan(
             check_call(node, stages)
             if context.feeds_neuron(node):
                 check_reported_shape(node)
-            step = rule_for(node.operation).plan(node, stages, context)
+            step = rule_for(node.operation).of(node).plan(node, stages, context)
             step = frames.of_each(step)
             if step.stage.has_time:
                 sizes.check(node)

@@ -12,6 +12,8 @@ from snn_keras.conversion import normalize
 from snn_keras.conversion.building import Copies, new_inputs, policy
 from snn_keras.conversion.calibration import RULES, calibrate
 from snn_keras.conversion.composite.closed import closed_layers
+from snn_keras.conversion.composite.scores import ATTENTION
+from snn_keras.conversion.operands import with_operands
 from snn_keras.conversion.rules import is_quantized, neurons_of
 from snn_keras.conversion.wrapped import Wrapped
 from snn_keras.errors import ConversionError
@@ -28,6 +30,7 @@ _QUANTIZERS = {
     "slip_relu": SlipReLU,
     "noisy_spike": NoisySpike,
 }
+PRODUCTS = ("numbers", "spikes")
 _POOLING = {
     keras.layers.MaxPooling1D: keras.layers.AveragePooling1D,
     keras.layers.MaxPooling2D: keras.layers.AveragePooling2D,
@@ -61,6 +64,7 @@ def quantize_activations(
     scale_gradient: bool = False,
     shared: bool = True,
     batch_size: int | None = None,
+    products: str = "numbers",
 ) -> keras.Model:
     """Replaces every ReLU of a model by a quantized activation.
 
@@ -83,6 +87,13 @@ def quantize_activations(
     output is quantized: it is shifted by a whole number of steps so that it is
     positive, quantized, and shifted back. This needs `data`. Sigmoids, softmax, and
     other activation functions at the outputs of the model stay as they are.
+
+    Other functions between neurons stay, and send numbers. With `products="spikes"`
+    every number that enters a product is quantized, too, to levels of either sign if
+    it may be negative: what layers with weights take (behind layer normalization, say)
+    and both operands of a product of two signals. `MultiHeadAttention` and
+    `GroupQueryAttention` are laid open for it: query, key, value and the output of the
+    softmax are quantized.
 
     Args:
         model: A float functional or Sequential `keras.Model`; or its graph in normal
@@ -110,6 +121,8 @@ def quantize_activations(
             plain `ReLU` layer always has its own step.
         batch_size: Samples per calibration batch; None chooses it by the memory that
             the network's layers need.
+        products: What products between neurons take: `"numbers"`, as they are, or
+            `"spikes"`; see above. The latter needs `data`.
 
     Returns:
         A functional `keras.Model` to train further, or to convert.
@@ -118,12 +131,15 @@ def quantize_activations(
         ValueError: if an argument is not valid, or `data` is empty, not finite
             or of the wrong shape.
         ConversionError: if the model has no activation function that can be
-            quantized, or has one that needs `data` and `data` is None.
+            quantized, or has one that needs `data` and `data` is None; or if
+            `products` asks for spikes where a layer does not show its products.
     """
-    graph = normalize.normal_form(model, keep_quantizers=True)
+    opens = ATTENTION if products == "spikes" else ()
+    graph = normalize.normal_form(model, keep_quantizers=True, opens=opens)
     for name, given, known in (
         ("quantizer", quantizer, _QUANTIZERS),
         ("calibration", calibration, RULES),
+        ("products", products, PRODUCTS),
     ):
         if given not in known:
             raise ValueError(
@@ -132,10 +148,22 @@ def quantize_activations(
     if batch_size is not None:
         check_count("batch_size", batch_size)
     kind = _QUANTIZERS[quantizer]
-    check_has_activations(graph, with_curves=kind.has_size)
     if data is not None:
         data = check_data(data, graph, CALIBRATION_SAMPLES)
     curves = {node.name for node in _curves(graph)} if kind.has_size else set()
+    operands: set[str] = set()
+    if products == "spikes":
+        if not kind.has_size:
+            raise ValueError(
+                'products="spikes" needs levels of either sign, which quantizer='
+                f"{quantizer!r} does not have. Remedy: one of 'lsq', 'qcfs', "
+                "'slip_relu'."
+            )
+        neurons = {node.name for node in neurons_of(graph)}
+        graph, operands = with_operands(graph, neurons | curves)
+        curves |= operands
+    if not operands:
+        check_has_activations(graph, with_curves=kind.has_size)
     if curves and data is None:
         raise ConversionError(
             f"Model '{graph.name}' has activation functions whose range must be "
@@ -162,8 +190,13 @@ def quantize_activations(
     def call(node, values):
         place = node.site if shared and node.site is not None else node.name
         if node.name in curves:
-            x = node.call(copies.own(made.curve(node)), values)
-            return made.between_maps(place, node, names, f"{node.name}_quantized")(x)
+            if node.name in operands:
+                (x,) = (values[x] for x in node.inputs)
+            else:
+                x = node.call(copies.own(made.curve(node)), values)
+            signed = node.name in operands
+            own = node.name if signed else f"{node.name}_quantized"
+            return made.between_maps(place, node, names, own, signed=signed)(x)
         if node.name in relus:
             (x,) = (values[x] for x in node.inputs)
             if not kind.has_size:
@@ -178,7 +211,8 @@ def quantize_activations(
     inputs = new_inputs(graph)
     model = keras.Model(inputs, graph.run(inputs, call), name=graph.name)
     if data is not None:
-        calibrate(model, data, made.ceilings, made.wrapped, calibration, batch_size)
+        ceilings, wrapped, signed = made.ceilings, made.wrapped, made.signed
+        calibrate(model, data, ceilings, wrapped, calibration, batch_size, signed)
     return model
 
 
@@ -230,6 +264,8 @@ class _Activations:
     Attributes:
         ceilings: `{name: value}` at which the replaced ReLU saturates, or None.
         wrapped: `{name: (before, after)}`, the affine maps around an activation.
+        signed: Names of activations with half of their levels below 0, if there is
+            anything below.
     """
 
     def __init__(
@@ -252,7 +288,7 @@ class _Activations:
             }
             if calibrated:
                 self.settings[f"initial_{kind.parameter}"] = 1.0
-        self.ceilings, self.wrapped = {}, {}
+        self.ceilings, self.wrapped, self.signed = {}, {}, set()
         self._made, self._between = {}, {}
         self._wrapped = Wrapped(Names())
 
@@ -295,10 +331,12 @@ class _Activations:
         names: Names,
         name: str,
         end: str | None = None,
+        signed: bool = False,
     ) -> Callable:
         """The place's activation between two affine maps, which calibration sets.
 
-        `end` is the name of the second map; None derives it from `name`.
+        `end` is the name of the second map; None derives it from `name`. `signed` is
+        whether it has levels of either sign.
         """
         if place not in self._between:
             name = name if name == node.name else names.unique(name)
@@ -310,6 +348,7 @@ class _Activations:
             if not self.kind.has_size:  # it sends 0 or 1, and the map after it scales
                 after.activity_regularizer = node.operation.activity_regularizer
             self.wrapped[name] = before, after
+            self.signed.update([name] if signed else ())
             self._between[place] = lambda x: after(middle(before(x)))
         return self._between[place]
 

@@ -173,10 +173,13 @@ class Opaque(Rule):
         if context.coding.repeats_source:
             return Step(node, self, stages, Stage.DURING, forms.EveryStep())
         self.check_between_neurons(node)
-        exact = self.is_homogeneous(node)
-        note = "" if exact else "exact in total; sends numbers, not spikes"
-        form = forms.Difference(homogeneous=exact)
+        form = self.between_neurons(node)
+        note = "" if form.homogeneous else "exact in total; sends numbers, not spikes"
         return Step(node, self, stages, Stage.DURING, form, note)
+
+    def between_neurons(self, node: Node) -> forms.Difference:
+        """The form in which the operation runs between neurons."""
+        return forms.Difference(homogeneous=self.is_homogeneous(node))
 
     def is_homogeneous(self, node: Node) -> bool:
         """Whether f(c x) = c f(x) for c > 0, with the node's arguments."""
@@ -208,6 +211,22 @@ class Difference(Opaque):
 
     def check_between_neurons(self, node: Node) -> None:
         samples.check_is_signal(node)
+
+
+class Bilinear(Difference):
+    """Rule for products of two signals, which are linear in each of them.
+
+    Between neurons they become a `ProductOfChanges`, which is exact in total.
+    """
+
+    def between_neurons(self, node: Node) -> forms.Difference:
+        return forms.Difference(bilinear=True)
+
+
+def is_pair(node: Node) -> bool:
+    """Whether a node takes two signals of floats, and no constants."""
+    floats = ["float" in x.dtype for x in node.inputs]
+    return floats == [True, True] and not node.constants
 
 
 class Linear(Rule):

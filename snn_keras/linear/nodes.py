@@ -4,9 +4,8 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
-import keras
 import numpy as np
-from keras import layers, tree
+from keras import layers, ops, tree
 
 from snn_keras.graph import Node, Tensor, computes_as, fill
 from snn_keras.linear.forms import without_leading_ones
@@ -83,10 +82,16 @@ def at_a_step(node: Node, shapes: Sequence[tuple[int, ...]]) -> tuple[Node, list
 
 
 def _with_sizes(node):
-    """The node with output shapes that are computed from its input shapes."""
-    symbols = {x: keras.KerasTensor(x.shape, x.dtype) for x in node.inputs}
-    found = tree.flatten(node.call(node.operation.compute_output_spec, symbols))
-    outputs = tuple(Tensor((None, *y.shape[1:]), y.dtype) for y in found)
+    """The node with the shapes of its outputs for inputs of zeros.
+
+    Some layers do not tell them: `EinsumDense` with an `output_shape` that is open.
+    """
+    zeros = {x: ops.zeros((1, *x.shape[1:]), x.dtype) for x in node.inputs}
+    found = tree.flatten(node.call(node.operation, zeros, training=False))
+    outputs = tuple(
+        Tensor((None, *value.shape[1:]), y.dtype)
+        for y, value in zip(node.outputs, found, strict=True)
+    )
     return dataclasses.replace(node, outputs=outputs)
 
 

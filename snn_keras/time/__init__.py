@@ -7,6 +7,7 @@ from snn_keras.time.per_step import AffinePerStep as AffinePerStep
 from snn_keras.time.per_step import PerStep as PerStep
 from snn_keras.time.present import Frames as Frames
 from snn_keras.time.present import Present as Present
+from snn_keras.time.product_of_changes import ProductOfChanges as ProductOfChanges
 from snn_keras.time.readout import Readout as Readout
 from snn_keras.time.spiking import Neurons as Neurons
 from snn_keras.time.spiking import OnePassSpiking as OnePassSpiking

@@ -42,6 +42,9 @@ def energy(
     * Numbers cost a multiplication and an addition at every weight: once per run if
       they do not change (everything before the first neuron), at every step after a
       temporal difference.
+    * In a product of two signals, a spike costs one addition at every element of the
+      other signal that it meets, and one to the sum of its own; a pair of elements of
+      which one is a number costs a multiplication and an addition at every step.
     * Neurons cost, for steps and spikes, what their cell's `operations` says. Extra
       steps of SRP and COS count as steps; their spikes do not count.
 
@@ -72,9 +75,9 @@ def energy(
     values of its trainable weights.
 
     Not counted for any of them: control, communication between cores, leakage, random
-    numbers, and nonlinear functions without weights (max pooling, softmax, products of
-    signals, ...). Of attention, the projections are counted. Other layers with weights
-    raise an error.
+    numbers, and other nonlinear functions without weights (max pooling, softmax, ...).
+    Of attention, the projections and both products are counted. Other layers with
+    weights raise an error.
 
     Args:
         snn: A `SpikingModel`.

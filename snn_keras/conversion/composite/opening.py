@@ -6,7 +6,7 @@ one closed operation, and so does whatever the trace computes otherwise than the
 """
 
 import dataclasses
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 
 from keras import layers, tree
 
@@ -22,6 +22,7 @@ from snn_keras.graph import (
     Node,
     Tensor,
     comes_with_keras,
+    computes_as,
     fill,
     inline,
     is_graph,
@@ -35,10 +36,12 @@ class Composite:
 
     Args:
         names: Names that are in use.
+        also: Classes of Keras's layers that are laid open, too.
     """
 
-    def __init__(self, names: Names) -> None:
+    def __init__(self, names: Names, also: Sequence[type] = ()) -> None:
         self._names = names
+        self._also = tuple(also)
         self._known: dict[Hashable, _Inside] = {}
         self._shapes: dict[Tensor, tuple] = {}
         self._opened: set[int] = set()
@@ -70,7 +73,7 @@ class Composite:
             """Adds a node, or what is inside it; returns its outputs."""
             args, kwargs = fill((node.args, node.kwargs), values)
             node = dataclasses.replace(node, args=args, kwargs=kwargs)
-            found = self._inside(node) if _may_open(node) else node
+            found = self._inside(node) if self._may_open(node) else node
             if isinstance(found, Node):
                 nodes.append(self._of_known_shape(found))
                 return nodes[-1].outputs
@@ -83,6 +86,19 @@ class Composite:
         return dataclasses.replace(
             graph, nodes=with_unread(nodes, outputs), outputs=outputs
         )
+
+    def _may_open(self, node):
+        """Whether a node calls a layer that is to be laid open.
+
+        These are layers and models of the user's own that have no rule.
+        """
+        layer = node.operation
+        if not isinstance(layer, layers.Layer) or is_graph(layer):
+            return False
+        if any(computes_as(layer, kind) for kind in self._also):
+            return True
+        is_ours = type(layer).__module__.split(".")[0] == "snn_keras"
+        return not (is_ruled(layer) or is_ours or comes_with_keras(type(layer)))
 
     def _inside(self, node):
         """The nodes and the outputs inside a node; the node where it stays closed."""
@@ -171,15 +187,6 @@ class _InsideNames(Names):
 
     def unique(self, name: str) -> str:
         return self._names.unique(f"{self._prefix}_{name}")
-
-
-def _may_open(node):
-    """Whether a node calls a layer or a model of the user's own that has no rule."""
-    layer = node.operation
-    if not isinstance(layer, layers.Layer) or is_ruled(layer) or is_graph(layer):
-        return False
-    is_ours = type(layer).__module__.split(".")[0] == "snn_keras"
-    return not is_ours and not comes_with_keras(type(layer))
 
 
 def _check_may_open(node):
