@@ -368,7 +368,7 @@ def stage_of(path, init=None, **settings):
     settings = {"model": "mnist_convnet", "quantizer": "lsq", "levels": 3, **settings}
     unused = {"noise": "none", "output_levels": 0, "bit_sparsity": 0.0, "timesteps": 0}
     unused |= {"weight_bits": 0, "weight_sparsity": 0.0, "scale_gradient": False}
-    unused |= {"delta": 0.0, "tau": 0, "norm_momentum": 0.99}
+    unused |= {"delta": 0.0, "tau": 0, "norm_momentum": 0.99, "products": "numbers"}
     return Stage(path, init, {**unused, **settings})
 
 
