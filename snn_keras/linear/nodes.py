@@ -76,7 +76,8 @@ def at_a_step(node: Node, shapes: Sequence[tuple[int, ...]]) -> tuple[Node, list
         inputs = [values[x] for x in node.inputs]
     outputs = tuple(Tensor((None, *y.shape[first:]), y.dtype) for y in node.outputs)
     inner = Node(node.name, operation, tuple(args), kwargs, outputs)
-    if any(None in y.shape[1:] for y in outputs):
+    is_known = not any(None in shape for shape in shapes)
+    if is_known and any(None in y.shape[1:] for y in outputs):
         inner = _with_sizes(inner)
     return inner, [inputs.index(x) for x in inner.inputs]
 
