@@ -15,6 +15,7 @@ PROGRAMS = {
     "reproduce": "one row of those tables from nothing: training and all",
     "networks": "convert the networks of keras.applications",
     "layers": "what becomes of every layer and operation of Keras",
+    "scenes": "detect and segment digits in made scenes",
     "energy": "energy beside fair opponents: published, shipped networks, and in C",
     "benchmark": "how fast spiking networks run, as ratios",
     "export": "a TFLite file of integers, for edge devices",
