@@ -54,7 +54,12 @@ def by_name(outputs, form):
 
 
 @pytest.mark.parametrize(
-    "form, neuron", [("dict", "if"), ("list", "differential"), ("dict", "bit_serial")]
+    "form, neuron",
+    [
+        ("dict", "if"),
+        ("list", "bit_serial"),
+        pytest.param("list", "differential", marks=pytest.mark.slow),
+    ],
 )
 def test_outputs_by_timesteps(form, neuron):
     model, x = network()
@@ -79,7 +84,6 @@ def test_outputs_by_timesteps(form, neuron):
     "looked_at, form, neuron",
     [
         (None, "dict", "if"),
-        ("kind", "list", "differential"),
         *(
             pytest.param(looked_at, form, neuron, marks=pytest.mark.slow)
             for looked_at in (None, "kind", "place")
@@ -180,7 +184,14 @@ def test_an_unknown_output_is_refused(form, names):
         alone.predict_early_exit(x, EarlyExit(0.5, output=0))
 
 
-@pytest.mark.parametrize("neuron", ["if", "differential", "bit_serial"])
+@pytest.mark.parametrize(
+    "neuron",
+    [
+        "bit_serial",
+        pytest.param("if", marks=pytest.mark.slow),
+        pytest.param("differential", marks=pytest.mark.slow),
+    ],
+)
 def test_spikes_and_costs_are_those_of_the_networks_of_one_output(neuron):
     model, x = network()
     timesteps = 3
