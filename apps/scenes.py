@@ -25,6 +25,7 @@ import snn_keras
 from snn_keras.text import table
 
 from . import data
+from .records import read_measured
 from .sources import load_model
 from .train import save
 from .vision import measuring, training
@@ -124,6 +125,7 @@ def measure(task, timesteps):
             task, models[kind], neuron, scenes, images, timesteps, FLAGS.counted
         )
         rows.append({"source": kind, "neuron": neuron, "at": at})
+        keras.utils.clear_session()  # what was compiled takes gigabytes
     figures = {"samples": len(scenes), "measures": task.measures}
     return {**figures, "without_spikes": sources, "spiking": rows}
 
@@ -167,7 +169,7 @@ def main(argv):
     except ValueError as error:
         raise app.UsageError(f"--timesteps: {error}") from error
     file = pathlib.Path(FLAGS.folder) / "scenes.json"
-    found = {}
+    found = read_measured(file)
     for name in FLAGS.tasks:
         found[name] = measure(TASKS[name], timesteps)
         show(name, found[name])

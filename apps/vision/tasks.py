@@ -1,6 +1,6 @@
 """The two tasks: what a network learns, and how good its answers are."""
 
-import types
+from typing import ClassVar
 
 import keras
 import numpy as np
@@ -52,7 +52,7 @@ class Detection:
 
     name = "detector"
     measures = ("mAP", "mAP at 0.5")
-    losses = types.MappingProxyType({"classes": focal_loss, "boxes": box_loss})
+    losses: ClassVar[dict] = {"classes": focal_loss, "boxes": box_loss}
     network = staticmethod(networks.detector)
 
     def __init__(self):
