@@ -215,3 +215,35 @@ def test_a_report_and_compared_labels_are_of_one_output(tmp_path):
         analysis.report(model, snn, x, None, tmp_path / "report.html")
     with pytest.raises(ValueError, match="right answers of one output"):
         snn_keras.compare(model, x, np.zeros(41, int), timesteps=[1], neurons=["if"])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("form", FORMS)
+def test_a_stream_gives_each_output_after_every_step(form):
+    model, x = network()
+    snn = snn_keras.convert(in_form(model, form), 4, "if")
+    stream = snn.stream()
+    frames = np.repeat(x[:, None], 4, axis=1)
+    pieces = [stream(frames[:, :1]), stream(frames[:, 1:])]
+    over_time = by_name(snn.predict_over_time(x, verbose=0), form)
+    for name, expected in over_time.items():
+        found = [keras.ops.convert_to_numpy(by_name(y, form)[name]) for y in pieces]
+        found = np.moveaxis(np.concatenate(found, axis=1), 1, 0)
+        assert np.array_equal(found, expected)
+
+
+@pytest.mark.slow
+def test_training_reaches_every_output():
+    model, x = network()
+    snn = snn_keras.convert(model, 4, "if")
+    kinds = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    snn.compile("sgd", {"kind": kinds, "place": "mse"})
+    heads = [
+        snn.get_layer(name).trainable_variables[0]
+        for name in ("kind", "place", "trunk")
+    ]
+    before = [keras.ops.convert_to_numpy(w) for w in heads]
+    labels = {"kind": np.zeros(41, int), "place": np.ones((41, 2), "float32")}
+    snn.fit(x, labels, verbose=0)
+    for weight, old in zip(heads, before, strict=True):
+        assert (keras.ops.convert_to_numpy(weight) != old).any()
