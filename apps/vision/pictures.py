@@ -22,7 +22,7 @@ def draw(image, columns):
 
     size = 1.9 * len(columns), 4.2
     fig, axes = plt.subplots(2, len(columns), figsize=size, layout="constrained")
-    colors = plt.get_cmap("tab10")(np.arange(CLASSES))
+    colors = plt.get_cmap("hsv")(np.arange(CLASSES) / CLASSES)
     for (title, (found, mask)), (above, below) in zip(
         columns.items(), axes.T, strict=True
     ):
