@@ -16,6 +16,7 @@ PROGRAMS = {
     "networks": "convert the networks of keras.applications",
     "layers": "what becomes of every layer and operation of Keras",
     "transformers": "a transformer with numbers, and with spikes, in its products",
+    "scenes": "detect and segment digits in made scenes",
     "energy": "energy beside fair opponents: published, shipped networks, and in C",
     "benchmark": "how fast spiking networks run, as ratios",
     "export": "a TFLite file of integers, for edge devices",

@@ -3,6 +3,7 @@
 from snn_keras.analysis.accuracy import accuracy_by_timesteps as accuracy_by_timesteps
 from snn_keras.analysis.accuracy import accuracy_over_time as accuracy_over_time
 from snn_keras.analysis.accuracy import answers_by_timesteps as answers_by_timesteps
+from snn_keras.analysis.accuracy import outputs_by_timesteps as outputs_by_timesteps
 from snn_keras.analysis.accuracy import (
     plot_accuracy_over_time as plot_accuracy_over_time,
 )

@@ -1,9 +1,10 @@
 """Accuracy at every time step, as numbers and as a plot."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from keras import tree
 
 from snn_keras.analysis.plots import whole_steps
 from snn_keras.inputs import check_data
@@ -72,14 +73,46 @@ def answers_by_timesteps(
 
     Returns:
         NumPy array `(timesteps, samples)` of the classes with the largest output.
+
+    Raises:
+        ValueError: if the network has several outputs.
+    """
+    if len(snn.outputs) > 1:
+        raise ValueError(
+            "an answer is the largest entry of one output. Received a network with "
+            f"{len(snn.outputs)} outputs, {snn.output_names}. Remedy: "
+            "analysis.outputs_by_timesteps, and accuracy_over_time of one of them."
+        )
+    outputs = outputs_by_timesteps(snn, x, batch_size, verbose, timesteps)
+    return tree.flatten(outputs)[0].argmax(-1)
+
+
+def outputs_by_timesteps(
+    snn: SpikingModel,
+    x: Inputs,
+    batch_size: int | None = None,
+    verbose: int | str = "auto",
+    timesteps: Sequence[int] | None = None,
+) -> Any:
+    """The decoded outputs of runs of 1, 2, ... T steps.
+
+    With rate coding these are the outputs over time of one run; bit-serial networks
+    run once for every number of steps.
+
+    Args:
+        snn, x, batch_size, verbose, timesteps: As for `accuracy_by_timesteps`.
+
+    Returns:
+        NumPy array(s) `(timesteps, samples, ...)`, in the structure of the model's
+        outputs.
     """
     steps = steps_of(snn, timesteps)
     if snn.coding.any_time:
         outputs = snn.predict_over_time(x, batch_size, verbose)
-        return outputs.argmax(-1)[np.subtract(steps, 1)]
+        return tree.map_structure(lambda y: y[np.subtract(steps, 1)], outputs)
     x = check_data(x, snn.program.graph)  # read only once, for several runs
-    runs = map(snn.with_timesteps, steps)
-    return np.stack([run.predict(x, batch_size, verbose).argmax(-1) for run in runs])
+    runs = [snn.with_timesteps(t).predict(x, batch_size, verbose) for t in steps]
+    return tree.map_structure(lambda *y: np.stack(y), *runs)
 
 
 def steps_of(snn: SpikingModel, timesteps: Sequence[int] | None = None) -> list:

@@ -1,7 +1,7 @@
 """Early exit: stops each sample once its answer is certain, or stops changing."""
 
 import dataclasses
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from keras import ops, tree
@@ -63,8 +63,8 @@ CRITERIA = {
 class EarlyExit:
     """A rule that stops a sample once its certainty reaches a threshold.
 
-    A sample with several answers, such as a map of classes, stops once the least
-    certain of them reaches it.
+    A sample with several answers, such as a map of classes or several outputs, stops
+    once the least certain of them reaches it.
 
     Attributes:
         threshold: The threshold, in units of the criterion.
@@ -74,11 +74,14 @@ class EarlyExit:
             last check; also for outputs that are numbers. The outputs of a network
             do not change before its first spikes arrive, so `every` must be longer.
         every: Samples are checked after every `every` steps.
+        output: Of several outputs the one that is looked at: its key in a dict, or its
+            place in a list. None: all of them, with the same threshold.
     """
 
     threshold: float
     criterion: str = "margin"
     every: int = 1
+    output: str | int | None = None
 
     def __post_init__(self):
         if self.criterion not in CRITERIA:
@@ -88,23 +91,44 @@ class EarlyExit:
             )
         check_count("every", self.every)
 
-    def certainty(
-        self, outputs: np.ndarray, before: np.ndarray | None = None
-    ) -> np.ndarray:
+    def looked_at(self, outputs: Any) -> list:
+        """Those of a network's outputs that decide when a sample stops.
+
+        Args:
+            outputs: Something for each output, in their structure.
+
+        Raises:
+            ValueError: if there is none that `output` names.
+        """
+        if self.output is None:
+            return tree.flatten(outputs)
+        names = []
+        if isinstance(outputs, (dict, list, tuple)):
+            is_dict = isinstance(outputs, dict)
+            names = list(outputs if is_dict else range(len(outputs)))
+        if self.output not in names:
+            raise ValueError(
+                f"output={self.output!r} must be one of {names}, the outputs of the "
+                "network. Remedy: None, where it has one alone."
+            )
+        return tree.flatten(outputs[self.output])
+
+    def certainty(self, outputs: Any, before: Any = None) -> np.ndarray:
         """The certainty of outputs `(samples, ...)`; larger is more certain.
 
         Args:
-            outputs: The decoded outputs.
+            outputs: The decoded outputs, in the structure of the model's.
             before: The outputs at the last check; None at the first.
 
         Returns:
-            NumPy array `(samples,)`; for `"change"`, minus the change.
+            NumPy array `(samples,)`: the least of the outputs that are looked at; for
+            `"change"`, minus the change.
         """
-        return CRITERIA[self.criterion](outputs, before)
+        of, now = CRITERIA[self.criterion], self.looked_at(outputs)
+        then = [None] * len(now) if before is None else self.looked_at(before)
+        return np.min([of(*pair) for pair in zip(now, then, strict=True)], axis=0)
 
-    def is_certain(
-        self, outputs: np.ndarray, before: np.ndarray | None = None
-    ) -> np.ndarray:
+    def is_certain(self, outputs: Any, before: Any = None) -> np.ndarray:
         """Whether each sample may stop; the arguments are those of `certainty`."""
         return self.certainty(outputs, before) >= self.least
 
@@ -113,41 +137,49 @@ class EarlyExit:
         """The least certainty with which a sample may stop."""
         return -self.threshold if self.criterion == "change" else self.threshold
 
-    def steps(self, over_time: np.ndarray) -> np.ndarray:
+    def steps(self, over_time: Any) -> np.ndarray:
         """The step at which each sample stops, `(samples,)`.
 
         Args:
             over_time: `(timesteps, samples, ...)`, as
                 `SpikingModel.predict_over_time` gives them.
         """
-        self.check_outputs(np.shape(over_time)[1:])
+        self.check_outputs(_at(over_time, 0))
         return _first(self, self._over_time(over_time))
 
     def _over_time(self, over_time):
         """The certainty after each step, `(timesteps, samples)`."""
-        befores = [None] * self.every + list(over_time)
-        pairs = zip(over_time, befores, strict=False)
+        steps = len(tree.flatten(over_time)[0])
+        each = [_at(over_time, t) for t in range(steps)]
+        pairs = zip(each, [None] * self.every + each, strict=False)
         return np.stack([self.certainty(*pair) for pair in pairs])
 
-    def check_outputs(self, shape: tuple[int, ...]) -> None:
-        """Raises a ValueError unless the criterion fits outputs `(samples, ...)`."""
-        if self.criterion != "change" and Answer.by_shape(shape) is Answer.NUMBERS:
+    def check_outputs(self, outputs: Any) -> None:
+        """Raises a ValueError unless the criterion fits outputs.
+
+        Args:
+            outputs: Arrays or symbols `(samples, ...)`, in the outputs' structure.
+        """
+        for shape in [tuple(y.shape) for y in self.looked_at(outputs)]:
+            if self.criterion == "change" or Answer.by_shape(shape) != Answer.NUMBERS:
+                continue
             raise ValueError(
                 f"criterion={self.criterion!r} compares the outputs of classes. "
-                f"Received outputs of shape {tuple(shape)}: one number. Remedy: "
+                f"Received outputs of shape {shape}: one number. Remedy: "
                 'EarlyExit(threshold, "change"), which stops once the number no longer '
                 "changes by more than that; or two classes, with softmax outputs or "
-                "logits."
+                "logits; of several outputs, EarlyExit(output=...) with one of classes."
             )
 
     @classmethod
     def calibrated(
         cls,
-        over_time: np.ndarray,
-        labels: np.ndarray,
+        over_time: Any,
+        labels: Any,
         tolerance: float = 0.0,
         criterion: str = "entropy",
         every: int = 4,
+        output: str | int | None = None,
     ) -> "EarlyExit":
         """The rule that stops earliest and keeps the accuracy of the whole run.
 
@@ -158,34 +190,70 @@ class EarlyExit:
         Args:
             over_time: As for `steps`, from samples held out from training.
             labels: The right classes `(samples,)`, or one-hot; for maps, one at each
-                position; for outputs that are numbers, the right numbers.
-            tolerance: Accuracy that may be lost, as a share of these samples; for
-                numbers, the allowed growth of the root mean square error, as a share
-                of the labels' standard deviation. Other samples lose somewhat more,
+                position; for outputs that are numbers, the right numbers. Of several
+                outputs, these in their structure, and None for one that may get worse.
+            tolerance: Accuracy that an output may lose, as a share of these samples;
+                for numbers, the allowed growth of the root mean square error, as a
+                share of the labels' standard deviation. Other samples lose more,
                 because the threshold is the lowest that suits these.
             criterion: See `EarlyExit`.
             every: See `EarlyExit`.
+            output: See `EarlyExit`.
 
         Raises:
             ValueError: if the labels do not fit the outputs, or the outputs do not
                 fit the criterion.
         """
-        over_time = np.asarray(over_time)
         never = -np.inf if criterion == "change" else np.inf
-        rule = cls(never, criterion, every)
-        rule.check_outputs(over_time.shape[1:])
-        quality, samples = _Quality(over_time, labels), np.arange(over_time.shape[1])
-        wanted = quality.of(np.full(len(samples), len(over_time))) - tolerance
+        rule = cls(never, criterion, every, output)
+        rule.check_outputs(_at(over_time, 0))
+        qualities = _qualities(over_time, labels)
         certainty = rule._over_time(over_time)
+        whole = np.full(certainty.shape[1], len(certainty))
+        least = [quality.of(whole) - tolerance for quality in qualities]
         known = certainty[np.isfinite(certainty)]
         if not known.size:
             return rule
-        for least in np.quantile(known, np.linspace(0, 1, CANDIDATES)):
-            threshold = float(-least if criterion == "change" else least)
-            found = cls(threshold, criterion, every)
-            if quality.of(_first(found, certainty)) >= wanted:
+        for tried in np.quantile(known, np.linspace(0, 1, CANDIDATES)):
+            threshold = float(-tried if criterion == "change" else tried)
+            found = dataclasses.replace(rule, threshold=threshold)
+            steps = _first(found, certainty)
+            pairs = zip(qualities, least, strict=True)
+            if all(quality.of(steps) >= wanted for quality, wanted in pairs):
                 return found
         return rule
+
+
+def _at(over_time, t):
+    """The outputs after one of the steps, in their structure."""
+    return tree.map_structure(lambda y: np.asarray(y[t]), over_time)
+
+
+def _qualities(over_time, labels):
+    """The `_Quality` of each output that has labels."""
+    pairs = []
+    try:
+        tree.map_structure_up_to(
+            over_time, lambda *pair: pairs.append(pair), over_time, labels
+        )
+    except (TypeError, KeyError, ValueError) as error:
+        raise ValueError(
+            "labels must have the structure of the outputs, with None for one that has "
+            f"none. Received: {_kind(labels)} for outputs that are {_kind(over_time)}"
+        ) from error
+    made = [_Quality(np.asarray(y), right) for y, right in pairs if right is not None]
+    if not made:
+        raise ValueError("labels are None for every output. Remedy: those of one.")
+    return made
+
+
+def _kind(structure):
+    """What holds the outputs, in words."""
+    if isinstance(structure, dict):
+        return f"a dict of {sorted(structure)}"
+    if isinstance(structure, (list, tuple)):
+        return f"a {type(structure).__name__} of {len(structure)}"
+    return "one array"
 
 
 def _first(rule, certainty):
@@ -231,7 +299,7 @@ class EarlyExitRunner:
     """Runs a spiking model; samples that are certain leave the batch.
 
     Args:
-        model: A `SpikingModel` with one output `(batch, ...)`.
+        model: A `SpikingModel` with outputs `(batch, ...)`.
         rule: An `EarlyExit`.
     """
 
@@ -244,13 +312,8 @@ class EarlyExitRunner:
                 "neurons send the bits of one signal. Remedy: neurons that code by a "
                 "rate."
             )
-        if len(model.outputs) > 1:
-            raise ValueError(
-                "early exit looks at one output. Received a model with "
-                f"{len(model.outputs)} outputs. Remedy: convert a model of one of them."
-            )
         program.check_samples_apart("early exit")
-        rule.check_outputs(model.outputs[0].shape)
+        rule.check_outputs(program.graph.outputs)
         self._program = program
         self._rule = rule
         self._static = [x for x, stage in program.stage.items() if stage == 0]
@@ -259,12 +322,13 @@ class EarlyExitRunner:
         self._begin = self._compiled(self._begin_run)
         self._advance = {}
 
-    def __call__(self, x: Array) -> tuple[np.ndarray, np.ndarray]:
+    def __call__(self, x: Array) -> tuple[Any, np.ndarray]:
         """Runs a batch.
 
         Returns:
             The decoded outputs `(batch, ...)` at the step where each sample stopped,
-            and these steps `(batch,)`, as NumPy arrays.
+            in the structure of the model's, and these steps `(batch,)`, as NumPy
+            arrays.
         """
         last, every = self._program.coding.timesteps, self._rule.every
         carry, precomputed = self._begin(x)
@@ -276,12 +340,15 @@ class EarlyExitRunner:
             chunk = min(every, last - start)
             decoded, carry = self._steps(chunk)(np.int32(start), carry, precomputed)
             start += chunk
-            decoded = ops.convert_to_numpy(decoded)[places]
+            decoded = _taken_of(_each(decoded, ops.convert_to_numpy), places)
             if outputs is None:
-                outputs = np.zeros_like(decoded)
+                outputs = _each(decoded, np.zeros_like)
             stops = self._rule.is_certain(decoded, before) | (start == last)
-            outputs[who[stops]], steps[who[stops]] = decoded[stops], start
-            who, places, before = who[~stops], places[~stops], decoded[~stops]
+            for kept, now in zip(*map(tree.flatten, (outputs, decoded)), strict=True):
+                kept[who[stops]] = now[stops]
+            steps[who[stops]] = start
+            who, places = who[~stops], places[~stops]
+            before = _taken_of(decoded, ~stops)
             if 0 < len(who) <= size // 2:
                 # The batch is halved while the samples fit, so that few sizes are
                 # compiled; the remaining places repeat the last sample.
@@ -290,7 +357,7 @@ class EarlyExitRunner:
                 carry = self._taken(carry, keep, size)
                 size = wanted
                 places = np.arange(len(who))
-        return outputs, steps  # type: ignore[return-value]  # set in the first pass
+        return outputs, steps
 
     def _taken(self, carry, places, size):
         """These places of all tensors that have a batch axis of length `size`."""
@@ -323,11 +390,20 @@ class EarlyExitRunner:
                 decoded, state = self._program.advance(
                     known, state, clock, precomputed=precomputed
                 )
-                outputs = self._program.finish(known, decoded)
-                return tree.flatten(outputs)[0], (values, state)
+                return self._program.finish(known, decoded), (values, state)
 
             self._advance[chunk] = self._compiled(advance)
         return self._advance[chunk]
+
+
+def _each(outputs, function):
+    """A function of each output, in their structure."""
+    return tree.map_structure(function, outputs)
+
+
+def _taken_of(outputs, places):
+    """These places of each output, in their structure."""
+    return _each(outputs, lambda y: y[places])
 
 
 def _halved(size, needed):

@@ -203,7 +203,7 @@ class SpikingModel(FastFeeding, keras.Model):
 
     def predict_early_exit(
         self, x: Inputs, rule: EarlyExit, batch_size: int = 32, verbose: int | str = 0
-    ) -> tuple[np.ndarray, np.ndarray]:
+    ) -> tuple[Any, np.ndarray]:
         """Runs each sample until its answer is certain, or no longer changes.
 
         Args:
@@ -213,12 +213,12 @@ class SpikingModel(FastFeeding, keras.Model):
             verbose: 1 for a progress bar.
 
         Returns:
-            The decoded outputs `(samples, ...)` of each sample's last step, and the
-            steps it took, `(samples,)`.
+            The decoded outputs `(samples, ...)` of each sample's last step, in the
+            structure of the model's outputs, and the steps it took, `(samples,)`.
 
         Raises:
-            ValueError: if the network has no answer before its last step, has several
-                outputs, or has one that does not fit the rule's criterion.
+            ValueError: if the network has no answer before its last step, or an output
+                that does not fit the rule.
         """
         runner = self._remember(("early", rule), lambda: EarlyExitRunner(self, rule))
         check_count("batch_size", batch_size)
@@ -229,7 +229,8 @@ class SpikingModel(FastFeeding, keras.Model):
             for kept, received in zip((outputs, steps), runner(part), strict=True):
                 kept.append(received)
             bar.update(i)
-        return np.concatenate(outputs), np.concatenate(steps)
+        joined = tree.map_structure(lambda *y: np.concatenate(y), *outputs)
+        return joined, np.concatenate(steps)
 
     def step_function(self) -> StepFunction:
         """The network as a pure function of inputs and state, for streams.

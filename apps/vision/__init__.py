@@ -1,0 +1,1 @@
+"""Object detection and segmentation of digits in made scenes, for `apps.scenes`."""
