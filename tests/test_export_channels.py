@@ -239,3 +239,31 @@ def test_bits_are_told_apart_however_many(timesteps):
     theta = float(2 ** int(np.ceil(np.log2(3 + 1)))) * 0.25
     _, _, offset, parts = of_second(net)
     assert_nearest(offset, real_channels(model)[1], parts, theta, 2**timesteps)
+
+
+def beside_sums(is_dyadic):
+    """Spikes beside the sums of a layer without neurons, read by one layer."""
+    keras.utils.set_random_seed(1)
+    inputs = keras.Input((6, 6, CHANNELS))
+    x = LSQReLU(3, initial_step=0.5)(layers.Conv2D(4, 3, padding="same")(inputs))
+    sums = layers.Conv2D(5, 3, padding="same")(x)
+    x = layers.Conv2D(6, 3, name="reads")(layers.Concatenate()([sums, x]))
+    x = layers.Flatten()(LSQReLU(3, initial_step=0.5)(x))
+    model = keras.Model(inputs, layers.Dense(2)(x))
+    if is_dyadic:
+        weights = [np.clip(np.round(4 * w) / 4, -1, 1) for w in model.get_weights()]
+        model.set_weights(weights)
+    return model
+
+
+@pytest.mark.parametrize("neuron", COUNTING)
+def test_weights_of_spikes_beside_sums_keep_bits(neuron):
+    net = quantized(beside_sums(is_dyadic=False), neuron)
+    kernel = next(x.kernel for x in net.operations if x.name == "reads")
+    assert np.abs(kernel[..., :5, :]).max() >= 16
+    assert np.abs(kernel[..., 5:, :]).max() >= 16
+
+
+def test_what_is_exact_stays_as_it_is():
+    net = quantized(beside_sums(is_dyadic=True))
+    assert not any(type(x) is integer.Scale for x in net.operations)
