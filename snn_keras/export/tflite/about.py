@@ -12,6 +12,8 @@ from snn_keras.records import checked
 from snn_keras.untrusted import check_room, reading, room_of
 
 WIDEST = 8  # bytes of an entry of a tensor
+# Bytes of the types that files have: float32, int32, uint8, int64, bool, int16, int8.
+WIDTHS = {0: 4, 2: 4, 3: 1, 4: 8, 6: 1, 7: 2, 9: 1}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,7 +79,9 @@ def _check_tensors(model, room):
     for i in range(model.SubgraphsLength()):
         graph = model.Subgraphs(i)
         for j in range(graph.TensorsLength()):
-            shape = graph.Tensors(j).ShapeAsNumpy() if graph.Tensors(j) else ()
+            tensor = graph.Tensors(j)
+            shape = tensor.ShapeAsNumpy() if tensor else ()
             lengths = () if isinstance(shape, int) else shape
-            needed += WIDEST * abs(math.prod(map(float, lengths)))
+            width = WIDTHS.get(tensor.Type(), WIDEST) if tensor else WIDEST
+            needed += width * abs(math.prod(map(float, lengths)))
             check_room(room, needed)
