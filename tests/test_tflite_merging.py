@@ -209,6 +209,12 @@ UNLIKE = {
     "two windows": lambda x: layers.Add()(
         [layers.Conv2D(4, 3)(x), layers.Conv2D(4, (1, 3))(x[:, 2:])]
     ),
+    "more places": lambda x: layers.Add()(
+        [layers.Conv2D(4, 3)(x), layers.Cropping2D(1)(x)]
+    ),
+    "places left out": lambda x: layers.Add()(
+        [layers.Conv2D(4, 3, 2)(x[:, :5, :5]), layers.Conv2D(4, 3, 2)(x)]
+    ),
     "strides": lambda x: layers.Add()(
         [layers.Conv2D(4, 3, 2, padding="same")(x), x[:, ::2, ::2]]
     ),

@@ -1,6 +1,5 @@
 """Registers a rule for every Keras layer."""
 
-from typing import TYPE_CHECKING
 
 from keras import layers, tree
 
@@ -29,9 +28,6 @@ from snn_keras.layers import (
     SlipReLU,
 )
 from snn_keras.layers.weighted import Weighted
-
-if TYPE_CHECKING:
-    pass
 
 rule(*HAVE_ACTIVATION)(Affine)
 rule(layers.BatchNormalization, layers.Normalization, layers.Rescaling)(Affine)

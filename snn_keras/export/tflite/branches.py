@@ -83,7 +83,7 @@ def summed(neuron: Operation, made: Mapping[str, Operation]) -> Summed | None:
     if not _collect(name, made, np.ones(1, np.int64), branches, added):
         return None
     if len(branches) > 1:
-        branches = [_of_output(x) for x in branches]
+        branches = [_beside_others(x) for x in branches]
     if not any(branch.layer is not None for branch in branches):
         return None
     shifts += [(offset, _least(at, on)) for offset, at in added]
@@ -110,7 +110,7 @@ def _collect(name, made, factor, branches, shifts):
         return _collect(reads[0], made, factor, branches, shifts)
     if type(operation) in (integer.Dense, integer.Convolve):
         layer = _without_pad(operation, made)
-        branches.append(_without_strides(layer, layer.kernel * factor))
+        branches.append(Branch(layer.inputs[0], layer, layer.kernel * factor))
     elif type(operation) is integer.DepthwiseConvolve and np.all(factor == 1):
         weights = operation.kernel.astype(np.int64)
         branches.append(Branch(reads[0], operation, weights))
@@ -119,12 +119,22 @@ def _collect(name, made, factor, branches, shifts):
     return True
 
 
-def _of_output(branch):
-    """The branch; of the output instead, where channels are not added up."""
-    if type(branch.layer) is not integer.DepthwiseConvolve:
+def _beside_others(branch):
+    """The branch as one of several, which read the same places.
+
+    Of a layer that adds up no channels it is the output; a window of one place sees
+    every so many places.
+    """
+    layer = branch.layer
+    if type(layer) is integer.DepthwiseConvolve:
+        ones = np.ones(layer.shape[-1], np.int64)
+        return Branch(layer.name, None, ones)
+    if type(layer) is not integer.Convolve or layer.strides == (1, 1):
         return branch
-    name, channels = branch.layer.name, branch.layer.shape[-1]
-    return Branch(name, None, np.ones(channels, np.int64))
+    if layer.kernel.shape[:2] != (1, 1) or np.any(layer.padding):
+        return branch
+    whole = dataclasses.replace(layer, strides=(1, 1))
+    return dataclasses.replace(branch, layer=whole, strides=layer.strides)
 
 
 def _least(*steps):
@@ -145,36 +155,40 @@ def _without_pad(layer, made):
     return dataclasses.replace(layer, inputs=pad.inputs, padding=padding)
 
 
-def _without_strides(layer, weights):
-    """The branch of a layer; a window of one place sees every so many places."""
-    (name,) = layer.inputs
-    is_point = weights.shape[:-2] == (1, 1) and not np.any(layer.padding)
-    if not is_point or layer.strides == (1, 1):
-        return Branch(name, layer, weights)
-    layer, strides = dataclasses.replace(layer, strides=(1, 1)), layer.strides
-    return Branch(name, layer, weights, strides)
-
-
 def _in(main, branch):
-    """The weights of a branch in a layer like `main`; None if it has no room."""
+    """The weights of a branch in a layer like `main`; None if it has no room.
+
+    What they read has the same places only where strides leave none out.
+    """
     weights, layer, axes = branch.weights, branch.layer, main.kernel.ndim - 2
+    if layer is main:
+        return weights
     if layer is None:
         weights = np.diag(weights).reshape(*axes * (1,), *2 * weights.shape)
-    elif _settings(layer) == _settings(main):
-        return weights
-    if weights.shape[:-2] != axes * (1,):
-        return None
     if not axes:
+        return weights if weights.ndim == 2 else None
+    if main.strides != (1, 1):
+        return None
+    if layer is not None and _settings(layer) == _settings(main):
         return weights
-    sides = zip(main.padding, main.dilation, strict=True)
-    places = [divmod(before, dilation) for (before, _), dilation in sides]
-    window, index = main.kernel.shape[:2], tuple(place for place, _ in places)
-    if main.strides != (1, 1) or any(rest for _, rest in places):
+    if weights.shape[:-2] != (1, 1):
         return None
-    if not all(i < n for i, n in zip(index, window, strict=True)):
-        return None
-    full = np.zeros((*window, *weights.shape[2:]), np.int64)
-    full[index] = weights[0, 0]
+    return _at_the_place(main, weights[0, 0])
+
+
+def _at_the_place(main, weights):
+    """A kernel like that of `main` with weights at the place of the output alone.
+
+    None if it has no such place, or if what `main` reads has more places.
+    """
+    full, index = np.zeros((*main.kernel.shape[:2], *weights.shape), np.int64), []
+    for axis, (before, after) in enumerate(main.padding):
+        dilation = main.dilation[axis]
+        place, rest = divmod(before, dilation)
+        if rest or before + after != dilation * (full.shape[axis] - 1):
+            return None
+        index.append(place)
+    full[tuple(index)] = weights
     return full
 
 
