@@ -6,19 +6,13 @@ import keras
 from keras import layers
 
 from snn_keras import linear
-from snn_keras._keras import operation_types
 from snn_keras.conversion.rules import Identity, Linear, Refusal, rule_for
-from snn_keras.conversion.signals import is_product
+from snn_keras.conversion.signals import PRODUCTS, is_product
 from snn_keras.graph import Node, computes_as
 from snn_keras.layers.weighted import Weighted
 from snn_keras.linear.forms import Form
 from snn_keras.time import BiasCorrection
 
-# Functions of Keras that multiply two operands; a constant operand counts as weights.
-_PRODUCTS = operation_types(
-    *("Matmul", "Dot", "Einsum", "Tensordot", "Inner", "Outer", "Vdot", "Kron"),
-    *("Cross", "Correlate", "Conv", "DepthwiseConv", "SeparableConv", "ConvTranspose"),
-)
 # Nonlinear layers whose weights only scale or shift; they are not counted. Nor are
 # those of nonlinear `Weighted` layers, which are functions of elements.
 _NOT_COUNTED = (
@@ -121,4 +115,4 @@ def _looks_up(node):
 
 def _is_product(operation):
     """Whether it is a function of Keras that multiplies two operands."""
-    return any(computes_as(operation, kind) for kind in _PRODUCTS)
+    return any(computes_as(operation, kind) for kind in PRODUCTS)

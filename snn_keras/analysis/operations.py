@@ -32,8 +32,10 @@ from snn_keras.time import Present, Readout, TemporalDifference
 from snn_keras.typing import Array
 
 # Figures of a layer that do not add up over its calls.
-OF_LAYER = {"weights", "addresses", "payload", "is_analog"}
-OF_LAYER |= {"levels", "sum_levels", "times"}
+OF_LAYER = {
+    *("weights", "addresses", "payload", "is_analog"),
+    *("levels", "sum_levels", "times"),
+}
 
 
 class OperationCounter(Monitored):

@@ -1,6 +1,5 @@
 """Registers a rule for every Keras layer."""
 
-
 from keras import layers, tree
 
 from snn_keras._keras import LayerScale

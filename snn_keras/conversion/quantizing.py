@@ -192,11 +192,9 @@ def quantize_activations(
         if node.name in curves:
             if node.name in operands:
                 (x,) = (values[x] for x in node.inputs)
-            else:
-                x = node.call(copies.own(made.curve(node)), values)
-            signed = node.name in operands
-            own = node.name if signed else f"{node.name}_quantized"
-            return made.between_maps(place, node, names, own, signed=signed)(x)
+                return made.between_maps(place, node, names, node.name, signed=True)(x)
+            x = node.call(copies.own(made.curve(node)), values)
+            return made.between_maps(place, node, names, f"{node.name}_quantized")(x)
         if node.name in relus:
             (x,) = (values[x] for x in node.inputs)
             if not kind.has_size:

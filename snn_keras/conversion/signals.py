@@ -13,7 +13,8 @@ from snn_keras.graph import Node, computes_as
 from snn_keras.layers.weighted import Weighted
 
 (_SCALE,) = operation_types("Multiply")  # a constant factor folds into weights
-_PRODUCTS = operation_types(
+# Functions that multiply, signals by each other or by weights.
+PRODUCTS = operation_types(
     *("Matmul", "Dot", "Einsum", "Tensordot", "Inner", "Outer", "Vdot"),
     *("Kron", "Cross", "Correlate", "Conv", "DepthwiseConv", "SeparableConv"),
     "ConvTranspose",
@@ -72,7 +73,7 @@ def _is_linear(node):
 
 
 def _multiplies(operation):
-    return any(computes_as(operation, kind) for kind in (_SCALE, *_PRODUCTS))
+    return any(computes_as(operation, kind) for kind in (_SCALE, *PRODUCTS))
 
 
 def behind(node: Node, inputs: Sequence[Signal]) -> Signal:
