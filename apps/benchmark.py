@@ -30,6 +30,7 @@ from .benchmarks import (
     training,
 )
 from .benchmarks.page import page
+from .choices import check_among
 from .records import Measured, read_measured
 
 FLAGS = flags.FLAGS
@@ -87,9 +88,7 @@ def machine():
 def main(argv):
     if len(argv) > 1:
         raise app.UsageError(f"unexpected arguments: {argv[1:]}")
-    unknown = sorted(set(FLAGS.parts) - set(PARTS))
-    if unknown:
-        raise app.UsageError(f"--parts: {unknown} are not among {list(PARTS)}")
+    check_among("parts", PARTS)
     from . import data
 
     backend = os.environ.get("KERAS_BACKEND", "tensorflow")

@@ -19,6 +19,7 @@ from absl import app, flags
 from snn_keras.text import table
 
 from . import data, microcontroller
+from .choices import check_among
 from .energies import in_c, published, shipped
 
 FLAGS = flags.FLAGS
@@ -72,9 +73,7 @@ def of_c():
 def main(argv):
     if len(argv) > 1:
         raise app.UsageError(f"unexpected arguments: {argv[1:]}")
-    unknown = sorted(set(FLAGS.parts) - set(PARTS))
-    if unknown:
-        raise app.UsageError(f"--parts: {unknown} are not among {list(PARTS)}")
+    check_among("parts", PARTS)
     run = {"published": of_published, "shipped": of_shipped, "in_c": of_c}
     file = pathlib.Path(FLAGS.folder) / "energy.json"
     figures = json.loads(file.read_text()) if file.exists() else {}

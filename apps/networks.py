@@ -30,6 +30,7 @@ import time
 from absl import app, flags, logging
 
 from . import data, hub
+from .choices import check_among
 from .records import read_measured
 
 FLAGS = flags.FLAGS
@@ -365,9 +366,7 @@ def page_of_hub(metrics):
 def main(argv):
     if len(argv) > 1:
         raise app.UsageError(f"unexpected arguments: {argv[1:]}")
-    unknown = sorted(set(filter(None, FLAGS.networks)) - set(NETWORKS))
-    if unknown:
-        raise app.UsageError(f"--networks: {unknown} are not among {list(NETWORKS)}")
+    check_among("networks", NETWORKS)
     file = pathlib.Path(FLAGS.metrics)
     metrics = read_measured(file)
     context = multiprocessing.get_context("spawn")

@@ -25,6 +25,7 @@ import snn_keras
 from snn_keras.text import table
 
 from . import data
+from .choices import check_among
 from .records import read_measured
 from .sources import load_model
 from .train import save
@@ -162,8 +163,7 @@ def main(argv):
             )
         train(TASKS[FLAGS.train])
         return
-    if unknown := sorted(set(FLAGS.tasks) - set(TASKS)):
-        raise app.UsageError(f"--tasks: {unknown} are not among {list(TASKS)}")
+    check_among("tasks", TASKS)
     try:
         timesteps = sorted(int(t) for t in FLAGS.timesteps)
     except ValueError as error:
