@@ -104,7 +104,8 @@ class Stage:
         metrics = self.output.with_suffix(".json")
         if not (self.output.exists() and metrics.exists()):
             return False
-        return read_trained(metrics).get("settings") == self.settings
+        made = read_trained(metrics).get("settings", {})
+        return {**training_flags.defaults(), **made} == self.settings
 
     def clean(self):
         """Removes what only a training that goes on needs."""
@@ -397,7 +398,8 @@ def train_stage(stage, where, source):
             model.test_on_batch(*source.test_batches(where)[0])  # builds the metrics
             batches = WholeEpochs(batches)
             train_by_epochs(model, batches)
-        backup = Backup(stage.backup, stage.settings, writes=where.is_first)
+        defaults = training_flags.defaults()
+        backup = Backup(stage.backup, stage.settings, defaults, where.is_first)
         epoch = backup.restore(model)
     if epoch:
         logging.info("goes on after epoch %d of %d", epoch, stage.epochs)

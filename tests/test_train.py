@@ -270,6 +270,14 @@ def test_a_backup_holds_all_that_training_changes(model, tmp_path):
     assert all(map(np.array_equal, expected, received))
 
 
+def test_a_backup_that_does_not_name_a_flag_had_its_default(model, tmp_path):
+    path, now = tmp_path / "backup.npz", {"epochs": 3, "later": 0.5}
+    written(path, model, epochs=3)
+    assert Backup(path, now, {"epochs": 1, "later": 0.5}).restore(model) == 1
+    with pytest.raises(ValueError, match=r"--later: 0.25 -> 0.5"):
+        Backup(path, now, {"epochs": 1, "later": 0.25}).restore(model)
+
+
 def test_a_backup_of_another_training_is_refused(model, tmp_path):
     path = tmp_path / "backup.npz"
     content = written(path, model, epochs=3, levels=2)

@@ -35,16 +35,19 @@ class Backup(keras.callbacks.Callback):
         path: Where to keep it.
         settings: A dict that says what is trained and how. A backup of other settings
             is refused.
+        defaults: The settings that a backup had which does not name them, as one of an
+            earlier version.
         writes: Whether to write at all: one of several processes does.
 
     Attributes:
         history: `{name: [value of every epoch]}`, of earlier runs too.
     """
 
-    def __init__(self, path, settings, writes=True):
+    def __init__(self, path, settings, defaults=None, writes=True):
         super().__init__()
         self.path = pathlib.Path(path)
         self.settings = settings
+        self.defaults = defaults or {}
         self.writes = writes
         self.history = {}
         self.epoch = 0
@@ -64,11 +67,12 @@ class Backup(keras.callbacks.Callback):
             with open(self.path, "rb") as opened, np.load(opened) as file:
                 about = checked(json.loads(str(array_of(file, _ABOUT))), About)
                 values = [array_of(file, f"{i}") for i in range(about["count"])]
-        if about["settings"] != self.settings:
+        made = {**self.defaults, **about["settings"]}
+        if made != self.settings:
             changes = [
-                f"--{name}: {about['settings'].get(name)!r} -> {value!r}"
+                f"--{name}: {made.get(name)!r} -> {value!r}"
                 for name, value in self.settings.items()
-                if about["settings"].get(name) != value
+                if made.get(name) != value
             ]
             raise ValueError(
                 f"{self.path} is the backup of a training with other settings: "

@@ -274,5 +274,18 @@ def define():
 
 def settings():
     """What is trained and how, by flag: all but the places."""
+    return {flag.name: flag.value for flag in _own()}
+
+
+def defaults():
+    """The settings of flags that are not given.
+
+    A file of an earlier version does not name flags that came later: it was made as
+    their defaults say.
+    """
+    return {flag.name: flag.default for flag in _own()}
+
+
+def _own():
     own = FLAGS.get_key_flags_for_module(sys.modules[__name__])
-    return {flag.name: flag.value for flag in own if flag.name not in PLACES}
+    return [flag for flag in own if flag.name not in PLACES]
