@@ -222,9 +222,9 @@ def sized_spike(
 ) -> Array:
     r"""The largest spike, of either sign and a size $2^k$, that is near `u`.
 
-    $\mathrm{sign}(u) 2^k$ with the largest k < n for which
-    $|u| \ge \tfrac{3}{4} 2^k \lambda$ and $2^k$ is within the room; 0 if there is
-    none. It is found by bisection of the sizes.
+    $2^k$ with the largest k < n for which $u \ge b_k$, or $-2^k$ with the largest for
+    which $u < -b_k$, $b_k = \tfrac{3}{4} 2^k \lambda$, if $2^k$ is within the room; 0
+    if there is none. It is found by bisection of the sizes.
 
     Gradients, with $\lambda$ times the result as the output, are those of a quantized
     activation: with respect to `u` 1 where $|u| \le \lambda \cdot$ `room`, else 0.
@@ -235,8 +235,7 @@ def sized_spike(
         room: The largest size that may be sent, with the sign of `u`, in units of
             $\lambda$.
         num_sizes: Number n of sizes, an integer >= 1.
-        rounds: Whether the smallest size is sent from $u \ge \lambda / 2$ on and where
-            $u < -\lambda / 2$, so that it rounds halves up.
+        rounds: Whether $b_0 = \lambda / 2$, so that it rounds, halves up.
 
     Returns:
         A whole number for each element, in the dtype of `u`; NaN where `u` is NaN.
@@ -251,17 +250,16 @@ def sized_spike(
             to_u = upstream * inside / least
             return to_u, _sum_to(-to_u * u / least, least), ops.zeros_like(room)
 
-        bound = 0.75 * least
-        within, amount = ops.minimum(room, most), ops.abs(u)
+        def reaches(bound):
+            return ops.logical_or(u >= bound, u < -bound)
+
+        bound, within = 0.75 * least, ops.minimum(room, most)
         size = ops.ones_like(u)
         for i in reversed(range((num_sizes - 1).bit_length())):
             larger = size * 2.0**2**i
-            reached = ops.logical_and(amount >= larger * bound, larger <= within)
+            reached = ops.logical_and(reaches(larger * bound), larger <= within)
             size = ops.where(reached, larger, size)
-        if rounds:
-            reached = ops.logical_or(u >= 0.5 * least, u < -0.5 * least)
-        else:
-            reached = amount >= bound
+        reached = reaches(0.5 * least if rounds else bound)
         reached = ops.logical_and(reached, within >= 1)
         spikes = ops.where(reached, ops.where(u > 0, size, -size), 0.0)
         return ops.where(u == u, spikes, u), gradient

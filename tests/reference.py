@@ -377,7 +377,7 @@ class MultiThresholdIF:
     """Sends the power of two of theta that is nearest to u, with its sign (METHODS 2).
 
     lambda_k = theta / 2^k; +lambda_k for 3/4 lambda_k <= u, the largest such; for
-    u <= -3/4 lambda_k -lambda_k, the largest that leaves the sum sent >= 0. What
+    u < -3/4 lambda_k -lambda_k, the largest that leaves the sum sent >= 0. What
     METHODS leaves open: where the nearest would take back more than was sent, the
     largest that does not. A spike is counted in units of the smallest size.
     """
@@ -394,7 +394,7 @@ class MultiThresholdIF:
             size = self.least * 2.0 ** (self.sizes - 1 - k)
             free = z == 0
             z = np.where(free & (u >= 0.75 * size), size, z)
-            back = (u <= -0.75 * size) & (self.sent - size >= 0)
+            back = (u < -0.75 * size) & (self.sent - size >= 0)
             z = np.where(free & back, -size, z)
         self.spike = (z / self.least).astype(np.int64)
         self.potential, self.sent = u - z, self.sent + z
@@ -406,7 +406,7 @@ class DifferentialIF:
 
     Sizes 2^k s, k = 0, ... n - 1, n the bits of p. The largest of those with
     u >= 3/4 2^k s that leaves the sum sent <= p s; else minus the largest of those with
-    u <= -3/4 2^k s that leaves it >= 0. For k = 0: u >= s/2, and u < -s/2.
+    u < -3/4 2^k s that leaves it >= 0. For k = 0: u >= s/2, and u < -s/2.
     """
 
     def __init__(self, step, levels):
@@ -421,8 +421,7 @@ class DifferentialIF:
             size, bound = 2**k, s / 2 if k == 0 else 3 * 2**k * s / 4
             free = count == 0
             adds = free & (u >= bound) & (self.sent + size <= self.levels)
-            below = u < -bound if k == 0 else u <= -bound
-            takes = free & below & (self.sent - size >= 0)
+            takes = free & (u < -bound) & (self.sent - size >= 0)
             count = count + size * adds - size * takes
         self.spike, self.sent = count, self.sent + count
         self.potential = u - s * count

@@ -26,11 +26,14 @@ def test_what_was_sent_and_what_is_left_is_what_came_in(seed):
 
 
 def test_sizes_by_hand():
-    """theta = 1, sizes 1, 1/2, 1/4: the nearest, until less than 3/16 is left."""
+    """theta = 1, sizes 1, 1/2, 1/4: the nearest, until less than 3/16 is left.
+
+    -3/8 is between 1/2 and 1/4, and takes the lesser: halves round up.
+    """
     currents = np.array([2.0, 0.0, 0.0, -1.375, 0.0, 0.0, -4.0])[:, None, None]
     sent, (potential, total) = run(MultiThresholdIFCell(1.0, sizes=3), currents)
-    assert sent.ravel().tolist() == [1.0, 1.0, 0.0, -1.0, -0.5, 0.0, -0.5]
-    assert total.item() == 0 and potential.item() == -3.375
+    assert sent.ravel().tolist() == [1.0, 1.0, 0.0, -1.0, -0.25, 0.0, -0.5]
+    assert total.item() == 1 and potential.item() == -3.625
 
 
 @pytest.mark.parametrize("timesteps", [1, 4])

@@ -63,6 +63,7 @@ def merged(net, form, read=()):
         ("fashion_mnist_adaptor", "if", {"unrolled": 4, "streaming": 3}),
         ("fashion_mnist_adaptor", "signed", {"unrolled": 4, "streaming": 3}),
         ("fashion_mnist_bits", "bit_serial", {"unrolled": 4, "streaming": 4}),
+        ("fashion_mnist_bits", "differential", {"unrolled": 4, "streaming": 3}),
     ],
 )
 def test_all_layers_of_the_networks_that_ship_are_merged(
@@ -80,7 +81,7 @@ def test_all_layers_of_the_networks_that_ship_are_merged(
 
 
 @pytest.mark.parametrize("input_dtype", ["int8", "uint8", "int16"])
-@pytest.mark.parametrize("neuron", ["if", "signed", "bit_serial"])
+@pytest.mark.parametrize("neuron", ["if", "signed", "bit_serial", "differential"])
 @pytest.mark.parametrize("delegate", [True, False])
 def test_runtimes_agree(neuron, input_dtype, delegate, tmp_path):
     """XNNPACK rounds a float32 product, TensorFlow Lite's own kernels integers."""
@@ -89,7 +90,8 @@ def test_runtimes_agree(neuron, input_dtype, delegate, tmp_path):
     )
     kinds = interpreter.OpResolverType
     kind = kinds.AUTO if delegate else kinds.BUILTIN_WITHOUT_DEFAULT_DELEGATES
-    net = to_integers(small(neuron=neuron), IMAGES, input_dtype)
+    levels = 255 if neuron == "differential" else 3
+    net = to_integers(small(neuron=neuron, levels=levels), IMAGES, input_dtype)
     path = tmp_path / "net.tflite"
     to_tflite(net, path, batch_size=3)
     runner = interpreter.Interpreter(
@@ -102,13 +104,14 @@ def test_runtimes_agree(neuron, input_dtype, delegate, tmp_path):
         assert np.array_equal(runner(**{name: given})[out.name], values[out.name])
 
 
-def small(*between, neuron="if", timesteps=3):
+def small(*between, neuron="if", timesteps=3, levels=3):
     keras.utils.set_random_seed(0)
     x = inputs = keras.Input((6, 6, 2))
-    x = LSQReLU(3, initial_step=0.2)(layers.Conv2D(4, 3, padding="same")(x))
+    step = 0.6 / levels
+    x = LSQReLU(levels, initial_step=step)(layers.Conv2D(4, 3, padding="same")(x))
     for layer in between:
         x = layer(x)
-    x = LSQReLU(3, initial_step=0.2)(layers.Conv2D(5, 3)(x))
+    x = LSQReLU(levels, initial_step=step)(layers.Conv2D(5, 3)(x))
     model = keras.Model(inputs, layers.Dense(2)(layers.Flatten()(x)))
     return snn_keras.convert(model, timesteps, neuron)
 
@@ -116,22 +119,43 @@ def small(*between, neuron="if", timesteps=3):
 BETWEEN = {
     "nothing": lambda: [],
     "average": lambda: [layers.AveragePooling2D(2)],
-    "max": lambda: [layers.MaxPooling2D(2, 1)],
+    "max": lambda: [layers.MaxPooling2D(2, 1, padding="same")],
+    "averages": lambda: [
+        layers.AveragePooling2D(2, 1),
+        layers.ZeroPadding2D(1),
+        layers.AveragePooling2D((1, 2), 1),
+    ],
     "moves": lambda: [layers.ZeroPadding2D(1), layers.UpSampling2D(2)],
     "depthwise": lambda: [layers.DepthwiseConv2D(3), LSQReLU(3, initial_step=0.2)],
     "dense": lambda: [layers.Dense(3), LSQReLU(3, initial_step=0.2)],
 }
 
 
+KINDS = [
+    *(("if", 3), ("signed", 3)),
+    *(("differential", 3), ("differential", 100), ("differential", 255)),
+]
+
+
 @pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("neuron", ["if", "signed"])
+@pytest.mark.parametrize(("neuron", "levels"), KINDS)
 @pytest.mark.parametrize("between", BETWEEN.values(), ids=BETWEEN)
-def test_layers_between_do_not_hinder(between, neuron, form, tmp_path):
-    net = to_integers(small(*between(), neuron=neuron), IMAGES)
+def test_layers_between_do_not_hinder(between, neuron, levels, form, tmp_path):
+    net = to_integers(small(*between(), neuron=neuron, levels=levels), IMAGES)
     first = form == "streaming"  # reads the image, which may change
     assert len(merged(net, form)) == len(net.neurons) - first
     path = tmp_path / "net.tflite"
     to_tflite(net, path, form=form, batch_size=3)
+    assert np.array_equal(TFLiteNetwork(path).predict(IMAGES), net.predict(IMAGES))
+
+
+@pytest.mark.parametrize("levels", [3, 200])
+@pytest.mark.parametrize("neuron", ["signed", "multi_threshold", "differential"])
+def test_what_a_later_step_reads_is_not_overwritten(neuron, levels, tmp_path):
+    """Flattened spikes share memory with the sum of spikes, which is the state."""
+    net = to_integers(small(neuron=neuron, levels=levels), IMAGES)
+    path = tmp_path / "net.tflite"
+    to_tflite(net, path, batch_size=3)
     assert np.array_equal(TFLiteNetwork(path).predict(IMAGES), net.predict(IMAGES))
 
 
@@ -191,7 +215,7 @@ BLOCKS = {
 
 
 @pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("neuron", ["if", "signed", "bit_serial"])
+@pytest.mark.parametrize("neuron", ["if", "signed", "bit_serial", "differential"])
 @pytest.mark.parametrize("block", BLOCKS.values(), ids=BLOCKS)
 def test_sums_of_branches_are_one_layer(block, neuron, form, tmp_path):
     net = to_integers(residual(block, neuron), IMAGES)

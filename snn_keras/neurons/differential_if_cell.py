@@ -25,11 +25,11 @@ class DifferentialIFCell(MultiThresholdIFCell):
 
     $$z_t = \begin{cases}
     +\lambda_k & u_t \ge b_k \text{ and } Z_{t-1} + \lambda_k \le p s \\
-    -\lambda_k & u_t \le -b_k \text{ and } Z_{t-1} \ge \lambda_k \\
+    -\lambda_k & u_t < -b_k \text{ and } Z_{t-1} \ge \lambda_k \\
     0 & \text{otherwise}\end{cases} \qquad
     b_0 = \tfrac{1}{2} s, \quad b_k = \tfrac{3}{4} \lambda_k$$
 
-    the largest such size (at $u_t = -b_0$, none), and $u_t \leftarrow u_t - z_t$.
+    the largest such size, and $u_t \leftarrow u_t - z_t$.
     Laws: what was sent and what is left is what came in,
     $\sum_t z_t + u_T = \sum_t I_t$; and once no neuron fires,
     $Z = s \, \mathrm{clip}(\lfloor v / s \rceil, 0, p)$, exactly the quantized

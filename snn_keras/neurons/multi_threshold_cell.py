@@ -27,7 +27,7 @@ class MultiThresholdIFCell(SpikingCell):
     $$z_t = \begin{cases}
     +\lambda_k & \tfrac{3}{4} \lambda_k \le u_t < \tfrac{3}{2} \lambda_k,
     \text{ the largest where } u_t \text{ is above them all} \\
-    -\lambda_k & u_t \le -\tfrac{3}{4} \lambda_k \text{ and } \lambda_k \le Z_{t-1},
+    -\lambda_k & u_t < -\tfrac{3}{4} \lambda_k \text{ and } \lambda_k \le Z_{t-1},
     \text{ the largest of these} \\
     0 & \text{otherwise}\end{cases}$$
 

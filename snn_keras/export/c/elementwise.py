@@ -129,13 +129,12 @@ def _(operation, function, made):
     sent, dtype = _entry(operation, function, "sent")
     spikes = [f"const int32_t before = {sent};", "int32_t z = 0;"]
     most = operation.ceiling
-    for size, above, below in operation.thresholds():
-        high = function.entries(f"{operation.name}_from_{size}", above)
-        low = function.entries(f"{operation.name}_back_{size}", below)
+    for size, threshold in operation.thresholds():
+        bound = function.entries(f"{operation.name}_threshold_{size}", threshold)
         free = "" if most is None else f" & (before <= {most - size})"
         spikes += [
-            f"z = ((u >= {high}){free}) ? {size} : z;",
-            f"z = ((u <= {low}) & (before >= {size})) ? -{size} : z;",
+            f"z = ((u >= {bound}){free}) ? {size} : z;",
+            f"z = ((u < -{bound}) & (before >= {size})) ? -{size} : z;",
         ]
     spikes.append(f"{sent} = ({dtype}_t)(before + z);")
     least = function.entries(f"{operation.name}_least", operation.least)

@@ -144,7 +144,7 @@ class FireSizes(Fire):
 
     In units of the smallest size $\lambda = \Theta / 2^{n - 1}$, a multiple of 4:
     $+2^k$ where $u \ge \tfrac{3}{4} 2^k \lambda$, the largest such; where
-    $u \le -\tfrac{3}{4} 2^k \lambda$ and $2^k$ is no more than what was sent, $-2^k$,
+    $u < -\tfrac{3}{4} 2^k \lambda$ and $2^k$ is no more than what was sent, $-2^k$,
     the largest such; $u \leftarrow u - \lambda z$. Its state: the potential, and what
     was sent. Nothing is sent that would make this more than `ceiling`.
     """
@@ -158,13 +158,13 @@ class FireSizes(Fire):
         """The smallest size."""
         return self.threshold >> (self.sizes - 1)
 
-    def thresholds(self) -> list[tuple[int, np.ndarray, np.ndarray]]:
-        """`(size, potentials from which on it is sent and taken back)`, each size.
+    def thresholds(self) -> list[tuple[int, np.ndarray]]:
+        """`(size, threshold)` of each size, the smallest first.
 
-        The smallest is first.
+        It is sent from the threshold on, and taken back below minus the threshold.
         """
         each = 3 * (self.least >> 2)
-        return [(1 << k, each << k, -(each << k)) for k in range(self.sizes)]
+        return [(1 << k, each << k) for k in range(self.sizes)]
 
     def initial_state(self) -> tuple:
         return *super().initial_state(), np.zeros(self.shape, np.int64)
@@ -175,9 +175,9 @@ class FireSizes(Fire):
         u, sent = state[0] + values[0], state[1]
         z = np.zeros_like(u)
         most = np.inf if self.ceiling is None else self.ceiling
-        for size, above, below in self.thresholds():
-            z = np.where((u >= above) & (sent + size <= most), size, z)
-            z = np.where((u <= below) & (sent >= size), -size, z)
+        for size, bound in self.thresholds():
+            z = np.where((u >= bound) & (sent + size <= most), size, z)
+            z = np.where((u < -bound) & (sent >= size), -size, z)
         return z, (u - self.least * z, sent + z)
 
     def bounds(self, x: Interval, *, steps: int) -> Interval:
@@ -197,13 +197,12 @@ class FireSizes(Fire):
 class FireChanges(FireSizes):
     r"""Differential neurons: as `FireSizes`, but to the nearest level.
 
-    The smallest size is sent from $u \ge \lambda / 2$ on, and taken back where
-    $u < -\lambda / 2$.
+    The threshold of the smallest size is $\lambda / 2$.
     """
 
-    def thresholds(self) -> list[tuple[int, np.ndarray, np.ndarray]]:
-        half, most = self.least >> 1, self.ceiling or 1 << self.sizes
-        bounds = [(1, half, -half - 1), *super().thresholds()[1:]]
+    def thresholds(self) -> list[tuple[int, np.ndarray]]:
+        most = self.ceiling or 1 << self.sizes
+        bounds = [(1, self.least >> 1), *super().thresholds()[1:]]
         return [each for each in bounds if each[0] <= most]
 
 

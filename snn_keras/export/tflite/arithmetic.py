@@ -10,7 +10,7 @@ from snn_keras.export.integer import IntegerNetwork
 from snn_keras.export.integer.interval import Interval
 from snn_keras.export.tflite.flatbuffer import Quantization
 from snn_keras.export.tflite.lowering import ONE, Lowering
-from snn_keras.export.tflite.products import Product, pooled, product_of
+from snn_keras.export.tflite.products import Product, pooled, product_of, views
 
 INT16_MAX = 2**15 - 1
 EXACT = 2**24  # up to here float32 has every integer
@@ -167,17 +167,7 @@ def digits_of(operation: Any, to: Lowering, x: int) -> list[tuple[int, int]]:
 
 def _pooled_by_slices(operation, to, x):
     """The largest of the tensors of each place of the window."""
-    largest: Any = None
-    channels = to.shape(x)[-1]
-    for place in np.ndindex(*operation.window):
-        ends = [
-            p + s * (n - 1) + 1
-            for p, s, n in zip(
-                place, operation.strides, operation.shape[:2], strict=True
-            )
-        ]
-        begin, ends = (*place, 0), (*ends, channels)
-        strides = (*operation.strides, 1)
-        y = to.slice(x, begin, ends, strides, operation.shape)
-        largest = y if largest is None else to.larger(largest, y, operation.shape)
-    return largest
+    first, *others = views(operation, to, x)
+    for y in others:
+        first = to.larger(first, y, operation.shape)
+    return first

@@ -1,5 +1,6 @@
 """Writes TFLite files, by the tables of the schema."""
 
+import collections
 import dataclasses
 import hashlib
 import json
@@ -68,6 +69,7 @@ class File:
         self._constants = {}
         self._buffers = {}
         self._kinds = []
+        self._added = []  # kind, inputs and outputs of each operator
 
     def tensor(
         self,
@@ -166,6 +168,29 @@ class File:
                     raise AttributeError(f"{options} has no {name}")
                 setattr(operator.builtinOptions, name, value)
         self._graph.operators.append(operator)
+        self._added.append((kind, list(inputs), list(outputs)))
+
+    def _copy_what_is_shared(self):
+        """Lets a RESHAPE read a copy of what others read, too.
+
+        TensorFlow Lite's RESHAPE shares memory with what it reads, and operators that
+        work in place overwrite it, whoever else has yet to read it.
+        """
+        read = collections.Counter(
+            x for _, inputs, _ in self._added for x in set(inputs)
+        )
+        operators, self._graph.operators = self._graph.operators, []
+        added, self._added = self._added, []
+        for operator, (kind, inputs, outputs) in zip(operators, added, strict=True):
+            x = inputs[0]
+            if kind == "RESHAPE" and read[x] > 1 and read[outputs[0]]:
+                y = self.tensor(
+                    f"copy_of_{x}_{outputs[0]}", self.shape(x), *self.kind(x)
+                )
+                self.operator("MAXIMUM", [x, x], [y], "MaximumMinimumOptions")
+                operator.inputs = np.asarray([y, *inputs[1:]], np.int32)
+            self._graph.operators.append(operator)
+            self._added.append((kind, inputs, outputs))
 
     def content(
         self,
@@ -183,6 +208,7 @@ class File:
         """
         import flatbuffers
 
+        self._copy_what_is_shared()
         self._graph.inputs = np.asarray(list(inputs.values()), np.int32)
         self._graph.outputs = np.asarray(list(outputs.values()), np.int32)
         signature = self._s.SignatureDefT()

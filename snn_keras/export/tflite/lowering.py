@@ -41,9 +41,10 @@ class Lowering:
         self.file = File(network.name)
         self.inputs = {}
         self.tensors = {}  # name in the network -> index of the tensor of its value
-        self.totals = {}  # the same of its sum over the steps so far, in int8
+        self.totals = {}  # the same of its sum over the steps so far: addends, in int8
         self.states = {}  # name of the operation -> its state; None means 0
         self.kernels = {}  # name of a layer -> its kernel, where it is not a constant
+        self.made = {}  # what is computed from what -> its tensor
         self.streaming = False
         self.counter: Any = None  # the tensor of the step's number, where one is used
         self.step = 0
@@ -82,9 +83,13 @@ class Lowering:
         """A constant of the dtype of values, with at least one axis."""
         return self.file.constant(np.atleast_1d(value), self.dtype)
 
-    def cast(self, x: int, dtype: str) -> int:
-        """`x` in another dtype; int8 and int16 get the scale 1, which products need."""
-        y = self.tensor(self.shape(x), dtype, quantization=self.meaning(dtype))
+    def cast(self, x: int, dtype: str, meaning: Quantization | None = None) -> int:
+        """`x` in another dtype, of this meaning.
+
+        int8 and int16 get the scale 1 by default, which products need.
+        """
+        meaning = meaning or self.meaning(dtype)
+        y = self.tensor(self.shape(x), dtype, quantization=meaning)
         self.file.operator("CAST", [x], [y], "CastOptions")
         return y
 

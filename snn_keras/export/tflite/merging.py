@@ -3,10 +3,14 @@
 The sum of an integrate-and-fire neuron's spikes follows from the sum of its input so
 far, without a potential: with $L = \\lfloor (\\sum I + initial) / \\Theta \\rfloor$ and
 the count $N$ so far, it fires where $L > N$. An int8 kernel computes $L$ from counts,
-by its scale and its bias.
+by its scale and its bias. What neurons of several sizes send follows from
+$H = \\lfloor 2 (\\sum I + initial) / \\lambda \\rfloor$, halves of their smallest size,
+and the sum $N$ of what they sent: every threshold is a whole number of halves. Levels
+beyond what int8 tells apart are the sum of two kernels.
 """
 
 import dataclasses
+import itertools
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,7 +19,7 @@ import numpy as np
 from snn_keras.export import integer
 from snn_keras.export.integer.operations import Operation
 from snn_keras.export.tflite.branches import is_of_channels, summed
-from snn_keras.export.tflite.held import COUNTERS, MOST, RANGE, Held
+from snn_keras.export.tflite.held import COUNTERS, MOST, MOST_PIECES, RANGE, Held
 from snn_keras.export.tflite.requantization import (
     INT32_MAX,
     Requantization,
@@ -24,7 +28,6 @@ from snn_keras.export.tflite.requantization import (
 )
 
 GAINS = tuple(1 << k for k in range(8))
-MOST_PIECES = 16
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,12 +39,14 @@ class Piece:
         held: How the layer reads them.
         channels: Their number.
         strides: The places that are kept; empty for all.
+        addend: Which of the tensors that hold it.
     """
 
     name: str
     held: Held
     channels: int
     strides: tuple = ()
+    addend: int = 0
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -56,7 +61,8 @@ class Merged:
         pieces: What the layer reads.
         source: How the input of `weights` is held.
         gain: What the sums of the kernel are, in units of those of the network.
-        levels: The largest level that counts.
+        levels: The largest level that counts; of neurons of several sizes, in halves
+            of the smallest.
     """
 
     neuron: integer.Fire
@@ -72,21 +78,33 @@ class Merged:
         """Names of what it reads."""
         return {piece.name for piece in self.pieces}
 
-    def constants(self, step: int | None) -> Requantization | None:
-        """The constants of a step, from 1; without what is added if it is None."""
-        channels = self.weights.shape[-1]
-        theta, zeros = self.vector(self.threshold), np.zeros(channels, np.int64)
+    @property
+    def parts(self) -> list[range]:
+        """The levels that each kernel counts: as many as int8 tells apart."""
+        ends = [*range(0, self.levels, RANGE), self.levels]
+        return [range(*each) for each in itertools.pairwise(ends)]
+
+    def constants(self, step: int | None, part: range) -> Requantization | None:
+        """The constants of the kernel that counts a part of the levels.
+
+        Args:
+            step: The number of the step, from 1; None for constants without what is
+                added.
+            part: One of `parts`.
+        """
+        theta = self.vector(self.threshold)
+        before = part.start * theta
         times = min(step or 1, self.source.shown or 1)
         if times == 1:  # sums of whole numbers, so that what is added is whole, too
-            made = solve(Staircase(theta, zeros, 1, self.levels), *self._units)
+            made = solve(Staircase(theta, -before, 1, len(part)), *self._units)
             if made is None or step is None:
                 return made
             bias = made.bias + self.gain * self.added(step)
             return dataclasses.replace(made, bias=bias)
-        levels = min(step or 1, self.levels)
-        return solve(
-            Staircase(theta, self.added(step or 1), times, levels), *self._units
-        )
+        several = isinstance(self.neuron, integer.FireSizes)
+        levels = len(part) if several else min(step or 1, len(part))
+        offset = self.added(step or 1) - before
+        return solve(Staircase(theta, offset, times, levels), *self._units)
 
     @property
     def _units(self):
@@ -95,8 +113,10 @@ class Merged:
     @property
     def threshold(self) -> np.ndarray:
         """The threshold of one level."""
-        parts = getattr(self.neuron, "bits", 0)
-        return self.neuron.threshold >> parts
+        neuron = self.neuron
+        if isinstance(neuron, integer.FireSizes):
+            return neuron.least >> 1
+        return neuron.threshold >> getattr(neuron, "bits", 0)
 
     def vector(self, array: np.ndarray) -> np.ndarray:
         """One integer for each channel."""
@@ -114,8 +134,8 @@ class Merged:
     def fits(self, steps: int) -> bool:
         """Whether every step has constants, and sums fit in 32 bits."""
         largest = self.weights.bounds(self._read(), steps=1).largest
-        for step in range(1, steps + 1):
-            found = self.constants(step)
+        for step, part in itertools.product(range(1, steps + 1), self.parts):
+            found = self.constants(step, part)
             if found is None:
                 return False
             if largest + np.max(np.abs(found.bias)) > INT32_MAX:
@@ -144,7 +164,7 @@ def merge(
     if type(neuron) not in (*COUNTERS, integer.FireBits) or steps > MOST:
         return None
     levels = _levels(neuron, steps)
-    if levels not in range(1, RANGE + 1):
+    if levels is None or not 1 <= levels <= 2 * RANGE - 1:
         return None
     found = summed(neuron, made)
     kernels = None if found is None else found.kernels()
@@ -187,9 +207,11 @@ def _pieces(branches, kernels, sources, gain):
         digits = _digits(gain * kernel, source.gains())
         if digits is None:
             return None
-        for factor, part in digits:
+        each = itertools.product(digits, range(source.addends))
+        for (factor, part), addend in each:
             held = source if factor == source.gain else source.with_gain(factor)
-            pieces.append(Piece(branch.name, held, kernel.shape[-2], branch.strides))
+            channels, strides = kernel.shape[-2], branch.strides
+            pieces.append(Piece(branch.name, held, channels, strides, addend))
             parts.append(part)
     is_apart = type(branches[0].layer) is integer.DepthwiseConvolve
     if not 1 <= len(pieces) <= (1 if is_apart else MOST_PIECES):
@@ -229,7 +251,10 @@ def _digits(weights, gains):
 
 
 def _levels(neuron, steps):
-    """The largest level of neurons; None if their channels differ in it."""
+    """The largest level of neurons; None if there is none, or channels differ in it."""
+    if type(neuron) is integer.FireChanges:
+        # A potential further above them has the same effect.
+        return None if neuron.ceiling is None else 2 * neuron.ceiling - 1
     if type(neuron) is not integer.FireBits:
         return min(getattr(neuron, "ceiling", None) or steps, steps)
     whole = 2**neuron.bits - 1

@@ -164,13 +164,13 @@ def _(operation: integer.FireSizes, to, x):
     potential, before = to.states[operation.name]
     u = to.plus(potential, x, shape)
     most = operation.ceiling
-    for size, above, below in operation.thresholds():
-        fires = to.where("GREATER_EQUAL", u, to.constant(above), shape)
+    for size, bound in operation.thresholds():
+        fires = to.where("GREATER_EQUAL", u, to.constant(bound), shape)
         if most is not None and before is not None:
             free = to.where("LESS_EQUAL", before, to.constant(most - size), shape)
             fires = to.binary("MUL", fires, free, shape)
         if before is not None:
-            below = to.where("LESS_EQUAL", u, to.constant(below), shape)
+            below = to.where("LESS", u, to.constant(-bound), shape)
             may = to.where("GREATER_EQUAL", before, to.constant(size), shape)
             fires = to.binary("SUB", fires, to.binary("MUL", below, may, shape), shape)
         more = to.constant(size - size // 2)  # than the size below it

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import itertools
 from collections.abc import Mapping
 from typing import Any
 
@@ -82,6 +83,20 @@ def padded(operation: Any, to: Lowering, x: int, value: int = 0) -> tuple[bool, 
     if np.any(operation.padding):
         x = to.pad(x, (*operation.padding, (0, 0)), value)
     return False, x
+
+
+def views(operation: Any, to: Lowering, x: int) -> list[int]:
+    """What is at each place of a window, for all windows; `x` is padded."""
+    window = getattr(operation, "window", None) or operation.kernel.shape[:2]
+    dilation = getattr(operation, "dilation", (1, 1))
+    shape, strides = (*operation.shape[:2], to.shape(x)[-1]), (*operation.strides, 1)
+    found = []
+    for place in itertools.product(*map(range, window)):
+        begin = (*(i * d for i, d in zip(place, dilation, strict=True)), 0)
+        each = zip(begin[:2], strides[:2], shape[:2], strict=True)
+        ends = [first + k * (n - 1) + 1 for first, k, n in each] + [shape[-1]]
+        found.append(to.slice(x, begin, ends, strides, shape))
+    return found
 
 
 def pooled(operation: integer.MaxPool, to: Lowering, x: int, least: int) -> int:

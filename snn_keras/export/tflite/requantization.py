@@ -11,6 +11,17 @@ import dataclasses
 import numpy as np
 
 INT32_MAX = 2**31 - 1
+SHARES = (
+    0.5,
+    0.25,
+    0.75,
+    0.12,
+    0.88,
+    0.06,
+    0.94,
+    0.03,
+    0.97,
+)  # of the room for a scale
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,7 +79,7 @@ def solve(stairs: Staircase, gain: int, unit: float) -> Requantization | None:
             return None
         least = np.max(halves / np.maximum(above, 1), axis=0)
         most = np.min(halves / np.maximum(below, 0.5), axis=0)
-        for share in (0.5, 0.25, 0.75):
+        for share in SHARES:
             tried = ((least + share * (most - least)) / unit).astype(np.float32)
             found = missing & _is_small(tried, unit)
             found &= _separates(above, below, tried, unit)

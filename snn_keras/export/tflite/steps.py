@@ -33,7 +33,7 @@ class Steps(Lowering):
             if spec.name in plan.values:
                 self.tensors[spec.name] = self._value(spec, number)
             if spec.name in plan.totals:
-                self.totals[spec.name] = held_input(self, spec)
+                self.totals[spec.name] = [held_input(self, spec)]
 
     def _value(self, spec, number):
         """An input minus its zero point."""
@@ -65,7 +65,9 @@ class Steps(Lowering):
         for operation in self.network.operations:
             name, states = operation.name, operation.initial_state()
             if name in self.plan.merged:
-                if states:
+                if isinstance(operation, integer.FireChanges):
+                    specs[name] = [("sent", operation.shape, self.dtype)]
+                elif states:
                     specs[name] = [("count", operation.shape, "int8")]
                 continue
             if name in self.plan.values:

@@ -9,11 +9,12 @@ from snn_keras.export import integer
 from snn_keras.export.integer.operations import Operation
 from snn_keras.export.tflite.arithmetic import kernel_constant
 from snn_keras.export.tflite.flatbuffer import Quantization
-from snn_keras.export.tflite.held import MOVES, WEIGHTED, Held
+from snn_keras.export.tflite.held import MOST, MOVES, WEIGHTED, Held
 from snn_keras.export.tflite.lowering import ONE, Lowering, lower
 from snn_keras.export.tflite.merging import Merged
-from snn_keras.export.tflite.products import pooled, product_of
+from snn_keras.export.tflite.products import pooled, product_of, views
 from snn_keras.export.tflite.requantization import Requantization
+from snn_keras.export.tflite.table import add_sums, meaning_of_part
 
 RELU = 1  # of the schema's ActivationFunctionType
 TOTAL = "/total"  # behind the name of neurons whose spikes are added up, too
@@ -32,16 +33,20 @@ def held_input(to: Lowering, spec: integer.Input) -> int:
     return _requantized(to, number, held, spec.shape)
 
 
-def add_total(to: Lowering, operation: Operation) -> int:
-    """The sum of an operation's output so far, which nothing merges."""
+def add_total(to: Lowering, operation: Operation) -> list[int]:
+    """The sum of an operation's output so far, which nothing merges: its addends."""
     held = to.plan.held[operation.name]
     reads: list[Any] = [to.totals.get(name) for name in operation.inputs]
     if type(operation) in WEIGHTED:
-        return _add_sums(to, operation, reads[0], held)
+        if held.addends == 1:
+            return [_add_sums(to, operation, reads[0][0], held)]
+        sides = (*operation.padding, (0, 0))
+        padded = [to.pad(x, sides) if np.any(sides) else x for x in reads[0]]
+        return [y for x in padded for y in views(operation, to, x)]
     if isinstance(operation, integer.MaxPool):
-        return pooled(operation, to, reads[0], 0)
+        return [pooled(operation, to, reads[0][0], held.zero)]
     if type(operation) in MOVES:
-        return lower(operation, to, *reads)
+        return [lower(operation, to, *each) for each in zip(*reads, strict=True)]
     if isinstance(operation, integer.Gate):
         return reads[0]  # those who read it know for how many steps it is shown
     value = to.tensors[operation.name]
@@ -52,7 +57,9 @@ def add_total(to: Lowering, operation: Operation) -> int:
         (before,) = to.states[name]
         value = to.plus(before, value, operation.shape)
         to.states[name] = [value]
-    return to.cast(value, "int8")
+    if held.zero:
+        value = to.binary("ADD", value, to.constant(held.zero), operation.shape)
+    return [to.cast(value, "int8", meaning_of(held))]
 
 
 def _add_sums(to, operation, x, held):
@@ -67,43 +74,74 @@ def _add_sums(to, operation, x, held):
 
 def add_merged(to: Lowering, merged: Merged) -> None:
     """Adds neurons and the layer with weights before them, in one operator."""
-    neuron, weights = merged.neuron, merged.weights
+    neuron, held = merged.neuron, to.plan.held[merged.neuron.name]
     x = _read(to, merged)
-    made, bias = _constants(to, merged)
-    held = to.plan.held[neuron.name]
-    level = _product(to, weights, x, made, bias, meaning_of(held), RELU)
-    if weights.shape != neuron.shape:
-        level = to.reshape(level, neuron.shape)
+    if isinstance(neuron, integer.FireChanges):
+        _add_changes(to, merged, x, held)
+        return
+    (part,) = merged.parts
+    total = level = _level(to, merged, x, part, meaning_of(held))
     before = None
-    total = level
     if not isinstance(neuron, integer.FireBits):
         (before,) = to.states[neuron.name]
         total = _counted(to, neuron, level, before)
         to.states[neuron.name] = [total]
-    to.totals[neuron.name] = total
+    to.totals[neuron.name] = [total]
     if neuron.name in to.plan.values:
         to.tensors[neuron.name] = _change(to, total, before, held, neuron.shape)
+
+
+def _add_changes(to, merged, x, held):
+    """Adds neurons of several sizes; their state is a value."""
+    neuron = merged.neuron
+    (before,) = to.states[neuron.name]
+    levels = {
+        part: _level(to, merged, x, part, meaning_of_part(part))
+        for part in merged.parts
+    }
+    total = add_sums(to, neuron, levels, before, held)
+    sent = _change(to, total, None, held, neuron.shape)
+    to.states[neuron.name], to.totals[neuron.name] = [sent], [total]
+    if neuron.name in to.plan.values:
+        if before is not None:
+            sent = to.binary("SUB", sent, before, neuron.shape)
+        to.tensors[neuron.name] = sent
+
+
+def _level(to, merged, x, part, meaning):
+    """The levels of a part, in the neurons' shape; once where no step changes them."""
+    made, bias = _constants(to, merged, part)
+    key = merged.neuron.name, part, x, bias
+    if key not in to.made:
+        y = _product(to, merged.weights, x, made, bias, meaning, RELU)
+        shape = merged.neuron.shape
+        to.made[key] = y if merged.weights.shape == shape else to.reshape(y, shape)
+    return to.made[key]
 
 
 def _read(to, merged):
     """The pieces that a merged layer reads, one behind the other."""
     meaning, made = meaning_of(merged.source), {}
+    key = merged.pieces, *(tuple(to.totals[piece.name]) for piece in merged.pieces)
+    if key in to.made:
+        return to.made[key]
     for piece in merged.pieces:
         if piece not in made:
             made[piece] = _piece(to, piece, meaning)
-    if len(merged.pieces) == 1:
-        return made[merged.pieces[0]]
     parts = [made[piece] for piece in merged.pieces]
-    *places, _ = to.shape(parts[0])
-    y = to.like(parts[0], (*places, sum(to.shape(x)[-1] for x in parts)))
-    table = {"axis": len(places) + 1}
-    to.file.operator("CONCATENATION", parts, [y], "ConcatenationOptions", **table)
+    y = parts[0]
+    if len(parts) > 1:
+        *places, _ = to.shape(y)
+        y = to.like(y, (*places, sum(to.shape(x)[-1] for x in parts)))
+        table = {"axis": len(places) + 1}
+        to.file.operator("CONCATENATION", parts, [y], "ConcatenationOptions", **table)
+    to.made[key] = y
     return y
 
 
 def _piece(to, piece, meaning):
     """One of them, of this quantization."""
-    x, held = to.totals[piece.name], to.plan.held[piece.name]
+    x, held = to.totals[piece.name][piece.addend], to.plan.held[piece.name]
     shape = to.shape(x)
     if piece.strides:
         strides = (*piece.strides, 1)
@@ -120,7 +158,7 @@ def _counted(to, neuron, level, before):
     """The counts of neurons, from the levels of their inputs and the counts before."""
     shape, one = neuron.shape, to.file.constant([1], "int8", ONE)
     ceiling = getattr(neuron, "ceiling", None)
-    if ceiling is not None:
+    if ceiling is not None and ceiling < MOST:  # at which int8 ends
         most = to.file.constant([ceiling], "int8", ONE)
         level = to.smaller(level, most, shape)
     if before is None:
@@ -142,19 +180,19 @@ def _change(to, total, before, held, shape):
     return value
 
 
-def _constants(to, merged):
+def _constants(to, merged, part):
     """The `Requantization` of this step, and the tensor of its bias."""
     if not to.streaming or to.network.timesteps == 1:
-        made = merged.constants(to.step + 1)
+        made = merged.constants(to.step + 1, part)
         return made, to.file.constant(
             made.bias, "int32", _bias_meaning(made, merged.source)
         )
-    made = merged.constants(None)
+    made = merged.constants(None, part)
     first = made.bias + merged.gain * merged.vector(merged.neuron.initial)
     bias, shape = to.file.constant(first), np.shape(first)
     meaning = _bias_meaning(made, merged.source)
     for number, (offset, on) in enumerate(merged.shifts):
-        name = f"{merged.neuron.name}/bias_{number}"
+        name = f"{merged.neuron.name}/bias_{part.start}_{number}"
         each = to.file.constant(merged.gain * merged.vector(offset))
         added = to.file.tensor(f"{name}/added", shape, "int32")
         inputs = [each, to.steps_so_far(on)]
