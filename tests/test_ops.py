@@ -293,10 +293,8 @@ def largest_size(u, least, room, num_sizes, rounds):
     """The signed size that `sized_spike` sends for one neuron, by trying all."""
     for k in reversed(range(num_sizes)):
         size = 2**k
-        reached = abs(u) >= 0.75 * size * least
-        if rounds and k == 0:
-            reached = u >= least / 2 or u < -least / 2
-        if reached and size <= room:
+        bound = least / 2 if rounds and k == 0 else 0.75 * size * least
+        if (u >= bound or u < -bound) and size <= room:
             return np.sign(u) * size
     return 0.0
 
