@@ -86,6 +86,8 @@ def check(model, bits, number, tolerance=1e-9, fused=(True, False)):
         reject()
     if not all(_same(expected, other) for other in again):
         reject()  # Random in inference, too: a model's own call drops `training`.
+    if not _same(values_of(model, x), values_of(model, x)):
+        reject()  # So is what later layers do not pass on.
     # Nothing is compiled here, so what XLA could compile need not be found out.
     with mock.patch.object(program, "has_xla_form", return_value=True):
         return [outcome(model, bits, x, expected, tolerance, f) for f in fused]
@@ -105,6 +107,18 @@ def tells_wrongly(model, x):
     with contextlib.suppress(Exception):  # it fails behind such a tensor
         trace(model).run(x, call)
     return any(found)
+
+
+def values_of(model, x):
+    """What every operation of a model computes."""
+    found = []
+
+    def call(node, values):
+        found.append(node.call(node.operation, values, training=False))
+        return found[-1]
+
+    trace(model).run(x, call)
+    return found
 
 
 def _same(first, second):
