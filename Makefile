@@ -20,6 +20,10 @@ OLDEST_KERAS := $(shell sed -n "s/^ *keras>=//p" setup.cfg)
 PINNED_KERAS := $(shell sed -n "s/^keras==//p" constraints.txt)
 LAWS := $(shell cat tests/laws.txt)
 TEST_LAWS := -m pytest -q -m $(QUICK) $(LAWS:%=tests/test_%.py)
+# JAX compiles fast, not well, and keeps what it compiled for the next run.
+JAX_TESTS := KERAS_BACKEND=jax XLA_FLAGS=--xla_backend_optimization_level=0 \
+  JAX_COMPILATION_CACHE_DIR=$(CURDIR)/.venv/compiled \
+  JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS=0 JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES=-1
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
 .PHONY: venv demo test test-slow test-overnight fuzz kills test-torch test-versions test-compiled reproduce microcontroller bench docs lint clean
@@ -38,7 +42,7 @@ demo: venv
 
 test: venv
 	KERAS_BACKEND=tensorflow $(BIN)/python -m tests.run -m $(QUICK)
-	XLA_FLAGS=--xla_backend_optimization_level=0 KERAS_BACKEND=jax $(BIN)/python -m tests.run -m $(QUICK)
+	$(JAX_TESTS) $(BIN)/python -m tests.run -m $(QUICK)
 
 test-slow: venv
 	KERAS_BACKEND=tensorflow $(BIN)/python -m tests.run --parts=8 -m slow

@@ -59,7 +59,7 @@ def arguments_of(found, row):
 @pytest.mark.parametrize(
     ("model", "neurons", "timesteps"),
     [
-        (network(layers.ReLU), None, (1, 2, 5)),
+        (network(layers.ReLU), None, (1, 3)),
         (network(lsq), None, (1, 3)),
         (
             network(lsq),

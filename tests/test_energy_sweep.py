@@ -132,7 +132,6 @@ class Sweep:
             self.names[case] = name_of(y)
             ends.append(end(case, y, taken))
         model = keras.Model(list(inputs.values()), ends)
-        self.types = {type(node.operation) for node in trace(model).nodes}
         snn = snn_keras.convert(model, STEPS)
         snn.run_eagerly = keras.backend.backend() == "tensorflow"
         self.layers = analysis.energy(snn, list(xs.values())).layers
@@ -142,14 +141,14 @@ def once(make):
     """`make` called once for each argument, whether it succeeds or not."""
 
     @functools.cache
-    def attempt(is_static):
+    def attempt(argument):
         try:
-            return make(is_static), None
+            return make(argument), None
         except Exception as error:
             return None, repr(error)
 
-    def made(is_static):
-        sweep, error = attempt(is_static)
+    def made(argument):
+        sweep, error = attempt(argument)
         assert error is None, error
         return sweep
 
@@ -162,20 +161,34 @@ def weighing(is_static):
 
 
 @once
-def passing(is_static):
+def passing_spikes(cases):
     def end(case, y, taken):
-        behind = conv_behind(y, f"behind {case}")
-        if is_static:
-            return neurons(f"last {case}")(behind)
         met = [layers.Flatten()(y), layers.Flatten()(taken[0])]
-        return behind, neurons(f"meets {case}")(layers.Concatenate()(met))
+        meets = neurons(f"meets {case}")(layers.Concatenate()(met))
+        return conv_behind(y, f"behind {case}"), meets
 
-    return Sweep(PASSING, is_static, end)
+    return Sweep({case: PASSING[case] for case in cases}, False, end)
+
+
+@once
+def passing_numbers(cases):
+    def end(case, y, _):
+        return neurons(f"last {case}")(conv_behind(y, f"behind {case}"))
+
+    return Sweep({case: PASSING[case] for case in cases}, True, end)
+
+
+# The quick run has every fourth, the slow one all.
+SOME, ALL = tuple(PASSING)[::4], tuple(PASSING)
+HANDED_ON = [
+    *((case, SOME) for case in SOME),
+    *(pytest.param(case, ALL, marks=pytest.mark.slow) for case in ALL),
+]
 
 
 @pytest.mark.parametrize("case", WEIGHTS)
 def test_spikes_are_additions_at_every_synapse(case, float64):
-    sweep = weighing(is_static=False)
+    sweep = weighing(False)
     spikes, jacobians = sweep.spikes[case], sweep.jacobians[case]
     counted = sweep.layers[sweep.names[case]]
     additions = sum((s @ j).sum() for s, j in zip(spikes, jacobians, strict=True))
@@ -192,16 +205,16 @@ def test_spikes_are_additions_at_every_synapse(case, float64):
 
 @pytest.mark.parametrize("case", WEIGHTS)
 def test_numbers_are_multiplied_at_every_synapse(case, float64):
-    sweep = weighing(is_static=True)
+    sweep = weighing(True)
     counted = sweep.layers[sweep.names[case]]
     synapses = sum(j.sum() for j in sweep.jacobians[case])
     for side in (counted.spiking, counted.opponents["float"].cost):
         assert side.multiply == side.add == synapses
 
 
-@pytest.mark.parametrize("case", PASSING)
-def test_spikes_are_handed_on_to_the_weights_behind(case, float64):
-    sweep = passing(is_static=False)
+@pytest.mark.parametrize(("case", "cases"), HANDED_ON)
+def test_spikes_are_handed_on_to_the_weights_behind(case, cases, float64):
+    sweep = passing_spikes(cases)
     spikes, jacobians = sweep.spikes[case], sweep.jacobians[case]
     arriving = sum(s @ j for s, j in zip(spikes, jacobians, strict=True))
     fan_out = fan_of_conv_behind(arriving.shape[1])
@@ -213,9 +226,9 @@ def test_spikes_are_handed_on_to_the_weights_behind(case, float64):
     assert counted.opponents["float"].cost.multiply == depends @ fan_out
 
 
-@pytest.mark.parametrize("case", PASSING)
-def test_spikes_that_meet_no_weights_are_additions_at_the_neuron(case, float64):
-    sweep = passing(is_static=False)
+@pytest.mark.parametrize(("case", "cases"), HANDED_ON)
+def test_spikes_that_meet_no_weights_are_additions_at_the_neuron(case, cases, float64):
+    sweep = passing_spikes(cases)
     spikes, jacobians = sweep.spikes[case], sweep.jacobians[case]
     arriving = sum(s @ j for s, j in zip(spikes, jacobians, strict=True))
     counted = sweep.layers[f"meets {case}"]
@@ -226,9 +239,9 @@ def test_spikes_that_meet_no_weights_are_additions_at_the_neuron(case, float64):
     assert counted.spiking.add == added + own
 
 
-@pytest.mark.parametrize("case", PASSING)
-def test_numbers_are_handed_on_to_the_weights_behind(case, float64):
-    sweep = passing(is_static=True)
+@pytest.mark.parametrize(("case", "cases"), HANDED_ON)
+def test_numbers_are_handed_on_to_the_weights_behind(case, cases, float64):
+    sweep = passing_numbers(cases)
     counted = sweep.layers[f"behind {case}"]
     depends = np.any([j.any(axis=0) for j in sweep.jacobians[case]], axis=0)
     expected = depends @ fan_of_conv_behind(len(depends))
@@ -257,9 +270,17 @@ def test_separable_convolutions_cost_two_layers(float64):
             assert counted.opponents["float"].cost.multiply == first.sum() + second
 
 
+def types_of(make, *shapes):
+    """The operations of a case."""
+    inputs = [keras.Input(shape) for shape in shapes]
+    model = keras.Model(inputs, called(make(), inputs))
+    return {type(node.operation) for node in trace(model).nodes}
+
+
 def test_every_linear_rule_is_tried(float64):
-    tried = weighing(is_static=False).types | passing(is_static=False).types
-    tried |= {layers.SeparableConv1D, layers.SeparableConv2D}  # just above
+    tried = {layers.SeparableConv1D, layers.SeparableConv2D}  # just above
+    for case in (*WEIGHTS.values(), *PASSING.values()):
+        tried |= types_of(*case)
     linear = {
         kind
         for kind, rule in RULES.items()

@@ -141,8 +141,15 @@ def test_a_channel_that_is_nearly_dead(kind, bias):
         assert_channels_are_nearest(model, quantized(model))
 
 
-@pytest.mark.parametrize("neuron", COUNTING)
-@pytest.mark.parametrize("kind", KINDS)
+# The quick run has each kind of layer with one of the neurons, in turn.
+PAIRS = [
+    pytest.param(kind, neuron, marks=[] if i % len(COUNTING) == j else pytest.mark.slow)
+    for i, kind in enumerate(KINDS)
+    for j, neuron in enumerate(COUNTING)
+]
+
+
+@pytest.mark.parametrize(("kind", "neuron"), PAIRS)
 def test_a_column_that_is_nearly_nothing(kind, neuron):
     for factor in TINY:
         for bias in (0.3, -1e6):
