@@ -1,5 +1,6 @@
 """The programs of snn_keras by name: `snn_keras train --help`."""
 
+import difflib
 import importlib
 import sys
 
@@ -30,10 +31,15 @@ def main():
     """Runs the program that the first argument names."""
     name = sys.argv[1] if len(sys.argv) > 1 else None
     if name not in PROGRAMS:
+        asked = name in (None, "--help", "-h", "help")
+        if not asked:
+            near = difflib.get_close_matches(name, PROGRAMS, 1)
+            hint = f" Did you mean {near[0]}?" if near else ""
+            print(f"There is no program {name!r}.{hint}\n", file=sys.stderr)
         print("usage: snn_keras PROGRAM [flags]; snn_keras PROGRAM --help\n")
         for program, purpose in PROGRAMS.items():
             print(f"  {program:15} {purpose}")
-        sys.exit(0 if name in ("--help", "-h", "help") else 2)
+        sys.exit(0 if asked and name else 2)
     program = importlib.import_module(f"{__package__}.{name}")
     program.define_flags()
     # What --help shows: the program's own words and flags.

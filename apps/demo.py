@@ -68,7 +68,7 @@ def main(argv):
     data.write_json(output / "accuracy.json", results)
     print(f"\nwrote {output / 'accuracy.json'}")
     if importlib.util.find_spec("matplotlib") is None:
-        print('no picture, no report: they need pip install "snn_keras[plots]"')
+        print("no picture, no report: they need pip install matplotlib")
         return
     write_plot(output / "accuracy.png", results)
     print(f"wrote {output / 'accuracy.png'}")

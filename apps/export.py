@@ -99,7 +99,7 @@ def try_micro(path, images):
     try:
         from tflite_micro.python.tflite_micro import runtime
     except ImportError:
-        print("TensorFlow Lite Micro: not installed (pip install snn_keras[micro])")
+        print("TensorFlow Lite Micro: not installed (pip install tflite-micro)")
         return
     file = export.TFLiteNetwork(path)
     micro = runtime.Interpreter.from_file(str(path), arena_size=2**26)

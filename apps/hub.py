@@ -123,7 +123,7 @@ FAMILIES: dict[str, dict[str, Any]] = {
     },
 }
 REMEDY = (
-    "KerasHub is not here. Remedy: pip install 'snn_keras[hub]'; "
+    "KerasHub is not here. Remedy: pip install keras-hub; "
     "its tokenizers are not needed."
 )
 

@@ -102,7 +102,7 @@ def main(argv):
     found = spikes_and_outputs(export.from_nir(path), images)
     compare("from_nir", *found, expected, answers, labels)
     if not peers.reads_nir():
-        print("SpikingJelly: not installed (pip install snn_keras[bench] nirtorch)")
+        print("SpikingJelly: not installed (pip install spikingjelly nirtorch)")
         return
     with Worker(make_spikingjelly, path, images, FLAGS.timesteps) as worker:
         for case in worker.cases:

@@ -37,7 +37,9 @@ def define_flags():
     flags.DEFINE_bool(
         "compare", False, "Run other neurons and numbers of steps, and show them too."
     )
-    flags.DEFINE_bool("settle", False, "Run signed neurons until they are at rest.")
+    flags.DEFINE_bool(
+        "settle", False, "Run until no neuron fires (signed or differential)."
+    )
     flags.DEFINE_integer(
         "inspected",
         500,

@@ -199,7 +199,8 @@ def in_structure(data: Any, graph: Graph) -> Any:
             f"data must have the structure of the model's inputs, "
             f"{tree.map_structure(lambda x: x.shape, inputs)}, or be a dict by their "
             f"names, {list(graph.input_names)}; in a dataset's batch several inputs "
-            f"stand together, ((a, b), y). Received: {received}."
+            f"stand together, ((a, b), y). Labels are no part of it. "
+            f"Received: {received}."
         ) from error
     return data
 
@@ -294,9 +295,17 @@ def open_size(data: Any, graph: Graph) -> int:
     return max(sizes, default=1)
 
 
-def check_count(name: str, value: Any) -> int:
-    """Returns `value`, or raises a ValueError unless it is an integer >= 1."""
+def check_count(name: str, value: Any, others: str = "") -> int:
+    """Returns `value`, or raises a ValueError unless it is an integer >= 1.
+
+    Args:
+        name: The argument's name, for the message.
+        value: What was given.
+        others: What else the argument may be, for the message.
+    """
     valid = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
     if not valid or value < 1:
-        raise ValueError(f"{name} must be an integer >= 1. Received: {name}={value!r}")
+        raise ValueError(
+            f"{name} must be an integer >= 1{others}. Received: {name}={value!r}"
+        )
     return int(value)

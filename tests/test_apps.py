@@ -174,6 +174,7 @@ BAD = [
     (["train", "--recipe=nq"], "Remedy: --noauto_augment"),
     (["train", "--whole_epochs=yes"], "--whole_epochs=yes takes the JAX backend"),
     (["dance"], "usage: snn_keras PROGRAM"),
+    (["demmo"], "There is no program 'demmo'. Did you mean demo?"),
     (["evaluate", "--model=nowhere.keras"], "there is no file nowhere.keras"),
     (["train", "--output=model.h5"], "--output must end in .keras"),
     (["train", "--dataset=no_such_set"], "Data set 'no_such_set'"),

@@ -313,11 +313,30 @@ def test_timesteps_are_refused(timesteps):
             use()
 
 
+def test_data_in_the_place_of_timesteps_are_refused():
+    message = says("timesteps must be", '"settle"', "(6, 4)", "convert(model, data=x)")
+    with pytest.raises(ValueError, match=message):
+        snn_keras.convert(relu_source(), np.zeros((6, 4)))
+
+
+@CONVERTING
+def test_a_spiking_network_is_not_converted_again(convert):
+    snn = snn_keras.convert(source(), 4)
+    with pytest.raises(ConversionError, match=says("spiking", "with_timesteps")):
+        convert(snn)
+
+
 def test_whole_numbers_of_numpy_are_timesteps():
     assert snn_keras.convert(source(), np.int64(3)).timesteps == 3
 
 
 # --- Neurons -------------------------------------------------------------------------
+
+
+def test_an_unknown_neuron_of_a_float_network_is_refused_in_silence(capsys):
+    with pytest.raises(ValueError, match=says("neuron must be one of", "'iff'")):
+        snn_keras.convert(relu_source(), neuron="iff", data=samples())
+    assert not capsys.readouterr().out
 
 
 @CONVERTING
@@ -410,6 +429,23 @@ def test_inputs_of_another_shape_are_refused(shape, method):
     snn = snn_keras.convert(source(), 4)
     with pytest.raises(ValueError, match=says("'x'", "(None, 4)", str(shape))):
         getattr(snn, method)(np.zeros(shape, "float32"), verbose=0)
+
+
+@pytest.mark.parametrize("method", ["predict", "predict_over_time"])
+@pytest.mark.parametrize(
+    "shape", [(6, 3, 8, 1), (6, 8, 8, 3), (8, 8, 1), (3,)], ids=str
+)
+def test_inputs_of_another_shape_are_refused_after_good_ones(shape, method):
+    inputs = keras.Input((8, 8, 1), name="x")
+    x = layers.Conv2D(2, 3)(inputs)
+    x = layers.Flatten()(LSQReLU(2, initial_step=0.5)(x))
+    model = keras.Model(inputs, layers.Dense(2)(x))
+    snn = snn_keras.convert(model, 4)
+    run = getattr(snn, method)
+    for count in (2, 6):  # Keras compiles for open shapes when they change
+        run(np.zeros((count, 8, 8, 1), "float32"), verbose=0)
+    with pytest.raises(ValueError, match=says("'x'", "(None, 8, 8, 1)", "x[None]")):
+        run(np.zeros(shape, "float32"), verbose=0)
 
 
 # --- Calibration data ----------------------------------------------------------------

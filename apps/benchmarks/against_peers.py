@@ -46,7 +46,7 @@ def make_peers(folder):
 def against_peers(rounds):
     """SpikingJelly's time on the same network, over ours; outputs equal."""
     if not peers.available():
-        logging.warning("SpikingJelly is not installed: pip install snn_keras[bench]")
+        logging.warning("SpikingJelly is not installed: pip install spikingjelly")
         return None
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)

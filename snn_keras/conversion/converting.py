@@ -8,7 +8,12 @@ from snn_keras.coding import Rate
 from snn_keras.conversion import frames, normalize
 from snn_keras.conversion.bias_correction import correct_biases
 from snn_keras.conversion.building import build
-from snn_keras.conversion.planning import check_timesteps, plan
+from snn_keras.conversion.planning import (
+    check_choices,
+    check_is_source,
+    check_timesteps,
+    plan,
+)
 from snn_keras.conversion.quantizing import has_unquantized, quantize_activations
 from snn_keras.conversion.rules import is_quantized, neurons_of
 from snn_keras.graph import Graph
@@ -43,8 +48,8 @@ def convert(
     threshold; all other layers stay. The source is not changed.
 
     Args:
-        model: A functional or Sequential `keras.Model` with quantized
-            activations (`snn_keras.layers.LSQReLU`, `QCFS`).
+        model: A trained `keras.Model`: a float one, whose ReLUs are quantized on
+            `data`, or one with quantized activations (`quantize_activations`).
         timesteps: Time steps of a run, an integer >= 1; or `"settle"`, with
             differential or signed neurons: run until no neuron fires. None: as many as
             the neurons need to be exact; if they never are, the levels of the
@@ -92,7 +97,9 @@ def convert(
         ConversionError: if layers cannot be converted; the message names all of
             them.
     """
+    check_is_source(model)
     check_timesteps(timesteps)
+    check_choices(neuron)
     if input_frames:
         frames.check_arguments(timesteps, bias_correction)
     given = timesteps
@@ -188,8 +195,8 @@ def _say(graph, given, timesteps, neuron, default):
     if given is None or neuron == "auto":
         chosen = default if neuron == "auto" else neuron
         print(
-            f"{graph.name}: neuron={chosen!r}, timesteps={timesteps!r}, chosen for a "
-            "float network; these arguments choose others"
+            f"{graph.name} is a float network, converted with neuron={chosen!r}, "
+            f"timesteps={timesteps!r}; to choose others, give these arguments"
         )
 
 

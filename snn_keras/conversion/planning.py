@@ -19,6 +19,7 @@ from snn_keras.graph import Graph, Node, Tensor
 from snn_keras.inputs import check_count
 from snn_keras.layers import SourceActivation
 from snn_keras.neurons import SpikingCell
+from snn_keras.simulate import SpikingModel
 from snn_keras.text import listed, table
 
 
@@ -278,6 +279,7 @@ def plan(
         ConversionError: if layers cannot be converted; the message names all of
             them.
     """
+    check_is_source(model)
     check_timesteps(timesteps)
     graph = normalize.normal_form(model)
     check_has_neurons(graph)
@@ -338,8 +340,25 @@ def plan(
 
 def check_timesteps(timesteps: int | str | None) -> None:
     """Raises a ValueError unless `timesteps` is a valid length of a run, or None."""
-    if timesteps not in (None, SETTLE):
-        check_count("timesteps", timesteps)
+    if timesteps is None or (isinstance(timesteps, str) and timesteps == SETTLE):
+        return
+    if getattr(timesteps, "shape", ()):
+        raise ValueError(
+            f'timesteps must be an integer >= 1, or "{SETTLE}". Received: an array of '
+            f"shape {tuple(timesteps.shape)}. Remedy: for calibration inputs, "
+            "convert(model, data=x)."
+        )
+    check_count("timesteps", timesteps, f', or "{SETTLE}"')
+
+
+def check_is_source(model: keras.Model | Graph) -> None:
+    """Raises a ConversionError if the model is a spiking network already."""
+    if isinstance(model, SpikingModel):
+        raise ConversionError(
+            f"Model '{model.name}' is a spiking network already. Remedy: "
+            "snn.with_timesteps(T) for another number of steps; for other neurons, "
+            "convert its source again."
+        )
 
 
 def _is_masked_end(tensor, graph):
@@ -405,7 +424,12 @@ def check_neuron(
                 f"neuron: no activation of model '{graph.name}' is called "
                 f"{unknown}. Its quantized activations are {neurons}."
             )
-    for choice in neuron.values() if isinstance(neuron, dict) else [neuron]:
+    check_choices(neuron)
+
+
+def check_choices(neuron: str | SpikingCell | Mapping[str, str | SpikingCell]) -> None:
+    """Raises a ValueError unless each neuron is a known name or a cell."""
+    for choice in neuron.values() if isinstance(neuron, Mapping) else [neuron]:
         known = isinstance(choice, str) and choice in {"auto", *neurons_lib.by_name}
         if not known and not isinstance(choice, SpikingCell):
             names = sorted(["auto", *neurons_lib.by_name])

@@ -8,6 +8,7 @@ from keras import tree
 
 from snn_keras.backend import backend
 from snn_keras.inputs import for_keras
+from snn_keras.simulate.program import Program
 from snn_keras.typing import Array, Inputs
 
 
@@ -20,6 +21,7 @@ class FastFeeding:
     """
 
     runs_graph = True  # `predict` and `evaluate` compute what the graph shows
+    program: Program
 
     def predict(
         self,
@@ -31,7 +33,7 @@ class FastFeeding:
     ) -> Any:
         """As `keras.Model.predict`."""
         x = x if steps else for_keras(x)
-        batched = _batched((x,), batch_size)
+        batched = self._batched((x,), batch_size)
         if batched is not None:
             x, batch_size = batched, None
         return super().predict(  # type: ignore[misc]  # keras.Model is the other base
@@ -50,18 +52,22 @@ class FastFeeding:
     ) -> Any:
         """As `keras.Model.evaluate`."""
         if y is not None and sample_weight is None:
-            batched = _batched((x, y), batch_size)
+            batched = self._batched((x, y), batch_size)
             if batched is not None:
                 x, y, batch_size = batched, None, None
         return super().evaluate(  # type: ignore[misc]  # keras.Model is the other base
             x, y, batch_size, verbose, sample_weight, *args, **kwargs
         )
 
-
-def _batched(data, batch_size):
-    """Batches of the arrays in `data`; None if Keras must make them."""
-    arrays = tree.flatten(data)
-    simple = all(isinstance(a, np.ndarray) and a.dtype.kind in "fiub" for a in arrays)
-    if not simple or len({a.shape[:1] for a in arrays}) != 1 or not arrays[0].ndim:
-        return None
-    return backend.dataset(data, 32 if batch_size is None else batch_size)
+    def _batched(self, data, batch_size):
+        """Batches of the arrays in `data`, `(x, ...)`; None if Keras must make them."""
+        arrays = tree.flatten(data)
+        simple = all(
+            isinstance(a, np.ndarray) and a.dtype.kind in "fiub" for a in arrays
+        )
+        if not simple or len({a.shape[:1] for a in arrays}) != 1 or not arrays[0].ndim:
+            return None
+        # Here, since a function that Keras compiled anew may not know its shapes.
+        first = tree.map_structure(lambda a: a[:1], data[0])
+        self.program.check_inputs(first, len(arrays[0]))
+        return backend.dataset(data, 32 if batch_size is None else batch_size)

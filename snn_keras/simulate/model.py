@@ -303,6 +303,11 @@ class _OverTime(FastFeeding, keras.Model):
         self.jit_compile = spiking_model.jit_compile
         self.built = True
 
+    @property
+    def program(self) -> Program:
+        """That of the spiking model."""
+        return self.spiking_model.program
+
     def call(self, inputs: Array) -> Any:
         model = self.spiking_model
         outputs, _ = run(model.program, inputs, model.chunk_steps, over_time=True)

@@ -6,6 +6,7 @@ import keras
 
 from snn_keras.simulate.feeding import FastFeeding
 from snn_keras.simulate.model import SpikingModel
+from snn_keras.simulate.program import Program
 from snn_keras.simulate.runs import run
 from snn_keras.typing import Array
 
@@ -26,6 +27,11 @@ class Monitored(FastFeeding, keras.Model):
         self.monitor = monitor
         self.jit_compile = model.jit_compile
         self.built = True
+
+    @property
+    def program(self) -> Program:
+        """That of the spiking model."""
+        return self.model.program
 
     def call(self, inputs: Array) -> tuple:
         model = self.model

@@ -137,6 +137,25 @@ class Program:
 
     # --- Before time -----------------------------------------------------------------
 
+    def check_inputs(self, inputs: Any, count: int | None = None) -> dict:
+        """The value of each tensor that is an input.
+
+        Args:
+            inputs: Inputs of the network, or the first sample alone of `count`.
+            count: Number of samples, for the message; None: as many as given.
+
+        Raises:
+            ValueError: if their structure or shapes are not those of the network.
+        """
+        flat = tree.flatten(self.graph.inputs)
+        inputs = self.graph.cast(in_structure(inputs, self.graph))
+        values = dict(zip(flat, tree.flatten(inputs), strict=True))
+        for name, expected in zip(self.graph.input_names, flat, strict=True):
+            got = tuple(values[expected].shape)
+            received = got if count is None else (count, *got[1:])
+            check_shape(name, expected.shape, received)
+        return values
+
     def begin(
         self, inputs: Array, monitor: Any = None, training: bool = False
     ) -> tuple[dict, dict]:
@@ -145,11 +164,8 @@ class Program:
         Returns:
             The values of the tensors before time, and the initial state of a run.
         """
+        values = self.check_inputs(inputs)
         flat = tree.flatten(self.graph.inputs)
-        inputs = self.graph.cast(in_structure(inputs, self.graph))
-        values = dict(zip(flat, tree.flatten(inputs), strict=True))
-        for name, expected in zip(self.graph.input_names, flat, strict=True):
-            check_shape(name, expected.shape, tuple(values[expected].shape))
         state = self.initial_state(ops.shape(values[flat[0]])[0], monitor)
         run_nodes(self.before, values, _call(training))
         for node in self.before if monitor is not None else ():
@@ -372,7 +388,8 @@ def check_shape(name: str, expected: Shape, received: Shape) -> None:
     ):
         raise ValueError(
             f"Input '{name}' of the spiking network has the wrong shape: expected "
-            f"shape {expected}, received {received}."
+            f"shape {expected}, received {received}. The first axis counts samples: "
+            "one sample x is x[None]."
         )
 
 

@@ -13,6 +13,6 @@ def package() -> ModuleType:
         import nir
     except ImportError as error:
         raise ImportError(
-            "NIR files need the nir package. Remedy: pip install snn_keras[nir]"
+            'NIR files need the nir package. Remedy: pip install "nir>=1.0.8"'
         ) from error
     return nir

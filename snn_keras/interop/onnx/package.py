@@ -17,6 +17,6 @@ def package() -> ModuleType:
         import onnx.reference
     except ImportError as error:
         raise ValueError(
-            "ONNX files need the onnx package. Remedy: pip install snn_keras[onnx]"
+            'ONNX files need the onnx package. Remedy: pip install "onnx>=1.23"'
         ) from error
     return onnx
