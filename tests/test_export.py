@@ -101,7 +101,7 @@ def run_file(net, path, inputs):
     Returns:
         A list of `{name: array}`, one for each step.
     """
-    pytest.importorskip("ai_edge_litert", reason="pip install snn_keras[export]")
+    pytest.importorskip("ai_edge_litert", reason="pip install .[export]")
     file = TFLiteNetwork(path)
     inputs = dict(zip((x.name for x in net.inputs), inputs, strict=True))
     if file.form == "streaming":

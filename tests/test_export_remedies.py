@@ -42,7 +42,7 @@ def as_integers(snn, folder):
 
 
 def as_nir(snn, folder):
-    pytest.importorskip("nir", reason="pip install snn_keras[nir]")
+    pytest.importorskip("nir", reason="pip install .[nir]")
     return to_nir(snn, folder / "net.nir")
 
 

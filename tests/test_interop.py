@@ -10,9 +10,9 @@ from snn_keras.interop import activations, from_tf_keras, weight_statistics
 from snn_keras.layers import LSQReLU
 from snn_keras.layers.keras2 import keras2_hard_sigmoid
 
-tf_keras = pytest.importorskip("tf_keras", reason="pip install snn_keras[tfmot]")
+tf_keras = pytest.importorskip("tf_keras", reason="pip install .[tfmot]")
 tfmot = pytest.importorskip(
-    "tensorflow_model_optimization", reason="pip install snn_keras[tfmot]"
+    "tensorflow_model_optimization", reason="pip install .[tfmot]"
 )
 tf = pytest.importorskip("tensorflow")
 layers = tf_keras.layers

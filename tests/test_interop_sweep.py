@@ -14,7 +14,7 @@ import pytest
 import snn_keras
 from snn_keras.interop import from_tf_keras
 
-tf_keras = pytest.importorskip("tf_keras", reason="pip install snn_keras[tfmot]")
+tf_keras = pytest.importorskip("tf_keras", reason="pip install .[tfmot]")
 tf = pytest.importorskip("tensorflow")
 L = tf_keras.layers
 pytestmark = [

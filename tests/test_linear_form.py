@@ -370,7 +370,7 @@ def assert_integers(snn, x):
 
 def assert_nir(snn, x, path):
     """So are those of a NIR file that is read."""
-    pytest.importorskip("nir", reason="pip install snn_keras[nir]")
+    pytest.importorskip("nir", reason="pip install .[nir]")
     to_nir(snn, path)
     read = from_nir(path)
     expected, received = sent(snn, x), sent(read, x)

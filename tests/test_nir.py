@@ -12,7 +12,7 @@ from snn_keras.layers import LSQReLU
 from snn_keras.time import Neurons
 from tests.graphs import dyadic, seeds
 
-nir = pytest.importorskip("nir", reason="pip install snn_keras[nir]")
+nir = pytest.importorskip("nir", reason="pip install .[nir]")
 
 
 def dyadic_weights(model, seed, shift=0.0):

@@ -129,7 +129,7 @@ def test_bursts_are_exported():
 
 
 def test_bursts_run_in_a_file(tmp_path):
-    pytest.importorskip("ai_edge_litert", reason="pip install snn_keras[export]")
+    pytest.importorskip("ai_edge_litert", reason="pip install .[export]")
     model, x = chain(2)
     snn = snn_keras.convert(model, TIMESTEPS, BurstCell())
     export.to_tflite(snn, tmp_path / "bursts.tflite", x)

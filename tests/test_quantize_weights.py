@@ -222,7 +222,7 @@ def test_integers_are_the_spiking_network(neuron, levels, timesteps, bits, metho
 
 @NEURONS
 def test_files_are_the_spiking_network(neuron, levels, timesteps, tmp_path):
-    pytest.importorskip("ai_edge_litert", reason="pip install snn_keras[export]")
+    pytest.importorskip("ai_edge_litert", reason="pip install .[export]")
     x = images()
     snn = snn_keras.convert(network(levels, data=x), timesteps, neuron)
     expected = snn.predict(x, verbose=0)
@@ -290,7 +290,7 @@ def test_the_source_is_not_changed():
 
 def test_sums_of_many_large_weights_take_narrower_digits(tmp_path):
     """Digits of 4 bits would overflow 16 bits, and nothing is rounded for that."""
-    pytest.importorskip("ai_edge_litert", reason="pip install snn_keras[export]")
+    pytest.importorskip("ai_edge_litert", reason="pip install .[export]")
     inputs = keras.Input((300,))
     x = LSQReLU(15, initial_step=1.0)(layers.Dense(300, name="first")(inputs))
     x = LSQReLU(15, initial_step=64.0)(layers.Dense(2, name="second")(x))

@@ -86,7 +86,7 @@ def test_all_layers_of_the_networks_that_ship_are_merged(
 def test_runtimes_agree(neuron, input_dtype, delegate, tmp_path):
     """XNNPACK rounds a float32 product, TensorFlow Lite's own kernels integers."""
     interpreter = pytest.importorskip(
-        "ai_edge_litert.interpreter", reason="pip install snn_keras[export]"
+        "ai_edge_litert.interpreter", reason="pip install .[export]"
     )
     kinds = interpreter.OpResolverType
     kind = kinds.AUTO if delegate else kinds.BUILTIN_WITHOUT_DEFAULT_DELEGATES

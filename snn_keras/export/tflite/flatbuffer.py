@@ -26,7 +26,7 @@ def schema() -> ModuleType:
         from ai_edge_litert import schema_py_generated
     except ImportError as error:
         raise ImportError(
-            "TFLite files need ai-edge-litert. Remedy: pip install snn_keras[export]"
+            "TFLite files need ai-edge-litert. Remedy: pip install ai-edge-litert"
         ) from error
     return schema_py_generated
 
