@@ -11,10 +11,18 @@ from snn_keras.conversion.building import build
 from snn_keras.conversion.normalize import normal_form
 from snn_keras.conversion.planning import plan
 from snn_keras.conversion.probe import SourceProbe, SpikingProbe
-from snn_keras.export import to_integers
+from snn_keras.export import (
+    FORMS,
+    CNetwork,
+    TFLiteNetwork,
+    to_c,
+    to_integers,
+    to_tflite,
+)
 from snn_keras.neurons import IFCell
 from snn_keras.time import Neurons
 from tests.graphs import dyadic
+from tests.test_c_export import compiled
 
 
 def network(activation, samples=64):
@@ -177,13 +185,20 @@ def test_a_corrected_network_saves_and_runs_for_another_time(tmp_path):
     )
 
 
-def test_the_integers_of_a_corrected_network_are_exact():
+def dyadic_network(neuron):
+    """A spiking network with corrections that are dyadic, and its inputs."""
     rng = np.random.default_rng(4)
     model, x = network(lsq)
-    snn = built(model, x)
+    snn = built(model, x, neuron=neuron)
     for name, weights in corrections(snn).items():
         values = [dyadic(rng, w.shape, 16, 8) for w in weights]
         snn.get_layer(f"{name}_bias").set_weights(values)
+    return snn, x
+
+
+@pytest.mark.parametrize("neuron", ["if", "multi_threshold"])
+def test_the_integers_of_a_corrected_network_are_exact(neuron):
+    snn, x = dyadic_network(neuron)
     net = to_integers(snn, x)
     assert net.is_exact
     (out,) = net.outputs
@@ -191,6 +206,19 @@ def test_the_integers_of_a_corrected_network_are_exact():
     for step, (values, _) in enumerate(net.run(net.quantize([x]))):
         total = values[out.name] * out.scale
         assert np.array_equal(total, (step + 1) * expected[step])
+
+
+@compiled
+@pytest.mark.parametrize("neuron", ["if", "multi_threshold"])
+def test_exports_of_a_corrected_network_are_its_integers(neuron, tmp_path):
+    snn, x = dyadic_network(neuron)
+    net = to_integers(snn, x)
+    for form in FORMS:
+        path = tmp_path / f"{form}.tflite"
+        to_tflite(net, path, form=form, batch_size=len(x))
+        assert np.array_equal(TFLiteNetwork(path).predict(x), net.predict(x))
+    to_c(net, tmp_path / "c")
+    assert np.array_equal(CNetwork(tmp_path / "c").predict(x), net.predict(x))
 
 
 def lsq_model():

@@ -114,3 +114,14 @@ def test_bad_names_and_arrays_are_told(change, message, tmp_path):
     for takes in (lambda x: to_integers(snn, x), net.predict, file.predict):
         with pytest.raises(ValueError, match=message):
             takes(given)
+
+
+def test_an_input_may_be_called_step(tmp_path):
+    """A stream's state holds the number of the step, too."""
+    x = inputs = keras.Input((4,), name="step")
+    x = LSQReLU(3, initial_step=0.5)(layers.Dense(4, bias_initializer="ones")(x))
+    model = keras.Model(inputs, layers.Dense(2)(x))
+    images, path = DATA["zebra"], tmp_path / "net.tflite"
+    net = to_integers(snn_keras.convert(model, 3, "differential"), images)
+    to_tflite(net, path, form="streaming", batch_size=6)
+    assert np.array_equal(TFLiteNetwork(path).predict(images), net.predict(images))

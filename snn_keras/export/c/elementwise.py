@@ -128,13 +128,17 @@ def _(operation: integer.SignedFire, function, made):
 def _(operation, function, made):
     sent, dtype = _entry(operation, function, "sent")
     spikes = [f"const int32_t before = {sent};", "int32_t z = 0;"]
-    most = operation.ceiling
+    most, above = operation.ceiling, "u"
+    if np.any(operation.initial):
+        initial = function.entries(f"{operation.name}_initial", operation.initial)
+        spikes.append(f"const int32_t above = u + {initial};")
+        above = "above"
     for size, threshold in operation.thresholds():
         bound = function.entries(f"{operation.name}_threshold_{size}", threshold)
         free = "" if most is None else f" & (before <= {most - size})"
         spikes += [
-            f"z = ((u >= {bound}){free}) ? {size} : z;",
-            f"z = ((u < -{bound}) & (before >= {size})) ? -{size} : z;",
+            f"z = (({above} >= {bound}){free}) ? {size} : z;",
+            f"z = (({above} < -{bound}) & (before >= {size})) ? -{size} : z;",
         ]
     spikes.append(f"{sent} = ({dtype}_t)(before + z);")
     least = function.entries(f"{operation.name}_least", operation.least)

@@ -145,8 +145,9 @@ class FireSizes(Fire):
     In units of the smallest size $\lambda = \Theta / 2^{n - 1}$, a multiple of 4:
     $+2^k$ where $u \ge \tfrac{3}{4} 2^k \lambda$, the largest such; where
     $u < -\tfrac{3}{4} 2^k \lambda$ and $2^k$ is no more than what was sent, $-2^k$,
-    the largest such; $u \leftarrow u - \lambda z$. Its state: the potential, and what
-    was sent. Nothing is sent that would make this more than `ceiling`.
+    the largest such; $u \leftarrow u - \lambda z$. Its state: the potential minus the
+    initial potential, and what was sent. Nothing is sent that would make this more
+    than `ceiling`.
     """
 
     sizes: int = 1
@@ -173,11 +174,11 @@ class FireSizes(Fire):
         self, values: Sequence[np.ndarray], state: tuple, step: int
     ) -> tuple[np.ndarray, tuple]:
         u, sent = state[0] + values[0], state[1]
-        z = np.zeros_like(u)
+        z, above = np.zeros_like(u), u + self.initial
         most = np.inf if self.ceiling is None else self.ceiling
         for size, bound in self.thresholds():
-            z = np.where((u >= bound) & (sent + size <= most), size, z)
-            z = np.where((u < -bound) & (sent >= size), -size, z)
+            z = np.where((above >= bound) & (sent + size <= most), size, z)
+            z = np.where((above < -bound) & (sent >= size), -size, z)
         return z, (u - self.least * z, sent + z)
 
     def bounds(self, x: Interval, *, steps: int) -> Interval:
@@ -187,8 +188,8 @@ class FireSizes(Fire):
     def state_bounds(self, x: Interval, *, steps: int) -> tuple:
         (potential,) = super().state_bounds(x, steps=steps)
         # A spike leaves no more than a third of itself on the other side.
-        low = np.minimum(potential.low, -self.threshold)
-        high = np.maximum(potential.high, self.threshold)
+        low = np.minimum(potential.low, -self.threshold - self.initial)
+        high = np.maximum(potential.high, self.threshold - self.initial)
         most = self.ceiling or steps << (self.sizes - 1)
         return Interval(low, high), Interval(np.int64(0), np.int64(most))
 

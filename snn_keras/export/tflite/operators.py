@@ -165,12 +165,13 @@ def _(operation: integer.FireSizes, to, x):
     u = to.plus(potential, x, shape)
     most = operation.ceiling
     for size, bound in operation.thresholds():
-        fires = to.where("GREATER_EQUAL", u, to.constant(bound), shape)
+        above, below = bound - operation.initial, -bound - operation.initial
+        fires = to.where("GREATER_EQUAL", u, to.constant(above), shape)
         if most is not None and before is not None:
             free = to.where("LESS_EQUAL", before, to.constant(most - size), shape)
             fires = to.binary("MUL", fires, free, shape)
         if before is not None:
-            below = to.where("LESS", u, to.constant(-bound), shape)
+            below = to.where("LESS", u, to.constant(below), shape)
             may = to.where("GREATER_EQUAL", before, to.constant(size), shape)
             fires = to.binary("SUB", fires, to.binary("MUL", below, may, shape), shape)
         more = to.constant(size - size // 2)  # than the size below it

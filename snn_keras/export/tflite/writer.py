@@ -15,7 +15,7 @@ from snn_keras.inputs import check_count
 from snn_keras.simulate.model import SpikingModel
 from snn_keras.typing import Inputs
 
-STEP = "step"  # the name of the step counter among the states of a stream
+STEP = "step/number"  # the counter among the states; no input has a "/"
 NEXT = "/next"  # the suffix of an output that is a new state
 
 
