@@ -104,7 +104,9 @@ class Stage:
         metrics = self.output.with_suffix(".json")
         if not (self.output.exists() and metrics.exists()):
             return False
-        made = read_trained(metrics).get("settings", {})
+        made = read_trained(metrics).get("settings")
+        if made is None:
+            return False
         return {**training_flags.defaults(), **made} == self.settings
 
     def clean(self):

@@ -69,7 +69,6 @@ class File:
         self._constants = {}
         self._buffers = {}
         self._kinds = []
-        self._added = []  # kind, inputs and outputs of each operator
 
     def tensor(
         self,
@@ -168,7 +167,6 @@ class File:
                     raise AttributeError(f"{options} has no {name}")
                 setattr(operator.builtinOptions, name, value)
         self._graph.operators.append(operator)
-        self._added.append((kind, list(inputs), list(outputs)))
 
     def _copy_what_is_shared(self):
         """Lets a RESHAPE read a copy of what others read, too.
@@ -176,21 +174,16 @@ class File:
         TensorFlow Lite's RESHAPE shares memory with what it reads, and operators that
         work in place overwrite it, whoever else has yet to read it.
         """
-        read = collections.Counter(
-            x for _, inputs, _ in self._added for x in set(inputs)
-        )
         operators, self._graph.operators = self._graph.operators, []
-        added, self._added = self._added, []
-        for operator, (kind, inputs, outputs) in zip(operators, added, strict=True):
-            x = inputs[0]
-            if kind == "RESHAPE" and read[x] > 1 and read[outputs[0]]:
-                y = self.tensor(
-                    f"copy_of_{x}_{outputs[0]}", self.shape(x), *self.kind(x)
-                )
-                self.operator("MAXIMUM", [x, x], [y], "MaximumMinimumOptions")
-                operator.inputs = np.asarray([y, *inputs[1:]], np.int32)
+        read = collections.Counter(x for each in operators for x in set(each.inputs))
+        reshape = self._codes.get((self._s.BuiltinOperator.RESHAPE, 1))
+        for operator in operators:
+            x, y = operator.inputs[0], operator.outputs[0]
+            if operator.opcodeIndex == reshape and read[x] > 1 and read[y]:
+                copy = self.tensor(f"copy_of_{x}_{y}", self.shape(x), *self.kind(x))
+                self.operator("MAXIMUM", [x, x], [copy], "MaximumMinimumOptions")
+                operator.inputs[0] = copy
             self._graph.operators.append(operator)
-            self._added.append((kind, inputs, outputs))
 
     def content(
         self,

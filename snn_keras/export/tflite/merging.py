@@ -101,8 +101,8 @@ class Merged:
                 return made
             bias = made.bias + self.gain * self.added(step)
             return dataclasses.replace(made, bias=bias)
-        several = isinstance(self.neuron, integer.FireSizes)
-        levels = len(part) if several else min(step or 1, len(part))
+        by_one = not isinstance(self.neuron, integer.FireSizes)  # a level a step
+        levels = min(step or 1, len(part)) if by_one else len(part)
         offset = self.added(step or 1) - before
         return solve(Staircase(theta, offset, times, levels), *self._units)
 
