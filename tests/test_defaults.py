@@ -94,8 +94,8 @@ def test_a_float_network_gives_its_answers(capsys):
     snn = snn_keras.convert(model, data=X)
     assert cells(snn) == {DifferentialIFCell} and snn.timesteps == 8
     (line,) = capsys.readouterr().out.splitlines()
-    assert "net is a float network" in line
-    assert "neuron='differential', timesteps=8" in line
+    start = "net is a float network, converted with neuron='differential', timesteps=8;"
+    assert line.startswith(start)
     ours, theirs = (m.predict(X, verbose=0).argmax(-1) for m in (snn, model))
     assert np.mean(ours == theirs) >= 0.99
 
