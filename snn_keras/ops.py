@@ -19,6 +19,12 @@ from keras import ops
 from snn_keras.typing import Array
 
 
+def in_floats(x: Array, dtype: str) -> Array:
+    """`x`, in `dtype` if it holds whole numbers or truth values."""
+    is_float = "float" in keras.backend.standardize_dtype(x.dtype)
+    return x if is_float else ops.cast(x, dtype)
+
+
 def round_half_up(x: Array) -> Array:
     """Rounds to the nearest integer, halves up: `floor(x + 1/2)`.
 

@@ -5,7 +5,14 @@ import numpy as np
 import pytest
 from keras import ops
 
-from snn_keras.layers import QCFS, LSQReLU, Noise, NoiseAdaptor
+from snn_keras.layers import (
+    QCFS,
+    LSQReLU,
+    Noise,
+    NoiseAdaptor,
+    NoisySpike,
+    QuantizedInput,
+)
 from snn_keras.ops import add_step_noise
 from tests import reference
 from tests.autodiff import gradients
@@ -204,6 +211,23 @@ def test_inference_has_no_noise(name):
     assert np.array_equal(numpy(layer(v, training=False)), first)
     expected = reference.quantize(v, steps_of(layer, v), layer.levels)
     np.testing.assert_allclose(first, expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("make", [*LAYERS.values(), NoisySpike, QuantizedInput])
+@pytest.mark.parametrize("training", [False, True], ids=["inference", "training"])
+@pytest.mark.parametrize("dtype", ["int32", "uint8", "bool"])
+def test_whole_numbers_count_as_floats(make, training, dtype):
+    v = np.arange(8 * CHANNELS).reshape(8, CHANNELS).astype(dtype)
+
+    def run(v):
+        keras.utils.set_random_seed(0)
+        layer = make()
+        given = {} if isinstance(layer, QuantizedInput) else {"training": training}
+        return layer(v, **given)
+
+    whole = run(v)
+    assert keras.backend.standardize_dtype(whole.dtype) == "float32"
+    np.testing.assert_array_equal(numpy(whole), numpy(run(v.astype("float32"))))
 
 
 @pytest.mark.parametrize("levels", [1, 3])

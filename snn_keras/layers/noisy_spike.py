@@ -8,7 +8,7 @@ from keras import ops
 
 from snn_keras import random
 from snn_keras.layers.source_activation import SourceActivation
-from snn_keras.ops import atan_surrogate, spike, spread, standardize
+from snn_keras.ops import atan_surrogate, in_floats, spike, spread, standardize
 from snn_keras.typing import Array, Shape
 
 DISTRIBUTIONS = ("gaussian", "uniform")
@@ -53,6 +53,7 @@ class NoisySpike(SourceActivation):
         self.built = True
 
     def call(self, v: Array, training: bool = False) -> Array:
+        v = in_floats(v, self.compute_dtype)
         noise = self._draw(v) if training else 0.5
         surrogate = functools.partial(atan_surrogate, slope=3.0)
         return spike(v + noise, ops.ones((), v.dtype), surrogate, strict=True)

@@ -13,7 +13,7 @@ from snn_keras.backend import backend
 from snn_keras.layers import noise as noise_lib
 from snn_keras.layers.noise import Noise
 from snn_keras.layers.source_activation import SourceActivation
-from snn_keras.ops import power_of_two, quantize, scale_gradient
+from snn_keras.ops import in_floats, power_of_two, quantize, scale_gradient
 from snn_keras.typing import Array, Shape
 
 _SMALLEST = 1e-6
@@ -146,6 +146,7 @@ class QuantizedActivation(SourceActivation):
         return ops.ones(shape, dtype) * ops.convert_to_tensor(self._initial, dtype)
 
     def call(self, v: Array, training: bool = False) -> Array:
+        v = in_floats(v, self.compute_dtype)
         step = self.used(self._to_step(self._current_size(v, training)))
         step = self._broadcast(step, v)
         if training and self.scale_gradient:

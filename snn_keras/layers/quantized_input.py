@@ -6,7 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from snn_keras.ops import straight_through
+from snn_keras.ops import in_floats, straight_through
 from snn_keras.typing import Array, Shape
 
 BYTE = 2**8
@@ -57,6 +57,7 @@ class QuantizedInput(keras.layers.Layer):
         return (-BYTE // 2, BYTE // 2 - 1) if self.signed else (0, BYTE - 1)
 
     def call(self, x: Array) -> Array:
+        x = in_floats(x, self.compute_dtype)
         steps = x / self.step
         below = ops.floor(steps)  # steps + 1/2 might be rounded
         nearest = below + ops.cast(steps - below >= 0.5, x.dtype)
