@@ -33,7 +33,7 @@ LAYERS = [
     {"linear"},
     {"analysis", "export", "training", "interop"},
     {"callbacks", "regularizers", "rules", "shipped"},
-    {"apps"},
+    {"apps", "__main__"},
 ]
 MAY_USE_TENSORFLOW = {
     "tensorflow.py",  # the backend
