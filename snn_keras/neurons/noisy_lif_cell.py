@@ -60,6 +60,7 @@ class NoisyLIFCell(SpikingCell):
 
     num_states = 2
     codings = (Repeated,)
+    unroll = 1  # its step has many operations
 
     def __init__(
         self,
