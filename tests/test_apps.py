@@ -185,10 +185,8 @@ BAD = [
 ]
 
 
-@pytest.mark.parametrize(
-    "arguments, message",
-    [BAD[0], *(pytest.param(*bad, marks=pytest.mark.slow) for bad in BAD[1:])],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("arguments, message", BAD)
 def test_bad_arguments(arguments, message):
     assert message in program(*arguments, ok=False)
 

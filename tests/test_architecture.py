@@ -2,6 +2,7 @@
 
 import ast
 import contextlib
+import functools
 import importlib
 import pathlib
 import re
@@ -55,9 +56,15 @@ def rank(name):
     return next(i for i, names in enumerate(LAYERS) if name in names)
 
 
+@functools.cache
+def nodes(path):
+    """All nodes of a file's syntax."""
+    return list(ast.walk(ast.parse(path.read_text())))
+
+
 def imports(path):
     """Every module that a file imports, wherever in the file."""
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in nodes(path):
         if isinstance(node, ast.Import):
             yield from ((alias.name, node) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -95,13 +102,13 @@ def test_no_stray_tensorflow(path):
                 assert node.col_offset > 0, f"{name} is imported at the top"
 
 
-def names_used(tree):
+def names_used(nodes):
     """What a file takes from the library: pairs of a module and a name.
 
     Of names that the file gives something else, too, only the import.
     """
     found, others, modules = [], set(), {}
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.ImportFrom) and is_own(node.module or ""):
             for alias in node.names:
                 with contextlib.suppress(ModuleNotFoundError):
@@ -114,7 +121,7 @@ def names_used(tree):
             others.add(node.arg)
         elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
             others.add(node.id)
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
             name = node.value.id
             if name in modules and name not in others:
@@ -132,7 +139,7 @@ USERS = [*(ROOT / "apps").rglob("*.py"), *(ROOT / "tests").rglob("*.py")]
 @pytest.mark.parametrize("path", USERS, ids=lambda p: str(p.relative_to(ROOT)))
 def test_names_of_the_library_exist(path):
     """Also in programs and tests that take long, and are seldom run."""
-    for module, name in names_used(ast.parse(path.read_text())):
+    for module, name in names_used(nodes(path)):
         assert hasattr(module, name), f"{module.__name__}.{name}"
 
 
@@ -142,7 +149,7 @@ def is_of_self(attribute):
 
 def names_defined(path):
     """The names of methods and attributes of a file's classes."""
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in nodes(path):
         if isinstance(node, ast.ClassDef):
             yield from (x.name for x in node.body if isinstance(x, ast.FunctionDef))
         elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
@@ -151,7 +158,7 @@ def names_defined(path):
 
 def private_names_used(path):
     """Pairs of an attribute's private name and whether it is one of `self`."""
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in nodes(path):
         name, of_self = "", False
         if isinstance(node, ast.Attribute):
             name, of_self = node.attr, is_of_self(node)
@@ -184,9 +191,9 @@ CONCRETE = {
 } - BASES
 
 
-def classes_asked_for(tree):
+def classes_asked_for(nodes):
     """Names of the classes that code tests for: isinstance, comparisons, cases."""
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.Call):
             called = getattr(node.func, "id", getattr(node.func, "attr", ""))
             parts = node.args if called in ("isinstance", "issubclass") else ()
@@ -201,14 +208,16 @@ def classes_asked_for(tree):
 
 @pytest.mark.parametrize("code", ["isinstance(c, IFCell)", "type(c) is neurons.IFCell"])
 def test_a_test_for_a_neuron_is_found(code):
-    assert CONCRETE & set(classes_asked_for(ast.parse(code))) == {"IFCell"}
+    assert CONCRETE & set(classes_asked_for(list(ast.walk(ast.parse(code))))) == {
+        "IFCell"
+    }
 
 
 @pytest.mark.parametrize("path", files(), ids=lambda path: str(path.relative_to(ROOT)))
 def test_no_module_tests_for_a_neuron_or_an_activation(path):
     if {"neurons", "layers"} & set(path.relative_to(ROOT).parts[1:-1]):
         return
-    found = CONCRETE & set(classes_asked_for(ast.parse(path.read_text())))
+    found = CONCRETE & set(classes_asked_for(nodes(path)))
     assert not found, f"it asks for {found}, where a contract should be asked"
 
 

@@ -158,6 +158,7 @@ def test_it_keeps_the_best_of_all_rounds(activation, neuron):
     assert found == sorted(found, reverse=True)
 
 
+@pytest.mark.compiled  # it takes many runs
 @pytest.mark.parametrize("timesteps", [1, 4])
 def test_it_brings_a_network_of_plain_relus_nearer_to_its_source(timesteps):
     """On inputs that it did not see."""

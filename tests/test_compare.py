@@ -59,6 +59,7 @@ def arguments_of(found, row):
 @pytest.mark.parametrize(
     ("model", "neurons", "timesteps"),
     [
+        (network(lsq), [IFCell(initial=0.0), "cos"], (4,)),
         (network(layers.ReLU), None, (1, 3)),
         (network(lsq), None, (1, 3)),
         (
@@ -66,11 +67,10 @@ def arguments_of(found, row):
             {"corrected": "srp", "even": MultiThresholdIFCell(sizes=3)},
             (2, 4),
         ),
-        (network(lsq), [IFCell(initial=0.0), "cos"], (4,)),
         (network(NoisySpike), None, (1, 2)),
         (network(layers.ReLU), {"auto": "auto", "one": {"act1": "if"}}, (1, 3)),
     ],
-    ids=["float", "quantized", "named", "cells", "noisy", "open"],
+    ids=["cells", "float", "quantized", "named", "noisy", "open"],
 )
 def test_every_row_is_the_network_of_its_arguments(model, neurons, timesteps):
     found = compared(model, y=LABELS, data=DATA, neurons=neurons, timesteps=timesteps)

@@ -24,10 +24,8 @@ pytestmark = pytest.mark.compiled
 
 
 def _marks(page):
-    # Tutorials train: in the quick tests the first alone, on one backend.
-    trains = page.parent.name == "tutorials"
-    is_first = page.stem == "1_convert" and keras.backend.backend() == "tensorflow"
-    return pytest.mark.slow if trains and not is_first else ()
+    # Tutorials train.
+    return pytest.mark.slow if page.parent.name == "tutorials" else ()
 
 
 @pytest.mark.parametrize(

@@ -133,23 +133,25 @@ def assert_channels_are_nearest(model, net, neuron="if"):
     assert_nearest(kernel * gain, real_kernel, parts, theta, gain)
 
 
-@pytest.mark.parametrize("bias", [0.3, -1e4, 1e8, 1e-12])
-@pytest.mark.parametrize("kind", KINDS)
+def in_turn(kinds, others):
+    """All pairs; the quick run has each kind with one of the others, in turn."""
+    return [
+        pytest.param(
+            kind, other, marks=() if i % len(others) == j else pytest.mark.slow
+        )
+        for i, kind in enumerate(kinds)
+        for j, other in enumerate(others)
+    ]
+
+
+@pytest.mark.parametrize(("kind", "bias"), in_turn(KINDS, [0.3, -1e4, 1e8, 1e-12]))
 def test_a_channel_that_is_nearly_dead(kind, bias):
     for factor in TINY:
         model = with_channel(source(kind), factor, bias)
         assert_channels_are_nearest(model, quantized(model))
 
 
-# The quick run has each kind of layer with one of the neurons, in turn.
-PAIRS = [
-    pytest.param(kind, neuron, marks=[] if i % len(COUNTING) == j else pytest.mark.slow)
-    for i, kind in enumerate(KINDS)
-    for j, neuron in enumerate(COUNTING)
-]
-
-
-@pytest.mark.parametrize(("kind", "neuron"), PAIRS)
+@pytest.mark.parametrize(("kind", "neuron"), in_turn(KINDS, COUNTING))
 def test_a_column_that_is_nearly_nothing(kind, neuron):
     for factor in TINY:
         for bias in (0.3, -1e6):

@@ -48,7 +48,7 @@ KINDS = ("conv", "activation", "merge", "batch_norm")
 
 
 @pytest.mark.parametrize("neuron", COUNTING)
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_frames_are_a_stream(seed, neuron):
     network = Maker(seed, kinds=KINDS).make()
     x = given(frames_of(network))
@@ -181,6 +181,7 @@ def test_a_float_network_takes_neurons_that_code_by_a_rate():
     assert equal(snn.predict(x, verbose=0), last(snn.stream()(x)))
 
 
+@pytest.mark.compiled  # it takes a hundred steps
 def test_training_learns_what_moves():
     """Which way a bar moves: no single frame tells."""
     keras.utils.set_random_seed(0)

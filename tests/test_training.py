@@ -72,6 +72,7 @@ def test_a_network_with_bit_sparsity_saves_and_loads(by, tmp_path):
     assert [float(loss) for loss in loaded.losses] == losses
 
 
+@pytest.mark.compiled  # it takes hundreds of steps
 def test_bit_sparsity_lowers_the_number_of_bits():
     x, y = data(256)
     ones = []
