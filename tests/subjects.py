@@ -4,6 +4,8 @@ A neuron that is added to `snn_keras.neurons.by_name` is tested wherever its con
 says that a law holds of it: give it a form in `tests.reference`.
 """
 
+import pytest
+
 from snn_keras.coding import Rate, Switched
 from snn_keras.export.rounding import integer_form
 from snn_keras.layers import QCFS, LSQReLU
@@ -17,3 +19,14 @@ COUNTING = tuple(
 )
 # Activations of equal steps, whose levels their neurons reach.
 STAIRCASES = (LSQReLU, QCFS)
+
+
+def in_turn(kinds, others):
+    """All pairs; the quick run has each kind with one of the others, in turn."""
+    return [
+        pytest.param(
+            kind, other, marks=() if i % len(others) == j else pytest.mark.slow
+        )
+        for i, kind in enumerate(kinds)
+        for j, other in enumerate(others)
+    ]

@@ -114,7 +114,9 @@ def test_attention_by_spikes_is_the_quantized_network(
     check_exact(ann, x, neuron, timesteps, options)
 
 
-@pytest.mark.parametrize("kind", ["causal", "grouped", "axes"])
+@pytest.mark.parametrize(
+    "kind", ["causal", "grouped", pytest.param("axes", marks=pytest.mark.slow)]
+)
 def test_every_kind_of_attention_is_laid_open(kind, float64):
     x = inputs_of((5, 4))
     ann = quantized(network(KINDS[kind]), x)

@@ -13,7 +13,7 @@ from keras import layers
 import snn_keras
 from snn_keras.export import integer, to_integers
 from snn_keras.layers import LSQReLU
-from tests.subjects import COUNTING
+from tests.subjects import COUNTING, in_turn
 
 CHANNELS = 4
 TIMESTEPS = 4
@@ -131,17 +131,6 @@ def assert_channels_are_nearest(model, net, neuron="if"):
     units = 2 ** (getattr(first, "sizes", 1) - 1)  # to a threshold
     real_kernel = real_kernel.reshape(kernel.shape) / units
     assert_nearest(kernel * gain, real_kernel, parts, theta, gain)
-
-
-def in_turn(kinds, others):
-    """All pairs; the quick run has each kind with one of the others, in turn."""
-    return [
-        pytest.param(
-            kind, other, marks=() if i % len(others) == j else pytest.mark.slow
-        )
-        for i, kind in enumerate(kinds)
-        for j, other in enumerate(others)
-    ]
 
 
 @pytest.mark.parametrize(("kind", "bias"), in_turn(KINDS, [0.3, -1e4, 1e8, 1e-12]))

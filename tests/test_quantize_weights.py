@@ -17,6 +17,7 @@ from snn_keras.layers import LSQReLU, QuantizedInput, QuantizedWeights
 from snn_keras.layers.quantized_weights import METHODS
 from snn_keras.ops import power_of_two, quantize_weight, two_to
 from tests.autodiff import gradients
+from tests.subjects import in_turn
 
 # Layers with kernels, and the shapes of their inputs.
 LAYERS = [
@@ -195,16 +196,14 @@ def images(count=40, seed=3):
     return np.random.default_rng(seed).random((count, 8, 8, 2)).astype("float32")
 
 
-NEURONS = pytest.mark.parametrize(
-    "neuron, levels, timesteps",
-    [("if", 2, 4), ("if", 4, 8), ("signed", 4, 6), ("bit_serial", 15, 4)],
-)
+NEURONS = [("if", 2, 4), ("if", 4, 8), ("signed", 4, 6), ("bit_serial", 15, 4)]
+EVERY_NEURON = pytest.mark.parametrize("neuron, levels, timesteps", NEURONS)
+WEIGHTS = [(bits, method) for bits in (8, 5, 3) for method in METHODS]
 
 
-@NEURONS
-@pytest.mark.parametrize("bits", [8, 5, 3])
-@pytest.mark.parametrize("method", METHODS)
-def test_integers_are_the_spiking_network(neuron, levels, timesteps, bits, method):
+@pytest.mark.parametrize(("weights", "neurons"), in_turn(WEIGHTS, NEURONS), ids=str)
+def test_integers_are_the_spiking_network(weights, neurons):
+    (bits, method), (neuron, levels, timesteps) = weights, neurons
     x = images()
     model = network(levels, data=x, bits=bits, method=method)
     snn = snn_keras.convert(model, timesteps, neuron)
@@ -220,7 +219,7 @@ def test_integers_are_the_spiking_network(neuron, levels, timesteps, bits, metho
         assert np.array_equal(over_time[-1], model.predict(x, verbose=0))
 
 
-@NEURONS
+@EVERY_NEURON
 def test_files_are_the_spiking_network(neuron, levels, timesteps, tmp_path):
     pytest.importorskip("ai_edge_litert", reason="pip install .[export]")
     x = images()
