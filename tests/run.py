@@ -40,7 +40,7 @@ class Result:
         ok: Whether no test failed.
         counts: Number of tests by outcome.
         peak: The most memory that its worker had held, in GiB; 0 for a lost worker.
-        seconds: Processor time, that of programs that it started included.
+        seconds: Processor time, without that of programs, which are forked elsewhere.
         printed: What pytest wrote.
     """
 
@@ -101,7 +101,7 @@ def run_module(module, part, arguments) -> Result:
 
 
 def processor_time() -> float:
-    """Seconds of a processor that this process and those it started have used."""
+    """Seconds of a processor that this process and those that it ran have used."""
     users = map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     return sum(used.ru_utime + used.ru_stime for used in users)
 

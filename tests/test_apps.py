@@ -185,7 +185,6 @@ BAD = [
 ]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("arguments, message", BAD)
 def test_bad_arguments(arguments, message):
     assert message in program(*arguments, ok=False)
