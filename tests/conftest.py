@@ -70,7 +70,7 @@ def read_without_gradients(monkeypatch):
 # Modules of what every backend computes; others are of graphs, files and programs.
 LAWS = (pathlib.Path(__file__).parent / "laws.txt").read_text().split()
 # Laws of numbers themselves: on JAX in full.
-ON_JAX = ("corrected_neurons", "layers", "ops", "spike_for_spike")
+ON_JAX = ("corrected_neurons", "ops", "spike_for_spike")
 # What looks into networks sees the same in compiled ones: TensorFlow compiles one.
 LOOKING = ("early_exit", "verify")
 

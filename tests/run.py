@@ -1,4 +1,4 @@
-"""Runs the tests in two workers, each replaced once it has grown.
+"""Runs the tests in three workers, each replaced once it has grown.
 
     KERAS_BACKEND=jax python -m tests.run -m "not slow"
     python -m tests.run --parts=8 -m slow
@@ -23,7 +23,7 @@ from concurrent import futures
 
 import pytest
 
-WORKERS = 2
+WORKERS = 3  # two processors are then busy while a test waits for a program
 LIMIT = 1.5  # GiB
 ROOT = pathlib.Path(__file__).parent.parent
 # These take longest, and begin first.

@@ -159,7 +159,7 @@ def quantized(epochs=3):
     return trained(tfmot.quantization.keras.quantize_model(convnet()), epochs=epochs)
 
 
-@pytest.mark.parametrize("epochs", [3, 400])
+@pytest.mark.parametrize("epochs", [3, pytest.param(400, marks=pytest.mark.slow)])
 def test_a_quantize_aware_model(epochs):
     model = quantized(epochs)
     taken = from_tf_keras(model)

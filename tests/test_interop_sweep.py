@@ -651,7 +651,13 @@ def test_every_activation_is_in_the_list():
     assert functions - {"deserialize", "get", "serialize"} <= set(ACTIVATIONS)
 
 
-@pytest.mark.parametrize("name", ACTIVATIONS)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=() if i % 3 == 0 else pytest.mark.slow)
+        for i, name in enumerate(ACTIVATIONS)
+    ],
+)
 def test_activation(name):
     """By name, as a function, as a layer, and in a cell."""
     function = tf_keras.activations.get(name)

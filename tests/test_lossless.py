@@ -106,7 +106,7 @@ def test_settling_steps_are_the_references():
 
 
 @pytest.mark.parametrize("levels", [1, 3, 7, 15, 255, 2, 5, 12])
-@pytest.mark.parametrize("seed", seeds(20, quick=4))
+@pytest.mark.parametrize("seed", seeds(20, quick=2))
 def test_bit_serial_spikes_are_the_bits(seed, levels):
     bits = levels.bit_length()
     # Products of 8-bit activations are too fine for float32 to hold exactly.

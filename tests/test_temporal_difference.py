@@ -9,6 +9,7 @@ import snn_keras
 from snn_keras.layers import LSQReLU
 from snn_keras.time import TemporalDifference
 from tests.graphs import dyadic
+from tests.subjects import in_turn
 
 FUNCTIONS = {
     "product": lambda x: x * ops.flip(x, axis=-1),
@@ -62,17 +63,16 @@ def network(function):
     return model, dyadic(np.random.default_rng(1), (40, 4), 16, 32)
 
 
-@EVERY_FUNCTION
-@pytest.mark.parametrize(
-    "timesteps, options",
-    [
-        ("settle", {"neuron": "signed", "input_steps": 4}),
-        (2, {"neuron": "bit_serial"}),
-        (2, {"neuron": "bit_serial", "fused": False}),
-    ],
-    ids=["signed", "fused", "literal"],
-)
-def test_lossless_neurons_reach_the_source(function, timesteps, options):
+LOSSLESS = {
+    "signed": ("settle", {"neuron": "signed", "input_steps": 4}),
+    "fused": (2, {"neuron": "bit_serial"}),
+    "literal": (2, {"neuron": "bit_serial", "fused": False}),
+}
+
+
+@pytest.mark.parametrize(("function", "form"), in_turn(FUNCTIONS, LOSSLESS))
+def test_lossless_neurons_reach_the_source(function, form):
+    timesteps, options = LOSSLESS[form]
     model, x = network(FUNCTIONS[function])
     snn = snn_keras.convert(model, timesteps, **options)
     assert snn_keras.verify(model, snn, x).exact
