@@ -70,7 +70,18 @@ LOSSLESS = {
 }
 
 
-@pytest.mark.parametrize(("function", "form"), in_turn(FUNCTIONS, LOSSLESS))
+@pytest.mark.parametrize(
+    ("function", "form"),
+    [
+        *in_turn(QUICK, LOSSLESS),
+        *(
+            pytest.param(function, form, marks=pytest.mark.slow)
+            for function in FUNCTIONS
+            for form in LOSSLESS
+            if function not in QUICK
+        ),
+    ],
+)
 def test_lossless_neurons_reach_the_source(function, form):
     timesteps, options = LOSSLESS[form]
     model, x = network(FUNCTIONS[function])
