@@ -106,6 +106,17 @@ def rows(method, source, *neurons, last=0):
     return tuple(made)
 
 
+def sparse(strengths):
+    """The rows of networks with few bits, of several strengths of the penalty."""
+    return tuple(
+        row
+        for strength in strengths
+        for row in rows(
+            f"LSQ p = 15, bit sparsity {strength}", f"sparse_{strength}", "bit_serial"
+        )
+    )
+
+
 def corrected(method, source):
     """The row of a source network with integrate-and-fire neurons, biases corrected."""
     method = f"{method}, integrate-and-fire, biases corrected"
@@ -139,8 +150,9 @@ CONVNET = (
     *rows("LSQ p = 15, bit sparsity", "sparse", "bit_serial"),
     *NOISY_LIF,
 )
-# Strengths of the penalty on bits.
+# Strengths of the penalty on bits; "sparse" of the small network has 2e-5.
 SPARSITY = ("3e-8", "1e-7", "3e-7", "1e-6", "2e-6")
+SPARSITY_OF_SMALL = ("2e-6", "6e-6", "6e-5", "2e-4")
 # Corrections of noise, beside Li 2023's table of them.
 CORRECTIONS = ("cos", "signed", "unbounded")
 RESNET20 = (
@@ -170,13 +182,7 @@ RESNET20 = (
     *rows("QCFS L = 4, from scratch", "qcfs_scratch", "if", "signed"),
     *rows("NQ L = 4, from scratch", "nq_scratch", "if", "signed"),
     *rows("LSQ p = 15", "bits", "if", "signed", "bit_serial"),
-    *(
-        row
-        for strength in SPARSITY
-        for row in rows(
-            f"LSQ p = 15, bit sparsity {strength}", f"sparse_{strength}", "bit_serial"
-        )
-    ),
+    *sparse(SPARSITY),
 )
 # With the papers' budgets.
 WIDE = (
@@ -219,6 +225,7 @@ TABLES = {
         SMALL,
         (
             *CONVNET,
+            *sparse(SPARSITY_OF_SMALL),
             *rows("LSQ p = 15, weights of 8 bits", "w8", "bit_serial"),
             *rows("LSQ p = 15, weights of 4 bits", "w4", "bit_serial"),
         ),

@@ -5,7 +5,7 @@ Budgets are those of two CPU cores; those of ResNet-18 and VGG-16 are the papers
 
 import dataclasses
 
-from .rows import SPARSITY, of_seed
+from .rows import SPARSITY, SPARSITY_OF_SMALL, of_seed
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,7 +101,11 @@ TRAININGS = {
         "qcfs_scratch": Training("--recipe=nq --noise=none --epochs=120"),
         "nq_scratch": Training("--recipe=nq --epochs=120"),
         "bits": Training(f"{RESNET20} --levels=15", "float"),
-        **of_strengths("--learning_rate=0.02 --epochs=10", "bits", SPARSITY),
+        **of_strengths("--learning_rate=0.02 --epochs=10", "bits", SPARSITY[:-1]),
+        # From the network without, it comes to answer nothing within three epochs.
+        **of_strengths(
+            "--learning_rate=5e-3 --epochs=10", f"sparse_{SPARSITY[-2]}", SPARSITY[-1:]
+        ),
     },
     "cifar10_resnet18": {
         **PAPERS,
@@ -124,6 +128,7 @@ TRAININGS = {
             "--learning_rate=1e-3 --quantizer=none --bit_sparsity=2e-5 --epochs=5",
             "bits",
         ),
+        **of_strengths("--learning_rate=1e-3 --epochs=5", "bits", SPARSITY_OF_SMALL),
         "w8": Training(f"{FEW_BITS} --weight_bits=8", "bits"),
         "w4": Training(f"{FEW_BITS} --weight_bits=4", "bits"),
         "lif": Training(f"{LIF} --epochs=8"),
@@ -161,6 +166,7 @@ QUEUE = (
     ("cifar10_qcfs_scratch_if", 0),
     *((f"cifar10_{source}{p}_if", 0) for p in (1, 7) for source in PAIR),
     *((f"cifar10_sparse_{strength}_bit_serial", 0) for strength in SPARSITY),
+    *((f"fashion_mnist_sparse_{x}_bit_serial", 0) for x in SPARSITY_OF_SMALL),
     ("mnist_adaptor_reestimated_if", 0),
     ("cifar10_nq_scratch_signed", 0),
     ("cifar10_adaptor2_signed", 0),
