@@ -84,8 +84,8 @@ class LayerMismatch(Figures):
             f"currents reach {self.reach:.2f} times what they can send (99th "
             "percentile)",
             "silence": f"{self.silent:.1%} of its neurons are silent and should not be",
-            "rounding": "it rounds to multiples of its own step; the source rounds to "
-            "others, or not at all, or a tie to the other side",
+            "rounding": "it rounds to levels that the source does not have, or a tie to "
+            "the other side",
             "timing": "its spikes come too early or too late to count right",
         }
         return f"{facts[self.cause]}. Remedy: {REMEDIES[self.cause]}"
@@ -113,10 +113,9 @@ REMEDIES = {
     "calibrate on, or more levels.",
     "silence": "more time steps, or lower thresholds: fewer levels, or "
     "bias_correction=True.",
-    "rounding": "where the source has levels, as many time steps as these (bit-serial: "
-    'as their bits), or neuron="differential" with timesteps="settle", and float64 '
-    "where ties are left; where it has none, more time steps, or quantize_activations "
-    "and some training.",
+    "rounding": "if the source has levels, as many time steps (bit-serial: as bits of "
+    'them), or neuron="differential" with timesteps="settle", and float64 for ties; if '
+    "it has none, more time steps, or quantize_activations and some training.",
     "timing": 'neuron="differential" with timesteps="settle", or neuron="bit_serial": '
     'both are exact; or more time steps; or train with noise="adaptor".',
 }
