@@ -84,8 +84,8 @@ class LayerMismatch(Figures):
             f"currents reach {self.reach:.2f} times what they can send (99th "
             "percentile)",
             "silence": f"{self.silent:.1%} of its neurons are silent and should not be",
-            "rounding": "it rounds to levels that the source does not have, or a tie to "
-            "the other side",
+            "rounding": "it rounds to levels that the source does not have, or a tie "
+            "to the other side",
             "timing": "its spikes come too early or too late to count right",
         }
         return f"{facts[self.cause]}. Remedy: {REMEDIES[self.cause]}"
