@@ -63,6 +63,8 @@ NETWORKS = {
 LEVELS, BITS = 3, 2
 IMAGES = 8  # for the quantized network
 ANSWERS, CALIBRATED = 64, 32  # images: answers are compared on the first so many
+# Data sets of networks that ship, by the beginnings of their names.
+CLASSIFIED = ("fashion_mnist", "cifar10")
 SHIPPED_ANSWERS, SHIPPED_CALIBRATED = 1000, 1000  # the same of networks that ship
 
 
@@ -195,6 +197,12 @@ def convert(name, path):
     }
 
 
+def shipped():
+    """The networks that ship and classify; `apps.scenes` has the others."""
+    files = sorted(data.SHIPPED.glob("*.keras"))
+    return [path for path in files if path.name.startswith(CLASSIFIED)]
+
+
 def convert_shipped(path, data_dir):
     """Converts a network that ships by the shortest call; returns figures."""
     import keras
@@ -203,7 +211,7 @@ def convert_shipped(path, data_dir):
 
     from . import sources
 
-    dataset = next(d for d in ("fashion_mnist", "cifar10") if path.name.startswith(d))
+    dataset = next(d for d in CLASSIFIED if path.name.startswith(d))
     model = keras.models.load_model(path)
     test = data.load(dataset, "test", data_dir, count=SHIPPED_ANSWERS)
     given, verdict = {}, "float"
@@ -315,7 +323,8 @@ def page(metrics):
         "`python -m apps.networks --networks= --shipped --data_dir=DATA_DIR`: "
         "`convert(model)` or, of float networks, `convert(model, data=images)` with "
         f"{SHIPPED_CALIBRATED:,} training images. Answers on the first "
-        f"{SHIPPED_ANSWERS:,} test images, in percent.",
+        f"{SHIPPED_ANSWERS:,} test images, in percent. `snn_keras scenes` has the "
+        "detector and the segmenter.",
         "",
     ]
     rows = [
@@ -385,7 +394,7 @@ def main(argv):
         with tempfile.TemporaryDirectory() as folder:
             path = pathlib.Path(folder) / "source.keras"
             in_processes(name, (prepare, convert, convert_as_it_is), name, path)
-    for path in sorted(data.SHIPPED.glob("*.keras")) if FLAGS.shipped else ():
+    for path in shipped() if FLAGS.shipped else ():
         in_processes(path.name, (convert_shipped,), path, FLAGS.data_dir)
     for family in hub.FAMILIES if FLAGS.hub else ():
         in_processes(f"{family}Backbone", (convert_of_hub,), family)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import snn_keras
-from apps import data
+from apps import data, networks
 from snn_keras import shipped
 
 FILES = sorted(data.SHIPPED.glob("*.keras"))
@@ -51,6 +51,11 @@ def test_a_shipped_network_converts(name):
     assert snn.timesteps == 2 and snn.output_shape == model.output_shape
     rates = snn_keras.analysis.spike_statistics(snn, images).layers
     assert rates and all(layer.spikes > 0 for layer in rates.values())
+
+
+def test_the_table_of_what_ships_has_all_classifiers():
+    listed = [path.stem for path in networks.shipped()]
+    assert listed == [f.stem for f in FILES if not f.stem.startswith("scenes_")]
 
 
 def test_networks_are_loaded_by_name():
