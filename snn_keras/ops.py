@@ -21,8 +21,7 @@ from snn_keras.typing import Array
 
 def in_floats(x: Array, dtype: str) -> Array:
     """`x`, in `dtype` if it holds whole numbers or truth values."""
-    is_float = "float" in keras.backend.standardize_dtype(x.dtype)
-    return x if is_float else ops.cast(x, dtype)
+    return x if keras.backend.is_float_dtype(x.dtype) else ops.cast(x, dtype)
 
 
 def round_half_up(x: Array) -> Array:

@@ -87,7 +87,7 @@ def test_chunks_equal_the_whole_run():
     model, x = source()
     snn = snn_keras.convert(model, 7)
     runs = []
-    for steps in (3, 7):
+    for steps in (1, 3, 7):
         snn = snn.with_timesteps(7)
         snn.chunk_steps = steps
         runs.append(snn.predict_over_time(x, verbose=0))

@@ -316,9 +316,8 @@ DATTA_2024 = Paper(
             "The paper draws curves: from 0 to 5e-8 spikes fall 2.5 to 4.1 times; "
             "ResNet-18 on CIFAR-10 has 0.53 a neuron without and 0.22 with 1e-8, for "
             "at most 0.2 points. Its strengths are those of 600 epochs, ours of 10 "
-            "from the network without (of 5 on Fashion-MNIST). On ResNet-20, 2e-6 and "
-            "more end at 10 % within three epochs of a rate of 0.02; where no strength "
-            "is named, it is 2e-5.",
+            "from the network without, 5 on Fashion-MNIST; 2e-6 of ResNet-20 starts "
+            "from 1e-6. Where no strength is named, it is 2e-5.",
             with_costs=True,
         ),
         Picture(

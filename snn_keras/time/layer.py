@@ -74,7 +74,7 @@ class TimeLayer(keras.layers.Layer):
 
 def is_number(x: Array) -> bool:
     """Whether a tensor is of floats, which add up over time."""
-    return "float" in keras.backend.standardize_dtype(x.dtype)
+    return keras.backend.is_float_dtype(x.dtype)
 
 
 class Coded(keras.layers.Layer):
