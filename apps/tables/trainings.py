@@ -163,9 +163,9 @@ QUEUE = (
     ("cifar10_nq_scratch_if", 0),
     ("cifar10_qcfs_scratch_if", 0),
     *((f"cifar10_{source}{p}_if", 0) for p in (1, 7) for source in PAIR),
-    *((f"cifar10_sparse_{strength}_bit_serial", 0) for strength in SPARSITY),
     *((f"fashion_mnist_sparse_{x}_bit_serial", 0) for x in SPARSITY_OF_SMALL),
     ("mnist_adaptor_reestimated_if", 0),
+    *((f"cifar10_sparse_{strength}_bit_serial", 0) for strength in SPARSITY),
     ("cifar10_nq_scratch_signed", 0),
     ("cifar10_adaptor2_signed", 0),
 )
