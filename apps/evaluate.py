@@ -149,8 +149,7 @@ def settle(model, images, batch_size, neuron="signed"):
     """
     snn = snn_keras.convert(model, "settle", neuron)
     expected = model.predict(images, batch_size, verbose=0)
-    received = snn.predict(images, batch_size)
-    steps = snn.settling_steps(images, batch_size)
+    received, steps = snn.predict_until_settled(images, batch_size)
     off = np.abs(received - expected).max(-1)
     same = received.argmax(-1) == expected.argmax(-1)
     figures = {

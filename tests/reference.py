@@ -102,6 +102,21 @@ def noisy_spike(x, noise, threshold=1.0):
     return np.asarray(x + noise > threshold, float)
 
 
+def leaky(currents, threshold=1.0, decay=0.5):
+    """Spikes and potentials of plain LIF neurons, time first (METHODS 2; 003 eq. 1-3).
+
+    h = decay V + I; fires where h > threshold; hard reset to 0.
+    """
+    V, spikes, potentials = np.zeros_like(currents[0], float), [], []
+    for current in currents:
+        h = decay * V + current
+        z = np.asarray(h > threshold, float)
+        V = h * (1 - z)
+        spikes.append(z)
+        potentials.append(V)
+    return np.stack(spikes), np.stack(potentials)
+
+
 def noisy_spike_surrogate(x, threshold=1.0, a=3.0):
     """a / (2 (1 + (pi/2 a (x - V_th))^2)), x with its noise in it (003 eq. 4)."""
     return a / (2 * (1 + (np.pi / 2 * a * (x - threshold)) ** 2))

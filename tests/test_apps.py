@@ -114,7 +114,7 @@ def test_options_of_neurons(options, tmp_path):
         f"--model={spikes}",
         "--timesteps=2",
         "--samples=50",
-        "--neuron=lif",
+        "--neuron=noisy_lif",
         f"--neuron_options={options}",
     )
 

@@ -325,7 +325,7 @@ def test_several_outputs_agree_where_all_do():
 
 def test_neurons_that_do_not_serve_are_left_out_and_named():
     found = compared(network(NoisySpike), timesteps=[1])
-    assert {row.neuron for row in found.rows} == {"lif"}
+    assert {row.neuron for row in found.rows} == {"noisy_lif"}
     assert set(found.left_out) == set(UNTRAINED)
     assert "left out: if: neuron: " in str(found)
     with pytest.raises(ConversionError, match="trained to spike at random"):

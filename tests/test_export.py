@@ -319,7 +319,7 @@ def test_every_layer_without_a_form_is_named(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("neuron", ["lif", "srp"])
+@pytest.mark.parametrize("neuron", ["lif", "noisy_lif", "srp"])
 def test_neurons_without_a_form_are_named(neuron, tmp_path):
     snn = small(neuron=neuron)
     with pytest.raises(ConversionError, match=r"'first'.*Cell.*Remedy"):

@@ -104,7 +104,7 @@ BOTH = {
         lambda: of_size(6, 6, 4),
     ),
     "noisy neurons": (
-        lambda: network(neuron="lif"),
+        lambda: network(neuron="noisy_lif"),
         r'NoisyLIFCell.*neuron="if"',
         lambda: network(neuron="if"),
     ),

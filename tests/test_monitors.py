@@ -39,11 +39,11 @@ def source(activation=LSQReLU, seed=0):
 
 def spiking(kind, timesteps=5):
     """A spiking network of a kind, with inputs."""
-    model, x = source(NoisySpike if kind == "lif" else LSQReLU)
+    model, x = source(NoisySpike if kind == "noisy_lif" else LSQReLU)
     if kind in ("bit_serial", "fused"):
         fused = kind == "fused"
         return snn_keras.convert(model, 3, "bit_serial", fused=fused), x
-    if kind == "lif":
+    if kind == "noisy_lif":
         return snn_keras.convert(model, 4, NoisyLIFCell(alpha=4)), x
     return snn_keras.convert(model, timesteps, kind), x
 
@@ -55,7 +55,7 @@ def recorded(kind):
     return analysis.record(snn, x, what=WHAT, traces=True)
 
 
-KINDS = ("if", "signed", "lif", "srp", "bit_serial", "fused")
+KINDS = ("if", "signed", "noisy_lif", "srp", "bit_serial", "fused")
 
 
 @pytest.mark.parametrize("neuron", COUNTING)
@@ -85,7 +85,7 @@ def test_sums_chunks_and_statistics_agree(kind):
         assert np.array_equal(again["spikes"][name], z), name
         for what in ("potentials", "currents"):
             # The share of noise is a quotient, which compilers round in their own way.
-            off = 1e-6 if kind == "lif" else 0
+            off = 1e-6 if kind == "noisy_lif" else 0
             assert np.abs(again[what][name] - traces[what][name]).max() <= off, name
     sums = analysis.record(snn, x, what=WHAT)
     for name, z in traces["spikes"].items():
@@ -124,7 +124,7 @@ def test_potentials_are_what_currents_bring_and_spikes_take(kind):
 
 
 def test_noisy_neurons_fall_to_0_where_they_fire():
-    found = recorded("lif")
+    found = recorded("noisy_lif")
     for name, z in found["spikes"].items():
         assert 0 < z.mean() < 1
         u = found["potentials"][name]

@@ -6,7 +6,7 @@ import pytest
 
 import snn_keras
 from snn_keras import ops as snn_ops
-from snn_keras.layers import NoisySpike
+from snn_keras.layers import LSQReLU, NoisySpike
 from snn_keras.neurons import NoisyLIFCell
 from snn_keras.time import Spiking
 from tests import reference
@@ -152,6 +152,35 @@ def test_arguments_are_checked(argument):
     (name,) = argument
     with pytest.raises(ValueError, match=f"{name} must be"):
         NoisyLIFCell(**argument)
+
+
+@pytest.mark.parametrize("sizes", [0.5, [0.25, 0.5, 1.0, 4.0]])
+def test_noise_and_spikes_are_of_the_thresholds_size(sizes):
+    """Currents in units of the threshold give the same spikes, of its size."""
+    x = currents((2, 5, 3, 4))
+    sizes = np.asarray(sizes, "float32")
+    for options in ({"stage": 2}, {"alpha": 2}, {"noise": "uniform"}):
+        one = Spiking(NoisyLIFCell(**options))(x)
+        sized = Spiking(NoisyLIFCell(sizes, **options))(x * sizes)
+        assert np.array_equal(np.asarray(sized), np.asarray(one) * sizes)
+
+
+@pytest.mark.parametrize("is_quantized", [False, True])
+def test_the_mean_of_a_network_of_any_size_is_its_clipped_source(is_quantized):
+    """Outputs far from 1, with steps of their own or with sizes from data."""
+    keras.utils.set_random_seed(0)
+    x = np.random.default_rng(0).uniform(0, 10, (200, 4)).astype("float32")
+    activation = LSQReLU(63, initial_step=1 / 4) if is_quantized else "relu"
+    inputs = keras.Input((4,))
+    hidden = keras.layers.Dense(16, activation=activation)(inputs)
+    model = keras.Model(inputs, keras.layers.Dense(3)(hidden))
+    data = None if is_quantized else x
+    options = {"data": data, "calibration": "max"}
+    cell = NoisyLIFCell(stage=2, noise="uniform")
+    snn = snn_keras.convert(model, 1000, cell, **options)
+    expected = model.predict(x[:20], verbose=0)
+    received = snn.predict(x[:20], verbose=0)
+    np.testing.assert_allclose(received, expected, atol=0.05 * np.abs(expected).max())
 
 
 def test_a_float_network_becomes_its_mean():

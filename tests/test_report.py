@@ -176,21 +176,21 @@ def check_tables(page, figures):
         assert table[name][0] == layer.spiking.energy / 1e3
 
 
-@pytest.mark.parametrize("kind", ["bit_serial", "settle", "lif", "relu"])
+@pytest.mark.parametrize("kind", ["bit_serial", "settle", "noisy_lif", "relu"])
 def test_networks_without_some_figures(tmp_path, kind):
-    activation = {"lif": NoisySpike, "relu": keras.layers.ReLU}.get(kind, LSQReLU)
+    activation = {"noisy_lif": NoisySpike, "relu": keras.layers.ReLU}.get(kind, LSQReLU)
     ann, x, y = source(activation)
     if kind == "relu":
         snn = snn_keras.convert(ann, 4, data=x)
-    elif kind == "lif":
+    elif kind == "noisy_lif":
         snn = snn_keras.convert(ann, 2, NoisyLIFCell(alpha=2))
     elif kind == "settle":
         snn = snn_keras.convert(ann, "settle", "signed")
     else:
         snn = snn_keras.convert(ann, 3, "bit_serial")
-    labels = {"settle": None, "lif": np.eye(4)[y]}.get(kind, y)
+    labels = {"settle": None, "noisy_lif": np.eye(4)[y]}.get(kind, y)
     figures, _ = written(tmp_path, ann, snn, x, labels, timesteps=None)
-    assert (figures.mismatch is None) == (kind == "lif")
+    assert (figures.mismatch is None) == (kind == "noisy_lif")
     assert (figures.plan is None) == (kind == "relu")
     assert (figures.accuracy is None) == (kind == "settle")
     if kind in ("bit_serial", "settle"):  # exact

@@ -143,9 +143,9 @@ def test_a_stream_goes_on_beyond_the_run(neuron):
 # --- Streams that keep their state ---------------------------------------------------
 
 
-@pytest.mark.parametrize("neuron", ["if", "signed", "lif"])
+@pytest.mark.parametrize("neuron", ["if", "signed", "lif", "noisy_lif"])
 def test_a_stream_remembers_until_it_is_reset(neuron):
-    if neuron == "lif":
+    if neuron == "noisy_lif":
         model, frames = lif_source()
     else:
         network = Maker(4, kinds=("conv", "activation", "merge", "batch_norm")).make()
@@ -154,7 +154,7 @@ def test_a_stream_remembers_until_it_is_reset(neuron):
     snn = snn_keras.convert(model, 6, neuron)
     stream = snn.stream()
     expected = stream(frames)
-    if neuron != "lif":  # noise, compiled, rounds otherwise
+    if neuron != "noisy_lif":  # noise, compiled, rounds otherwise
         step = snn.step_function()
         outputs, _ = step.run(frames, step.initial_state(3))
         for a, b in zip(numpy(outputs), numpy(expected), strict=True):
@@ -184,7 +184,7 @@ def lif_source():
 
 def test_a_stream_sees_weights_as_they_are():
     model, frames = lif_source()
-    snn = snn_keras.convert(model, 6, "lif")
+    snn = snn_keras.convert(model, 6, "noisy_lif")
     stream = snn.stream()
     before = numpy(stream(frames))[0]
     snn.set_weights([w * 0 for w in snn.get_weights()])
@@ -195,7 +195,7 @@ def test_a_stream_sees_weights_as_they_are():
 
 def test_a_stream_refuses_another_batch():
     model, frames = lif_source()
-    stream = snn_keras.convert(model, 6, "lif").stream()
+    stream = snn_keras.convert(model, 6, "noisy_lif").stream()
     stream(frames)
     with pytest.raises(ValueError, match=r"3 samples.*Received: 2.*reset_state"):
         stream(frames[:2])

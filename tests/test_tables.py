@@ -253,7 +253,7 @@ def test_the_claim_of_bit_sparsity(spikes, accuracy, answer):
     "last, answer", [(0.6, "yes"), (0.4, "no"), (0.5007, "undecided")]
 )
 def test_the_claim_of_training_at_one_step(last, answer):
-    rows = {"lif_lif_stage3": row_of(T1=0.5, T2=0.4, T5=0.9, T8=last)}
+    rows = {"lif_noisy_lif_stage3": row_of(T1=0.5, T2=0.4, T5=0.9, T8=last)}
     assert judged(rows, claims.gains_with_steps)[0] == answer
 
 
@@ -346,13 +346,15 @@ def answered(*, gained, lost, samples=10000):
 def test_answers_to_the_same_images_are_compared_one_by_one(gained, lost, answer):
     """By McNemar: the difference against the root of all that changed."""
     figures = answered(gained=gained, lost=lost)
-    assert judged({"lif_lif_stage3": figures}, claims.gains_with_steps)[0] == answer
+    assert (
+        judged({"lif_noisy_lif_stage3": figures}, claims.gains_with_steps)[0] == answer
+    )
     error = np.sqrt(claims.paired_variance([(1, figures, 8), (-1, figures, 1)]))
     changed, difference = gained + lost, gained - lost
     assert error == pytest.approx((changed - difference**2 / 1e4) ** 0.5 / 100)
     assert (abs(difference) / 100 > 2 * error) == (answer != "undecided")
     del figures["right"]  # without, it is within the error of two sets of images
-    found, _ = judged({"lif_lif_stage3": figures}, claims.gains_with_steps)
+    found, _ = judged({"lif_noisy_lif_stage3": figures}, claims.gains_with_steps)
     assert found == "undecided"
 
 
@@ -362,7 +364,7 @@ def test_seeds_are_paired_within_a_row(third, answer):
     runs = [[0.8, 0.81], [0.84, 0.85], [0.88, third]]
     t1, t8 = np.mean(runs, axis=0)
     row = row_of(T1=t1, T8=t8) | {"runs": runs, "samples": 10**9}
-    assert judged({"lif_lif_stage3": row}, claims.gains_with_steps)[0] == answer
+    assert judged({"lif_noisy_lif_stage3": row}, claims.gains_with_steps)[0] == answer
 
 
 def test_a_gain_at_all_steps_must_be_beyond_chance_at_all():

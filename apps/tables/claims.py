@@ -302,7 +302,7 @@ CLAIMS = (
             "jiang2023",
             "A network trained at T = 1 with noise gains with T, without further "
             f"training, stage {stage}.",
-            (f"lif_lif_stage{stage}",),
+            (f"lif_noisy_lif_stage{stage}",),
             gains_with_steps,
         )
         for stage in (2, 3)

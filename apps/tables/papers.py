@@ -348,9 +348,9 @@ JIANG_2023 = Paper(
                 Theirs("stage 3", "MNIST", None, (None, 99.61, None, None)),
                 Theirs("stage 3", "Fashion-MNIST", None, (None, 93.89, None, None)),
                 Theirs("stage 3", VGG16, None, (None, 91.82, None, None)),
-                *ours("mnist", "lif_lif_stage3"),
-                *ours("fashion_mnist", "lif_lif_stage3"),
-                *ours("cifar10_vgg16", "lif_lif_stage3"),
+                *ours("mnist", "lif_noisy_lif_stage3"),
+                *ours("fashion_mnist", "lif_noisy_lif_stage3"),
+                *ours("cifar10_vgg16", "lif_noisy_lif_stage3"),
             ),
             "The paper trains for 100 (MNIST), 200 and 1,000 epochs, we for 3 (MNIST) "
             "and 8. Our small network has batch normalization.",
@@ -359,7 +359,7 @@ JIANG_2023 = Paper(
             "Figure 6: alpha, and figure 7: uniform noise",
             (1, 2, 4, 8, 16),
             tuple(
-                Ours(table, f"lif_lif_{options}")
+                Ours(table, f"lif_noisy_lif_{options}")
                 for table in SMALL
                 for options in (
                     *("stage2", "stage3", "stage3_alpha2", "stage3_alpha8"),

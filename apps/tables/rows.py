@@ -131,7 +131,7 @@ FROM_DATA = (
 )
 # Of Jiang and Zhang 2023: both stages, their sweep of alpha, and the other noise.
 NOISY_LIF = tuple(
-    Row(f"noisy LIF, {called}", "lif", "lif", options)
+    Row(f"noisy LIF, {called}", "lif", "noisy_lif", options)
     for called, options in (
         ("stage 2", ("stage=2",)),
         ("stage 3", ("stage=3",)),  # alpha = 4

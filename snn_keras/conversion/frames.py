@@ -39,8 +39,8 @@ def check_neurons(context: "Context") -> None:
     if coding.charges_first or extra:
         raise ValueError(
             "input_frames=True: these neurons look at a whole run, or at extra steps, "
-            'before they fire. Remedy: neuron="if", "multi_threshold" or "lif", or '
-            'neuron="signed" with input_steps=timesteps.'
+            'before they fire. Remedy: neuron="if", "multi_threshold", "lif" or '
+            '"noisy_lif", or neuron="signed" with input_steps=timesteps.'
         )
     on = coding.input_steps
     if on is not None and on < coding.timesteps:

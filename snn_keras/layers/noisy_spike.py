@@ -38,7 +38,7 @@ class NoisySpike(SourceActivation):
     Source: Jiang and Zhang 2023, eq. 2-6.
     """
 
-    neuron = "lif"
+    neuron = "noisy_lif"
     is_random = True
     has_size = False
 

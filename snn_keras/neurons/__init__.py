@@ -9,6 +9,7 @@ from snn_keras.neurons.differential_if_cell import (
     DifferentialIFCell as DifferentialIFCell,
 )
 from snn_keras.neurons.if_cell import IFCell as IFCell
+from snn_keras.neurons.lif_cell import LIFCell as LIFCell
 from snn_keras.neurons.multi_threshold_cell import (
     MultiThresholdIFCell as MultiThresholdIFCell,
 )
@@ -22,7 +23,8 @@ by_name = {
     "bit_serial": BitSerialCell,
     "differential": DifferentialIFCell,
     "multi_threshold": MultiThresholdIFCell,
-    "lif": NoisyLIFCell,
+    "lif": LIFCell,
+    "noisy_lif": NoisyLIFCell,
     "srp": SRPCell,
     "cos": OffsetSpikesCell,
 }

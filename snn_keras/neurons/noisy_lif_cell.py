@@ -7,31 +7,26 @@ import keras
 import numpy as np
 from keras import ops
 
-from snn_keras.coding import Coding, Repeated
+from snn_keras.coding import Coding
 from snn_keras.layers.noisy_spike import DISTRIBUTIONS
 from snn_keras.layers.source_activation import SourceActivation
 from snn_keras.neurons.cell import SpikingCell
-from snn_keras.ops import (
-    atan_surrogate,
-    normal_at,
-    spike,
-    spread,
-    standardize,
-    uniform_at,
-)
+from snn_keras.neurons.lif_cell import LIFCell
+from snn_keras.ops import normal_at, spread, standardize, uniform_at
 from snn_keras.typing import Array, Shape
 
 
 @keras.saving.register_keras_serializable("snn_keras")
-class NoisyLIFCell(SpikingCell):
+class NoisyLIFCell(LIFCell):
     r"""Leaky integrate-and-fire neuron with noise and hard reset.
 
-    $$h_t = n_t + I_t, \qquad z_t = [h_t > \theta], \qquad V_t = h_t (1 - z_t)$$
+    $$h_t = \theta n_t + I_t, \qquad z_t = [h_t > \theta], \qquad
+    V_t = h_t (1 - z_t), \qquad y_t = \theta z_t$$
 
     Stage 2: $n_t$ is new noise in [0, 1] with mean $\beta$, and the potential is not
     kept. Stage 3: the potential replaces part of the noise,
 
-    $$n_t = N(\lambda V_{t-1}) + n'_t, \qquad
+    $$n_t = N(\lambda V_{t-1} / \theta) + n'_t, \qquad
     N(A) = \frac{\hat A}{\alpha \max |\hat A|} + \beta$$
 
     with $\hat A$ standardized over each sample of the layer, and $n'_t$ noise of
@@ -59,7 +54,6 @@ class NoisyLIFCell(SpikingCell):
     """
 
     num_states = 2
-    codings = (Repeated,)
     unroll = 1  # its step has many operations
 
     def __init__(
@@ -74,24 +68,15 @@ class NoisyLIFCell(SpikingCell):
         seed: int = 0,
         **kwargs,
     ) -> None:
-        super().__init__(threshold, **kwargs)
-        for name, value, valid, expected in (
-            ("stage", stage, stage in (2, 3), "2 or 3"),
-            ("alpha", alpha, alpha >= 2, "at least 2, or the noise's range is < 0"),
-            ("decay", decay, 0 <= decay <= 1, "in [0, 1]"),
-            ("noise", noise, noise in (None, *DISTRIBUTIONS), "gaussian or uniform"),
-        ):
-            if not valid:
-                raise ValueError(
-                    f"NoisyLIFCell '{self.name}': {name} must be {expected}. "
-                    f"Received: {name}={value!r}"
-                )
+        super().__init__(threshold, decay=decay, **kwargs)
         self.stage = stage
         self.alpha = alpha
         self.beta = beta
-        self.decay = decay
         self.noise = noise
         self.seed = seed
+        self._check("stage", stage in (2, 3), "2 or 3")
+        self._check("alpha", alpha >= 2, "at least 2, or the noise's range is < 0")
+        self._check("noise", noise in (None, *DISTRIBUTIONS), "gaussian or uniform")
 
     def enough_timesteps(self, activations: Sequence[SourceActivation]) -> int | str:
         """Those that the paper takes: the mean of five passes."""
@@ -114,10 +99,10 @@ class NoisyLIFCell(SpikingCell):
     ) -> tuple[Array, list]:
         potential, step = states
         theta = self.theta.value
-        noise = self.beta + self._noise(potential, ops.cast(step, "int32"))
-        h = noise + ops.cast(inputs, self.state_dtype)
-        z = spike(h, theta, lambda x: atan_surrogate(x, slope=3.0), strict=True)
-        return ops.cast(z, self.compute_dtype), [h * (1.0 - z), step + 1]
+        noise = self.beta + self._noise(potential / theta, ops.cast(step, "int32"))
+        h = theta * noise + ops.cast(inputs, self.state_dtype)
+        outputs, potential = self.fire(h)
+        return outputs, [potential, step + 1]
 
     def _noise(self, potential, step):
         """The noise and the potential's part, minus their mean."""
@@ -136,25 +121,19 @@ class NoisyLIFCell(SpikingCell):
         drawn = standardize(normal_at(shape, self.seed, step))
         return remembered + ops.cast(spread(drawn, half_range), self.state_dtype)
 
-    def coding(
-        self, timesteps: int | str, activations: Sequence[SourceActivation]
-    ) -> Coding:
-        return Repeated(timesteps)
-
-    def can_replace(self, activation: SourceActivation) -> bool:
-        return True
-
     def adapted_to(self, activation: SourceActivation, coding: Coding) -> SpikingCell:
         # Each layer has a seed of its own, derived from its name.
         seed = (self.seed + zlib.crc32(activation.name.encode())) % 2**31
         trained = getattr(activation, "noise", None)
         trained = trained if isinstance(trained, str) else None
-        return self.copy(activation, seed=seed, noise=self.noise or trained)
+        threshold = coding.threshold_of(activation)
+        noise = self.noise or trained
+        return self.copy(activation, threshold=threshold, seed=seed, noise=noise)
 
     def approximation(self, activation: SourceActivation, coding: Coding) -> str:
         return "noise: random, repeatable by its seed"
 
     def get_config(self) -> dict:
-        names = ("stage", "alpha", "beta", "decay", "noise", "seed")
+        names = ("stage", "alpha", "beta", "noise", "seed")
         config = {name: getattr(self, name) for name in names}
         return {**super().get_config(), **config}

@@ -176,6 +176,30 @@ class SpikingModel(FastFeeding, keras.Model):
         Returns:
             NumPy array `(batch,)` of integers.
         """
+        return self.predict_until_settled(x, batch_size, verbose)[1]
+
+    def predict_until_settled(
+        self, x: Inputs, batch_size: int | None = None, verbose: int | str = "auto"
+    ) -> tuple[Any, np.ndarray]:
+        """What `predict` gives, and how many steps each sample took to come to rest.
+
+        Args:
+            x: As for `predict`.
+            batch_size: As for `predict`.
+            verbose: As for `predict`.
+
+        Returns:
+            The outputs `(samples, ...)`, in the structure of the model's outputs, and
+            the steps until the last neuron of each sample fired, `(samples,)`.
+
+        Raises:
+            ValueError: if the run has a fixed number of steps.
+        """
+        if not self.coding.settles:
+            raise ValueError(
+                f"'{self.name}' runs for {self.coding}, and not until it settles. "
+                'Remedy: convert(model, timesteps="settle").'
+            )
         runner = self._remember("settling", lambda: _Settling(self))
         return runner.predict(x, batch_size=batch_size, verbose=verbose)
 
@@ -315,7 +339,7 @@ class _OverTime(FastFeeding, keras.Model):
 
 
 class _Settling(_OverTime):
-    """Runs a spiking model until it settles, and returns the steps it took."""
+    """Runs a spiking model until it settles; returns outputs, and steps it took."""
 
     def call(self, inputs: Array) -> Any:
-        return run_until_silent(self.spiking_model.program, inputs)[1]
+        return run_until_silent(self.spiking_model.program, inputs)

@@ -39,7 +39,8 @@ class StepFunction:
             raise ValueError(
                 f"'{model.name}' cannot be fed step by step: its neurons look at a "
                 "whole run, or at extra steps, before they fire. Remedy: neurons "
-                '"if", "differential", "multi_threshold", "signed" or "lif".'
+                '"if", "differential", "multi_threshold", "signed", "lif" or '
+                '"noisy_lif".'
             )
         program.check_samples_apart("a stream", program.before)
         self._program = program

@@ -1,8 +1,11 @@
 """`BitSparsity`: a penalty on the spikes of bit-serial networks."""
 
+import functools
+
 import keras
 from keras import ops
 
+from snn_keras.backend import backend
 from snn_keras.layers import QuantizedActivation
 from snn_keras.layers.source_activation import SourceActivation
 from snn_keras.ops import bit_sparsity
@@ -44,7 +47,7 @@ class BitSparsity(keras.regularizers.Regularizer):
             )
         step = self.layer.used(ops.convert_to_tensor(self.layer.step))
         step = ops.stop_gradient(step)
-        return self.strength * ops.sum(bit_sparsity(a, step, self.layer.levels))
+        return self.strength * backend.one_kernel(_counter(self.layer.levels))(a, step)
 
     def apply(self, model: keras.Model) -> None:
         """Adds the penalty to all quantized activations of `model` except the last."""
@@ -65,3 +68,9 @@ class BitSparsity(keras.regularizers.Regularizer):
 
     def get_config(self) -> dict:
         return {"strength": self.strength}
+
+
+@functools.cache  # so that one kernel is made for all layers of as many levels
+def _counter(levels):
+    """A function of activations and step: the sum of all one bits."""
+    return lambda a, step: ops.sum(bit_sparsity(a, step, levels))
