@@ -90,6 +90,14 @@ class Stage:
             raise AttributeError(name) from None
 
     @property
+    def needs_thresholds(self):
+        """Whether its neurons take their thresholds from data, before it begins.
+
+        Spikes need them from the start, and LSQ has them after the first batch.
+        """
+        return self.timesteps and not self.init and self.quantizer != "noisy_spike"
+
+    @property
     def backup(self):
         """Where all is that the training needs to go on."""
         return self.output.with_name(f".{self.output.stem}.backup.npz")
@@ -197,9 +205,8 @@ def build_model(stage, source):
                 products=stage.products,
             )
     else:
-        # Spikes need thresholds from the start; else the first batch sets them.
-        plain = ACTIVATIONS["none" if stage.timesteps else stage.quantizer]
-        activation = plain(stage.levels, noise, scale_gradient=stage.scale_gradient)
+        kind = ACTIVATIONS["none" if stage.needs_thresholds else stage.quantizer]
+        activation = kind(stage.levels, noise, scale_gradient=stage.scale_gradient)
         network = getattr(applications, stage.model)
         momentum = stage.norm_momentum
         model = network(shape, classes, activation, norm_momentum=momentum)
@@ -221,7 +228,7 @@ def build_model(stage, source):
             stage.timesteps,
             make_neuron(stage.snn_neuron, stage.snn_neuron_options),
             data=calibration,
-            levels=None if stage.init else stage.levels,
+            levels=stage.levels if stage.needs_thresholds else None,
         )
     return model
 

@@ -816,6 +816,14 @@ def test_networks_without_an_output_over_time_say_so(timesteps, neuron, parts):
         snn.predict_over_time(samples(), verbose=0)
 
 
+@pytest.mark.parametrize("neuron", ["signed", "if"])
+def test_runs_of_fixed_length_do_not_settle(neuron):
+    snn = snn_keras.convert(bits_source(), 3, neuron)
+    for method in (snn.settling_steps, snn.predict_until_settled):
+        with pytest.raises(ValueError, match=says("3 time steps", '"settle"')):
+            method(samples(), verbose=0)
+
+
 def test_bit_sparsity_refuses():
     with pytest.raises(ValueError, match=r"strength must be >= 0.*strength=-1"):
         snn_keras.regularizers.BitSparsity(-1)

@@ -99,7 +99,12 @@ def test_settling_steps_are_the_references():
     for seed in range(5):
         network = Maker(seed).make()
         snn = snn_keras.convert(network.model, "settle", neuron="signed", input_steps=2)
-        steps = snn.settling_steps(network.keras_inputs, verbose=0)
+        outputs, steps = snn.predict_until_settled(network.keras_inputs, verbose=0)
+        again = snn.predict(network.keras_inputs, verbose=0)
+        assert all(map(np.array_equal, *map(keras.tree.flatten, (outputs, again))))
+        assert np.array_equal(
+            steps, snn.settling_steps(network.keras_inputs, verbose=0)
+        )
         trace, _ = reference.settle(network.nodes, network.inputs, 2, 1000)
         names = [layer.name for layer in spiking_layers(snn)]
         assert steps.tolist() == trace.last_spikes(names)

@@ -58,6 +58,10 @@ METHODS = {
     "two_stages": ["--float_epochs=2", "--levels=15", "--epochs=3", "--flip"],
     "lif": ["--recipe=noisy_lif", "--restart_epochs=3", "--epochs=4"],
     "direct": ["--timesteps=2", "--levels=4", "--epochs=4"],
+    "direct_lif": [
+        *("--quantizer=noisy_spike", "--timesteps=2", "--snn_neuron=lif"),
+        "--epochs=4",
+    ],
     "stream": ["--dataset=tiny", "--image_size=12", "--flip", "--epochs=8"],
 }
 

@@ -197,8 +197,8 @@ class SpikingModel(FastFeeding, keras.Model):
         """
         if not self.coding.settles:
             raise ValueError(
-                f"'{self.name}' runs for {self.coding}, and not until it settles. "
-                'Remedy: convert(model, timesteps="settle").'
+                f"'{self.name}' does not run until it settles: {self.coding}. Remedy: "
+                'convert(model, "settle", neuron="signed") or "differential".'
             )
         runner = self._remember("settling", lambda: _Settling(self))
         return runner.predict(x, batch_size=batch_size, verbose=verbose)
