@@ -52,7 +52,6 @@ from .training.whole_epochs import WholeEpochs, train_by_epochs
 FLAGS = flags.FLAGS
 
 CALIBRATION_IMAGES = 1000
-PAYS_FOR_XLA = 500  # training steps that pay for the time to compile one
 
 ACTIVATIONS = {
     "lsq": layers.LSQReLU,
@@ -251,13 +250,12 @@ def compile_model(model, stage, steps_per_epoch):
     optimizer = schedules.make_optimizer(
         stage.optimizer, schedule, stage.momentum, stage.weight_decay, stage.ema
     )
+    # With "auto" Keras leaves XLA out on CPUs, where TensorFlow's kernels do as well; a
+    # spiking network takes it.
     jit_compile = {"auto": "auto", "yes": True, "no": False}[FLAGS.xla]
     model.compile(
         optimizer, loss, weighted_metrics=["accuracy"], jit_compile=jit_compile
     )
-    is_long = stage.epochs * steps_per_epoch >= PAYS_FOR_XLA
-    if FLAGS.xla == "auto" and is_long and not stage.timesteps:
-        backend.compile_model(model)  # a spiking network sees to it itself
 
 
 def runs_whole_epochs(where):

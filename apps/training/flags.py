@@ -251,8 +251,8 @@ def define():
         "xla",
         "auto",
         ["auto", "no", "yes"],
-        "Compile training steps by XLA; auto: where a training is long enough to pay "
-        "for it, and always on JAX.",
+        "Compile training steps by XLA; auto: but for TensorFlow on a CPU, whose own "
+        "kernels are as fast there.",
     )
     flags.DEFINE_enum(
         "whole_epochs",
