@@ -114,9 +114,9 @@ def test_training_over_time_learns():
     snn = snn_keras.convert(model, 4, "lif")
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     snn.compile("adam", loss, metrics=["accuracy"], jit_compile=False)
-    snn.optimizer.learning_rate = 0.02
+    snn.optimizer.learning_rate = 0.05
     before = snn.evaluate(x, y, verbose=0)[1]
-    snn.fit(x, y, epochs=20, verbose=0)
+    snn.fit(x, y, batch_size=64, epochs=12, verbose=0)
     assert before < 0.7 < 0.9 < snn.evaluate(x, y, verbose=0)[1]
 
 
