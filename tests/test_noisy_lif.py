@@ -165,6 +165,7 @@ def test_noise_and_spikes_are_of_the_thresholds_size(sizes):
         assert np.array_equal(np.asarray(sized), np.asarray(one) * sizes)
 
 
+@pytest.mark.compiled  # a thousand steps
 @pytest.mark.parametrize("is_quantized", [False, True])
 def test_the_mean_of_a_network_of_any_size_is_its_clipped_source(is_quantized):
     """Outputs far from 1, with steps of their own or with sizes from data."""
