@@ -133,3 +133,5 @@ def test_a_cell_is_saved_with_its_options(tmp_path):
     loaded = keras.models.load_model(tmp_path / "snn.keras")
     same = [m.predict(x, verbose=0) for m in (snn, loaded)]
     assert np.array_equal(*same)
+    cells = [layer.cell for layer in loaded.layers if hasattr(layer, "cell")]
+    assert [cell.decay for cell in cells] == [0.25, 0.25]

@@ -181,7 +181,7 @@ def test_the_mean_of_a_network_of_any_size_is_its_clipped_source(is_quantized):
     snn = snn_keras.convert(model, 1000, cell, **options)
     expected = model.predict(x[:20], verbose=0)
     received = snn.predict(x[:20], verbose=0)
-    np.testing.assert_allclose(received, expected, atol=0.05 * np.abs(expected).max())
+    np.testing.assert_allclose(received, expected, atol=0.04 * np.abs(expected).max())
 
 
 def test_a_float_network_becomes_its_mean():

@@ -10,7 +10,6 @@ from .measuring import ratio, timed
 NETWORKS = {"resnet20": (32, 32, 3), "mnist_convnet": (28, 28, 1)}
 BATCH = 128
 STEPS_A_CALL = 3
-ACTIVATIONS = ("ReLU", "LSQ", "noise adaptor", "bit sparsity")
 
 
 def make_training():
@@ -20,12 +19,14 @@ def make_training():
     from snn_keras.regularizers import BitSparsity
 
     activations = {
-        "ReLU": lambda: keras.layers.ReLU(),
-        "LSQ": lambda: layers.LSQReLU(3, initial_step=0.25),
-        "noise adaptor": lambda: layers.LSQReLU(
+        "ReLU": keras.layers.ReLU(),
+        "LSQ": layers.LSQReLU(3, initial_step=0.25),
+        "noise adaptor": layers.LSQReLU(
             3, layers.noise.get("adaptor"), initial_step=0.25
         ),
-        "bit sparsity": lambda: layers.LSQReLU(15, initial_step=0.0625),
+        "bit sparsity": layers.LSQReLU(
+            15, initial_step=0.0625, activity_regularizer=BitSparsity(1e-8)
+        ),
     }
     rng = np.random.default_rng(0)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
@@ -33,13 +34,11 @@ def make_training():
     for network, shape in NETWORKS.items():
         x = rng.normal(size=(BATCH, *shape)).astype("float32")
         y = np.arange(BATCH) % 10
-        for name in ACTIVATIONS:
+        for name, activation in activations.items():
             for compiler, by_xla in compilers(keras.backend.backend()).items():
                 keras.utils.set_random_seed(0)
                 make = getattr(applications, network)
-                model = make(shape, activation=activations[name]())
-                if name == "bit sparsity":
-                    BitSparsity(1e-8).apply(model)
+                model = make(shape, activation=activation)
                 optimizer = keras.optimizers.SGD(0.01, 0.9)
                 model.compile(optimizer, loss, jit_compile=by_xla)
 
