@@ -63,17 +63,18 @@ def define_flags():
     flags.DEFINE_string("output", None, "Write the figures to this JSON file.")
 
 
-def make_neuron(name, options):
+def make_neuron(name, options, flag="neuron"):
     """The neuron that the flags name: a name, or a cell with options.
 
     Args:
         name: A name that `snn_keras.convert` knows.
         options: Strings `"option=value"`.
+        flag: The flag of the name, for messages; that of options is `FLAG_options`.
     """
     if not options:
         return name
     if name not in neurons.by_name:
-        raise app.UsageError(f"--neuron_options needs a --neuron. Received: {name}")
+        raise app.UsageError(f"--{flag}_options needs a --{flag}. Received: {name}")
     values = {}
     for option in options:
         key, _, value = option.partition("=")
@@ -84,7 +85,7 @@ def make_neuron(name, options):
     try:
         return neurons.by_name[name](**values)
     except (TypeError, ValueError) as error:
-        raise app.UsageError(f"--neuron_options: {error}") from error
+        raise app.UsageError(f"--{flag}_options: {error}") from error
 
 
 def allow_float64(allowed=True):

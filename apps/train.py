@@ -42,7 +42,7 @@ from . import data
 from .evaluate import allow_float64, make_neuron
 from .records import read_trained
 from .sources import load_model
-from .training import auto_augment, distribution, recipes, schedules
+from .training import auto_augment, distribution, recipes, schedules, uses
 from .training import flags as training_flags
 from .training.augmentation import Augmentation
 from .training.backup import Backup
@@ -154,24 +154,14 @@ def stages(output):
 
 def noise_of(stage):
     """The noise of a stage's activations, as they take it."""
-    is_residual = stage.noise == "residual"
-    for name, has_use, where in (
-        ("delta", is_residual, "--noise=residual"),
-        ("tau", is_measured(stage), "--noise=residual without --delta"),
-    ):
-        if stage.settings[name] and not has_use:
-            raise app.UsageError(
-                f"--{name}={stage.settings[name]} is of {where}. Received: "
-                f"--noise={stage.noise} --delta={stage.delta:g}"
-            )
     if stage.delta:
         return layers.ResidualNoise(initial_delta=stage.delta)
     return None if stage.noise == "none" else stage.noise
 
 
-def is_measured(stage):
-    """Whether the noise of a stage is measured after every epoch."""
-    return stage.noise == "residual" and not stage.delta
+def neuron_of(stage):
+    """The neurons of a stage's spiking network."""
+    return make_neuron(stage.snn_neuron, stage.snn_neuron_options, "snn_neuron")
 
 
 def measured_noise(stage, images):
@@ -225,7 +215,7 @@ def build_model(stage, source):
         return snn_keras.convert(
             model,
             stage.timesteps,
-            make_neuron(stage.snn_neuron, stage.snn_neuron_options),
+            neuron_of(stage),
             data=calibration,
             levels=stage.levels if stage.needs_thresholds else None,
         )
@@ -362,7 +352,7 @@ def make_callbacks(stage, where, batches, held_out, backup):
     made = [Clock(), FollowEpoch(batches)]
     if stage.ema:
         made.append(SwapEMAWeights(swap_on_epoch=True))
-    if is_measured(stage):
+    if uses.is_measured(stage):
         images = data.preprocess(held_out.images)
         made.append(where.whole(measured_noise(stage, images)))
     if stage.snn_timesteps:
@@ -371,7 +361,9 @@ def make_callbacks(stage, where, batches, held_out, backup):
             held_out.labels,
             [int(t) for t in stage.snn_timesteps],
             where.place(stage.kept),
-            neuron=make_neuron(stage.snn_neuron, stage.snn_neuron_options),
+            neuron=make_neuron(
+                stage.snn_neuron, stage.snn_neuron_options, "snn_neuron"
+            ),
             first_epoch=first_kept(stage),
         )
         # A run that goes on keeps what beats the best of the one that was cut off.
@@ -390,7 +382,7 @@ def train_stage(stage, where, source):
     with where.scope():
         model = build_model(stage, source)
     held_out = None
-    if stage.snn_timesteps or is_measured(stage):
+    if stage.snn_timesteps or uses.is_measured(stage):
         source, held_out = source.hold_out(stage.held_out)
     augmentation = Augmentation(
         stage.crop, stage.flip, stage.auto_augment, stage.cutout, stage.mixup
@@ -453,12 +445,13 @@ def main(argv):
     output = pathlib.Path(FLAGS.output)
     if output.suffix != ".keras":
         raise app.UsageError(f"--output must end in .keras. Received: {output}")
-    if FLAGS.weight_sparsity and not FLAGS.weight_bits:
-        raise app.UsageError("--weight_sparsity needs --weight_bits=8, or fewer.")
     if FLAGS.tensorboard and importlib.util.find_spec("tensorboard") is None:
         raise app.UsageError("--tensorboard needs: pip install tensorboard tensorflow")
     if FLAGS.recipe:
         recipes.apply(FLAGS, FLAGS.recipe)
+    *before, last = stages(output)
+    uses.check(last)
+    neuron_of(last)
     set_precision(FLAGS.precision)
     where = distribution.start(
         FLAGS.replicas, FLAGS.coordinator, FLAGS.processes, FLAGS.process
@@ -472,7 +465,6 @@ def main(argv):
     if FLAGS.auto_augment:
         auto_augment.check_shape(source.shape)
     output.parent.mkdir(parents=True, exist_ok=True)
-    *before, last = stages(output)
     for stage in before:
         if stage.is_done:
             logging.info("%s is there", stage.output)

@@ -280,10 +280,13 @@ def standardize(x: Array) -> Array:
     """
     axes = tuple(range(1, len(x.shape)))
     centred = x - ops.mean(x, axis=axes, keepdims=True)
-    deviation = ops.sqrt(ops.mean(ops.square(centred), axis=axes, keepdims=True))
+    variance = ops.mean(ops.square(centred), axis=axes, keepdims=True)
     low = ops.min(x, axis=axes, keepdims=True)
     varies = ops.max(x, axis=axes, keepdims=True) > low
-    return ops.where(varies, centred / ops.where(varies, deviation, 1.0), 0.0)
+    varies = ops.logical_and(varies, variance > 0)  # tiny squares are rounded to 0
+    # Before the root, whose derivative at 0 is infinite.
+    deviation = ops.sqrt(ops.where(varies, variance, 1.0))
+    return ops.where(varies, centred / deviation, 0.0)
 
 
 def spread(x: Array, half_range: float) -> Array:

@@ -824,9 +824,29 @@ def test_runs_of_fixed_length_do_not_settle(neuron):
             method(samples(), verbose=0)
 
 
+@pytest.mark.parametrize("size", [0, -1, 2.5, "4", True])
+def test_batches_have_a_whole_number_of_samples(size):
+    snn, x = snn_keras.convert(bits_source(), "settle", "signed"), samples()
+    expected = snn.predict(x, verbose=0)
+    for method in (snn.predict, snn.predict_until_settled):
+        with pytest.raises(ValueError, match="batch_size must be an integer >= 1"):
+            method(x, batch_size=size)
+    with pytest.raises(ValueError, match="batch_size must be an integer >= 1"):
+        snn.evaluate(x, x, batch_size=size)
+    assert np.array_equal(snn.predict(x, verbose=0), expected)  # it is not lost
+
+
+def test_no_samples_are_no_input():
+    snn = snn_keras.convert(bits_source(), 3)
+    for nothing in (None, samples()[:0]):
+        with pytest.raises(ValueError, match=r"no samples|Received: x=None"):
+            snn.predict(nothing, verbose=0)
+
+
 def test_bit_sparsity_refuses():
-    with pytest.raises(ValueError, match=r"strength must be >= 0.*strength=-1"):
-        snn_keras.regularizers.BitSparsity(-1)
+    for wrong in (-1, "1e-8", float("nan"), float("inf"), None):
+        with pytest.raises(ValueError, match="strength must be a number >= 0"):
+            snn_keras.regularizers.BitSparsity(wrong)
     with pytest.raises(ValueError, match=says("needs the step", ".apply(model)")):
         snn_keras.regularizers.BitSparsity(1e-3)(np.ones((2, 4), "float32"))
     model = keras.Sequential([keras.Input((4,)), LSQReLU(3, initial_step=0.5)])

@@ -94,3 +94,75 @@ def test_a_frozen_layer_stays_and_a_network_of_such_alone_is_refused():
         layer.trainable = False
     with pytest.raises(ValueError, match="no layer of batch normalization"):
         snn_keras.reestimate_statistics(model, X)
+
+
+def test_a_run_that_fails_changes_nothing():
+    """Indices are read behind the first layer, and are too large."""
+    inputs = keras.Input((3,))
+    first = keras.layers.BatchNormalization()
+    read = keras.layers.Flatten()(FailsAbove(4)(inputs))
+    second = keras.layers.BatchNormalization()
+    model = keras.Model(inputs, [first(inputs), second(read)])
+    before = model.get_weights()
+    with pytest.raises(Exception, match="too large"):
+        snn_keras.reestimate_statistics(model, np.full((8, 3), 9.0), 4)
+    for a, b in zip(before, model.get_weights(), strict=True):
+        assert np.array_equal(a, b)
+    assert first.momentum == 0.99
+
+
+class FailsAbove(keras.layers.Layer):
+    """Ends with an error in the second batch."""
+
+    def __init__(self, limit):
+        super().__init__()
+        self.limit = limit
+        self.calls = 0
+
+    def call(self, x):
+        if not isinstance(x, keras.KerasTensor):
+            self.calls += 1
+        if self.calls > 1 and np.max(np.asarray(x)) > self.limit:
+            raise RuntimeError("too large")
+        return x
+
+
+class Doubled(keras.layers.BatchNormalization):
+    def call(self, inputs, training=None, mask=None):
+        return 2 * super().call(inputs, training=training, mask=mask)
+
+
+@pytest.mark.parametrize(
+    "layer, reason",
+    [
+        (lambda: keras.layers.BatchNormalization(renorm=True), "renorm=True"),
+        (Doubled, "computes otherwise"),
+        (
+            lambda: keras.layers.TimeDistributed(keras.layers.BatchNormalization()),
+            "inside of a layer",
+        ),
+    ],
+)
+def test_what_cannot_be_estimated_is_refused_unless_it_is_frozen(layer, reason):
+    plain = keras.layers.BatchNormalization()
+    model = keras.Sequential([keras.Input((2, 3)), plain, layer()])
+    before = model.get_weights()
+    x = np.stack([X[:4], X[4:]], axis=1)
+    with pytest.raises(ValueError, match=f"cannot be estimated anew: .*{reason}"):
+        snn_keras.reestimate_statistics(model, x)
+    for a, b in zip(before, model.get_weights(), strict=True):
+        assert np.array_equal(a, b)
+    model.layers[-1].trainable = False
+    snn_keras.reestimate_statistics(model, x)
+    assert np.array_equal(np.asarray(plain.moving_mean), X.mean(0))
+
+
+def test_a_spiking_network_is_refused_before_training():
+    model = network()
+    snn = snn_keras.convert(model, 2, "lif", data=X)
+    with pytest.raises(ValueError, match="of a spiking network, estimate its source"):
+        snn_keras.reestimate_statistics(snn, X)
+    snn.compile("sgd", "mse")
+    callback = snn_keras.callbacks.ReestimateStatistics(X, 4)
+    with pytest.raises(ValueError, match="estimate its source"):
+        snn.fit(X, np.zeros((8, 2)), verbose=0, callbacks=[callback])

@@ -120,7 +120,17 @@ def test_training_over_time_learns():
     assert before < 0.7 < 0.9 < snn.evaluate(x, y, verbose=0)[1]
 
 
-@pytest.mark.parametrize("decay", [-0.5, 1.5, float("nan")])
+def test_an_infinite_current_fires_and_is_forgotten():
+    """As half floats make it; never a NaN."""
+    x = np.array([np.inf, 0.5, -np.inf, 0.5, 1.5], "float32").reshape(1, 5, 1)
+    for decay in (0.0, 0.5):
+        cell = LIFCell(decay=decay)
+        assert np.asarray(Spiking(cell)(x)).ravel()[:4].tolist() == [1, 0, 0, 0]
+        potentials = np.asarray(cell.potentials(x, cell.get_initial_state(1))).ravel()
+        assert potentials[:2].tolist() == [0, 0.5] and np.isfinite(potentials).all()
+
+
+@pytest.mark.parametrize("decay", [-0.5, 1.5, float("nan"), "0.5", None, [0.5]])
 def test_the_decay_is_checked(decay):
     with pytest.raises(ValueError, match=r"LIFCell.*decay must be in \[0, 1\]"):
         LIFCell(decay=decay)

@@ -12,7 +12,8 @@ from apps.sources import load_model
 from snn_keras.conversion.probe import Totals
 from snn_keras.layers import LSQReLU
 from snn_keras.neurons import SignedIFCell
-from snn_keras.simulate import Monitored
+from snn_keras.simulate import Monitored, runs
+from snn_keras.simulate import model as model_module
 from snn_keras.time import OnePassSpiking, TemporalDifference
 from tests import reference
 from tests.cells import spiking_layers
@@ -108,6 +109,29 @@ def test_settling_steps_are_the_references():
         trace, _ = reference.settle(network.nodes, network.inputs, 2, 1000)
         names = [layer.name for layer in spiking_layers(snn)]
         assert steps.tolist() == trace.last_spikes(names)
+
+
+@pytest.mark.compiled  # it takes 16,384 steps
+def test_a_run_settles_after_more_steps_than_it_may_take_at_rest():
+    levels, step = 2**14, 2.0**-12
+    inputs = keras.Input((3,))
+    outputs = LSQReLU(levels, initial_step=step)(inputs)
+    model = keras.Model(inputs, outputs)
+    x = np.array([[0.5, 4.0, 7.0], [-1.0, 2.0**-12, 3.75]], "float32")
+    snn = snn_keras.convert(model, "settle", "signed")
+    received, steps = snn.predict_until_settled(x, verbose=0)
+    assert levels > runs.SETTLE_LIMIT and steps.max() == levels
+    assert np.array_equal(received, model.predict(x, verbose=0))
+    assert np.array_equal(received, np.clip(x, 0, 4))
+
+
+def test_a_run_that_was_ended_says_so(monkeypatch):
+    network = Maker(0).make()
+    snn = snn_keras.convert(network.model, "settle", neuron="signed", input_steps=2)
+    for module in (runs, model_module):
+        monkeypatch.setattr(module, "SETTLE_LIMIT", 0)
+    with pytest.warns(UserWarning, match="still fired at step 2.*not settled"):
+        snn.predict_until_settled(network.keras_inputs, verbose=0)
 
 
 @pytest.mark.parametrize("levels", [1, 3, 7, 15, 255, 2, 5, 12])

@@ -146,12 +146,41 @@ def test_surrogate_gradient(jit):
 
 
 @pytest.mark.parametrize(
-    "argument", [{"stage": 1}, {"alpha": 1.5}, {"decay": 2}, {"noise": "pink"}]
+    "argument",
+    [
+        *({"stage": 1}, {"alpha": 1.5}, {"decay": 2}, {"noise": "pink"}),
+        *({"alpha": "4"}, {"beta": float("nan")}, {"seed": 1.5}, {"seed": None}),
+    ],
 )
 def test_arguments_are_checked(argument):
     (name,) = argument
     with pytest.raises(ValueError, match=f"{name} must be"):
         NoisyLIFCell(**argument)
+
+
+@pytest.mark.parametrize("shape", [(2, 5), (1, 3, 3)])
+def test_the_gradient_of_standardizing_is_0_where_nothing_varies(shape):
+    constant = np.full(shape, 0.1, "float32")
+    for x in (0 * constant, constant, 1e-30 * np.arange(constant.size).reshape(shape)):
+        for jit in (False, True):
+            y, (slope,) = gradients(snn_ops.standardize, x.astype("float32"), jit=jit)
+            assert not np.asarray(y).any() and not slope.any()
+
+
+@pytest.mark.parametrize("stage", [2, 3])
+def test_a_noisy_network_is_trained_over_time(stage):
+    """Its first step standardizes potentials that are all 0."""
+    x = currents((32, 6))
+    model = keras.Sequential(
+        [keras.Input((6,)), keras.layers.Dense(8), NoisySpike(), keras.layers.Dense(3)]
+    )
+    snn = snn_keras.convert(model, 2, NoisyLIFCell(stage=stage))
+    snn.compile(keras.optimizers.SGD(0.05), "mse")
+    before = snn.get_weights()
+    losses = snn.fit(x, x[:, :3], epochs=8, verbose=0).history["loss"]
+    assert losses[-1] < losses[0]
+    assert all(np.isfinite(w).all() for w in snn.get_weights())
+    assert not np.array_equal(before[0], snn.get_weights()[0])
 
 
 @pytest.mark.parametrize("sizes", [0.5, [0.25, 0.5, 1.0, 4.0]])

@@ -19,8 +19,9 @@ from apps.tables import claims, packing, trainings
 from apps.tables.page import page
 from apps.tables.papers import PAPERS, Ours, Picture
 from apps.tables.rows import TABLES, corrected, named
+from apps.train import stages
 from apps.training import flags as training_flags
-from apps.training import recipes
+from apps.training import recipes, uses
 from snn_keras.layers import QCFS, LSQReLU
 from tests.programs import once, program
 from tests.tiny import make_tiny
@@ -50,6 +51,10 @@ def test_trainings_are_commands(table, source):
             assert flags.FLAGS.output == f"runs/{table}_{source}{suffix}.keras"
             assert flags.FLAGS.seed == seed
             assert flags.FLAGS.dataset == TABLES[table].dataset
+            if flags.FLAGS.recipe:
+                recipes.apply(flags.FLAGS, flags.FLAGS.recipe)
+            *_, last = stages(pathlib.Path("m.keras"))
+            uses.check(last)
 
 
 def test_no_training_overrides_its_recipe():

@@ -13,11 +13,12 @@ import keras
 import numpy as np
 import pytest
 from absl import app
+from absl import flags as absl_flags
 
 import snn_keras
 from apps import data
-from apps.train import Stage, build_model, is_measured, measured_noise
-from apps.training import schedules
+from apps.train import Stage, build_model, measured_noise
+from apps.training import flags, schedules, uses
 from apps.training.backup import Backup
 from apps.training.sources import InMemory
 from snn_keras.layers import LSQReLU, SourceActivation
@@ -378,10 +379,9 @@ def test_data_sets_of_arrays(tmp_path):
 def stage_of(path, init=None, **settings):
     """A stage that trains the small network."""
     settings = {"model": "mnist_convnet", "quantizer": "lsq", "levels": 3, **settings}
-    unused = {"noise": "none", "output_levels": 0, "bit_sparsity": 0.0, "timesteps": 0}
-    unused |= {"weight_bits": 0, "weight_sparsity": 0.0, "scale_gradient": False}
-    unused |= {"delta": 0.0, "tau": 0, "norm_momentum": 0.99, "products": "numbers"}
-    return Stage(path, init, {**unused, **settings})
+    if "recipe" not in absl_flags.FLAGS:
+        flags.define()
+    return Stage(path, init, {**flags.defaults(), **settings})
 
 
 @pytest.mark.parametrize("scaled", [False, True])
@@ -412,16 +412,41 @@ def test_noise_is_the_one_asked_for(tmp_path):
         settings = {"quantizer": "qcfs", "noise": "residual", "delta": delta}
         found, _ = activations_of(path, **settings)
         assert found and all(float(x.noise.delta) == delta for x in found)
-        assert is_measured(stage_of(path, **settings)) == (delta == 0)
-    with pytest.raises(ValueError, match="noise must be one of"):
-        activations_of(path, quantizer="noisy_spike", noise="adaptor")
-    for wrong, match in (
-        ({"delta": 0.25}, "--delta=0.25 is of --noise=residual"),
-        ({"tau": 2}, "--tau=2 is of --noise=residual"),
-        ({"tau": 2, "noise": "residual", "delta": 0.25}, "without --delta"),
-    ):
-        with pytest.raises(app.UsageError, match=match):
-            activations_of(path, **wrong)
+        assert uses.is_measured(stage_of(path, **settings)) == (delta == 0)
+
+
+USELESS = [
+    ({"delta": 0.25}, "--delta=0.25 is of --noise=residual"),
+    ({"tau": 2}, "--tau=2 is of --noise=residual"),
+    (
+        {"quantizer": "qcfs", "noise": "residual", "tau": 2, "delta": 0.25},
+        "without --delta",
+    ),
+    ({"quantizer": "noisy_spike", "noise": "adaptor"}, "--noise=adaptor is of"),
+    ({"quantizer": "none", "noise": "adaptor"}, "--noise=adaptor is of"),
+    ({"timesteps": 3, "noise": "adaptor"}, "without --timesteps"),
+    ({"noise": "uniform"}, "--noise=uniform is of --quantizer=noisy_spike"),
+    ({"timesteps": 3, "scale_gradient": True}, "--scale_gradient=True is of"),
+    ({"quantizer": "noisy_spike", "scale_gradient": True}, "--scale_gradient=True"),
+    ({"products": "spikes"}, "--products=spikes is of --init or --float_epochs"),
+    ({"quantizer": "noisy_spike", "bit_sparsity": 0.5}, "--bit_sparsity=0.5 is of"),
+    ({"timesteps": 3, "bit_sparsity": 0.5}, "--bit_sparsity=0.5 is of"),
+    ({"quantizer": "none", "bit_sparsity": 0.5}, "--bit_sparsity=0.5 is of"),
+    ({"weight_sparsity": 0.5}, "--weight_sparsity=0.5 is of --weight_bits"),
+    ({"timesteps": 3, "output_levels": 3}, "--output_levels=3 is of a source network"),
+    ({"timesteps": 3, "snn_timesteps": ["1", "2"]}, "--snn_timesteps=1,2 is of"),
+    ({"timesteps": 3, "reestimate": 64}, "--reestimate=64 is of a source network"),
+    ({"snn_neuron": "lif"}, "--snn_neuron=lif is of --snn_timesteps or --timesteps"),
+    ({"snn_neuron_options": ["stage=3"]}, "--snn_neuron_options=stage=3 is of"),
+    ({"snn_timesteps": ["0"]}, "--snn_timesteps must be integers >= 1"),
+    ({"snn_timesteps": ["2", "a"]}, "--snn_timesteps must be integers >= 1"),
+]
+
+
+@pytest.mark.parametrize("settings, message", USELESS)
+def test_a_setting_that_would_do_nothing_is_refused(settings, message, tmp_path):
+    with pytest.raises(app.UsageError, match=message):
+        uses.check(stage_of(tmp_path / "m.keras", **settings))
 
 
 @pytest.mark.parametrize("tau, expected", [(0, None), (2, 2)])

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import snn_keras
-from snn_keras.layers import QCFS, LSQReLU, ResidualNoise, SlipReLU
+from snn_keras.layers import QCFS, LSQReLU, NoisySpike, ResidualNoise, SlipReLU
 from snn_keras.ops import bit_sparsity
 from tests import reference
 from tests.autodiff import gradients
@@ -49,6 +49,65 @@ def test_bit_sparsity_regularizes_all_but_the_last():
     model(x)
     np.testing.assert_allclose(float(model.losses[0]), expected, rtol=1e-6)
     assert len(model.losses) == 1
+
+
+def ones_of(layer, a):
+    """The ones in the levels of activations, by the layer's step."""
+    step = layer.step_value()
+    if layer.axis is not None:
+        step = step.reshape([-1 if i == layer.axis else 1 for i in range(a.ndim)])
+    return reference.bit_sparsity_penalty(np.asarray(a, float), step, layer.levels)
+
+
+@pytest.mark.parametrize("activation", [LSQReLU, QCFS])
+def test_bit_sparsity_counts_with_the_step_of_the_first_batch(activation):
+    """A step that data set acts at once; before it there is nothing to count."""
+    x, y = data()
+    ended, seen = [], []
+    for strength in (0.0, 0.25):
+        keras.utils.set_random_seed(0)
+        model = network(lambda: activation(15))
+        snn_keras.regularizers.BitSparsity(strength).apply(model)
+        model(x)
+        assert [float(loss) for loss in model.losses] == [0]
+        model.compile(keras.optimizers.SGD(0.01), LOSS)
+        model.fit(x, y, batch_size=16, epochs=1, shuffle=False, verbose=0)
+        model(x)
+        seen.append([float(loss) for loss in model.losses])
+        ended.append(model.get_weights())
+    first = model.layers[1]
+    expected = 0.25 * ones_of(first, first(model.layers[0](x))) / len(x)
+    np.testing.assert_allclose(seen[1], [expected], rtol=1e-6)
+    assert expected > 0 and not np.array_equal(ended[0][0], ended[1][0])
+
+
+@pytest.mark.parametrize("shape", [(3, 4), (4, 4), (3, 5)])
+def test_bit_sparsity_counts_by_channel(shape):
+    steps = [0.25, 0.5, 1.0, 2.0]
+    penalty = snn_keras.regularizers.BitSparsity(1.0)
+    layer = LSQReLU(3, initial_step=steps, axis=1, activity_regularizer=penalty)
+    x = np.random.default_rng(0).integers(-9, 30, (2, 4, *shape)) / 8
+    a = layer(x.astype("float32"))
+    assert 2 * float(layer.losses[0]) == ones_of(layer, a) > 0
+
+
+@pytest.mark.parametrize("dtype", ["mixed_float16", "mixed_bfloat16", "float16"])
+def test_bit_sparsity_counts_more_than_half_floats_hold(dtype):
+    penalty = snn_keras.regularizers.BitSparsity(1.0)
+    layer = LSQReLU(15, initial_step=0.25, activity_regularizer=penalty, dtype=dtype)
+    a = layer(np.random.default_rng(0).integers(0, 16, (1, 300, 300)) / 4)
+    assert float(layer.losses[0]) == ones_of(layer, a) > 65_504
+
+
+def test_bit_sparsity_finds_the_activations_of_models_inside():
+    inner = network(lambda: LSQReLU(3, initial_step=0.5))
+    inner = keras.Sequential([keras.Input((8,)), *inner.layers], name="inner")
+    outer = keras.Sequential(
+        [keras.Input((8,)), inner, LSQReLU(3, initial_step=0.5), LSQReLU(3)]
+    )
+    snn_keras.regularizers.BitSparsity(0.25).apply(outer)
+    outer(data()[0])
+    assert len(outer.losses) == 3
 
 
 @pytest.mark.parametrize("by", ["apply", "argument"])
@@ -213,3 +272,23 @@ def test_validation_of_bit_serial_networks(tmp_path):
         outputs = snn_keras.convert(model, t, "bit_serial").predict(x, verbose=0)
         assert history[f"snn_accuracy_{t}"] == [np.mean(outputs.argmax(-1) == labels)]
     assert kept.exists()
+
+
+def test_validation_that_cannot_be_is_refused_before_training():
+    x, y = data()
+    model = network(NoisySpike)
+    model.compile(keras.optimizers.SGD(0.1), LOSS)
+    before = model.get_weights()
+    spiking = snn_keras.convert(network(lambda: LSQReLU(3, initial_step=0.5)), 2)
+    spiking.compile(keras.optimizers.SGD(0.1), LOSS)
+    for trained, neuron, message in (
+        (model, "signed", "was trained to spike at random"),
+        (spiking, "auto", "is a spiking network already"),
+    ):
+        callback = snn_keras.callbacks.SpikingValidation(x, y, [2], neuron=neuron)
+        with pytest.raises(snn_keras.ConversionError, match=message):
+            trained.fit(x, y, verbose=0, callbacks=[callback])
+    for a, b in zip(before, model.get_weights(), strict=True):
+        assert np.array_equal(a, b)
+    with pytest.raises(ValueError, match="timesteps must be an integer >= 1"):
+        snn_keras.callbacks.SpikingValidation(x, y, [0, 1])

@@ -5,7 +5,7 @@ Budgets are those of two CPU cores; those of ResNet-18 and VGG-16 are the papers
 
 import dataclasses
 
-from .rows import SPARSITY, SPARSITY_OF_SMALL, of_seed
+from .rows import NOISY_LIF, SPARSITY, SPARSITY_OF_SMALL, of_seed
 
 
 @dataclasses.dataclass(frozen=True)
@@ -145,7 +145,9 @@ TRAININGS = {
             "--learning_rate=2e-3 --quantizer=none --bit_sparsity=2e-5 --epochs=3",
             "bits",
         ),
-        "lif": Training(f"{LIF} --epochs=3"),
+        "lif": Training(
+            "--recipe=noisy_lif --weight_decay=0 --restart_epochs=10 --epochs=10"
+        ),
     },
     "digits": {
         "float": Training("--quantizer=none --epochs=10"),
@@ -166,6 +168,7 @@ QUEUE = (
     *((f"fashion_mnist_sparse_{x}_bit_serial", 0) for x in SPARSITY_OF_SMALL),
     ("mnist_adaptor_reestimated_if", 0),
     *((f"cifar10_sparse_{strength}_bit_serial", 0) for strength in SPARSITY),
+    *((f"mnist_{row.key}", 0) for row in NOISY_LIF),
     ("cifar10_nq_scratch_signed", 0),
     ("cifar10_adaptor2_signed", 0),
 )

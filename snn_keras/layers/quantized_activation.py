@@ -209,6 +209,16 @@ class QuantizedActivation(SourceActivation):
             self._size.assign(np.maximum(size + offset, _SMALLEST))
             self._from_data.assign(np.zeros_like(offset))
 
+    def step_for(self, a: Array) -> Array:
+        """The step in use, a tensor that multiplies activations `a`; 0 while unset."""
+        size, is_set = ops.convert_to_tensor(self._size), True
+        if self._from_data is not None:
+            size = size + ops.convert_to_tensor(self._from_data)
+            is_set = ops.any(size != 0)
+            size = ops.maximum(size, _SMALLEST)
+        step = self.used(self._to_step(ops.cast(size, a.dtype)))
+        return self._broadcast(ops.where(is_set, step, ops.zeros_like(step)), a)
+
     def _broadcast(self, step, v):
         if self.axis is None:
             return step

@@ -1,6 +1,7 @@
 """The leaky integrate-and-fire neuron with hard reset."""
 
 from collections.abc import Sequence
+from numbers import Real
 
 import keras
 import numpy as np
@@ -11,6 +12,8 @@ from snn_keras.layers.source_activation import SourceActivation
 from snn_keras.neurons.cell import SpikingCell
 from snn_keras.ops import atan_surrogate, spike
 from snn_keras.typing import Array, Shape
+
+_MOST = float(np.finfo("float32").max)
 
 
 @keras.saving.register_keras_serializable("snn_keras")
@@ -54,7 +57,7 @@ class LIFCell(SpikingCell):
     ) -> None:
         super().__init__(threshold, **kwargs)
         self.decay = decay
-        self._check("decay", 0 <= decay <= 1, "in [0, 1]")
+        self._check("decay", isinstance(decay, Real) and 0 <= decay <= 1, "in [0, 1]")
 
     def _check(self, name, valid, expected):
         """Raises a ValueError that names an argument unless it is valid."""
@@ -87,7 +90,9 @@ class LIFCell(SpikingCell):
         """The outputs of neurons with the potential `h`, and what is left of it."""
         theta = self.theta.value
         z = spike(h, theta, lambda x: atan_surrogate(x, slope=3.0), strict=True)
-        return ops.cast(theta * z, self.compute_dtype), h * (1.0 - z)
+        # A current that half floats make infinite leaves 0, not NaN.
+        left = ops.clip(h, -_MOST, _MOST) * (1.0 - z)
+        return ops.cast(theta * z, self.compute_dtype), left
 
     def coding(
         self, timesteps: int | str, activations: Sequence[SourceActivation]

@@ -1,7 +1,9 @@
 """The noisy leaky neuron, for networks trained with noise at a single step."""
 
+import math
 import zlib
 from collections.abc import Sequence
+from numbers import Integral, Real
 
 import keras
 import numpy as np
@@ -75,7 +77,12 @@ class NoisyLIFCell(LIFCell):
         self.noise = noise
         self.seed = seed
         self._check("stage", stage in (2, 3), "2 or 3")
-        self._check("alpha", alpha >= 2, "at least 2, or the noise's range is < 0")
+        enough = isinstance(alpha, Real) and alpha >= 2
+        self._check("alpha", enough, "at least 2, or the noise's range is < 0")
+        finite = isinstance(beta, Real) and math.isfinite(beta)
+        self._check("beta", finite, "a finite number, the mean of the noise")
+        whole = isinstance(seed, Integral) and not isinstance(seed, bool)
+        self._check("seed", whole, "an integer")
         self._check("noise", noise in (None, *DISTRIBUTIONS), "gaussian or uniform")
 
     def enough_timesteps(self, activations: Sequence[SourceActivation]) -> int | str:

@@ -7,7 +7,7 @@ import numpy as np
 from keras import tree
 
 from snn_keras.backend import backend
-from snn_keras.inputs import for_keras
+from snn_keras.inputs import check_count, for_keras
 from snn_keras.simulate.program import Program
 from snn_keras.typing import Array, Inputs
 
@@ -22,6 +22,7 @@ class FastFeeding:
 
     runs_graph = True  # `predict` and `evaluate` compute what the graph shows
     program: Program
+    name: str
 
     def predict(
         self,
@@ -31,7 +32,13 @@ class FastFeeding:
         steps: int | None = None,
         callbacks: Sequence | None = None,
     ) -> Any:
-        """As `keras.Model.predict`."""
+        """As `keras.Model.predict`.
+
+        Raises:
+            ValueError: if there are no samples, or `batch_size` is not an integer >= 1.
+        """
+        if x is None:
+            raise ValueError(f"'{self.name}': x must be inputs. Received: x=None")
         x = x if steps else for_keras(x)
         batched = self._batched((x,), batch_size)
         if batched is not None:
@@ -61,12 +68,16 @@ class FastFeeding:
 
     def _batched(self, data, batch_size):
         """Batches of the arrays in `data`, `(x, ...)`; None if Keras must make them."""
+        if batch_size is not None:
+            check_count("batch_size", batch_size)
         arrays = tree.flatten(data)
         simple = all(
             isinstance(a, np.ndarray) and a.dtype.kind in "fiub" for a in arrays
         )
         if not simple or len({a.shape[:1] for a in arrays}) != 1 or not arrays[0].ndim:
             return None
+        if not len(arrays[0]):
+            raise ValueError(f"'{self.name}': there are no samples to run.")
         # Here, since a function that Keras compiled anew may not know its shapes.
         first = tree.map_structure(lambda a: a[:1], data[0])
         self.program.check_inputs(first, len(arrays[0]))

@@ -19,7 +19,7 @@ from snn_keras.inputs import batches, check_count, check_data
 from snn_keras.simulate.early_exit import EarlyExit, EarlyExitRunner
 from snn_keras.simulate.feeding import FastFeeding
 from snn_keras.simulate.program import Program
-from snn_keras.simulate.runs import run, run_until_silent
+from snn_keras.simulate.runs import SETTLE_LIMIT, run, run_until_silent
 from snn_keras.simulate.step_function import StepFunction, Stream
 from snn_keras.time import Readout, Spiking
 from snn_keras.time.layer import Coded
@@ -190,7 +190,8 @@ class SpikingModel(FastFeeding, keras.Model):
 
         Returns:
             The outputs `(samples, ...)`, in the structure of the model's outputs, and
-            the steps until the last neuron of each sample fired, `(samples,)`.
+            the steps until the last neuron of each sample fired, `(samples,)`. A run
+            ends 10,000 steps after its input at the latest; a warning says so then.
 
         Raises:
             ValueError: if the run has a fixed number of steps.
@@ -201,7 +202,14 @@ class SpikingModel(FastFeeding, keras.Model):
                 'convert(model, "settle", neuron="signed") or "differential".'
             )
         runner = self._remember("settling", lambda: _Settling(self))
-        return runner.predict(x, batch_size=batch_size, verbose=verbose)
+        outputs, steps = runner.predict(x, batch_size=batch_size, verbose=verbose)
+        last = self.coding.input_steps + SETTLE_LIMIT
+        if (steps >= last).any():
+            warn(
+                f"'{self.name}': {(steps >= last).sum()} samples still fired at step "
+                f"{last}, where their run was ended; they are not settled."
+            )
+        return outputs, steps
 
     def predict_over_time(
         self, x: Inputs, batch_size: int | None = None, verbose: int | str = "auto"

@@ -15,7 +15,7 @@ from snn_keras.time import Clock, TemporalDifference
 from snn_keras.time.spiking import Neurons as NeuronLayer
 from snn_keras.typing import Array, Shape
 
-# A run that has not settled after this many steps ends.
+# A run that has not settled so many steps after its input went off ends.
 SETTLE_LIMIT = 10_000
 
 # A chunk has at most this many steps, and this much memory for the largest operation.
@@ -153,7 +153,7 @@ def _until_silent(program, inputs, values, state, monitor):
     def goes_on(start, active, complete, *_):
         due = ops.logical_or(active, ops.logical_not(complete))
         due = ops.logical_or(due, start < on)
-        return ops.logical_and(due, start < SETTLE_LIMIT)
+        return ops.logical_and(due, start < on + SETTLE_LIMIT)
 
     def body(start, active, complete, last, state):
         activity = _Activity(monitor)

@@ -1,9 +1,12 @@
 """Batch normalization's statistics, estimated anew with the noise of training off."""
 
+import contextlib
+
 import keras
 import numpy as np
-from keras import tree
+from keras import ops, tree
 
+from snn_keras._keras import layers_inside
 from snn_keras.graph import computes_as, trace
 from snn_keras.inputs import CALIBRATION_SAMPLES, batches, check_count, check_data
 from snn_keras.typing import Inputs
@@ -24,8 +27,8 @@ def reestimate_statistics(
     An incomplete last batch is left out, unless it is the only one.
 
     Args:
-        model: A functional or Sequential `keras.Model`; it is changed in place. Layers
-            that are frozen stay as they are, and those inside of other layers.
+        model: A functional or Sequential `keras.Model`; it is changed in place, or not
+            at all where an error ends the run. Layers that are frozen stay as they are.
         data: Inputs as training saw them, augmented if they were; of a dataset or a
             generator the first 4,096 samples are used. Statistics of other inputs, of
             training images without their augmentation even, may cost accuracy.
@@ -33,22 +36,12 @@ def reestimate_statistics(
             variance is that of a batch.
 
     Raises:
-        ValueError: if an argument is not valid, or the model has no batch
-            normalization that is not frozen.
+        ValueError: if an argument is not valid, the model has no batch normalization
+            that is not frozen, or has some that cannot be estimated anew: with
+            `renorm`, of a derived class that computes otherwise, or inside of a layer.
     """
     graph = trace(model)
-    found = {
-        id(node.operation): node.operation
-        for node in graph.nodes
-        if computes_as(node.operation, keras.layers.BatchNormalization)
-        and node.operation.trainable
-    }
-    if not found:
-        raise ValueError(
-            f"reestimate_statistics: '{model.name}' has no layer of batch "
-            "normalization whose statistics may change. Remedy: layer.trainable = True "
-            "where they are frozen; a network without them needs no statistics."
-        )
+    found = _normalizations(model, graph)
     check_count("batch_size", batch_size)
     x = check_data(data, graph, CALIBRATION_SAMPLES)
     size = min(batch_size, len(tree.flatten(x)[0]))
@@ -58,9 +51,6 @@ def reestimate_statistics(
             f"batch_size={batch_size}, {len(tree.flatten(x)[0])} samples. Remedy: two "
             "samples a batch at least, better a hundred."
         )
-    for layer in found.values():  # what they were, NaN even, is forgotten
-        for statistic in (layer.moving_mean, layer.moving_variance):
-            statistic.assign(np.zeros(statistic.shape))
     seen = dict.fromkeys(found, 0)
 
     def call(node, values):
@@ -75,9 +65,57 @@ def reestimate_statistics(
             layer.momentum = kept
             seen[id(layer)] += 1
 
-    for batch in batches(x, size):
-        if len(tree.flatten(batch)[0]) == size:
-            graph.run(graph.cast(batch), call)
+    with _kept_on_errors(found.values()) as statistics:
+        for statistic in statistics:  # what they were, NaN even, is forgotten
+            statistic.assign(np.zeros(statistic.shape))
+        for batch in batches(x, size):
+            if len(tree.flatten(batch)[0]) == size:
+                graph.run(graph.cast(batch), call)
+
+
+def _normalizations(model, graph):
+    """The layers to be estimated anew, by their `id`s."""
+    normalization = keras.layers.BatchNormalization
+    called = {id(node.operation) for node in graph.nodes}
+    found = {}
+    for layer in layers_inside(model):
+        if not (isinstance(layer, normalization) and layer.trainable):
+            continue
+        reason = ""
+        if id(layer) not in called:
+            reason = "it stands inside of a layer, or over time in a spiking network"
+        elif not computes_as(layer, normalization):
+            reason = "its class computes otherwise than Keras's"
+        elif layer.renorm:
+            reason = "with renorm=True it does not normalize by its batch"
+        if reason:
+            raise ValueError(
+                f"reestimate_statistics: '{layer.name}' ({type(layer).__name__}) of "
+                f"'{model.name}' cannot be estimated anew: {reason}. Remedy: "
+                "layer.trainable = False, and it stays as it is; of a spiking network, "
+                "estimate its source."
+            )
+        found[id(layer)] = layer
+    if not found:
+        raise ValueError(
+            f"reestimate_statistics: '{model.name}' has no layer of batch "
+            "normalization whose statistics may change. Remedy: layer.trainable = True "
+            "where they are frozen; a network without them needs no statistics."
+        )
+    return found
+
+
+@contextlib.contextmanager
+def _kept_on_errors(layers):
+    """Yields the statistics of layers, and puts them back if an error comes."""
+    statistics = [w for x in layers for w in (x.moving_mean, x.moving_variance)]
+    before = [ops.convert_to_numpy(w) for w in statistics]
+    try:
+        yield statistics
+    except BaseException:  # an interruption, too
+        for statistic, value in zip(statistics, before, strict=True):
+            statistic.assign(value)
+        raise
 
 
 class ReestimateStatistics(keras.callbacks.Callback):
@@ -94,6 +132,9 @@ class ReestimateStatistics(keras.callbacks.Callback):
         super().__init__()
         self.data = data
         self.batch_size = batch_size
+
+    def on_train_begin(self, logs: dict | None = None) -> None:
+        _normalizations(self.model, trace(self.model))  # an error comes now
 
     def on_train_end(self, logs: dict | None = None) -> None:
         reestimate_statistics(self.model, self.data, self.batch_size)

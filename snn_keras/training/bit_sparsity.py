@@ -1,6 +1,8 @@
 """`BitSparsity`: a penalty on the spikes of bit-serial networks."""
 
 import functools
+import math
+from numbers import Real
 
 import keras
 from keras import ops
@@ -20,7 +22,8 @@ class BitSparsity(keras.regularizers.Regularizer):
 
     summed over a layer's neurons, and averaged over the batch by Keras. The
     surrogate derivative of each of the b bits with respect to $a$ is 1 where
-    $0 < a < \theta$, else 0.
+    $0 < a < \theta$, else 0. Where the first batch sets the steps, there is no penalty
+    before it.
 
     Args:
         strength: `lambda` >= 0.
@@ -32,9 +35,10 @@ class BitSparsity(keras.regularizers.Regularizer):
     """
 
     def __init__(self, strength: float = 1e-8) -> None:
-        if not strength >= 0:
+        if not (isinstance(strength, Real) and 0 <= strength < math.inf):
             raise ValueError(
-                f"BitSparsity: strength must be >= 0. Received: strength={strength!r}"
+                "BitSparsity: strength must be a number >= 0. Received: "
+                f"strength={strength!r}"
             )
         self.strength = strength
         self.layer = None
@@ -45,13 +49,15 @@ class BitSparsity(keras.regularizers.Regularizer):
                 "BitSparsity needs the step of the activation it regularizes. "
                 "Remedy: BitSparsity(strength).apply(model)."
             )
-        step = self.layer.used(ops.convert_to_tensor(self.layer.step))
-        step = ops.stop_gradient(step)
+        step = ops.stop_gradient(self.layer.step_for(a))
         return self.strength * backend.one_kernel(_counter(self.layer.levels))(a, step)
 
     def apply(self, model: keras.Model) -> None:
-        """Adds the penalty to all quantized activations of `model` except the last."""
-        layers = [x for x in model.layers if isinstance(x, QuantizedActivation)]
+        """Adds the penalty to all quantized activations of `model` except the last.
+
+        Those inside of other models count, too, in the order of `model.layers`.
+        """
+        layers = list(dict.fromkeys(_activations(model)))
         if len(layers) < 2:
             raise ValueError(
                 f"BitSparsity leaves the last quantized activation out, and "
@@ -70,7 +76,23 @@ class BitSparsity(keras.regularizers.Regularizer):
         return {"strength": self.strength}
 
 
+def _activations(model):
+    """The quantized activations of a model and of the models inside, in order."""
+    for layer in model.layers:
+        layer = layer.layer if isinstance(layer, keras.layers.Wrapper) else layer
+        if isinstance(layer, keras.Model):
+            yield from _activations(layer)
+        elif isinstance(layer, QuantizedActivation):
+            yield layer
+
+
 @functools.cache  # so that one kernel is made for all layers of as many levels
 def _counter(levels):
     """A function of activations and step: the sum of all one bits."""
-    return lambda a, step: ops.sum(bit_sparsity(a, step, levels))
+
+    def count(a, step):
+        dtype = keras.backend.result_type(a.dtype, "float32")  # half floats end early
+        ones = ops.where(step > 0, bit_sparsity(a, step, levels), 0)
+        return ops.sum(ops.cast(ones, dtype))
+
+    return count

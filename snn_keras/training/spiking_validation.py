@@ -8,7 +8,10 @@ import keras
 import numpy as np
 
 from snn_keras import files
-from snn_keras.conversion import convert
+from snn_keras._keras import layers_inside
+from snn_keras.conversion import convert, plan
+from snn_keras.inputs import check_count
+from snn_keras.layers import QuantizedActivation
 from snn_keras.loading import load_model
 from snn_keras.neurons.cell import SpikingCell
 from snn_keras.typing import Inputs
@@ -51,7 +54,7 @@ class SpikingValidation(keras.callbacks.Callback):
         self.x = x
         self.first_epoch = first_epoch
         self.labels = np.argmax(y, axis=-1) if np.ndim(y) > 1 else np.asarray(y)
-        self.timesteps = tuple(timesteps)
+        self.timesteps = tuple(check_count("timesteps", t) for t in timesteps)
         self.filepath = filepath and pathlib.Path(filepath)
         self.neuron = neuron
         self.batch_size = batch_size
@@ -60,6 +63,8 @@ class SpikingValidation(keras.callbacks.Callback):
 
     def on_train_begin(self, logs: dict | None = None) -> None:
         self._began = False
+        if _has_sizes(self.model):  # an error comes now, not after an epoch
+            plan(self.model, max(self.timesteps), neuron=self.neuron)
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
         resumed = epoch > self.first_epoch and not self._began
@@ -102,3 +107,14 @@ class SpikingValidation(keras.callbacks.Callback):
             return
         with files.written_whole(self.filepath) as partial:
             self.model.save(partial)
+
+
+def _has_sizes(model):
+    """Whether no activation waits for the first batch, which sets its size."""
+    try:
+        for layer in layers_inside(model):
+            if isinstance(layer, QuantizedActivation):
+                layer.size_value()
+    except ValueError:
+        return False
+    return True
