@@ -246,6 +246,12 @@ CLAIMS = (
     ),
     Claim(
         "li2023",
+        "The noise adaptor raises accuracy at every T, re-estimated.",
+        ("adaptor_reestimated_if", "plain_if"),
+        raises_everywhere,
+    ),
+    Claim(
+        "li2023",
         "The noise adaptor raises the plateau at large T toward the float network, or "
         "past it.",
         ("adaptor_if", "plain_if", "float_if_mse"),
@@ -295,7 +301,11 @@ CLAIMS = (
             (f"{source}_bit_serial", "bits_bit_serial"),
             cuts_spikes,
         )
-        for strength, source in (("", "sparse"), (", strength 1e-6", "sparse_1e-6"))
+        for strength, source in (
+            ("", "sparse"),
+            (", strength 1e-6", "sparse_1e-6"),
+            (", strength 2e-6", "sparse_2e-6"),
+        )
     ),
     *(
         Claim(

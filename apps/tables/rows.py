@@ -144,6 +144,7 @@ CONVNET = (
     *FROM_DATA,
     *rows("LSQ p = 2", "plain", "if", "srp", "cos", "signed", "unbounded"),
     *rows("noise adaptor p = 2", "adaptor", "if", "cos", "signed", "unbounded"),
+    *rows("noise adaptor p = 2, re-estimated", "adaptor_reestimated", "if"),
     *rows("QCFS L = 4", "qcfs", "if"),
     *rows("NQ L = 4", "nq", "if"),
     *rows("LSQ p = 15", "bits", "bit_serial"),
@@ -235,10 +236,7 @@ TABLES = {
         "MNIST",
         CONVNET_LAYERS,
         SMALL,
-        (
-            *CONVNET,
-            *rows("noise adaptor p = 2, re-estimated", "adaptor_reestimated", "if"),
-        ),
+        (*CONVNET,),
     ),
     "digits": Table(
         "digits",

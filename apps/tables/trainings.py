@@ -119,6 +119,12 @@ TRAININGS = {
         "float": Training("--quantizer=none --epochs=10"),
         "plain": Training("--levels=2 --epochs=20"),
         "adaptor": Training("--levels=2 --noise=adaptor --epochs=20"),
+        # Weights stay as they are.
+        "adaptor_reestimated": Training(
+            "--quantizer=none --learning_rate=0 --epochs=1 --train_images=8192 "
+            "--reestimate=8192",
+            "adaptor",
+        ),
         "qcfs": Training(f"{CONVNET} {QCFS} --snn_timesteps=1,2,4 --epochs=6", "float"),
         "nq": Training(f"{CONVNET} {NQ} --snn_timesteps=1,2,4 --epochs=6", "float"),
         "bits": Training(f"{CONVNET} --levels=15 --epochs=5", "float"),
@@ -167,6 +173,7 @@ QUEUE = (
     *((f"cifar10_{source}{p}_if", 0) for p in (1, 7) for source in PAIR),
     *((f"fashion_mnist_sparse_{x}_bit_serial", 0) for x in SPARSITY_OF_SMALL),
     ("mnist_adaptor_reestimated_if", 0),
+    ("fashion_mnist_adaptor_reestimated_if", 0),
     *((f"cifar10_sparse_{strength}_bit_serial", 0) for strength in SPARSITY),
     *((f"mnist_{row.key}", 0) for row in NOISY_LIF),
     ("cifar10_nq_scratch_signed", 0),
