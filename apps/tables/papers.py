@@ -351,7 +351,7 @@ JIANG_2023 = Paper(
                 Theirs("stage 3", "MNIST", None, (None, 99.61, None, None)),
                 Theirs("stage 3", "Fashion-MNIST", None, (None, 93.89, None, None)),
                 Theirs("stage 3", VGG16, None, (None, 91.82, None, None)),
-                *ours("mnist", "lif_noisy_lif_stage3"),
+                *ours("mnist", "lif_noisy_lif_stage3", "lif_recipe_noisy_lif_stage3"),
                 *ours("fashion_mnist", "lif_noisy_lif_stage3"),
                 *ours("cifar10_vgg16", "lif_noisy_lif_stage3"),
             ),

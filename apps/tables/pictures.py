@@ -28,7 +28,9 @@ def _write(fig, ax, path):
     import matplotlib.pyplot as plt
 
     ax.grid(alpha=0.3)
-    if ax.get_legend_handles_labels()[0]:
+    lines = len(ax.get_legend_handles_labels()[0])
+    if lines:
+        fig.set_figheight(max(fig.get_figheight(), 0.18 * lines))
         where = {"loc": "center left", "bbox_to_anchor": (1, 0.5)}
         ax.legend(frameon=False, fontsize=8, **where)
     with files.written_whole(path) as partial:

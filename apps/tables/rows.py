@@ -236,7 +236,15 @@ TABLES = {
         "MNIST",
         CONVNET_LAYERS,
         SMALL,
-        (*CONVNET,),
+        (
+            *CONVNET,
+            Row(
+                "noisy LIF, stage 3, the paper's recipe, 10 epochs",
+                "lif_recipe",
+                "noisy_lif",
+                ("stage=3",),
+            ),
+        ),
     ),
     "digits": Table(
         "digits",

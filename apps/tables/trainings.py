@@ -5,7 +5,7 @@ Budgets are those of two CPU cores; those of ResNet-18 and VGG-16 are the papers
 
 import dataclasses
 
-from .rows import NOISY_LIF, SPARSITY, SPARSITY_OF_SMALL, of_seed
+from .rows import SPARSITY, SPARSITY_OF_SMALL, of_seed
 
 
 @dataclasses.dataclass(frozen=True)
@@ -151,7 +151,8 @@ TRAININGS = {
             "--learning_rate=2e-3 --quantizer=none --bit_sparsity=2e-5 --epochs=3",
             "bits",
         ),
-        "lif": Training(
+        "lif": Training(f"{LIF} --epochs=3"),
+        "lif_recipe": Training(
             "--recipe=noisy_lif --weight_decay=0 --restart_epochs=10 --epochs=10"
         ),
     },
@@ -175,7 +176,7 @@ QUEUE = (
     ("mnist_adaptor_reestimated_if", 0),
     ("fashion_mnist_adaptor_reestimated_if", 0),
     *((f"cifar10_sparse_{strength}_bit_serial", 0) for strength in SPARSITY),
-    *((f"mnist_{row.key}", 0) for row in NOISY_LIF),
+    ("mnist_lif_recipe_noisy_lif_stage3", 0),
     ("cifar10_nq_scratch_signed", 0),
     ("cifar10_adaptor2_signed", 0),
 )
