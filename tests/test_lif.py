@@ -83,6 +83,13 @@ def test_thresholds_are_those_of_the_activations():
     assert {type(cell) for cell in cells} == {LIFCell}
 
 
+def test_verify_says_that_it_is_to_be_trained():
+    model, x = source(lambda: LSQReLU(3, initial_step=0.25))
+    report = snn_keras.verify(model, snn_keras.convert(model, 4, "lif"), x)
+    assert {layer.cause for layer in report.layers} == {"leak"}
+    assert "Remedy: train the network over time, snn.fit" in str(report)
+
+
 def test_surrogate_gradient_over_time():
     """By hand, for two steps: the spike's own, and through the potential before."""
     x = np.array([[[0.5], [0.5]], [[1.5], [0.25]]], "float32")

@@ -40,6 +40,7 @@ class LayerMismatch(Figures):
             own step of their mean current.
         threshold_ratio: The neurons' threshold as a share of the one that the
             source's activation requires (in the channel furthest from 1).
+        leaks: Whether the neurons forget, and are to be trained over time.
     """
 
     name: str
@@ -58,6 +59,7 @@ class LayerMismatch(Figures):
     by_silence: float
     by_rounding: float
     threshold_ratio: float
+    leaks: bool = False
 
     @property
     def own_rms(self) -> float:
@@ -69,6 +71,8 @@ class LayerMismatch(Figures):
         """The main cause of the layer's own error: a key of `REMEDIES`."""
         if abs(self.threshold_ratio - 1.0) > 1e-3:
             return "threshold"
+        if self.leaks:
+            return "leak"
         if self.by_saturation > 0.5:
             return "saturation"
         if self.by_silence > 0.5:
@@ -80,6 +84,7 @@ class LayerMismatch(Figures):
         facts = {
             "threshold": f"its threshold is {self.threshold_ratio:.3g} times the one "
             "that the source's activation requires",
+            "leak": "its neurons forget",
             "saturation": f"{self.saturated:.1%} of its neurons saturate: their "
             f"currents reach {self.reach:.2f} times what they can send (99th "
             "percentile)",
@@ -109,6 +114,8 @@ ANEW = (
 )
 REMEDIES = {
     "threshold": "convert the source anew, as it is now.",
+    "leak": 'train the network over time, snn.fit; neuron="differential" needs no '
+    "training.",
     "saturation": 'higher thresholds: calibration="percentile" or "max", more data to '
     "calibrate on, or more levels.",
     "silence": "more time steps, or lower thresholds: fewer levels, or "

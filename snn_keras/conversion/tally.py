@@ -41,7 +41,7 @@ class Tally:
         self.step, count = cell.grid(coding)
         self.unit, self.largest = self.step, self.step * count
         self.between, self.correction = tuple(between), correction
-        self.ratio = 1.0
+        self.ratio, self.leaks = 1.0, cell.leaks
         self.roundings = SETTLING_ROUNDINGS if coding.settles else coding.timesteps
         if normalize.is_relu(activation):
             top = np.inf if activation.max_value is None else activation.max_value
@@ -164,6 +164,7 @@ class Tally:
             by_silence=_share(by_silence, own_square),
             by_rounding=_share(by_rounding, own_square),
             threshold_ratio=float(self.ratio),
+            leaks=self.leaks,
         )
 
 

@@ -40,6 +40,7 @@ class SpikingCell(keras.layers.Layer):
     bits_per_spike = 1  # the bits of a spike, without its address
     payload_bits = 0  # the bits that a spike carries, besides that it is one
     state_words = 1  # the words of memory that a neuron keeps
+    leaks = False  # whether it forgets, and is to be trained over time
     unroll = 8  # the most steps of a loop that is unrolled, see `scan_time`
 
     def __init__(

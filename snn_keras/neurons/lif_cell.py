@@ -47,6 +47,7 @@ class LIFCell(SpikingCell):
     """
 
     codings = (Repeated,)
+    leaks = True
 
     def __init__(
         self,

@@ -56,6 +56,7 @@ class NoisyLIFCell(LIFCell):
     """
 
     num_states = 2
+    leaks = False  # what it forgets is part of the noise that it was trained with
     unroll = 1  # its step has many operations
 
     def __init__(

@@ -23,7 +23,7 @@ class BitSparsity(keras.regularizers.Regularizer):
     summed over a layer's neurons, and averaged over the batch by Keras. The
     surrogate derivative of each of the b bits with respect to $a$ is 1 where
     $0 < a < \theta$, else 0. Where the first batch sets the steps, there is no penalty
-    before it.
+    before it. A converted network has none: it belongs to the training of its source.
 
     Args:
         strength: `lambda` >= 0.
