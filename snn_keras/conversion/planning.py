@@ -196,10 +196,9 @@ class Context:
         coding = next(shared, None)
         if coding is None:
             raise ConversionError(
-                "neuron: bit-serial neurons code a signal by its bits, leaky ones, with "
-                "noise or without, repeat the source network, signed and differential "
-                "ones switch the input off, others code by a rate; a network is of "
-                "one kind. Remedy: the same neuron for all layers. Received: "
+                "neuron: bit-serial neurons code a signal by its bits, leaky ones "
+                "repeat the source network, signed and differential ones switch the "
+                "input off, others code by a rate; a network is of one kind. Remedy: the same neuron for all layers. Received: "
                 f"{ {n: type(t).__name__ for n, t in self._templates.items()} }"
             )
         if input_steps is not None:
