@@ -198,7 +198,8 @@ class Context:
             raise ConversionError(
                 "neuron: bit-serial neurons code a signal by its bits, leaky ones "
                 "repeat the source network, signed and differential ones switch the "
-                "input off, others code by a rate; a network is of one kind. Remedy: the same neuron for all layers. Received: "
+                "input off, others code by a rate; a network is of one kind. "
+                "Remedy: the same neuron for all layers. Received: "
                 f"{ {n: type(t).__name__ for n, t in self._templates.items()} }"
             )
         if input_steps is not None:
