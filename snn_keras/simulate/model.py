@@ -203,7 +203,7 @@ class SpikingModel(FastFeeding, keras.Model):
             )
         runner = self._remember("settling", lambda: _Settling(self))
         outputs, steps = runner.predict(x, batch_size=batch_size, verbose=verbose)
-        last = self.coding.input_steps + SETTLE_LIMIT
+        last = (self.coding.input_steps or 0) + SETTLE_LIMIT
         if (steps >= last).any():
             warn(
                 f"'{self.name}': {(steps >= last).sum()} samples still fired at step "
