@@ -2,6 +2,8 @@
 
 from absl import app
 
+from . import flags as training_flags
+
 STAIRCASES = ("lsq", "qcfs", "slip_relu")
 
 
@@ -16,9 +18,10 @@ def check(stage):
     Args:
         stage: A `Stage` of `apps.train`.
     """
-    for name, is_given, has_use, where in _rules(stage):
-        if is_given and not has_use:
-            value = stage.settings[name]
+    defaults = training_flags.defaults()
+    for name, (has_use, where) in _uses(stage).items():
+        value = stage.settings[name]
+        if value not in (None, defaults[name]) and not has_use:
             value = ",".join(value) if isinstance(value, list) else value
             raise app.UsageError(f"--{name}={value} is of {where}.")
     wrong = [t for t in stage.snn_timesteps if not t.isdecimal() or int(t) < 1]
@@ -28,43 +31,37 @@ def check(stage):
         )
 
 
-def _rules(stage):
-    """Yields a setting, whether it is given, whether it has a use, and where it has."""
+def _uses(stage):
+    """Whether settings other than the default have a use, and where they have one."""
     of_source = not stage.timesteps
     quantizes = stage.quantizer in STAIRCASES
-    spikes = stage.quantizer == "noisy_spike"
     residual = stage.noise == "residual"
+    in_source = of_source, "a source network, without --timesteps"
     staircase = f"--quantizer={', '.join(STAIRCASES)}, without --timesteps"
-    source = "a source network, without --timesteps"
-    given = {name: bool(value) for name, value in stage.settings.items()}
+    # A network that another starts from keeps its activations and their noise.
+    goes_on = stage.init and stage.quantizer == "none"
     if stage.noise == "uniform":
-        yield "noise", True, spikes, "--quantizer=noisy_spike"
+        noise = stage.quantizer == "noisy_spike", "--quantizer=noisy_spike"
     else:
-        # What a network starts from may have residual noise, to be measured.
-        useful = of_source and (quantizes or (stage.init and residual))
-        yield "noise", stage.noise != "none", useful, staircase
-    yield "delta", given["delta"], residual and quantizes, "--noise=residual"
-    measured = "--noise=residual without --delta"
-    yield "tau", given["tau"], is_measured(stage), measured
-    yield "scale_gradient", given["scale_gradient"], quantizes and of_source, staircase
-    useful = stage.init and quantizes
-    where = "--init or --float_epochs, with a --quantizer"
-    yield "products", stage.products != "numbers", useful, where
-    # A network that another starts from has what it has.
-    useful = of_source and (quantizes or (stage.init and stage.quantizer == "none"))
-    yield "bit_sparsity", given["bit_sparsity"], useful, staircase
-    yield (
-        "weight_sparsity",
-        given["weight_sparsity"],
-        stage.weight_bits,
-        "--weight_bits",
-    )
-    yield "output_levels", given["output_levels"], of_source, source
-    yield "snn_timesteps", given["snn_timesteps"], of_source, source
-    yield "reestimate", given["reestimate"], of_source, source
-    useful = stage.snn_timesteps or stage.timesteps
-    where = "--snn_timesteps or --timesteps"
-    yield "snn_neuron", stage.snn_neuron not in ("auto", None), useful, where
-    useful = stage.snn_neuron not in ("auto", None)
-    where = "a --snn_neuron"
-    yield "snn_neuron_options", given["snn_neuron_options"], useful, where
+        noise = of_source and (quantizes or (goes_on and residual)), staircase
+    follows = stage.snn_timesteps or stage.timesteps
+    return {
+        "noise": noise,
+        "delta": (residual and quantizes, "--noise=residual"),
+        "tau": (is_measured(stage), "--noise=residual without --delta"),
+        "scale_gradient": (quantizes and of_source, staircase),
+        "products": (
+            stage.init and quantizes,
+            "--init or --float_epochs, with a --quantizer",
+        ),
+        "bit_sparsity": (of_source and (quantizes or goes_on), staircase),
+        "weight_sparsity": (stage.weight_bits, "--weight_bits"),
+        "output_levels": in_source,
+        "snn_timesteps": in_source,
+        "reestimate": in_source,
+        "snn_neuron": (follows, "--snn_timesteps or --timesteps"),
+        "snn_neuron_options": (
+            stage.snn_neuron not in ("auto", None),
+            "a --snn_neuron",
+        ),
+    }
