@@ -361,9 +361,7 @@ def make_callbacks(stage, where, batches, held_out, backup):
             held_out.labels,
             [int(t) for t in stage.snn_timesteps],
             where.place(stage.kept),
-            neuron=make_neuron(
-                stage.snn_neuron, stage.snn_neuron_options, "snn_neuron"
-            ),
+            neuron=neuron_of(stage),
             first_epoch=first_kept(stage),
         )
         # A run that goes on keeps what beats the best of the one that was cut off.

@@ -13,7 +13,6 @@ from snn_keras.conversion.probe import Totals
 from snn_keras.layers import LSQReLU
 from snn_keras.neurons import SignedIFCell
 from snn_keras.simulate import Monitored, runs
-from snn_keras.simulate import model as model_module
 from snn_keras.time import OnePassSpiking, TemporalDifference
 from tests import reference
 from tests.cells import spiking_layers
@@ -128,8 +127,7 @@ def test_a_run_settles_after_more_steps_than_it_may_take_at_rest():
 def test_a_run_that_was_ended_says_so(monkeypatch):
     network = Maker(0).make()
     snn = snn_keras.convert(network.model, "settle", neuron="signed", input_steps=2)
-    for module in (runs, model_module):
-        monkeypatch.setattr(module, "SETTLE_LIMIT", 0)
+    monkeypatch.setattr(runs, "SETTLE_LIMIT", 0)
     with pytest.warns(UserWarning, match="still fired at step 2.*not settled"):
         snn.predict_until_settled(network.keras_inputs, verbose=0)
 

@@ -292,3 +292,5 @@ def test_validation_that_cannot_be_is_refused_before_training():
         assert np.array_equal(a, b)
     with pytest.raises(ValueError, match="timesteps must be an integer >= 1"):
         snn_keras.callbacks.SpikingValidation(x, y, [0, 1])
+    with pytest.raises(ValueError, match="timesteps must be a sequence of integers"):
+        snn_keras.callbacks.SpikingValidation(x, y, [])

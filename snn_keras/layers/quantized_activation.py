@@ -147,8 +147,7 @@ class QuantizedActivation(SourceActivation):
 
     def call(self, v: Array, training: bool = False) -> Array:
         v = in_floats(v, self.compute_dtype)
-        step = self.used(self._to_step(self._current_size(v, training)))
-        step = self._broadcast(step, v)
+        step = self._step_of(self._current_size(v, training), v)
         if training and self.scale_gradient:
             features = math.prod(v.shape[1:]) // max(math.prod(self._size.shape), 1)
             step = scale_gradient(step, 1.0 / math.sqrt(features * self.levels))
@@ -169,7 +168,7 @@ class QuantizedActivation(SourceActivation):
 
     def _current_size(self, v, training):
         if self._from_data is None:
-            return ops.cast(self._size, v.dtype)
+            return self._size
         size = self._size + self._from_data
         # Replicas cannot communicate inside a branch, so they do before it.
         shared = backend.mean_over_replicas(lambda: self._size_from(v))
@@ -187,8 +186,7 @@ class QuantizedActivation(SourceActivation):
             self._from_data.assign(from_data)
         size = self._size + from_data
         # Like the constraint of a given size: not below the smallest.
-        size = size + ops.stop_gradient(ops.maximum(size, _SMALLEST) - size)
-        return ops.cast(size, v.dtype)
+        return size + ops.stop_gradient(ops.maximum(size, _SMALLEST) - size)
 
     def _size_from(self, v):
         """The initial size of the LSQ paper, from one batch of pre-activations."""
@@ -211,15 +209,15 @@ class QuantizedActivation(SourceActivation):
 
     def step_for(self, a: Array) -> Array:
         """The step in use, a tensor that multiplies activations `a`; 0 while unset."""
-        size, is_set = ops.convert_to_tensor(self._size), True
-        if self._from_data is not None:
-            size = size + ops.convert_to_tensor(self._from_data)
-            is_set = ops.any(size != 0)
-            size = ops.maximum(size, _SMALLEST)
-        step = self.used(self._to_step(ops.cast(size, a.dtype)))
-        return self._broadcast(ops.where(is_set, step, ops.zeros_like(step)), a)
+        if self._from_data is None:
+            return self._step_of(self._size, a)
+        size = self._size + self._from_data
+        step = self._step_of(ops.maximum(size, _SMALLEST), a)
+        return ops.where(ops.any(size != 0), step, ops.zeros_like(step))
 
-    def _broadcast(self, step, v):
+    def _step_of(self, size, v):
+        """The step that a size makes, a tensor that multiplies `v`."""
+        step = self.used(self._to_step(ops.cast(size, v.dtype)))
         if self.axis is None:
             return step
         shape = [1] * len(v.shape)

@@ -19,7 +19,7 @@ from snn_keras.inputs import batches, check_count, check_data
 from snn_keras.simulate.early_exit import EarlyExit, EarlyExitRunner
 from snn_keras.simulate.feeding import FastFeeding
 from snn_keras.simulate.program import Program
-from snn_keras.simulate.runs import SETTLE_LIMIT, run, run_until_silent
+from snn_keras.simulate.runs import last_step, run, run_until_silent
 from snn_keras.simulate.step_function import StepFunction, Stream
 from snn_keras.time import Readout, Spiking
 from snn_keras.time.layer import Coded
@@ -203,10 +203,11 @@ class SpikingModel(FastFeeding, keras.Model):
             )
         runner = self._remember("settling", lambda: _Settling(self))
         outputs, steps = runner.predict(x, batch_size=batch_size, verbose=verbose)
-        last = (self.coding.input_steps or 0) + SETTLE_LIMIT
-        if (steps >= last).any():
+        last = last_step(self.coding)
+        ended = int((steps >= last).sum())
+        if ended:
             warn(
-                f"'{self.name}': {(steps >= last).sum()} samples still fired at step "
+                f"'{self.name}': {ended} samples still fired at step "
                 f"{last}, where their run was ended; they are not settled."
             )
         return outputs, steps

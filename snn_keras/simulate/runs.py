@@ -8,6 +8,7 @@ import numpy as np
 from keras import ops, tree
 
 from snn_keras.backend import backend
+from snn_keras.coding import Coding
 from snn_keras.graph import fill
 from snn_keras.simulate.activity import LayerActivity
 from snn_keras.simulate.program import Program, batch_size_of
@@ -86,6 +87,11 @@ def run_until_silent(program: Program, inputs: Any) -> tuple[Any, Array]:
     return program.finish(values, decoded), last
 
 
+def last_step(coding: Coding) -> int:
+    """The step at which a run that has not settled ends."""
+    return (coding.input_steps or 0) + SETTLE_LIMIT
+
+
 def _in_chunks(program, inputs, values, state, chunk_steps, over_time, monitor):
     """Runs all steps in chunks; returns the decoded values and the state."""
     total = program.coding.timesteps
@@ -153,7 +159,7 @@ def _until_silent(program, inputs, values, state, monitor):
     def goes_on(start, active, complete, *_):
         due = ops.logical_or(active, ops.logical_not(complete))
         due = ops.logical_or(due, start < on)
-        return ops.logical_and(due, start < on + SETTLE_LIMIT)
+        return ops.logical_and(due, start < last_step(program.coding))
 
     def body(start, active, complete, last, state):
         activity = _Activity(monitor)

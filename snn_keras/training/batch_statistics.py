@@ -75,34 +75,38 @@ def reestimate_statistics(
 
 def _normalizations(model, graph):
     """The layers to be estimated anew, by their `id`s."""
-    normalization = keras.layers.BatchNormalization
     called = {id(node.operation) for node in graph.nodes}
-    found = {}
-    for layer in layers_inside(model):
-        if not (isinstance(layer, normalization) and layer.trainable):
-            continue
-        reason = ""
-        if id(layer) not in called:
-            reason = "it stands inside of a layer, or over time in a spiking network"
-        elif not computes_as(layer, normalization):
-            reason = "its class computes otherwise than Keras's"
-        elif layer.renorm:
-            reason = "with renorm=True it does not normalize by its batch"
-        if reason:
-            raise ValueError(
-                f"reestimate_statistics: '{layer.name}' ({type(layer).__name__}) of "
-                f"'{model.name}' cannot be estimated anew: {reason}. Remedy: "
-                "layer.trainable = False, and it stays as it is; of a spiking network, "
-                "estimate its source."
-            )
-        found[id(layer)] = layer
+    found = {
+        id(layer): layer
+        for layer in layers_inside(model)
+        if isinstance(layer, keras.layers.BatchNormalization) and layer.trainable
+    }
     if not found:
         raise ValueError(
             f"reestimate_statistics: '{model.name}' has no layer of batch "
             "normalization whose statistics may change. Remedy: layer.trainable = True "
             "where they are frozen; a network without them needs no statistics."
         )
+    reasons = {layer.name: _hindrance(layer, called) for layer in found.values()}
+    refused = [f"'{name}' {reason}" for name, reason in reasons.items() if reason]
+    if refused:
+        raise ValueError(
+            f"reestimate_statistics: batch normalization of '{model.name}' cannot be "
+            f"estimated anew: {'; '.join(refused)}. Remedy: layer.trainable = False, "
+            "and it stays as it is; of a spiking network, estimate its source."
+        )
     return found
+
+
+def _hindrance(layer, called):
+    """Why a layer cannot be estimated anew, or ""; `called`: the graph's, by `id`."""
+    if id(layer) not in called:
+        return "stands inside of a layer, or over time in a spiking network"
+    if not computes_as(layer, keras.layers.BatchNormalization):
+        return f"is a {type(layer).__name__}, which computes otherwise than Keras's"
+    if layer.renorm:
+        return "has renorm=True, and does not normalize by its batch"
+    return ""
 
 
 @contextlib.contextmanager

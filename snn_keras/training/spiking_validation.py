@@ -55,6 +55,11 @@ class SpikingValidation(keras.callbacks.Callback):
         self.first_epoch = first_epoch
         self.labels = np.argmax(y, axis=-1) if np.ndim(y) > 1 else np.asarray(y)
         self.timesteps = tuple(check_count("timesteps", t) for t in timesteps)
+        if not self.timesteps:
+            raise ValueError(
+                "SpikingValidation: timesteps must be a sequence of integers >= 1. "
+                f"Received: timesteps={timesteps!r}"
+            )
         self.filepath = filepath and pathlib.Path(filepath)
         self.neuron = neuron
         self.batch_size = batch_size
