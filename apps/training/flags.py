@@ -252,7 +252,7 @@ def define():
         "auto",
         ["auto", "no", "yes"],
         "Compile training steps by XLA; auto: but for TensorFlow on a CPU, whose own "
-        "kernels are as fast there; with --timesteps always.",
+        "kernels are about as fast there; with --timesteps always.",
     )
     flags.DEFINE_enum(
         "whole_epochs",
