@@ -197,8 +197,10 @@ def build_model(stage, source):
         kind = ACTIVATIONS["none" if stage.needs_thresholds else stage.quantizer]
         activation = kind(stage.levels, noise, scale_gradient=stage.scale_gradient)
         network = getattr(applications, stage.model)
-        momentum = stage.norm_momentum
-        model = network(shape, classes, activation, norm_momentum=momentum)
+        options = {"norm_momentum": stage.norm_momentum}
+        if stage.model in training_flags.POOLED:
+            options["pooling"] = stage.pooling
+        model = network(shape, classes, activation, **options)
     if stage.output_levels:
         spiking = layers.LSQReLU(stage.output_levels, name="head_act")
         model = keras.Model(model.inputs, spiking(model.output), name=model.name)

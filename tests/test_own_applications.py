@@ -51,3 +51,21 @@ def test_batch_normalization_has_the_momentum_given(name):
             if isinstance(layer, keras.layers.BatchNormalization)
         ]
         assert norms and all(norm.momentum == expected for norm in norms)
+
+
+@pytest.mark.parametrize("name", ["mnist_convnet", "vgg16"])
+def test_the_pooling_given(name):
+    network = getattr(applications, name)
+    kinds = {"average": keras.layers.AveragePooling2D, "max": keras.layers.MaxPooling2D}
+    x = np.random.default_rng(0).normal(0, 1, (2, 32, 32, 3)).astype("float32")
+    for pooling, kind in kinds.items():
+        activation = LSQReLU(3, initial_step=0.25)
+        model = network((32, 32, 3), 5, activation, pooling=pooling)
+        pools = [y for y in model.layers if "pool" in y.name]
+        assert len(pools) == (3 if name == "mnist_convnet" else 5)
+        assert all(type(pool) is kind for pool in pools)
+        serial = snn_keras.convert(model, 2, "bit_serial")
+        expected = keras.ops.convert_to_numpy(model(x))
+        assert np.array_equal(keras.ops.convert_to_numpy(serial(x)), expected)
+    with pytest.raises(ValueError, match=r"`pooling` must be .* Received: 'sum'"):
+        network(pooling="sum")

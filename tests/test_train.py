@@ -433,6 +433,7 @@ USELESS = [
     ({"timesteps": 3, "bit_sparsity": 0.5}, "--bit_sparsity=0.5 is of"),
     ({"quantizer": "none", "bit_sparsity": 0.5}, "--bit_sparsity=0.5 is of"),
     ({"weight_sparsity": 0.5}, "--weight_sparsity=0.5 is of --weight_bits"),
+    ({"model": "resnet20", "pooling": "max"}, "--pooling=max is of --model=mnist_"),
     ({"timesteps": 3, "output_levels": 3}, "--output_levels=3 is of a source network"),
     ({"timesteps": 3, "snn_timesteps": ["1", "2"]}, "--snn_timesteps=1,2 is of"),
     ({"timesteps": 3, "reestimate": 64}, "--reestimate=64 is of a source network"),
@@ -461,6 +462,14 @@ def test_the_momentum_of_batch_normalization(tmp_path):
         _, layers = activations_of(path, norm_momentum=momentum)
         norms = [x for x in layers if isinstance(x, keras.layers.BatchNormalization)]
         assert norms and all(x.momentum == momentum for x in norms)
+
+
+@pytest.mark.parametrize("pooling", ["average", "max"])
+def test_the_pooling_of_the_network(tmp_path, pooling):
+    _, layers = activations_of(tmp_path / "m.keras", pooling=pooling)
+    kinds = {"average": keras.layers.AveragePooling2D, "max": keras.layers.MaxPooling2D}
+    found = [x for x in layers if "pool" in x.name]
+    assert len(found) == 3 and all(type(x) is kinds[pooling] for x in found)
 
 
 def test_output_levels_make_the_last_layer_spike(tmp_path):

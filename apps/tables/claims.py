@@ -8,6 +8,8 @@ import numpy as np
 from .rows import TABLES
 
 LEVELS_OF_NQ = 4
+# Source networks whose signed neurons are timed.
+SETTLED = ("plain", "adaptor", "nq", "bits", "qcfs_scratch", "nq_scratch")
 A_FEW = 8  # steps: our reading of Li et al. 2022's "a few"
 FEWER_SPIKES = 2.5
 MOST_LOST = 1.0  # points
@@ -291,7 +293,7 @@ CLAIMS = (
             settles,
             "settled",
         )
-        for source in ("plain", "adaptor", "nq", "bits", "qcfs_scratch")
+        for source in SETTLED
     ),
     *(
         Claim(

@@ -154,6 +154,40 @@ CONVNET = (
 # Strengths of the penalty on bits; "sparse" of the small network has 2e-5.
 SPARSITY = ("3e-8", "1e-7", "3e-7", "1e-6", "2e-6")
 SPARSITY_OF_SMALL = ("2e-6", "6e-6", "6e-5", "2e-4")
+# Li et al. 2022's ablation: levels of the output, which is then spikes; pooling.
+OUTPUT_LEVELS = (3, 7, 15)
+ABLATION = (
+    *rows("LSQ p = 3", "plain3", "if", "signed"),
+    *(
+        row
+        for p in OUTPUT_LEVELS
+        for row in rows(f"LSQ p = 3, output p = {p}", f"output{p}", "signed")
+    ),
+    *(
+        row
+        for kind in ("average", "max")
+        for row in rows(
+            f"LSQ p = 3, {kind} pooling, from scratch", f"{kind}_pool", "if", "signed"
+        )
+    ),
+)
+# Huang et al. 2024: steps that the noise is measured on, one strength for all, and
+# another staircase.
+SWEPT = {
+    "tau1": "tau = 1",
+    "tau2": "tau = 2",
+    "tau8": "tau = 8",
+    "delta0.05": "delta = 0.05",
+    "delta0.2": "delta = 0.2",
+}
+NQ_SWEEP = (
+    *(
+        row
+        for changed, called in SWEPT.items()
+        for row in rows(f"NQ L = 4, {called}", f"nq_{changed}", "if")
+    ),
+    *rows("SlipReLU L = 4", "slip_relu", "if"),
+)
 # Corrections of noise, beside Li 2023's table of them.
 CORRECTIONS = ("cos", "signed", "unbounded")
 RESNET20 = (
@@ -227,6 +261,8 @@ TABLES = {
         (
             *CONVNET,
             *sparse(SPARSITY_OF_SMALL),
+            *ABLATION,
+            *NQ_SWEEP,
             *rows("LSQ p = 15, weights of 8 bits", "w8", "bit_serial"),
             *rows("LSQ p = 15, weights of 4 bits", "w4", "bit_serial"),
         ),

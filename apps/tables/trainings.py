@@ -5,7 +5,7 @@ Budgets are those of two CPU cores; those of ResNet-18 and VGG-16 are the papers
 
 import dataclasses
 
-from .rows import SPARSITY, SPARSITY_OF_SMALL, of_seed
+from .rows import OUTPUT_LEVELS, SPARSITY, SPARSITY_OF_SMALL, SWEPT, of_seed
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,6 +42,7 @@ TWO_LEVELS = "--learning_rate=0.02 --weight_decay=2e-3 --scale_gradient"
 CONVNET = "--learning_rate=5e-4"
 QCFS = "--quantizer=qcfs --levels=4"
 NQ = f"{QCFS} --noise=residual"
+P3 = "--levels=3 --epochs=3"
 FEW_BITS = "--quantizer=none --learning_rate=3e-4 --epochs=1"
 LIF = "--quantizer=noisy_spike --learning_rate=2e-3"
 
@@ -133,6 +134,24 @@ TRAININGS = {
             "bits",
         ),
         **of_strengths("--learning_rate=1e-3 --epochs=5", "bits", SPARSITY_OF_SMALL),
+        "plain3": Training(P3, "float"),
+        **{
+            f"output{p}": Training(f"{P3} --output_levels={p}", "float")
+            for p in OUTPUT_LEVELS
+        },
+        **{
+            f"{kind}_pool": Training(f"{P3} --pooling={kind}")
+            for kind in ("average", "max")
+        },
+        **{
+            f"nq_{changed}": Training(
+                f"{CONVNET} {NQ} --{called.replace(' ', '')} --epochs=6", "float"
+            )
+            for changed, called in SWEPT.items()
+        },
+        "slip_relu": Training(
+            f"{CONVNET} --quantizer=slip_relu --levels=4 --epochs=6", "float"
+        ),
         "w8": Training(f"{FEW_BITS} --weight_bits=8", "bits"),
         "w4": Training(f"{FEW_BITS} --weight_bits=4", "bits"),
         "lif": Training(f"{LIF} --epochs=8"),
@@ -179,6 +198,15 @@ QUEUE = (
     ("mnist_lif_recipe_noisy_lif_stage3", 0),
     ("cifar10_nq_scratch_signed", 0),
     ("cifar10_adaptor2_signed", 0),
+    *((f"fashion_mnist_plain3_{neuron}", 0) for neuron in ("if", "signed")),
+    *((f"fashion_mnist_output{p}_signed", 0) for p in OUTPUT_LEVELS),
+    *(
+        (f"fashion_mnist_{kind}_pool_{neuron}", 0)
+        for kind in ("average", "max")
+        for neuron in ("if", "signed")
+    ),
+    ("fashion_mnist_slip_relu_if", 0),
+    *((f"fashion_mnist_nq_{changed}_if", 0) for changed in SWEPT),
 )
 
 

@@ -21,6 +21,9 @@ MODELS = [
     "vgg16",
 ]
 
+# Those with a kind of pooling between stages.
+POOLED = ("mnist_convnet", "vgg16")
+
 QUANTIZERS = ["lsq", "none", "noisy_spike", "qcfs", "slip_relu"]
 
 # Flags that a run that goes on may be given otherwise.
@@ -46,6 +49,12 @@ def define():
     flags.DEFINE_string("data_dir", None, "Directory of prepared TFDS data sets.")
     flags.DEFINE_enum(
         "model", "mnist_convnet", MODELS, "Network of snn_keras.applications."
+    )
+    flags.DEFINE_enum(
+        "pooling",
+        "average",
+        ["average", "max"],
+        f"Pooling between the stages of --model={', '.join(POOLED)}.",
     )
     flags.DEFINE_string(
         "init",

@@ -46,6 +46,10 @@ def _uses(stage):
         noise = of_source and (quantizes or (goes_on and residual)), staircase
     follows = stage.snn_timesteps or stage.timesteps
     return {
+        "pooling": (
+            stage.model in training_flags.POOLED,
+            f"--model={', '.join(training_flags.POOLED)}",
+        ),
         "noise": noise,
         "delta": (residual and quantizes, "--noise=residual"),
         "tau": (is_measured(stage), "--noise=residual without --delta"),

@@ -11,6 +11,9 @@ IMAGES = {"data_format": "channels_last"}
 # Keras's own, of the moving statistics of batch normalization.
 NORM_MOMENTUM = 0.99
 
+# Kinds of pooling between the stages of a network.
+POOLS = {"average": layers.AveragePooling2D, "max": layers.MaxPooling2D}
+
 # Images up to this size use the variants for CIFAR.
 SMALL = 64
 
@@ -26,15 +29,22 @@ class Parts:
     Args:
         activation: The activation, as a layer; None for `keras.layers.ReLU()`.
         norm_momentum: Momentum of batch normalization.
+        pooling: Kind of `pool`, `"average"` or `"max"`.
     """
 
     def __init__(
         self,
         activation: keras.layers.Layer | None = None,
         norm_momentum: float = NORM_MOMENTUM,
+        pooling: str = "average",
     ) -> None:
+        if pooling not in POOLS:
+            raise ValueError(
+                f"`pooling` must be 'average' or 'max'. Received: {pooling!r}"
+            )
         self._activation = activation or layers.ReLU()
         self._norm_momentum = norm_momentum
+        self._pool = POOLS[pooling]
 
     def activation(self, x: Array, name: str) -> Array:
         """Applies a copy of the activation."""
@@ -47,6 +57,10 @@ class Parts:
             momentum=self._norm_momentum, epsilon=epsilon, name=name
         )
         return norm(x)
+
+    def pool(self, x: Array, name: str) -> Array:
+        """Halves height and width."""
+        return self._pool(2, name=name, **IMAGES)(x)
 
     def conv(
         self, x: Array, filters: int, size: int, strides: int = 1, name: str = "conv"

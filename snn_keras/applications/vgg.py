@@ -14,8 +14,9 @@ def vgg16(
     activation: keras.layers.Layer | None = None,
     *,
     norm_momentum: float = NORM_MOMENTUM,
+    pooling: str = "average",
 ) -> keras.Model:
-    """VGG-16 with batch normalization and average pooling: 14.7 M parameters.
+    """VGG-16 with batch normalization: 14.7 M parameters.
 
     Images of more than 64 pixels have two layers of 4096 units before the head, as in
     the original: 138 M parameters.
@@ -28,6 +29,8 @@ def vgg16(
             `keras.layers.ReLU()`.
         norm_momentum: Momentum of the moving statistics of batch normalization; a
             smaller one follows a changing network sooner.
+        pooling: `"average"` or `"max"`. Max pooling of spikes compares what its inputs
+            have sent so far (Li et al. 2022, section 4.5).
 
     Returns:
         A functional `keras.Model` from images to logits `(batch, classes)`.
@@ -35,12 +38,12 @@ def vgg16(
     Source: Simonyan and Zisserman, Very Deep Convolutional Networks, 2015; used
     by Huang et al. 2024, Datta et al. 2024 and Jiang and Zhang 2023.
     """
-    parts = Parts(activation, norm_momentum)
+    parts = Parts(activation, norm_momentum, pooling)
     x = inputs = keras.Input(input_shape)
     for stage, (filters, count) in enumerate(STAGES, start=1):
         for i in range(1, count + 1):
             x = parts.conv_act(x, filters, 3, name=f"stage{stage}_conv{i}")
-        x = layers.AveragePooling2D(2, name=f"stage{stage}_pool", **IMAGES)(x)
+        x = parts.pool(x, f"stage{stage}_pool")
     x = layers.Flatten(name="flatten", **IMAGES)(x)
     if not is_small(input_shape):
         for i in (1, 2):
