@@ -156,6 +156,7 @@ SPARSITY = ("3e-8", "1e-7", "3e-7", "1e-6", "2e-6")
 SPARSITY_OF_SMALL = ("2e-6", "6e-6", "6e-5", "2e-4")
 # Li et al. 2022's ablation: levels of the output, which is then spikes; pooling.
 OUTPUT_LEVELS = (3, 7, 15)
+POOLINGS = ("average", "max")
 ABLATION = (
     *rows("LSQ p = 3", "plain3", "if", "signed"),
     *(
@@ -165,26 +166,23 @@ ABLATION = (
     ),
     *(
         row
-        for kind in ("average", "max")
+        for kind in POOLINGS
         for row in rows(
             f"LSQ p = 3, {kind} pooling, from scratch", f"{kind}_pool", "if", "signed"
         )
     ),
 )
-# Huang et al. 2024: steps that the noise is measured on, one strength for all, and
-# another staircase.
-SWEPT = {
-    "tau1": "tau = 1",
-    "tau2": "tau = 2",
-    "tau8": "tau = 8",
-    "delta0.05": "delta = 0.05",
-    "delta0.2": "delta = 0.2",
-}
+# Huang et al. 2024: flags of the noise and their values. Then another staircase.
+SWEPT = tuple(
+    (flag, value)
+    for flag, values in (("tau", (1, 2, 8)), ("delta", (0.05, 0.2)))
+    for value in values
+)
 NQ_SWEEP = (
     *(
         row
-        for changed, called in SWEPT.items()
-        for row in rows(f"NQ L = 4, {called}", f"nq_{changed}", "if")
+        for flag, value in SWEPT
+        for row in rows(f"NQ L = 4, {flag} = {value}", f"nq_{flag}{value}", "if")
     ),
     *rows("SlipReLU L = 4", "slip_relu", "if"),
 )

@@ -5,7 +5,7 @@ Budgets are those of two CPU cores; those of ResNet-18 and VGG-16 are the papers
 
 import dataclasses
 
-from .rows import OUTPUT_LEVELS, SPARSITY, SPARSITY_OF_SMALL, SWEPT, of_seed
+from .rows import OUTPUT_LEVELS, POOLINGS, SPARSITY, SPARSITY_OF_SMALL, SWEPT, of_seed
 
 
 @dataclasses.dataclass(frozen=True)
@@ -139,15 +139,12 @@ TRAININGS = {
             f"output{p}": Training(f"{P3} --output_levels={p}", "float")
             for p in OUTPUT_LEVELS
         },
+        **{f"{kind}_pool": Training(f"{P3} --pooling={kind}") for kind in POOLINGS},
         **{
-            f"{kind}_pool": Training(f"{P3} --pooling={kind}")
-            for kind in ("average", "max")
-        },
-        **{
-            f"nq_{changed}": Training(
-                f"{CONVNET} {NQ} --{called.replace(' ', '')} --epochs=6", "float"
+            f"nq_{flag}{value}": Training(
+                f"{CONVNET} {NQ} --{flag}={value} --epochs=6", "float"
             )
-            for changed, called in SWEPT.items()
+            for flag, value in SWEPT
         },
         "slip_relu": Training(
             f"{CONVNET} --quantizer=slip_relu --levels=4 --epochs=6", "float"
@@ -202,11 +199,11 @@ QUEUE = (
     *((f"fashion_mnist_output{p}_signed", 0) for p in OUTPUT_LEVELS),
     *(
         (f"fashion_mnist_{kind}_pool_{neuron}", 0)
-        for kind in ("average", "max")
+        for kind in POOLINGS
         for neuron in ("if", "signed")
     ),
     ("fashion_mnist_slip_relu_if", 0),
-    *((f"fashion_mnist_nq_{changed}_if", 0) for changed in SWEPT),
+    *((f"fashion_mnist_nq_{flag}{value}_if", 0) for flag, value in SWEPT),
 )
 
 
